@@ -1,0 +1,223 @@
+"""The agreement as data: a TOML file that both parties signed, and what it allows. Called by every service.
+
+Who vouches for its keys: the signatures are checked against the officials' keys that each party pinned for
+itself (its trust file), never against keys that the file itself brings.
+"""
+
+import hashlib
+import tomllib
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from msgspec import Meta, Struct
+
+from glomar_schemas.decoding import decode
+from glomar_schemas.envelope import AGREEMENT_TYPE, Signature, Signer, pre_authentication
+from glomar_schemas.errors import Malformed, Misconfigured, Untrusted
+from glomar_schemas.keys import KeyRecord, KeyRing, key_id, parse_public
+from glomar_schemas.messages import Line, Moment, Officer, Short, Text, Token
+
+T = TypeVar("T")
+
+Count = Annotated[int, Meta(ge=0)]
+
+
+class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file: a field that the contract does not know is a mistake, not a comment."""
+
+
+class Party(_Table, kw_only=True):
+    name: Line
+    signatory: Annotated[Line, Meta(description="the office that signed")]
+    contact: Line
+
+
+class Delegation(_Table, kw_only=True):
+    """Who may authorise requests in the agency head's stead, and when."""
+
+    id: Short
+    agency: Token
+    office: Line
+    valid_from: date
+    valid_until: Annotated[date, Meta(description="last day on which it counts")]
+
+
+class Safeguards(_Table, kw_only=True):
+    """The recipient's certificate under 26 U.S.C. 6103(p)(4), and the AI notifications on file."""
+
+    agency: Token
+    certificate: Short
+    valid_until: Annotated[date, Meta(description="last day on which it counts")]
+    analysis_notifications: tuple[Short, ...] = ()
+
+
+class Allowed(_Table, kw_only=True):
+    """What may be asked, and for what."""
+
+    grounds: dict[Short, Line]
+    statutes: dict[Short, tuple[Short, ...]]
+    """ground -> the statutes that it may rest on."""
+    removal_classes: tuple[Short, ...]
+    intended_uses: dict[Short, Line]
+    jurisdictions: tuple[Short, ...]
+    earliest_tax_year: Annotated[int, Meta(ge=1900, le=2200)]
+
+
+class Limits(_Table, kw_only=True):
+    """Counts past which a request is refused before any record is read."""
+
+    days_after_order: Count
+    reason_min_characters: Count
+    same_reason_people: Count
+    """People about whom one and the same reason may be given within the window."""
+    open_cases_per_officer: Count
+    window_days: Count
+
+
+class Retention(_Table, kw_only=True):
+    audit_years: Count
+    particulars_days: Count
+    answer_days: Count
+
+
+class Condition(_Table, kw_only=True):
+    """One legal element: `holds` is CEL over request, particulars, agreement, facts and today."""
+
+    id: Annotated[str, Meta(pattern=r"^L[0-9]{1,2}\Z")]
+    name: Short
+    citation: Line
+    holds: Text
+    refusal: Line
+    accepted: dict[str, object] = {}
+    """An example that passes: dotted field names -> values laid over the model request."""
+    refused: dict[str, object] = {}
+    """An example that fails this condition and no other."""
+
+
+class Agreement(_Table, kw_only=True):
+    """The whole file."""
+
+    id: Token
+    version: Annotated[int, Meta(ge=1)]
+    title: Line
+    authority: Line
+    valid_from: Moment
+    valid_until: Moment
+    time_zone: Short
+    address_form: Literal["us", "au"] = "us"
+    holder: Token
+    oversight: Token
+    requesters: Annotated[tuple[Token, ...], Meta(min_length=1)]
+    parties: dict[Token, Party]
+    allowed: Allowed
+    limits: Limits
+    retention: Retention
+    safeguards: tuple[Safeguards, ...]
+    delegations: tuple[Delegation, ...]
+    officers: tuple[Officer, ...]
+    handling: tuple[Text, ...] = ()
+    conditions: Annotated[tuple[Condition, ...], Meta(min_length=1)]
+    keys: tuple[KeyRecord, ...] = ()
+
+
+class SignedAgreement(Struct, frozen=True):
+    """An agreement whose signatures were checked; `digest` is the SHA-256 of the file, in hex."""
+
+    agreement: Agreement
+    digest: str
+    ring: KeyRing
+
+    def require_in_force(self, now: datetime) -> None:
+        """Raises Untrusted before its first and after its last moment."""
+        if not self.agreement.valid_from <= now < self.agreement.valid_until:
+            raise Untrusted(
+                "the agreement is not in force now",
+                where=self.agreement.id,
+                fix=f"It runs from {self.agreement.valid_from} to {self.agreement.valid_until}",
+            )
+
+
+class Trust(Struct, frozen=True):
+    """A trust file: party -> base64 public key of its official, pinned by the reader's own organisation."""
+
+    officials: dict[str, Ed25519PublicKey]
+
+
+def parse_agreement(raw: bytes, *, where: str) -> Agreement:
+    """TOML -> Agreement. Raises Malformed naming the line or the field."""
+    agreement = _from_toml(raw, Agreement, where)
+    for party in (agreement.holder, agreement.oversight, *agreement.requesters):
+        if party not in agreement.parties:
+            raise Malformed(f"no [parties.{party}] table", where=where)
+    ids = [condition.id for condition in agreement.conditions]
+    if len(set(ids)) != len(ids):
+        raise Malformed("two conditions have the same id", where=where)
+    return agreement
+
+
+def load_agreement(path: Path, trust: Trust) -> SignedAgreement:
+    """Reads the file and its `.sig`; the holder and every requester must have signed exactly these bytes.
+
+    Raises Misconfigured (unreadable), Malformed (not an agreement), Untrusted (a signature is missing or
+    does not hold).
+    """
+    raw, signatures = _read(path), _read(path.with_name(path.name + ".sig"))
+    agreement = parse_agreement(raw, where=str(path))
+    signed = decode(signatures, tuple[Signature, ...], what=f"{path}.sig")
+    for party in (agreement.holder, *agreement.requesters):
+        _require_signature(party, raw, signed, trust, str(path))
+    return SignedAgreement(agreement, hashlib.sha256(raw).hexdigest(), KeyRing(agreement.keys))
+
+
+def sign_agreement(raw: bytes, signers: list[Signer]) -> bytes:
+    """The content of the `.sig` file: a JSON list of DSSE signatures over the file's bytes."""
+    return msgspec.json.encode([signer.sign(AGREEMENT_TYPE, raw) for signer in signers])
+
+
+def load_trust(path: Path) -> Trust:
+    """Reads a trust file. Raises Misconfigured or Malformed."""
+    officials = {}
+    for party, text in _from_toml(_read(path), dict[str, str], str(path)).items():
+        key = parse_public(text, where=f"{path}: {party}")
+        if not isinstance(key, Ed25519PublicKey):
+            raise Misconfigured("an official's key must be Ed25519", where=f"{path}: {party}")
+        officials[party] = key
+    return Trust(officials)
+
+
+def _require_signature(
+    party: str, raw: bytes, signatures: tuple[Signature, ...], trust: Trust, where: str
+) -> None:
+    official = trust.officials.get(party)
+    if official is None:
+        raise Untrusted(f"the trust file names no official of {party}", where=where)
+    wanted = key_id(official)
+    signature = next((signature for signature in signatures if signature.keyid == wanted), None)
+    if signature is None:
+        raise Untrusted(f"not signed by the official of {party}", where=where, fix="Nothing is answered")
+    try:
+        official.verify(signature.sig, pre_authentication(AGREEMENT_TYPE, raw))
+    except InvalidSignature:
+        raise Untrusted(
+            f"the signature of {party} does not fit the file", where=where, fix="It was altered after signing"
+        ) from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"can't be read ({error.strerror})", where=str(path)) from None
+
+
+def _from_toml(raw: bytes, kind: type[T], where: str) -> T:
+    try:
+        return msgspec.convert(tomllib.loads(raw.decode()), kind)
+    except UnicodeDecodeError:
+        raise Malformed("not UTF-8", where=where) from None
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise Malformed(str(error), where=where) from None

@@ -1,0 +1,182 @@
+"""Keys: their ids, their files, and the ring of public keys that an agreement names.
+
+Private keys are PKCS #8 PEM files of mode 0600; public ones base64 SubjectPublicKeyInfo, so that any tool
+reads both. A key id is the first 16 bytes of the SHA-256 of the SubjectPublicKeyInfo, in hex.
+"""
+
+import base64
+import binascii
+import hashlib
+import os
+import stat
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_der_public_key,
+    load_pem_private_key,
+)
+from msgspec import Meta, Struct
+
+from glomar_schemas.errors import Misconfigured, Untrusted
+
+KeyId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
+KeyUse = Literal["sign", "seal", "ledger", "official"]
+PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey
+PublicKey = Ed25519PublicKey | EllipticCurvePublicKey
+
+
+class KeyRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A public key as the agreement names it, and for what and when it counts."""
+
+    party: str
+    use: KeyUse
+    public: Annotated[str, Meta(description="base64 SubjectPublicKeyInfo (RFC 5280)")]
+    valid_from: Annotated[datetime, Meta(tz=True)]
+    valid_until: Annotated[datetime, Meta(tz=True)]
+
+
+class Key(Struct, frozen=True):
+    """A KeyRecord, parsed."""
+
+    id: str
+    party: str
+    use: KeyUse
+    public: PublicKey
+    valid_from: datetime
+    valid_until: datetime
+
+
+class KeyRing:
+    """The public keys of an agreement, by id."""
+
+    def __init__(self, records: Iterable[KeyRecord]) -> None:
+        self._keys = {key.id: key for key in map(_parse, records)}
+
+    def signer(self, key_id: str, at: datetime) -> tuple[str, Ed25519PublicKey]:
+        """(party, key) of a signing key that is valid at that moment. Raises Untrusted."""
+        key = self._keys.get(key_id)
+        if key is None or key.use != "sign" or not isinstance(key.public, Ed25519PublicKey):
+            raise Untrusted("signed by a key that the agreement does not name")
+        if not key.valid_from <= at < key.valid_until:
+            raise Untrusted("signed by a key outside its validity")
+        return key.party, key.public
+
+    def sealing_key(self, party: str, at: datetime) -> Key:
+        """The party's newest sealing key that is valid at that moment. Raises Untrusted if it has none."""
+        usable = [
+            key
+            for key in self._keys.values()
+            if key.party == party and key.use == "seal" and key.valid_from <= at < key.valid_until
+        ]
+        if not usable:
+            raise Untrusted(f"the agreement names no sealing key of {party} that is valid now")
+        return max(usable, key=lambda key: key.valid_from)
+
+    def ledger_keys(self, party: str) -> list[Ed25519PublicKey]:
+        """The keys that may sign the party's checkpoints, of any validity: a receipt outlives its key."""
+        return [
+            key.public
+            for key in self._keys.values()
+            if key.party == party and key.use == "ledger" and isinstance(key.public, Ed25519PublicKey)
+        ]
+
+
+def spki(key: PublicKey) -> bytes:
+    """A public key -> SubjectPublicKeyInfo, DER."""
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def key_id(key: PublicKey) -> str:
+    return hashlib.sha256(spki(key)).hexdigest()[:32]
+
+
+def public_text(key: PublicKey) -> str:
+    """A public key -> the base64 that a KeyRecord holds."""
+    return base64.b64encode(spki(key)).decode()
+
+
+def parse_public(text: str, *, where: str = "public key") -> PublicKey:
+    """Raises Misconfigured for anything but an Ed25519 or P-256 SubjectPublicKeyInfo in base64."""
+    try:
+        key = load_der_public_key(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError, UnsupportedAlgorithm):
+        raise Misconfigured("not a base64 SubjectPublicKeyInfo", where=where) from None
+    if isinstance(key, Ed25519PublicKey):
+        return key
+    if isinstance(key, EllipticCurvePublicKey) and isinstance(key.curve, SECP256R1):
+        return key
+    raise Misconfigured("neither an Ed25519 nor a P-256 key", where=where)
+
+
+def generate(use: KeyUse) -> PrivateKey:
+    """P-256 for sealing, Ed25519 for signatures."""
+    return generate_private_key(SECP256R1()) if use == "seal" else Ed25519PrivateKey.generate()
+
+
+def write_private(path: Path, key: PrivateKey) -> None:
+    write_secret(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """Creates the file with mode 0600 from its first byte; never overwrites."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+
+
+def read_secret(path: Path) -> bytes:
+    """Raises Misconfigured when the file is missing, unreadable, or open to anybody but its owner."""
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) or mode & 0o077:
+            raise Misconfigured(
+                f"key file is open to others (mode {stat.S_IMODE(mode):04o})",
+                where=str(path),
+                fix=f"Run: chmod 600 {path}",
+            )
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise Misconfigured("key file is missing", where=str(path), fix="Check the key settings") from None
+    except OSError as error:
+        raise Misconfigured(f"key file can't be read ({error.strerror})", where=str(path)) from None
+
+
+def read_signing_key(path: Path) -> Ed25519PrivateKey:
+    key = _read_private(path)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise Misconfigured("not an Ed25519 key", where=str(path))
+    return key
+
+
+def read_sealing_key(path: Path) -> EllipticCurvePrivateKey:
+    key = _read_private(path)
+    if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
+        raise Misconfigured("not a P-256 key", where=str(path))
+    return key
+
+
+def _read_private(path: Path) -> object:
+    try:
+        return load_pem_private_key(read_secret(path), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise Misconfigured("not a PKCS #8 private key in PEM", where=str(path)) from None
+
+
+def _parse(record: KeyRecord) -> Key:
+    public = parse_public(record.public, where=f"key of {record.party}")
+    return Key(key_id(public), record.party, record.use, public, record.valid_from, record.valid_until)

@@ -1,0 +1,179 @@
+"""The messages of the bus, as frozen tagged Structs. Called by all three services.
+
+Bytes are base64 on the wire (RFC 4648), times RFC 3339 with an offset, dates ISO 8601. Constructors do not
+validate; only `decoding.decode` does. PROTOCOL.md says who signs, seals and publishes each.
+"""
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from glomar_schemas.keys import KeyId
+
+Token = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}\Z")]
+RequestId = Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]{1,64}\Z", description="UUIDv7 of the requester")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", description="SHA-256, lower-case hex")]
+Short = Annotated[str, Meta(max_length=100)]
+Line = Annotated[str, Meta(max_length=200)]
+Text = Annotated[str, Meta(max_length=2000)]
+Moment = Annotated[datetime, Meta(tz=True)]
+Year = Annotated[int, Meta(ge=1900, le=2200)]
+Slot = Annotated[int, Meta(ge=1, le=2**53)]
+
+
+class Message(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type"):
+    """What all messages share: immutable, named fields, a `type` that says which, nothing unknown."""
+
+
+class Sealed(Message, frozen=True, kw_only=True, tag="sealed"):
+    """A padded plaintext under AES-256-GCM, its key wrapped by HPKE (RFC 9180) to `key_id`."""
+
+    key_id: KeyId
+    wrap: Annotated[
+        bytes, Meta(min_length=113, max_length=113, description="HPKE enc (65) + sealed key (48)")
+    ]
+    nonce: Annotated[bytes, Meta(min_length=12, max_length=12)]
+    ciphertext: bytes
+
+
+class Officer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The official personally and directly engaged (26 U.S.C. 6103(i)(2)(A))."""
+
+    id: Short
+    unit: Short = ""
+
+
+class Request(Message, frozen=True, kw_only=True, tag="request"):
+    """One question: the clear part says why it may be asked, `particulars` (a sealed Subject) about whom."""
+
+    id: RequestId
+    subject: Line
+    agreement: Token
+    agreement_digest: Sha256
+    agency: Token
+    officer: Officer
+    authorised_by: Annotated[Short, Meta(description="delegation id")]
+    jurisdiction: Short
+    ground: Short
+    statute: Short
+    tax_periods: Annotated[tuple[Year, ...], Meta(max_length=50)]
+    intended_use: Short
+    automated_analysis: Annotated[
+        bool | Short, Meta(description="false, or the id of the safeguards notification; true names none")
+    ]
+    issued_at: Moment
+    expires_at: Moment
+    particulars: Sealed
+
+
+class Subject(Message, frozen=True, kw_only=True, tag="subject"):
+    """The particulars of the person asked about, readable by the record holder alone. ""/null: not given."""
+
+    first_name: Short = ""
+    middle_name: Short = ""
+    last_name: Short = ""
+    suffix: Short = ""
+    date_of_birth: date | None = None
+    street_number: Short = ""
+    street_name: Line = ""
+    unit: Short = ""
+    po_box: Short = ""
+    city: Short = ""
+    state: Short = ""
+    zip: Short = ""
+    reason: Text = ""
+    case_id: Short = ""
+    final_order_date: date | None = None
+    court_order_date: date | None = None
+    removal_class: Short = ""
+    relief_pending: bool | None = None
+    wilfulness_attested: bool | None = None
+
+
+class Refusal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One condition of the agreement that did not hold."""
+
+    condition: Short
+    citation: Line
+    message: Line
+
+
+class Answer(Message, frozen=True, kw_only=True, tag="answer"):
+    """What the requester may know. `refusals` is empty unless no record was consulted."""
+
+    outcome: Literal["confirm", "deny"]
+    record_consulted: bool
+    refusals: tuple[Refusal, ...] = ()
+    salt: Annotated[
+        bytes, Meta(min_length=16, max_length=16, description="so that the digest can't be guessed")
+    ]
+
+
+class Tags(Message, frozen=True, kw_only=True, tag="tags"):
+    """HMACs under the holder's key, for oversight to count without knowing; "" if nothing could be read."""
+
+    person: Annotated[str, Meta(max_length=64)] = ""
+    reason: Annotated[str, Meta(max_length=64)] = ""
+    case: Annotated[str, Meta(max_length=64)] = ""
+
+
+class Verdict(Message, frozen=True, kw_only=True, tag="verdict"):
+    """The one answer to one request. `answer` (an Answer) and `tags` (a Tags) are sealed to the auditor."""
+
+    request_id: RequestId
+    subject: Line
+    request_digest: Annotated[Sha256, Meta(description="of the request's body as stored")]
+    agreement_digest: Sha256
+    control_n: Annotated[Slot, Meta(description="the last control slot that the verifier had applied")]
+    decided_at: Moment
+    verifier: Line
+    answer_digest: Annotated[Sha256, Meta(description="of the Answer's JSON before padding")]
+    answer: Sealed
+    tags: Sealed
+
+
+class Control(Message, frozen=True, kw_only=True, tag="control"):
+    """One slot of the control sequence: what is in force from the next sequence on."""
+
+    slot: Slot
+    subject: Line
+    agreement: Token
+    action: Literal["agreement", "hold", "lift", "key", "shred"]
+    agreement_digest: Sha256
+    scope: Annotated[Line, Meta(description="all | agency:X | jurisdiction:Y | person:TAG")] = "all"
+    authority: Line
+    reason: Text = ""
+    issued_at: Moment
+
+
+class Release(Message, frozen=True, kw_only=True, tag="release"):
+    """What the auditor hands to the requester's agency, sealed to it, once the ledger holds the verdict."""
+
+    request_id: RequestId
+    sequence: Annotated[int, Meta(ge=1, description="of the verdict in the stream")]
+    time_ns: Annotated[int, Meta(ge=0, description="stream time of the verdict, ns since the Unix epoch")]
+    verdict: Annotated[bytes, Meta(description="the verdict's body as stored (a DSSE envelope)")]
+    answer: Annotated[bytes, Meta(description="the Answer's JSON, which answer_digest names")]
+    receipt: Annotated[str, Meta(description="tlog-proof@v1")]
+
+
+class ResultQuery(Message, frozen=True, kw_only=True, tag="result-query"):
+    """Asks the auditor for a release again."""
+
+    request_id: RequestId
+
+
+class ResultPending(Message, frozen=True, kw_only=True, tag="result-pending"):
+    """There is no released verdict yet."""
+
+    request_id: RequestId
+
+
+def encode(message: Struct) -> bytes:
+    """A message -> compact JSON, UTF-8."""
+    return _ENCODER.encode(message)
+
+
+_ENCODER = msgspec.json.Encoder()

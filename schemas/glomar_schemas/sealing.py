@@ -1,0 +1,112 @@
+"""Sealing to one reader: HPKE (RFC 9180, P-256, HKDF-SHA256, AES-256-GCM) wraps a fresh AES-256-GCM key.
+
+A batch shares one wrapped key, so that the elliptic-curve work is done once a batch and not once a message.
+What a ciphertext belongs to goes into the HPKE info and the AES associated data: it opens nowhere else.
+"""
+
+import os
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Literal
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hpke
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec import Struct
+
+from glomar_schemas.errors import Malformed, Misconfigured
+from glomar_schemas.keys import Key
+from glomar_schemas.messages import Sealed
+
+Direction = Literal["request", "verdict", "release"]
+Part = Literal["particulars", "answer", "tags", "release"]
+
+PARTICULARS_SIZES = (1024, 2048, 4096, 8192)
+ANSWER_SIZES = (1024, 4096, 16384)
+TAGS_SIZES = (256,)
+RELEASE_SIZES = (16384, 32768)
+"""Padded plaintext sizes in bytes: the ciphertext's length tells the bucket and nothing else."""
+
+_SUITE = hpke.Suite(hpke.KEM.P256, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
+_CACHED_KEYS = 256
+
+
+class Context(Struct, frozen=True):
+    """Which channel a wrapped key serves; every message in it adds its own part and request id."""
+
+    direction: Direction
+    agreement: str
+    agency: str
+
+    def info(self) -> bytes:
+        return f"glomar/v1 {self.direction} {self.agreement} {self.agency}".encode()
+
+
+def associated_data(part: Part, request_id: str) -> bytes:
+    return f"{part} {request_id}".encode()
+
+
+class Sealer:
+    """Seals any number of plaintexts of one batch and one context to one recipient."""
+
+    def __init__(self, recipient: Key, context: Context) -> None:
+        if not isinstance(recipient.public, EllipticCurvePublicKey):
+            raise Misconfigured("a sealing key must be P-256", where=f"key of {recipient.party}")
+        content_key = AESGCM.generate_key(256)
+        self._key_id = recipient.id
+        self._wrap = _SUITE.encrypt(content_key, recipient.public, info=context.info())
+        self._cipher = AESGCM(content_key)
+
+    def seal(self, part: Part, request_id: str, plaintext: bytes, sizes: tuple[int, ...]) -> Sealed:
+        """Raises Malformed when the plaintext is larger than the largest size."""
+        nonce = os.urandom(12)
+        padded = pad(plaintext, sizes)
+        ciphertext = self._cipher.encrypt(nonce, padded, associated_data(part, request_id))
+        return Sealed(key_id=self._key_id, wrap=self._wrap, nonce=nonce, ciphertext=ciphertext)
+
+
+class Opener:
+    """Opens what was sealed to one party's private keys; remembers the last unwrapped batch keys."""
+
+    def __init__(self, private_keys: Mapping[str, EllipticCurvePrivateKey]) -> None:
+        self._private_keys = private_keys
+        self._unwrapped: OrderedDict[tuple[bytes, bytes], AESGCM] = OrderedDict()
+
+    def open(self, sealed: Sealed, context: Context, part: Part, request_id: str) -> bytes:
+        """Raises Malformed when the key is not ours, or the ciphertext is not this message's."""
+        try:
+            cipher = self._cipher(sealed, context.info())
+            padded = cipher.decrypt(sealed.nonce, sealed.ciphertext, associated_data(part, request_id))
+        except (InvalidTag, ValueError):
+            raise Malformed("does not open with this key for this message", where=part) from None
+        return unpad(padded)
+
+    def _cipher(self, sealed: Sealed, info: bytes) -> AESGCM:
+        slot = (info, sealed.wrap)
+        cipher = self._unwrapped.get(slot)
+        if cipher is None:
+            private = self._private_keys.get(sealed.key_id)
+            if private is None:
+                raise Malformed("sealed to a key that is not held here")
+            cipher = AESGCM(_SUITE.decrypt(sealed.wrap, private, info=info))
+            self._unwrapped[slot] = cipher
+            if len(self._unwrapped) > _CACHED_KEYS:
+                self._unwrapped.popitem(last=False)
+        return cipher
+
+
+def pad(plaintext: bytes, sizes: tuple[int, ...]) -> bytes:
+    """ISO/IEC 7816-4 padding up to the smallest size that fits."""
+    for size in sizes:
+        if len(plaintext) < size:
+            return plaintext + b"\x80" + bytes(size - len(plaintext) - 1)
+    raise Malformed(f"longer than {sizes[-1] - 1} bytes", where="sealed part")
+
+
+def unpad(padded: bytes) -> bytes:
+    """Raises Malformed when there is no padding."""
+    body, marker, rest = padded.rpartition(b"\x80")
+    if not marker or rest.strip(b"\x00"):
+        raise Malformed("bad padding", where="sealed part")
+    return body

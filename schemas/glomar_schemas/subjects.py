@@ -1,0 +1,111 @@
+"""Every subject, stream name, header and limit of the bus. Called by whoever publishes, reads or exports.
+
+Subject tokens are lower case and hold no personal data; a request id is an opaque UUIDv7.
+"""
+
+import re
+from typing import Literal
+
+from msgspec import Struct
+
+from glomar_schemas.errors import Malformed
+
+Kind = Literal["request", "verdict", "control", "recall", "ack", "release", "result", "notice", "checkpoint"]
+
+MAX_MESSAGE_BYTES = 64 * 1024
+MAX_BATCH = 200
+"""Messages in one atomic batch. The server's limit is 1,000; past 200 the fsync no longer dominates."""
+
+TRACEPARENT = "traceparent"
+CE_TYPE = "ce-type"
+BATCH_ID = "Nats-Batch-Id"
+BATCH_SEQUENCE = "Nats-Batch-Sequence"
+BATCH_COMMIT = "Nats-Batch-Commit"
+EXPECTED_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
+EXPECTED_SEQUENCE_SUBJECT = "Nats-Expected-Last-Subject-Sequence-Subject"
+
+_TOKEN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
+_WIRE_TOKEN = re.compile(r"[0-9A-Za-z_-]{1,64}\Z")
+
+
+class Address(Struct, frozen=True):
+    """What a subject of the stream says: kind, agency ("" for control) and the last token (id or slot)."""
+
+    kind: str
+    agency: str
+    token: str
+
+
+class Subjects(Struct, frozen=True):
+    """The subjects of one agreement, and the stream that holds one incarnation of it."""
+
+    agreement: str
+    incarnation: int = 1
+
+    @property
+    def stream(self) -> str:
+        return f"{self.agreement.replace('-', '_').upper()}_{self.incarnation}"
+
+    @property
+    def root(self) -> str:
+        return f"glomar.{self.agreement}"
+
+    def stored(self) -> list[str]:
+        """The subjects that the stream stores; everything else is carried and forgotten."""
+        return [
+            f"{self.root}.request.*.*",
+            f"{self.root}.verdict.*.*",
+            f"{self.root}.control.*",
+            f"{self.root}.recall.*.*",
+            f"{self.root}.ack.*.*",
+        ]
+
+    def request(self, agency: str, request_id: str = "*") -> str:
+        return f"{self.root}.request.{agency}.{request_id}"
+
+    def verdict(self, agency: str, request_id: str) -> str:
+        return f"{self.root}.verdict.{agency}.{request_id}"
+
+    def control(self, slot: int | str) -> str:
+        return f"{self.root}.control.{slot}"
+
+    def release(self, agency: str, request_id: str = "*") -> str:
+        return f"{self.root}.release.{agency}.{request_id}"
+
+    def result(self, agency: str) -> str:
+        return f"{self.root}.result.{agency}"
+
+    def checkpoint(self) -> str:
+        return f"{self.root}.checkpoint"
+
+    def template(self, kind: Kind) -> str:
+        """The destination template of spans and metrics: never a raw subject, which holds the request id."""
+        match kind:
+            case "control":
+                return f"{self.root}.control.{{slot}}"
+            case "result" | "notice":
+                return f"{self.root}.{kind}.{{agency}}"
+            case "checkpoint":
+                return f"{self.root}.checkpoint"
+            case _:
+                return f"{self.root}.{kind}.{{agency}}.{{request_id}}"
+
+    def parse(self, subject: str) -> Address:
+        """Raises Malformed when the subject is not one that the stream stores."""
+        tokens = subject.split(".")
+        if tokens[:2] == ["glomar", self.agreement]:
+            if len(tokens) == 4 and tokens[2] == "control":
+                return Address("control", "", tokens[3])
+            if len(tokens) == 5 and tokens[2] in ("request", "verdict", "recall", "ack"):
+                return Address(tokens[2], tokens[3], tokens[4])
+        raise Malformed("not a subject of this agreement", where=self.root)
+
+
+def is_token(text: str) -> bool:
+    """An agreement or agency name: lower case letters, digits and hyphens, at most 63."""
+    return _TOKEN.match(text) is not None
+
+
+def is_request_id(text: str) -> bool:
+    """A subject token that may name a request; requesters make UUIDv7, the bus only needs a safe token."""
+    return _WIRE_TOKEN.match(text) is not None
