@@ -13,8 +13,11 @@ from glomar_schemas.errors import Malformed
 Kind = Literal["request", "verdict", "control", "recall", "ack", "release", "result", "notice", "checkpoint"]
 
 MAX_MESSAGE_BYTES = 64 * 1024
+"""Of headers and body together: the server counts both against the stream's max_msg_size."""
 MAX_BATCH = 200
 """Messages in one atomic batch. The server's limit is 1,000; past 200 the fsync no longer dominates."""
+FIRST_YEAR, LAST_YEAR = 1900, 2200
+"""Years that a date or time may lie in: no arithmetic with days or time zones overflows near them."""
 
 TRACEPARENT = "traceparent"
 CE_TYPE = "ce-type"
@@ -77,6 +80,10 @@ class Subjects(Struct, frozen=True):
 
     def checkpoint(self) -> str:
         return f"{self.root}.checkpoint"
+
+    def canary(self, party: str) -> str:
+        """Where a service proves that the store still takes writes; kept in a stream of its own."""
+        return f"{self.root}.canary.{party}"
 
     def template(self, kind: Kind) -> str:
         """The destination template of spans and metrics: never a raw subject, which holds the request id."""

@@ -1,0 +1,113 @@
+"""The nats-server configuration: one account per party, JetStream owned by none of them but BUS.
+
+Everything crosses by service export and import at an exact depth. That also stops a publisher from choosing
+a reply subject that would write into somebody else's slot.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from glomar_schemas.agreement import Agreement
+from glomar_schemas.subjects import Subjects
+from msgspec import Struct
+
+API_PREFIX = "BUS.API"
+"""Importers see the JetStream API here. Under its own name it would clash with the account's own."""
+
+
+class Service(Struct, frozen=True):
+    """A subject of BUS that one account may call; a stream of answers where `streamed`."""
+
+    account: str
+    subject: str
+    streamed: bool = False
+
+    @property
+    def local(self) -> str:
+        """The subject under which the importing account calls it."""
+        return self.subject.replace("$JS.API", API_PREFIX, 1)
+
+
+def account(party: str) -> str:
+    return party.upper().replace("-", "_")
+
+
+def render(agreement: Agreement, subjects: Subjects, users: dict[str, str], *, port: int, store: Path) -> str:
+    """users: "bus" and each party -> public nkey. Returns the text of nats-server.conf."""
+    services = list(_services(agreement, subjects))
+    oversight = account(agreement.oversight)
+    exported = [_export(service) for service in services]
+    blocks = [_account("BUS", users["bus"], exported, [], "jetstream: enabled")]
+    for party in (agreement.holder, agreement.oversight, *agreement.requesters):
+        name = account(party)
+        exports: list[str] = []
+        imports = [_import(service) for service in services if service.account == name]
+        if party == agreement.oversight:
+            for agency in agreement.requesters:
+                exports += [
+                    f'{{stream: "{subjects.release(agency)}", accounts: [{account(agency)}]}}',
+                    f'{{service: "{subjects.result(agency)}", accounts: [{account(agency)}]}}',
+                ]
+        if party in agreement.requesters:
+            imports += [
+                f'{{stream: {{account: {oversight}, subject: "{subjects.release(party)}"}}}}',
+                f'{{service: {{account: {oversight}, subject: "{subjects.result(party)}"}}}}',
+            ]
+        blocks.append(_account(name, users[party], exports, imports))
+    return _HEAD.format(port=port, store=store) + "accounts {\n" + "\n".join(blocks) + "\n}\n"
+
+
+def _services(agreement: Agreement, subjects: Subjects) -> Iterable[Service]:
+    """Who may call what. This table is the whole of the bus's authorisation."""
+    stream, holder, oversight = subjects.stream, account(agreement.holder), account(agreement.oversight)
+    for agency in agreement.requesters:
+        yield Service(account(agency), subjects.request(agency))
+        yield Service(account(agency), f"$JS.API.DIRECT.GET.{stream}.{subjects.request(agency)}")
+    yield Service(holder, subjects.verdict("*", "*"))
+    yield Service(holder, f"$JS.API.DIRECT.GET.{stream}.{subjects.control('*')}")
+    yield Service(oversight, f"$JS.API.DIRECT.GET.{stream}.{subjects.control('*')}")
+    yield Service(oversight, f"$JS.API.DIRECT.GET.{stream}.{subjects.verdict('*', '*')}")
+    yield Service(oversight, f"$JS.API.DIRECT.GET.{stream}", streamed=True)
+    yield Service(oversight, f"$JS.API.STREAM.INFO.{stream}")
+    for party, consumer in ((holder, "verifier"), (oversight, "auditor")):
+        yield Service(party, f"$JS.API.CONSUMER.INFO.{stream}.{consumer}")
+        yield Service(party, f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}", streamed=True)
+    yield Service(holder, f"$JS.ACK.{stream}.verifier.>")
+    for party in (agreement.holder, agreement.oversight, *agreement.requesters):
+        yield Service(account(party), subjects.canary(party))
+
+
+def _export(service: Service) -> str:
+    streamed = ', response_type: stream, response_threshold: "45s"' if service.streamed else ""
+    return f'{{service: "{service.subject}", accounts: [{service.account}]{streamed}}}'
+
+
+def _import(service: Service) -> str:
+    renamed = f', to: "{service.local}"' if service.local != service.subject else ""
+    return f'{{service: {{account: BUS, subject: "{service.subject}"}}{renamed}}}'
+
+
+def _account(name: str, nkey: str, exports: list[str], imports: list[str], extra: str = "") -> str:
+    lines = [f"  {name}: {{", f"    users: [{{nkey: {nkey}}}]"]
+    if extra:
+        lines.append(f"    {extra}")
+    for title, entries in (("exports", exports), ("imports", imports)):
+        if entries:
+            lines += [f"    {title}: [", *(f"      {entry}" for entry in entries), "    ]"]
+    return "\n".join([*lines, "  }"])
+
+
+_HEAD = """\
+# Written by `glomar up`. One account per party; see the agreement for who they are.
+listen: 127.0.0.1:{port}
+server_name: glomar
+max_payload: 128K
+write_deadline: "10s"
+jetstream {{
+  store_dir: "{store}"
+  sync_interval: always   # an acknowledged message survives a power cut
+  max_file: 100G
+  # One agency that leaves batches open must not starve the others.
+  limits {{ batch {{ max_inflight_per_stream: 32, timeout: "1s" }} }}
+}}
+"""

@@ -1,0 +1,103 @@
+"""The NATS connection of a service: nats-py's client, made safe against what another party may publish.
+
+nats-py ends its read loop, silently and for good, at a subject or status line that is not UTF-8; nats-server
+stores both. One such message would stop verifier and auditor for everybody, so these bytes are kept readable.
+"""
+
+import logging
+from typing import Any
+
+from glomar_schemas.errors import GlomarError, Unreachable
+from glomar_schemas.keys import read_secret
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.errors import NoServersError
+from nats.js import JetStreamContext
+
+from glomar_runtime.feed import Feed
+from glomar_runtime.settings import ServiceSettings
+
+log = logging.getLogger(__name__)
+
+API_PREFIX = "BUS.API"
+"""Where the JetStream API of account BUS appears in a party's own account."""
+
+CONNECT_TIMEOUT_S = 2.0
+RETRY_S = 0.25
+PING_S = 2.0
+"""Half a minute without a word is too long for a hold; two missed pings of 2 s end a dead connection."""
+
+
+class BusClient(Client):
+    """nats-py's client, whose read loop no message can end."""
+
+    def _build_message(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
+    ) -> Msg:
+        safe = subject.decode("utf-8", "backslashreplace").encode()
+        message: Msg = super()._build_message(sid, safe, reply, data, headers)
+        return message
+
+    async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
+        try:
+            found: dict[str, str] | None = await super()._process_headers(headers)
+        except UnicodeDecodeError:
+            return None
+        return found
+
+    def jetstream(self, **options: Any) -> JetStreamContext:
+        return _Streams(self, **options)
+
+
+class _Streams(JetStreamContext):
+    """The context that FastStream subscribes through; its pull subscription is our Feed."""
+
+    async def pull_subscribe(  # type: ignore[override]
+        self, subject: str, *, stream: str, durable: str, **_: Any
+    ) -> Feed:
+        feed = Feed(self._nc, f"{self._prefix}.CONSUMER.MSG.NEXT.{stream}.{durable}")
+        await feed.start()
+        return feed
+
+
+async def connect(settings: ServiceSettings, name: str) -> BusClient:
+    """A connection that reconnects for ever. Raises Misconfigured, Unreachable."""
+    read_secret(settings.nkey)
+    client = BusClient()
+    options: dict[str, Any] = {
+        "servers": settings.url,
+        "name": name,
+        "nkeys_seed": str(settings.nkey),
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "reconnect_time_wait": RETRY_S,
+        "ping_interval": PING_S,
+        "error_cb": _on_error,
+        "disconnected_cb": _on_disconnected,
+        "reconnected_cb": _on_reconnected,
+    }
+    try:
+        # The first connection fails at once, with a message; only later ones are tried for ever.
+        await client.connect(**options, allow_reconnect=False, max_reconnect_attempts=1)
+    except (NoServersError, OSError, NatsError, TimeoutError) as error:
+        raise Unreachable(
+            f"no connection to the bus ({type(error).__name__})",
+            where=settings.url,
+            fix="Is nats-server running there, and does it know this nkey?",
+        ) from None
+    client.options["allow_reconnect"] = True
+    client.options["max_reconnect_attempts"] = -1
+    return client
+
+
+async def _on_error(error: Exception) -> None:
+    fault = error.what if isinstance(error, GlomarError) else type(error).__name__
+    log.warning("bus connection error", extra={"error_type": fault})
+
+
+async def _on_disconnected() -> None:
+    log.warning("disconnected from the bus; reconnecting")
+
+
+async def _on_reconnected() -> None:
+    log.info("connected to the bus again")

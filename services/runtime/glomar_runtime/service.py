@@ -1,0 +1,109 @@
+"""Runs a service: FastStream's application with its HTTP side, until a signal, a fatal error or a lost bus.
+
+Called by the `serve` command of each service. What ends it decides the exit code.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+
+import uvicorn
+import uvloop
+from faststream.asgi import AsgiFastStream
+from glomar_schemas.errors import GlomarError, Unreachable
+
+from glomar_runtime import logs, telemetry
+from glomar_runtime.bus import Bus
+from glomar_runtime.settings import ServiceSettings
+
+log = logging.getLogger(__name__)
+
+
+class Stop:
+    """How any part of a service ends it; the first cause counts."""
+
+    def __init__(self) -> None:
+        self.cause: GlomarError | None = None
+        self._event = asyncio.Event()
+
+    def because(self, cause: GlomarError) -> None:
+        self.cause = self.cause or cause
+        self._event.set()
+
+    def please(self) -> None:
+        self._event.set()
+
+    async def wait(self) -> None:
+        await self._event.wait()
+
+
+Build = Callable[[Stop], tuple[AsgiFastStream, Bus]]
+
+
+def run(name: str, settings: ServiceSettings, build: Build) -> None:
+    """Serves until told to stop. Raises the GlomarError that ended it, if one did."""
+    logs.set_up(name)
+    provider = telemetry.set_up(name, dict(os.environ))
+    try:
+        uvloop.run(_serve(settings, build))
+    finally:
+        provider.shutdown()
+
+
+async def _serve(settings: ServiceSettings, build: Build) -> None:
+    stop = Stop()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.please)
+    app, bus = build(stop)
+    server = _Server(
+        uvicorn.Config(
+            app, settings.http_host, settings.http_port, lifespan="off", log_config=None, access_log=False
+        )
+    )
+    async with app.start_lifespan_context():
+        log.info("serving", extra={"port": settings.http_port})
+        tasks = [
+            asyncio.create_task(_serve_http(server, settings, stop)),
+            asyncio.create_task(_watch(bus, settings.disconnected_limit_s, stop)),
+        ]
+        await stop.wait()
+        server.should_exit = True
+        tasks[1].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    if stop.cause is not None:
+        raise stop.cause
+    log.info("stopped")
+
+
+class _Server(uvicorn.Server):
+    """Signals are ours: uvicorn would raise them again after its own shutdown."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _serve_http(server: uvicorn.Server, settings: ServiceSettings, stop: Stop) -> None:
+    try:
+        await server.serve()
+    except SystemExit:
+        stop.because(
+            Unreachable(
+                "the HTTP port is taken",
+                where=f"{settings.http_host}:{settings.http_port}",
+                fix="Set http_port to a free one",
+            )
+        )
+
+
+async def _watch(bus: Bus, limit_s: float, stop: Stop) -> None:
+    """nats-py can give up reconnecting without telling; a service without a bus must not look alive."""
+    lost_s = 0.0
+    while lost_s < limit_s:
+        await asyncio.sleep(1.0)
+        lost_s = 0.0 if bus.client.is_connected else lost_s + 1.0
+    stop.because(Unreachable(f"no bus for {limit_s:.0f} s", fix="Start nats-server; then start this again"))

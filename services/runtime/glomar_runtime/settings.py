@@ -1,0 +1,63 @@
+"""Settings of a service: flag, then environment, then file, then default. Loaded once, in the command line.
+
+A file is TOML with the Struct's field names. The environment says GLOMAR_<FIELD>. Paths in a file are
+relative to the file, so that a data directory can be moved.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from glomar_schemas.errors import Misconfigured
+from msgspec import Struct
+
+S = TypeVar("S", bound="ServiceSettings")
+
+ENV_PREFIX = "GLOMAR_"
+
+
+class ServiceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every service needs to know."""
+
+    url: str = "nats://127.0.0.1:4222"
+    nkey: Path
+    agreement: Path
+    trust: Path
+    incarnation: int = 1
+    http_host: str = "127.0.0.1"
+    http_port: int
+    disconnected_limit_s: float = 60.0
+    """A service without its bus for this long ends with exit code 5, for its supervisor to start anew."""
+
+
+def load_settings(kind: type[S], file: Path, flags: Mapping[str, str] | None = None) -> S:
+    """Raises Misconfigured naming the file, variable or flag, and the field."""
+    values: dict[str, Any] = {}
+    try:
+        values.update(tomllib.loads(file.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise Misconfigured(f"can't be read ({error.strerror})", where=str(file)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"not TOML: {error}", where=str(file)) from None
+    paths = {name for name, annotation in kind.__annotations__.items() if annotation is Path}
+    paths |= {name for name, annotation in ServiceSettings.__annotations__.items() if annotation is Path}
+    values = {name: str(file.parent / v) if name in paths else v for name, v in values.items()}
+    for name in kind.__struct_fields__:
+        if (text := os.environ.get(ENV_PREFIX + name.upper())) is not None:
+            values[name] = text
+    values.update(flags or {})
+    try:
+        return msgspec.convert(values, kind, strict=False, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise Misconfigured(
+            str(error), where=str(file), fix="Flags and GLOMAR_* variables count too"
+        ) from None
+
+
+def _path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError

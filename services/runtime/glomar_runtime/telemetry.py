@@ -1,0 +1,209 @@
+"""Traces: one per request, across all services, holding no personal data. Set up once by `service.run`.
+
+Span names and attributes follow the OpenTelemetry messaging conventions, with the destination *template* in
+place of the subject, which holds the request id. What may leave the process is a closed list.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from faststream import BaseMiddleware, StreamMessage
+from glomar_schemas.errors import Malformed
+from glomar_schemas.subjects import TRACEPARENT, Kind, Subjects
+from nats.aio.msg import Msg
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.environment_variables import OTEL_EXPORTER_OTLP_ENDPOINT
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.trace import Link, Span, SpanKind
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+ALLOWED_ATTRIBUTES = frozenset(
+    {
+        "error.type",
+        "glomar.agreement",
+        "glomar.conditions",
+        "glomar.record_consulted",
+        "glomar.sequence",
+        "messaging.batch.message_count",
+        "messaging.consumer.group.name",
+        "messaging.destination.template",
+        "messaging.message.id",
+        "messaging.nats.delivery_count",
+        "messaging.nats.stream",
+        "messaging.operation.name",
+        "messaging.operation.type",
+        "messaging.system",
+    }
+)
+
+_PROPAGATOR = TraceContextTextMapPropagator()
+_BATCH: ContextVar[Sequence[Span]] = ContextVar("spans of the messages being handled", default=())
+
+
+class AllowListExporter(SpanExporter):
+    """Hands on spans without events, status text, or any attribute that is not on the list."""
+
+    def __init__(self, inner: SpanExporter) -> None:
+        self._inner = inner
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        return self._inner.export([_cleaned(span) for span in spans])
+
+    def shutdown(self) -> None:
+        self._inner.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._inner.force_flush(timeout_millis)
+
+
+def _cleaned(span: ReadableSpan) -> ReadableSpan:
+    attributes = span.attributes or {}
+    if ALLOWED_ATTRIBUTES.issuperset(attributes) and not span.events:
+        return span
+    return ReadableSpan(
+        name=span.name,
+        context=span.context,
+        parent=span.parent,
+        resource=span.resource,
+        attributes={name: value for name, value in attributes.items() if name in ALLOWED_ATTRIBUTES},
+        links=span.links,
+        kind=span.kind,
+        instrumentation_scope=span.instrumentation_scope,
+        start_time=span.start_time,
+        end_time=span.end_time,
+    )
+
+
+def set_up(service: str, environ: dict[str, str]) -> TracerProvider:
+    """Spans go to OTEL_EXPORTER_OTLP_ENDPOINT over HTTP; without it they are made, propagated and dropped."""
+    provider = TracerProvider(resource=Resource.create({"service.name": service}))
+    if environ.get(OTEL_EXPORTER_OTLP_ENDPOINT):
+        provider.add_span_processor(
+            BatchSpanProcessor(
+                AllowListExporter(OTLPSpanExporter()), max_queue_size=50_000, max_export_batch_size=2_000
+            )
+        )
+    trace.set_tracer_provider(provider)
+    return provider
+
+
+class Spans:
+    """Makes the spans of one service for one agreement."""
+
+    def __init__(self, subjects: Subjects, consumer: str = "") -> None:
+        self._subjects = subjects
+        self._consumer = consumer
+        self._tracer = trace.get_tracer("glomar")
+
+    def send(self, kind: Kind, request_id: str, parent: Span | None) -> Span:
+        """A PRODUCER span; the caller ends it once the stream has acknowledged."""
+        context = trace.set_span_in_context(parent) if parent is not None else None
+        return self._tracer.start_span(
+            f"send {self._subjects.template(kind)}",
+            context,
+            SpanKind.PRODUCER,
+            self._messaging("send", "send", kind, request_id),
+            record_exception=False,
+            set_status_on_exception=False,
+        )
+
+    def process(self, message: Msg) -> Span:
+        """A CONSUMER span for one received message, child of its sender's span and linked to it."""
+        context = extract(message)
+        parent = trace.get_current_span(context).get_span_context()
+        kind, request_id = self._describe(message.subject)
+        return self._tracer.start_span(
+            f"process {self._subjects.template(kind)}",
+            context,
+            SpanKind.CONSUMER,
+            self._messaging("process", "process", kind, request_id),
+            [Link(parent)] if parent.is_valid else None,
+            record_exception=False,
+            set_status_on_exception=False,
+        )
+
+    @contextmanager
+    def step(self, name: str, parent: Span) -> Iterator[Span]:
+        """An INTERNAL span around one step of handling a message."""
+        span = self._tracer.start_span(
+            name, trace.set_span_in_context(parent), record_exception=False, set_status_on_exception=False
+        )
+        try:
+            yield span
+        finally:
+            span.end()
+
+    def _describe(self, subject: str) -> tuple[Kind, str]:
+        kind, _, rest = subject.removeprefix(f"{self._subjects.root}.").partition(".")
+        if kind == "release":
+            return "release", rest.rpartition(".")[2]
+        try:
+            address = self._subjects.parse(subject)
+        except Malformed:
+            return "notice", ""
+        return address.kind, address.token  # type: ignore[return-value]
+
+    def _messaging(self, name: str, operation: str, kind: Kind, request_id: str) -> dict[str, str]:
+        attributes = {
+            "messaging.system": "nats",
+            "messaging.operation.name": name,
+            "messaging.operation.type": operation,
+            "messaging.destination.template": self._subjects.template(kind),
+            "messaging.message.id": request_id,
+        }
+        if self._consumer and operation == "process":
+            attributes["messaging.consumer.group.name"] = self._consumer
+        return attributes
+
+
+def extract(message: Msg) -> Context:
+    """The sender's context. Only `traceparent` is read: a `tracestate` could carry anything."""
+    header = (message.headers or {}).get(TRACEPARENT, "")
+    return _PROPAGATOR.extract({TRACEPARENT: header}) if header else Context()
+
+
+def traceparent(span: Span) -> dict[str, str]:
+    """The header that makes the receiver's span a child of this one."""
+    carrier: dict[str, str] = {}
+    _PROPAGATOR.inject(carrier, trace.set_span_in_context(span))
+    return {TRACEPARENT: carrier[TRACEPARENT]} if TRACEPARENT in carrier else {}
+
+
+class SpanMiddleware(BaseMiddleware[Any, Any]):
+    """FastStream middleware: one CONSUMER span for each message of the batch, open while it is handled."""
+
+    spans: Spans
+
+    @classmethod
+    def of(cls, spans: Spans) -> type["SpanMiddleware"]:
+        return type("SpanMiddleware", (cls,), {"spans": spans})
+
+    async def consume_scope(self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]) -> Any:
+        raw = msg.raw_message
+        opened = [self.spans.process(message) for message in (raw if isinstance(raw, list) else [raw])]
+        token = _BATCH.set(opened)
+        try:
+            return await call_next(msg)
+        except Exception as error:
+            for span in opened:
+                span.set_attribute("error.type", type(error).__name__)
+            raise
+        finally:
+            _BATCH.reset(token)
+            end_all(opened)
+
+
+def handled_spans() -> Sequence[Span]:
+    """In a handler: the spans of its messages, in their order."""
+    return _BATCH.get()
+
+
+def end_all(spans: Iterable[Span]) -> None:
+    for span in spans:
+        span.end()

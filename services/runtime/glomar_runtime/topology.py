@@ -1,0 +1,114 @@
+"""Creates the stream and its consumers, as the administrator of account BUS. Never called by a service.
+
+What exists with other settings is refused, not mended: write-once, no deletion and no expiry are what the
+guarantees rest on, so a difference is an incident.
+"""
+
+import json
+from typing import Any
+
+from glomar_schemas.errors import IntegrityError, Unreachable
+from glomar_schemas.subjects import MAX_MESSAGE_BYTES, Subjects
+from nats.aio.client import Client
+from nats.errors import NoRespondersError
+
+_NANO = 1_000_000_000
+ACK_WAIT_S = 10
+
+
+def stream_config(subjects: Subjects, replicas: int = 1) -> dict[str, Any]:
+    """No max_age: after it a subject takes a second verdict, and an aged-out hold no longer fences."""
+    return {
+        "name": subjects.stream,
+        "subjects": subjects.stored(),
+        "storage": "file",
+        "retention": "limits",
+        "num_replicas": replicas,
+        "max_msgs_per_subject": 1,
+        "discard": "new",
+        "discard_new_per_subject": True,
+        "deny_delete": True,
+        "deny_purge": True,
+        "allow_direct": True,
+        "allow_atomic": True,
+        "max_msg_size": MAX_MESSAGE_BYTES,
+    }
+
+
+def canary_config(subjects: Subjects, replicas: int = 1) -> dict[str, Any]:
+    return {
+        "name": f"{subjects.stream}_CANARY",
+        "subjects": [subjects.canary("*")],
+        "storage": "file",
+        "num_replicas": replicas,
+        "max_msgs_per_subject": 1,
+        "discard": "old",
+        "max_msg_size": 1024,
+    }
+
+
+def consumer_configs(subjects: Subjects) -> dict[str, dict[str, Any]]:
+    """verifier: work, shared by its workers. auditor: a feed in stream order, whose cursor is the ledger."""
+    return {
+        "verifier": {
+            "ack_policy": "explicit",
+            "ack_wait": ACK_WAIT_S * _NANO,
+            "filter_subject": subjects.request("*"),
+            "max_ack_pending": 10_000,
+            "max_deliver": -1,
+            "deliver_policy": "all",
+        },
+        "auditor": {"ack_policy": "none", "deliver_policy": "all", "max_deliver": -1},
+    }
+
+
+async def create(admin: Client, subjects: Subjects, replicas: int = 1) -> None:
+    """Makes sure that everything exists exactly as configured. Raises IntegrityError, Unreachable."""
+    for config in (stream_config(subjects, replicas), canary_config(subjects, replicas)):
+        await _ensure(
+            admin,
+            f"STREAM.INFO.{config['name']}",
+            f"STREAM.CREATE.{config['name']}",
+            config,
+            config,
+        )
+    for name, config in consumer_configs(subjects).items():
+        wanted = {"durable_name": name, "name": name, **config}
+        path = f"{subjects.stream}.{name}"
+        body = {"stream_name": subjects.stream, "config": wanted}
+        await _ensure(admin, f"CONSUMER.INFO.{path}", f"CONSUMER.CREATE.{path}", wanted, body)
+
+
+async def _ensure(
+    admin: Client, info: str, create_: str, wanted: dict[str, Any], body: dict[str, Any]
+) -> None:
+    found = await _call(admin, info, None)
+    if "error" in found:
+        if filter_subject := wanted.get("filter_subject"):
+            create_ = f"{create_}.{filter_subject}"
+        found = await _call(admin, create_, body)
+        if "error" in found:
+            raise IntegrityError(f"nats-server refused: {found['error'].get('description')}", where=create_)
+    different = sorted(
+        name for name, value in wanted.items() if found["config"].get(name, _absent(value)) != value
+    )
+    if different:
+        raise IntegrityError(
+            f"exists with other settings of {', '.join(different)}",
+            where=wanted["name"],
+            fix="Find out who changed them; the guarantees do not hold with these",
+        )
+
+
+def _absent(value: Any) -> Any:
+    """The server leaves out what is zero."""
+    return type(value)()
+
+
+async def _call(admin: Client, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+    try:
+        reply = await admin.request(f"$JS.API.{path}", json.dumps(body).encode() if body else b"", timeout=5)
+    except (NoRespondersError, TimeoutError):
+        raise Unreachable("JetStream does not answer", where="nats-server", fix="Is it enabled?") from None
+    answer: dict[str, Any] = json.loads(reply.data)
+    return answer
