@@ -19,7 +19,8 @@ from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import AGREEMENT_TYPE, Signature, Signer, pre_authentication
 from glomar_schemas.errors import Malformed, Misconfigured, Untrusted
 from glomar_schemas.keys import KeyRecord, KeyRing, key_id, parse_public
-from glomar_schemas.messages import Line, Moment, Officer, Short, Text, Token
+from glomar_schemas.messages import Answer, Line, Moment, Officer, Refusal, Short, Text, Token, encode
+from glomar_schemas.sealing import ANSWER_SIZES
 
 T = TypeVar("T")
 
@@ -30,13 +31,13 @@ class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the file: a field that the contract does not know is a mistake, not a comment."""
 
 
-class Party(_Table, kw_only=True):
+class Party(_Table, frozen=True, kw_only=True):
     name: Line
     signatory: Annotated[Line, Meta(description="the office that signed")]
     contact: Line
 
 
-class Delegation(_Table, kw_only=True):
+class Delegation(_Table, frozen=True, kw_only=True):
     """Who may authorise requests in the agency head's stead, and when."""
 
     id: Short
@@ -46,7 +47,7 @@ class Delegation(_Table, kw_only=True):
     valid_until: Annotated[date, Meta(description="last day on which it counts")]
 
 
-class Safeguards(_Table, kw_only=True):
+class Safeguards(_Table, frozen=True, kw_only=True):
     """The recipient's certificate under 26 U.S.C. 6103(p)(4), and the AI notifications on file."""
 
     agency: Token
@@ -55,7 +56,7 @@ class Safeguards(_Table, kw_only=True):
     analysis_notifications: tuple[Short, ...] = ()
 
 
-class Allowed(_Table, kw_only=True):
+class Allowed(_Table, frozen=True, kw_only=True):
     """What may be asked, and for what."""
 
     grounds: dict[Short, Line]
@@ -67,7 +68,7 @@ class Allowed(_Table, kw_only=True):
     earliest_tax_year: Annotated[int, Meta(ge=1900, le=2200)]
 
 
-class Limits(_Table, kw_only=True):
+class Limits(_Table, frozen=True, kw_only=True):
     """Counts past which a request is refused before any record is read."""
 
     days_after_order: Count
@@ -78,14 +79,22 @@ class Limits(_Table, kw_only=True):
     window_days: Count
 
 
-class Retention(_Table, kw_only=True):
+class Retention(_Table, frozen=True, kw_only=True):
     audit_years: Count
     particulars_days: Count
     answer_days: Count
 
 
-class Condition(_Table, kw_only=True):
-    """One legal element: `holds` is CEL over request, particulars, agreement, facts and today."""
+class Example(_Table, frozen=True, kw_only=True):
+    """A lawful request, decided at `now`: the fields of a Request and a Subject, but for what is sealed."""
+
+    now: Moment
+    request: dict[str, object]
+    particulars: dict[str, object]
+
+
+class Condition(_Table, frozen=True, kw_only=True):
+    """One legal element: `holds` is CEL over request, particulars, agreement, facts, now and today."""
 
     id: Annotated[str, Meta(pattern=r"^L[0-9]{1,2}\Z")]
     name: Short
@@ -93,12 +102,12 @@ class Condition(_Table, kw_only=True):
     holds: Text
     refusal: Line
     accepted: dict[str, object] = {}
-    """An example that passes: dotted field names -> values laid over the model request."""
+    """An example that passes: dotted field names -> values laid over the agreement's example."""
     refused: dict[str, object] = {}
     """An example that fails this condition and no other."""
 
 
-class Agreement(_Table, kw_only=True):
+class Agreement(_Table, frozen=True, kw_only=True):
     """The whole file."""
 
     id: Token
@@ -120,6 +129,7 @@ class Agreement(_Table, kw_only=True):
     delegations: tuple[Delegation, ...]
     officers: tuple[Officer, ...]
     handling: tuple[Text, ...] = ()
+    example: Example | None = None
     conditions: Annotated[tuple[Condition, ...], Meta(min_length=1)]
     keys: tuple[KeyRecord, ...] = ()
 
@@ -156,6 +166,7 @@ def parse_agreement(raw: bytes, *, where: str) -> Agreement:
     ids = [condition.id for condition in agreement.conditions]
     if len(set(ids)) != len(ids):
         raise Malformed("two conditions have the same id", where=where)
+    _require_that_refusals_fit(agreement, where)
     return agreement
 
 
@@ -180,13 +191,28 @@ def sign_agreement(raw: bytes, signers: list[Signer]) -> bytes:
 
 def load_trust(path: Path) -> Trust:
     """Reads a trust file. Raises Misconfigured or Malformed."""
-    officials = {}
+    officials: dict[str, Ed25519PublicKey] = {}
     for party, text in _from_toml(_read(path), dict[str, str], str(path)).items():
         key = parse_public(text, where=f"{path}: {party}")
         if not isinstance(key, Ed25519PublicKey):
             raise Misconfigured("an official's key must be Ed25519", where=f"{path}: {party}")
+        if key_id(key) in map(key_id, officials.values()):
+            raise Misconfigured("the same key as another party's official", where=f"{path}: {party}")
         officials[party] = key
     return Trust(officials)
+
+
+def _require_that_refusals_fit(agreement: Agreement, where: str) -> None:
+    """A request that fails every condition must be answerable, or it could never get its verdict."""
+    refusals = tuple(
+        Refusal(condition=condition.id, citation=condition.citation, message=condition.refusal)
+        for condition in agreement.conditions
+    )
+    answer = Answer(outcome="deny", record_consulted=False, refusals=refusals, salt=bytes(16))
+    if len(encode(answer)) >= ANSWER_SIZES[-1]:
+        raise Malformed(
+            f"all refusals together are longer than an answer ({ANSWER_SIZES[-1]} bytes)", where=where
+        )
 
 
 def _require_signature(
@@ -221,3 +247,5 @@ def _from_toml(raw: bytes, kind: type[T], where: str) -> T:
         raise Malformed("not UTF-8", where=where) from None
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise Malformed(str(error), where=where) from None
+    except RecursionError:
+        raise Malformed("nested too deeply", where=where) from None

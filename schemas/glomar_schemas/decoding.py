@@ -1,20 +1,22 @@
 """The one strict decoder of JSON from outside. Called by the envelope and by whoever reads a plain message.
 
-msgspec alone takes the last of duplicate keys, unknown-length input and invisible characters in silence;
-a signed protocol may not, since two readers could then see two different messages.
+msgspec alone takes the last of duplicate keys, a missing tag, stray bits of base64, times with a space and
+invisible characters in silence; a signed protocol may not, since two readers could then see two messages.
 """
 
 import json
 import re
 import unicodedata
+from base64 import b64encode
 from collections.abc import Hashable
+from datetime import date, datetime
 from functools import cache
 from typing import Any, TypeVar, cast
 
 import msgspec
 
 from glomar_schemas.errors import Malformed
-from glomar_schemas.subjects import MAX_MESSAGE_BYTES
+from glomar_schemas.subjects import FIRST_YEAR, LAST_YEAR, MAX_MESSAGE_BYTES
 
 T = TypeVar("T")
 
@@ -23,13 +25,23 @@ _PLAIN_ASCII = re.compile(rb"[\x20-\x5b\x5d-\x7e]*\Z")
 
 _ODD_CLASSES = frozenset({"Cc", "Cf", "Cs"})
 _DUPLICATE = "duplicate key"
+_UNKNOWN_FIELD = "Object contains unknown field"
+
+_ONE_SPELLING = frozenset({str, int, bool, type(None)})
+"""Types that msgspec reads in one way only; most fields, so they are passed over first."""
+
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})\Z"
+)
+"""RFC 3339 in its one spelling; more than six digits of a second would be rounded."""
 
 
 def decode(raw: bytes, kind: type[T], *, what: str, max_bytes: int = MAX_MESSAGE_BYTES) -> T:
     """raw UTF-8 JSON -> one `kind`; `what` names the thing in errors.
 
-    Raises Malformed on size, bad UTF-8, bad JSON, duplicate keys, unknown fields, wrong types, naive
-    datetimes, and characters of the classes Cc, Cf and Cs. The error never quotes the input.
+    Raises Malformed on size, bad UTF-8, bad JSON, duplicate keys, unknown fields, a missing `type`, wrong
+    types, base64 that is not canonical, times that are naive or loosely spelt, years out of range, and
+    characters of the classes Cc, Cf and Cs. The error never quotes the input.
     """
     if len(raw) > max_bytes:
         raise Malformed(f"larger than {max_bytes} bytes", where=what)
@@ -37,7 +49,9 @@ def decode(raw: bytes, kind: type[T], *, what: str, max_bytes: int = MAX_MESSAGE
         tree = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
         if not _PLAIN_ASCII.match(raw):
             _refuse_odd_characters(tree)
-        return cast(T, _decoder(cast(Hashable, kind)).decode(raw))
+        value = _decoder(cast(Hashable, kind)).decode(raw)
+        _refuse_loose_spelling(value, tree, "$")
+        return cast(T, value)
     except msgspec.ValidationError as error:
         raise Malformed(_without_values(str(error)), where=what) from None
     except Malformed as error:
@@ -82,9 +96,50 @@ def _refuse_odd_characters(tree: object) -> None:
             _refuse_odd_characters(value)
 
 
+def _refuse_loose_spelling(value: object, tree: Any, place: str) -> None:
+    """What msgspec reads although it is not the one way to write it; `tree` is the JSON behind `value`."""
+    match value:
+        case bytes():
+            if b64encode(value).decode() != tree:
+                raise Malformed(f"base64 that is not canonical at `{place}`")
+        case datetime():
+            if not _MOMENT.match(tree):
+                raise Malformed(f"not an RFC 3339 time at `{place}`")
+            _refuse_year(value, place)
+        case date():
+            _refuse_year(value, place)
+        case tuple():
+            for index, (item, branch) in enumerate(zip(value, tree, strict=True)):
+                _refuse_loose_spelling(item, branch, f"{place}[{index}]")
+        case msgspec.Struct():
+            _refuse_loose_fields(value, tree, place)
+
+
+def _refuse_loose_fields(struct: msgspec.Struct, tree: dict[str, Any], place: str) -> None:
+    tag_field = struct.__struct_config__.tag_field
+    if tag_field is not None and tag_field not in tree:
+        raise Malformed(f"Object missing required field `{tag_field}` at `{place}`")
+    for attribute, name in zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True):
+        value = getattr(struct, attribute)
+        if type(value) not in _ONE_SPELLING and name in tree:
+            _refuse_loose_spelling(value, tree[name], f"{place}.{name}")
+
+
+def _refuse_year(value: date, place: str) -> None:
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+        raise Malformed(f"year not between {FIRST_YEAR} and {LAST_YEAR} at `{place}`")
+
+
 def _without_values(message: str) -> str:
-    """msgspec quotes a wrong enum value or unknown field name; both were chosen by the sender."""
-    fault, _, path = message.partition(" - at ")
-    fault = re.sub(r"(value|field) ['`].*", r"\1", fault, flags=re.DOTALL)
-    place = re.sub(r"[^$.\[\]A-Za-z0-9_ `]", "", path)[:80]
-    return f"{fault[:120]} at {place}" if place else fault[:120]
+    """msgspec quotes a wrong enum value and an unknown field's name; both were chosen by the sender.
+
+    Such a text can imitate msgspec's own " - at `$.place`", so only a place at the very end is believed,
+    and none after an unknown field, where msgspec may have written none.
+    """
+    if message.startswith(_UNKNOWN_FIELD):
+        return _UNKNOWN_FIELD
+    quoting = re.match(r"Invalid (enum )?value\b", message)
+    if quoting is None:
+        return message.replace(" - at ", " at ")
+    place = re.search(r" - at (`\$[A-Za-z0-9_.\[\]]*`)\Z", message)
+    return f"{quoting[0]} at {place[1]}" if place else quoting[0]

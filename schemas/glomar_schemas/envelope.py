@@ -4,7 +4,7 @@ signed or its signer must be known.
 A payload repeats its NATS subject, so that a signed message can't be moved to another slot.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Annotated, TypeVar
 
@@ -14,8 +14,9 @@ from msgspec import Meta, Struct
 
 from glomar_schemas.decoding import decode
 from glomar_schemas.errors import Malformed, Untrusted
-from glomar_schemas.keys import KeyId, KeyRing, key_id
+from glomar_schemas.keys import SERVICE, KeyId, KeyRing, KeyUse, key_id
 from glomar_schemas.messages import Control, Message, Request, Verdict, encode
+from glomar_schemas.subjects import Subjects
 
 Signed = TypeVar("Signed", Request, Verdict, Control)
 
@@ -68,7 +69,8 @@ def seal_envelope(message: Message, signers: Sequence[Signer]) -> bytes:
 def open_envelope(body: bytes, kind: type[Signed], subject: str) -> tuple[Signed, Envelope]:
     """A body -> its message, whose signers are *not* yet known. Raises Malformed.
 
-    The message's own subject must be the one it was stored under.
+    The message's own subject must be the one it was stored under, and must be made of the agreement,
+    agency, id or slot that its other fields state.
     """
     envelope = decode(body, Envelope, what="envelope")
     if envelope.payload_type != payload_type(kind):
@@ -76,15 +78,28 @@ def open_envelope(body: bytes, kind: type[Signed], subject: str) -> tuple[Signed
     message = decode(envelope.payload, kind, what="payload")
     if message.subject != subject:
         raise Malformed("signed for another subject", where="payload")
+    if not _names(subject, message):
+        raise Malformed("its own fields name another subject than its own", where="payload")
     return message, envelope
 
 
-def signers(envelope: Envelope, ring: KeyRing, at: datetime) -> frozenset[str]:
-    """The parties whose signatures hold. Raises Untrusted if any signature does not."""
+def _names(subject: str, message: Signed) -> bool:
+    if isinstance(message, Request):
+        return subject == Subjects(message.agreement).request(message.agency, message.id)
+    if isinstance(message, Control):
+        return subject == Subjects(message.agreement).control(message.slot)
+    tokens = subject.split(".")
+    return len(tokens) == 5 and tokens[2] == "verdict" and tokens[4] == message.request_id
+
+
+def signers(
+    envelope: Envelope, ring: KeyRing, at: datetime, uses: Collection[KeyUse] = SERVICE
+) -> frozenset[str]:
+    """The parties whose signatures hold, by keys for these uses. Raises Untrusted if any does not."""
     signed = pre_authentication(envelope.payload_type, envelope.payload)
     parties = set()
     for signature in envelope.signatures:
-        party, public = ring.signer(signature.keyid, at)
+        party, public = ring.signer(signature.keyid, at, uses)
         try:
             public.verify(signature.sig, signed)
         except InvalidSignature:

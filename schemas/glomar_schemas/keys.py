@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -36,6 +36,8 @@ from glomar_schemas.errors import Misconfigured, Untrusted
 
 KeyId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
 KeyUse = Literal["sign", "seal", "ledger", "official"]
+SERVICE: tuple[KeyUse, ...] = ("sign",)
+"""What signs a request or a verdict. Only an official's key signs a control."""
 PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey
 PublicKey = Ed25519PublicKey | EllipticCurvePublicKey
 
@@ -62,15 +64,24 @@ class Key(Struct, frozen=True):
 
 
 class KeyRing:
-    """The public keys of an agreement, by id."""
+    """The public keys of an agreement, by id. Raises Misconfigured unless each key has one party and use.
+
+    A key that two parties share would let one of them sign for both.
+    """
 
     def __init__(self, records: Iterable[KeyRecord]) -> None:
-        self._keys = {key.id: key for key in map(_parse, records)}
+        self._keys: dict[str, Key] = {}
+        for key in map(_parse, records):
+            if key.id in self._keys:
+                raise Misconfigured("one key is named twice", where=f"key of {key.party}")
+            self._keys[key.id] = key
 
-    def signer(self, key_id: str, at: datetime) -> tuple[str, Ed25519PublicKey]:
-        """(party, key) of a signing key that is valid at that moment. Raises Untrusted."""
+    def signer(
+        self, key_id: str, at: datetime, uses: Collection[KeyUse] = SERVICE
+    ) -> tuple[str, Ed25519PublicKey]:
+        """(party, key) of a key for one of these uses, valid at that moment. Raises Untrusted."""
         key = self._keys.get(key_id)
-        if key is None or key.use != "sign" or not isinstance(key.public, Ed25519PublicKey):
+        if key is None or key.use not in uses or not isinstance(key.public, Ed25519PublicKey):
             raise Untrusted("signed by a key that the agreement does not name")
         if not key.valid_from <= at < key.valid_until:
             raise Untrusted("signed by a key outside its validity")
@@ -142,14 +153,16 @@ def write_secret(path: Path, content: bytes) -> None:
 def read_secret(path: Path) -> bytes:
     """Raises Misconfigured when the file is missing, unreadable, or open to anybody but its owner."""
     try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode) or mode & 0o077:
-            raise Misconfigured(
-                f"key file is open to others (mode {stat.S_IMODE(mode):04o})",
-                where=str(path),
-                fix=f"Run: chmod 600 {path}",
-            )
-        return path.read_bytes()
+        # The checked file and the read file are one: looked at through the same descriptor.
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if mode & 0o077:
+                raise Misconfigured(
+                    f"key file is open to others (mode {stat.S_IMODE(mode):04o})",
+                    where=str(path),
+                    fix=f"Run: chmod 600 {path}",
+                )
+            return file.read()
     except FileNotFoundError:
         raise Misconfigured("key file is missing", where=str(path), fix="Check the key settings") from None
     except OSError as error:
@@ -178,5 +191,10 @@ def _read_private(path: Path) -> object:
 
 
 def _parse(record: KeyRecord) -> Key:
-    public = parse_public(record.public, where=f"key of {record.party}")
+    where = f"key of {record.party}"
+    public = parse_public(record.public, where=where)
+    if (record.use == "seal") != isinstance(public, EllipticCurvePublicKey):
+        raise Misconfigured("a sealing key is P-256, every other key Ed25519", where=where)
+    if record.valid_from >= record.valid_until:
+        raise Misconfigured("a key whose validity ends before it begins", where=where)
     return Key(key_id(public), record.party, record.use, public, record.valid_from, record.valid_until)

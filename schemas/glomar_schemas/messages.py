@@ -11,16 +11,34 @@ import msgspec
 from msgspec import Meta, Struct
 
 from glomar_schemas.keys import KeyId
+from glomar_schemas.subjects import FIRST_YEAR, LAST_YEAR
 
 Token = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}\Z")]
 RequestId = Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]{1,64}\Z", description="UUIDv7 of the requester")]
+SlotId = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?:[0-9A-Za-z_-]{1,64}|~[0-9]{1,20})\Z",
+        description="the request's id; ~ and its sequence where its subject's last token is no id",
+    ),
+]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", description="SHA-256, lower-case hex")]
 Short = Annotated[str, Meta(max_length=100)]
 Line = Annotated[str, Meta(max_length=200)]
 Text = Annotated[str, Meta(max_length=2000)]
 Moment = Annotated[datetime, Meta(tz=True)]
-Year = Annotated[int, Meta(ge=1900, le=2200)]
-Slot = Annotated[int, Meta(ge=1, le=2**53)]
+Year = Annotated[int, Meta(ge=FIRST_YEAR, le=LAST_YEAR)]
+Sequence = Annotated[int, Meta(ge=1, le=2**53 - 1)]
+"""Up to the last integer that every JSON reader keeps exactly."""
+Slot = Sequence
+Tag = Annotated[str, Meta(pattern=r"^[0-9a-f]{0,64}\Z", description="HMAC-SHA256, lower-case hex")]
+Scope = Annotated[
+    str,
+    Meta(
+        pattern=r"^(all|agency:[a-z0-9][a-z0-9-]{0,62}|jurisdiction:.{1,100}|person:[0-9a-f]{1,64})\Z",
+        description="all | agency:X | jurisdiction:Y | person:TAG; a scope that is misspelt holds nothing",
+    ),
+]
 
 
 class Message(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type"):
@@ -114,15 +132,15 @@ class Answer(Message, frozen=True, kw_only=True, tag="answer"):
 class Tags(Message, frozen=True, kw_only=True, tag="tags"):
     """HMACs under the holder's key, for oversight to count without knowing; "" if nothing could be read."""
 
-    person: Annotated[str, Meta(max_length=64)] = ""
-    reason: Annotated[str, Meta(max_length=64)] = ""
-    case: Annotated[str, Meta(max_length=64)] = ""
+    person: Tag = ""
+    reason: Tag = ""
+    case: Tag = ""
 
 
 class Verdict(Message, frozen=True, kw_only=True, tag="verdict"):
     """The one answer to one request. `answer` (an Answer) and `tags` (a Tags) are sealed to the auditor."""
 
-    request_id: RequestId
+    request_id: SlotId
     subject: Line
     request_digest: Annotated[Sha256, Meta(description="of the request's body as stored")]
     agreement_digest: Sha256
@@ -142,7 +160,7 @@ class Control(Message, frozen=True, kw_only=True, tag="control"):
     agreement: Token
     action: Literal["agreement", "hold", "lift", "key", "shred"]
     agreement_digest: Sha256
-    scope: Annotated[Line, Meta(description="all | agency:X | jurisdiction:Y | person:TAG")] = "all"
+    scope: Scope = "all"
     authority: Line
     reason: Text = ""
     issued_at: Moment
@@ -151,9 +169,14 @@ class Control(Message, frozen=True, kw_only=True, tag="control"):
 class Release(Message, frozen=True, kw_only=True, tag="release"):
     """What the auditor hands to the requester's agency, sealed to it, once the ledger holds the verdict."""
 
-    request_id: RequestId
-    sequence: Annotated[int, Meta(ge=1, description="of the verdict in the stream")]
-    time_ns: Annotated[int, Meta(ge=0, description="stream time of the verdict, ns since the Unix epoch")]
+    request_id: SlotId
+    sequence: Annotated[Sequence, Meta(description="of the verdict in the stream")]
+    time_ns: Annotated[
+        int,
+        Meta(
+            ge=0, le=2**63 - 1, description="stream time of the verdict, ns since the Unix epoch; over 2**53"
+        ),
+    ]
     verdict: Annotated[bytes, Meta(description="the verdict's body as stored (a DSSE envelope)")]
     answer: Annotated[bytes, Meta(description="the Answer's JSON, which answer_digest names")]
     receipt: Annotated[str, Meta(description="tlog-proof@v1")]

@@ -22,11 +22,15 @@ from glomar_schemas.messages import Sealed
 Direction = Literal["request", "verdict", "release"]
 Part = Literal["particulars", "answer", "tags", "release"]
 
-PARTICULARS_SIZES = (1024, 2048, 4096, 8192)
-ANSWER_SIZES = (1024, 4096, 16384)
+PARTICULARS_SIZES = (1024, 2048, 4096, 8192, 16384)
+ANSWER_SIZES = (1024, 4096, 8192)
 TAGS_SIZES = (256,)
-RELEASE_SIZES = (16384, 32768)
-"""Padded plaintext sizes in bytes: the ciphertext's length tells the bucket and nothing else."""
+RELEASE_SIZES = (8192, 16384, 32768, 40960)
+"""Padded plaintext sizes in bytes: the ciphertext's length tells the bucket and nothing else.
+
+Any valid Subject fits, and a verdict with the largest answer fits, base64 in base64, into a release that is
+itself no larger than a message may be.
+"""
 
 _SUITE = hpke.Suite(hpke.KEM.P256, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 _CACHED_KEYS = 256
@@ -71,7 +75,7 @@ class Opener:
 
     def __init__(self, private_keys: Mapping[str, EllipticCurvePrivateKey]) -> None:
         self._private_keys = private_keys
-        self._unwrapped: OrderedDict[tuple[bytes, bytes], AESGCM] = OrderedDict()
+        self._unwrapped: OrderedDict[tuple[str, bytes, bytes], AESGCM] = OrderedDict()
 
     def open(self, sealed: Sealed, context: Context, part: Part, request_id: str) -> bytes:
         """Raises Malformed when the key is not ours, or the ciphertext is not this message's."""
@@ -83,12 +87,13 @@ class Opener:
         return unpad(padded)
 
     def _cipher(self, sealed: Sealed, info: bytes) -> AESGCM:
-        slot = (info, sealed.wrap)
+        private = self._private_keys.get(sealed.key_id)
+        if private is None:
+            raise Malformed("sealed to a key that is not held here")
+        # The key id is part of the slot: whether a message opens must not depend on what was opened before.
+        slot = (sealed.key_id, info, sealed.wrap)
         cipher = self._unwrapped.get(slot)
         if cipher is None:
-            private = self._private_keys.get(sealed.key_id)
-            if private is None:
-                raise Malformed("sealed to a key that is not held here")
             cipher = AESGCM(_SUITE.decrypt(sealed.wrap, private, info=info))
             self._unwrapped[slot] = cipher
             if len(self._unwrapped) > _CACHED_KEYS:

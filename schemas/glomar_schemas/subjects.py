@@ -81,6 +81,10 @@ class Subjects(Struct, frozen=True):
     def checkpoint(self) -> str:
         return f"{self.root}.checkpoint"
 
+    def origin(self, oversight: str) -> str:
+        """The name of the ledger of this incarnation: a stream made anew starts a new log."""
+        return f"audit.{oversight}/{self.stream}"
+
     def canary(self, party: str) -> str:
         """Where a service proves that the store still takes writes; kept in a stream of its own."""
         return f"{self.root}.canary.{party}"

@@ -4,15 +4,20 @@ FastStream stays the frame; what it may not do is declare streams, acknowledge b
 subject that a sender chose, so the arguments that forbid it are given here once (docs/adr/0003).
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
 from glomar_schemas.subjects import MAX_BATCH
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from glomar_runtime.connection import API_PREFIX, BusClient, connect
 from glomar_runtime.settings import ServiceSettings
+
+BatchHandler = Callable[[list[Msg]], Awaitable[None]]
+MessageHandler = Callable[[Msg], Awaitable[None]]
 
 
 class Bus(NatsBroker):
@@ -35,25 +40,38 @@ class Bus(NatsBroker):
         assert isinstance(client, BusClient)
         return client
 
+    def durable(
+        self, subject: str, *, stream: str, consumer: str, title: str, description: str
+    ) -> Callable[[BatchHandler], BatchHandler]:
+        """Decorates the handler of a durable consumer that `topology` has created.
 
-def durable(stream: str, consumer: str) -> dict[str, Any]:
-    """Arguments of `@bus.subscriber` for a consumer that `topology` has created.
+        It gets up to MAX_BATCH nats-py messages, one batch at a time, and acknowledges by itself.
+        """
+        return self._found(
+            subject,
+            title=title,
+            description=description,
+            durable=consumer,
+            stream=JStream(stream, declare=False),
+            pull_sub=PullSub(batch_size=MAX_BATCH, batch=True),
+        )
 
-    The handler gets a list of nats-py messages, acknowledges by itself, and has one batch at a time.
-    """
-    return {
-        "durable": consumer,
-        "stream": JStream(stream, declare=False),
-        "pull_sub": PullSub(batch_size=MAX_BATCH, batch=True),
-        "ack_policy": AckPolicy.MANUAL,
-        "no_reply": True,
-        "decoder": _raw,
-    }
+    def core(
+        self, subject: str, *, title: str, description: str
+    ) -> Callable[[MessageHandler], MessageHandler]:
+        """Decorates the handler of a core subject, which gets one nats-py message."""
+        return self._found(subject, title=title, description=description)
 
+    def _found(self, subject: str, **arguments: Any) -> Callable[[Any], Any]:
+        subscriber = self.subscriber(
+            subject, ack_policy=AckPolicy.MANUAL, no_reply=True, decoder=_raw, **arguments
+        )
 
-def core() -> dict[str, Any]:
-    """Arguments of `@bus.subscriber` for a core subject: the handler gets the nats-py message itself."""
-    return {"ack_policy": AckPolicy.MANUAL, "no_reply": True, "decoder": _raw}
+        def decorate(handler: Any) -> Any:
+            subscriber(handler)
+            return handler
+
+        return decorate
 
 
 async def _raw(message: Any) -> Any:

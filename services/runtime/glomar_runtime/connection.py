@@ -1,10 +1,11 @@
 """The NATS connection of a service: nats-py's client, made safe against what another party may publish.
 
 nats-py ends its read loop, silently and for good, at a subject or status line that is not UTF-8; nats-server
-stores both. One such message would stop verifier and auditor for everybody, so these bytes are kept readable.
+stores both. One such message would stop verifier and auditor for everybody (docs/adr/0004).
 """
 
 import logging
+import re
 from typing import Any
 
 from glomar_schemas.errors import GlomarError, Unreachable
@@ -29,14 +30,26 @@ PING_S = 2.0
 """Half a minute without a word is too long for a hold; two missed pings of 2 s end a dead connection."""
 
 
+_NOT_PLAIN = re.compile(rb"[^\x21-\x7e]+")
+
+
+def plain_subject(subject: bytes) -> str:
+    """A subject with each run of anything but printable ASCII as one "?".
+
+    The rule is such that bytes from the wire and text from the API, where the server has already replaced
+    what is not UTF-8, give the same; the ledger records this form.
+    """
+    return _NOT_PLAIN.sub(b"?", subject).decode("ascii")
+
+
 class BusClient(Client):
     """nats-py's client, whose read loop no message can end."""
 
     def _build_message(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
     ) -> Msg:
-        safe = subject.decode("utf-8", "backslashreplace").encode()
-        message: Msg = super()._build_message(sid, safe, reply, data, headers)
+        plain = plain_subject(subject).encode()
+        message: Msg = super()._build_message(sid, plain, reply, data, headers)
         return message
 
     async def _process_headers(self, headers: bytes) -> dict[str, str] | None:

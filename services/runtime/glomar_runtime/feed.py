@@ -1,8 +1,8 @@
 """A steady feed of messages from a durable pull consumer: overlapping pulls, heartbeats, no lost batch.
 
 It stands behind FastStream's pull subscriber in the place of nats-py's subscription. That one waits for
-a full batch or a timeout, loses what it had collected on the builtin TimeoutError, and spins when the consumer is
-gone (docs/adr/0003).
+a full batch or a timeout, loses what it had collected on the builtin TimeoutError, and spins when the
+consumer is gone (docs/adr/0003).
 """
 
 import asyncio

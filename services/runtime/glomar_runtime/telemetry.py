@@ -7,10 +7,9 @@ place of the subject, which holds the request id. What may leave the process is 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, cast
 
 from faststream import BaseMiddleware, StreamMessage
-from glomar_schemas.errors import Malformed
 from glomar_schemas.subjects import TRACEPARENT, Kind, Subjects
 from nats.aio.msg import Msg
 from opentelemetry import trace
@@ -26,16 +25,10 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 ALLOWED_ATTRIBUTES = frozenset(
     {
         "error.type",
-        "glomar.agreement",
-        "glomar.conditions",
-        "glomar.record_consulted",
         "glomar.sequence",
-        "messaging.batch.message_count",
         "messaging.consumer.group.name",
         "messaging.destination.template",
         "messaging.message.id",
-        "messaging.nats.delivery_count",
-        "messaging.nats.stream",
         "messaging.operation.name",
         "messaging.operation.type",
         "messaging.system",
@@ -141,13 +134,7 @@ class Spans:
 
     def _describe(self, subject: str) -> tuple[Kind, str]:
         kind, _, rest = subject.removeprefix(f"{self._subjects.root}.").partition(".")
-        if kind == "release":
-            return "release", rest.rpartition(".")[2]
-        try:
-            address = self._subjects.parse(subject)
-        except Malformed:
-            return "notice", ""
-        return address.kind, address.token  # type: ignore[return-value]
+        return cast(Kind, kind), rest.rpartition(".")[2]
 
     def _messaging(self, name: str, operation: str, kind: Kind, request_id: str) -> dict[str, str]:
         attributes = {
@@ -185,8 +172,9 @@ class SpanMiddleware(BaseMiddleware[Any, Any]):
         return type("SpanMiddleware", (cls,), {"spans": spans})
 
     async def consume_scope(self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]) -> Any:
-        raw = msg.raw_message
-        opened = [self.spans.process(message) for message in (raw if isinstance(raw, list) else [raw])]
+        if not isinstance(msg.raw_message, list):
+            return await call_next(msg)
+        opened = [self.spans.process(message) for message in msg.raw_message]
         token = _BATCH.set(opened)
         try:
             return await call_next(msg)

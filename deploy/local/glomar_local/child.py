@@ -1,0 +1,141 @@
+"""One process of the system: started with its own log file, waited for, stopped. Called by the supervisor."""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+from pathlib import Path
+
+from glomar_schemas.errors import Misconfigured, Unreachable
+from msgspec import Struct
+
+from glomar_local.ports import HOST
+
+STOP_LIMIT_S = 10.0
+"""How long a process may take after SIGTERM before it is killed."""
+POLL_S = 0.02
+
+
+class Command(Struct, frozen=True):
+    """What to run. ready_port: its HTTP port, whose /ready says when it can work; 0 if it has none."""
+
+    name: str
+    argv: tuple[str, ...]
+    log: Path
+    ready_port: int = 0
+
+
+class Child:
+    """A process that may be started again after it has ended."""
+
+    def __init__(self, command: Command, env: dict[str, str], inherited: int) -> None:
+        self.command = command
+        self._env = env
+        self._inherited = inherited
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def name(self) -> str:
+        return self.command.name
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    async def start(self) -> None:
+        # A session of its own: Ctrl-C reaches the supervisor alone, which then stops all in order.
+        with self.command.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self.command.argv,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self._env,
+                start_new_session=True,
+                pass_fds=(self._inherited,),
+            )
+
+    async def ended(self) -> int:
+        """Waits for its end -> exit code, negative for a signal."""
+        assert self._process is not None
+        return await self._process.wait()
+
+    async def ready(self, limit_s: float) -> None:
+        """Returns once it can work. Raises Unreachable when it ends before that, or takes too long."""
+        assert self._process is not None
+        deadline = asyncio.get_running_loop().time() + limit_s
+        while not await is_ready(self.command.ready_port):
+            if self._process.returncode is not None:
+                raise Unreachable(
+                    f"{self.name} did not start ({describe(self._process.returncode)})",
+                    where=str(self.command.log),
+                    fix=last_words(self.command.log),
+                )
+            if asyncio.get_running_loop().time() > deadline:
+                raise Unreachable(
+                    f"{self.name} is not ready after {limit_s:.0f} s",
+                    where=str(self.command.log),
+                    fix=last_words(self.command.log),
+                )
+            await asyncio.sleep(POLL_S)
+
+    async def stop(self) -> None:
+        """SIGTERM; SIGKILL if that does not end it in time."""
+        if self._process is None or self._process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(self._process.wait(), STOP_LIMIT_S)
+            except TimeoutError:
+                self._process.kill()
+                await self._process.wait()
+
+
+def program(name: str) -> str:
+    """The path of a program that was installed with Glomar. Raises Misconfigured."""
+    beside = Path(sys.executable).with_name(name)
+    found = str(beside) if os.access(beside, os.X_OK) else shutil.which(name)
+    if found is None:
+        raise Misconfigured(f"{name} is not installed", where=str(beside.parent), fix="Run: make test")
+    return found
+
+
+async def is_ready(port: int) -> bool:
+    """True if /ready on that loopback port answers 200."""
+    status, _ = await get(port, "/ready")
+    return status == 200
+
+
+async def get(port: int, path: str, limit_s: float = 5.0) -> tuple[int, str]:
+    """HTTP GET on loopback -> (status, body); status 0 when nobody answers in time."""
+    try:
+        async with asyncio.timeout(limit_s):
+            reader, writer = await asyncio.open_connection(HOST, port)
+            with contextlib.closing(writer):
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
+                answer = await reader.read(65536)
+    except (OSError, TimeoutError):
+        return 0, ""
+    head, _, body = answer.decode("utf-8", "replace").partition("\r\n\r\n")
+    words = head.split(" ", 2)
+    return (int(words[1]) if len(words) > 1 and words[1].isdigit() else 0), body
+
+
+def describe(code: int) -> str:
+    """How a process ended, in words."""
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def last_words(log: Path) -> str:
+    """The last line of a log, or its message where the line is JSON."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    try:
+        return str(json.loads(last)["message"])
+    except (ValueError, KeyError, TypeError):
+        return last[:300]

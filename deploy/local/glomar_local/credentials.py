@@ -1,0 +1,92 @@
+"""The secret files of a data directory: which there are, and making those that are missing.
+
+Called by `provision`. Each holds one secret, is readable by its owner alone, and is never overwritten.
+"""
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+
+import nkeys
+from glomar_schemas.agreement import Agreement
+from glomar_schemas.envelope import Signer
+from glomar_schemas.keys import (
+    KeyUse,
+    generate,
+    public_text,
+    read_sealing_key,
+    read_secret,
+    read_signing_key,
+    write_private,
+    write_secret,
+)
+
+from glomar_local.layout import Layout
+
+OPERATOR = "bus"
+"""Whose nkey administers the bus; a party of no agreement."""
+
+Holding = tuple[str, KeyUse]
+
+
+def parties(agreement: Agreement) -> tuple[str, ...]:
+    return (agreement.holder, agreement.oversight, *agreement.requesters)
+
+
+def holdings(agreement: Agreement) -> list[Holding]:
+    """Every private key whose public half the agreement names: whose it is, and what for."""
+    answering: list[KeyUse] = ["sign", "seal", "official"]
+    watching: list[KeyUse] = ["seal", "ledger", "official"]
+    services = [(party, use) for party in (agreement.holder, *agreement.requesters) for use in answering]
+    return services + [(agreement.oversight, use) for use in watching]
+
+
+def make_missing(layout: Layout, agreement: Agreement) -> None:
+    """Writes each secret file that is not there yet."""
+    for party, use in holdings(agreement):
+        path = layout.private_key(party, use)
+        if not path.exists():
+            write_private(path, generate(use))
+    for name, content in _others(agreement):
+        path = layout.keys / name
+        if not path.exists():
+            write_secret(path, content())
+
+
+def require_all(layout: Layout, agreement: Agreement) -> None:
+    """Raises Misconfigured naming the first file that is missing or open to others."""
+    for party, use in holdings(agreement):
+        read_secret(layout.private_key(party, use))
+    for name, _ in _others(agreement):
+        read_secret(layout.keys / name)
+
+
+def public_key(layout: Layout, party: str, use: KeyUse) -> str:
+    """base64 SubjectPublicKeyInfo of a private key in the directory."""
+    path = layout.private_key(party, use)
+    key = read_sealing_key(path) if use == "seal" else read_signing_key(path)
+    return public_text(key.public_key())
+
+
+def public_nkey(layout: Layout, party: str) -> str:
+    pair = nkeys.from_seed(read_secret(layout.nkey(party)))
+    name: bytes = pair.public_key
+    return name.decode()
+
+
+def official(layout: Layout, party: str) -> Signer:
+    """Who signs agreements and controls for a party."""
+    return Signer(read_signing_key(layout.private_key(party, "official")))
+
+
+def _others(agreement: Agreement) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """(file name, how it is made) of what is not an agreement key."""
+    for party in (OPERATOR, *parties(agreement)):
+        yield f"{party}.nk", _nkey_seed
+    yield f"{agreement.holder}.tag", lambda: os.urandom(32)
+    yield "api.token", lambda: secrets.token_urlsafe(24).encode()
+
+
+def _nkey_seed() -> bytes:
+    seed: bytes = nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_USER)
+    return seed

@@ -1,0 +1,103 @@
+"""Where everything lies in a data directory. Called by whoever in this package reads or writes one."""
+
+from pathlib import Path
+
+from glomar_schemas.keys import KeyUse
+from msgspec import Struct
+
+
+class Layout(Struct, frozen=True):
+    """A data directory: every path in it, and nothing about whether it exists."""
+
+    root: Path
+
+    @property
+    def agreement(self) -> Path:
+        return self.root / "agreement" / "agreement.toml"
+
+    @property
+    def signatures(self) -> Path:
+        return self.agreement.with_name("agreement.toml.sig")
+
+    @property
+    def trust(self) -> Path:
+        return self.root / "trust.toml"
+
+    @property
+    def keys(self) -> Path:
+        return self.root / "keys"
+
+    @property
+    def token(self) -> Path:
+        """The bearer token of the requester's HTTP API."""
+        return self.keys / "api.token"
+
+    @property
+    def nats_conf(self) -> Path:
+        return self.root / "nats" / "nats-server.conf"
+
+    @property
+    def nats_store(self) -> Path:
+        return self.root / "nats" / "store"
+
+    @property
+    def requests_store(self) -> Path:
+        return self.root / "requester" / "store.db"
+
+    @property
+    def register_csv(self) -> Path:
+        return self.root / "register.csv"
+
+    @property
+    def register(self) -> Path:
+        return self.root / "verifier" / "register.db"
+
+    @property
+    def counts(self) -> Path:
+        return self.root / "verifier" / "counts.db"
+
+    @property
+    def ledger(self) -> Path:
+        return self.root / "ledger"
+
+    @property
+    def traces(self) -> Path:
+        return self.root / "telemetry" / "traces.db"
+
+    @property
+    def example_requests(self) -> Path:
+        return self.root / "example-requests.csv"
+
+    @property
+    def lock(self) -> Path:
+        """Locked while any process of the system lives."""
+        return self.root / "lock"
+
+    @property
+    def run(self) -> Path:
+        """Who runs: process ids and ports, for `status` and `down`."""
+        return self.root / "run.json"
+
+    def settings(self, service: str) -> Path:
+        return self.root / f"{service}.toml"
+
+    def log(self, process: str) -> Path:
+        return self.root / "logs" / f"{process}.log"
+
+    def nkey(self, party: str) -> Path:
+        """The party's NATS seed; `bus` is the operator's."""
+        return self.keys / f"{party}.nk"
+
+    def private_key(self, party: str, use: KeyUse) -> Path:
+        return self.keys / f"{party}.{use}.pem"
+
+    def tag_key(self, holder: str) -> Path:
+        return self.keys / f"{holder}.tag"
+
+    def directories(self) -> list[Path]:
+        """Every directory, outermost first; only their owner may look inside."""
+        inner = {
+            path.parent
+            for path in (self.agreement, self.nats_conf, self.requests_store, self.register, self.traces)
+        }
+        return [self.root, self.keys, *sorted(inner), self.nats_store, self.ledger, self.log("").parent]

@@ -1,0 +1,62 @@
+"""The five loopback ports of a system: fixed ones for `up`, free ones for `demo` and tests."""
+
+import random
+import socket
+from itertools import islice
+
+from glomar_schemas.errors import Misconfigured
+from msgspec import Struct
+
+HOST = "127.0.0.1"
+FIRST_PORT = 26103
+"""26 U.S.C. 6103; below the range that Linux and macOS hand out to outgoing connections."""
+
+
+class Ports(Struct, frozen=True):
+    bus: int
+    requester: int
+    verifier: int
+    auditor: int
+    traces: int
+
+    def named(self) -> dict[str, int]:
+        return {name: getattr(self, name) for name in self.__struct_fields__}
+
+
+def consecutive(first: int = FIRST_PORT) -> Ports:
+    """Five ports from `first` on. Raises Misconfigured when they are no ports."""
+    if not 1 <= first <= 65535 - 4:
+        raise Misconfigured("not a port that four others can follow", where="--port", fix="Try 26103")
+    return Ports(*range(first, first + 5))
+
+
+def free() -> Ports:
+    """Five ports that nobody uses now.
+
+    Not the ones that the kernel would pick: it might hand those out again, to an outgoing connection,
+    before a service has taken its own.
+    """
+    candidates = random.SystemRandom().sample(range(20_000, 32_000), 200)
+    return Ports(*islice((port for port in candidates if not _is_taken(port)), 5))
+
+
+def require_free(ports: Ports) -> None:
+    """Raises Misconfigured naming every port that is taken, and what it is wanted for."""
+    taken = [f"{port} ({name})" for name, port in ports.named().items() if _is_taken(port)]
+    if taken:
+        raise Misconfigured(
+            f"port {', '.join(taken)} is taken by another program",
+            where=HOST,
+            fix="Stop that program, or choose five other ports with --port FIRST",
+        )
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the servers themselves do: a port whose last connections linger in TIME_WAIT is not taken.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return True
+    return False

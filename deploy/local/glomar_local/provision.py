@@ -1,0 +1,138 @@
+"""Makes a data directory: keys, the signed agreement, the bus configuration, the services' settings.
+
+Called by `up` and `demo`. Keys and agreement are written once and from then on only read; what follows from
+them and from the ports is written anew at every start.
+"""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import glomar_schemas
+from glomar_schemas.agreement import (
+    Agreement,
+    SignedAgreement,
+    load_agreement,
+    load_trust,
+    parse_agreement,
+    sign_agreement,
+)
+from glomar_schemas.errors import Misconfigured
+from glomar_schemas.subjects import Subjects
+from msgspec import Struct
+
+from glomar_local import nats_conf, settings_files
+from glomar_local.credentials import (
+    OPERATOR,
+    holdings,
+    make_missing,
+    official,
+    parties,
+    public_key,
+    public_nkey,
+    require_all,
+)
+from glomar_local.layout import Layout
+from glomar_local.ports import Ports
+
+KEY_YEARS = 5
+SKEW = timedelta(minutes=5)
+"""Keys count from a little before they were made, so that no clock finds them too young."""
+
+
+class System(Struct, frozen=True):
+    """A provisioned data directory, ready to be run."""
+
+    layout: Layout
+    ports: Ports
+    signed: SignedAgreement
+
+    @property
+    def agreement(self) -> Agreement:
+        return self.signed.agreement
+
+    @property
+    def subjects(self) -> Subjects:
+        return Subjects(self.agreement.id)
+
+    @property
+    def agency(self) -> str:
+        """The requester that this system plays; an agreement may name more."""
+        return self.agreement.requesters[0]
+
+
+def shipped_agreement(name: str = "irs-ice-2025") -> Path:
+    """The text of an agreement as it comes with Glomar: without keys, unsigned. Raises Misconfigured."""
+    package = Path(glomar_schemas.__file__).parent
+    for folder in (package / "agreements", package.parent / "agreements"):
+        if (found := folder / name / "agreement.toml").is_file():
+            return found
+    raise Misconfigured("the agreement that comes with Glomar is missing", where=name, fix="Install it again")
+
+
+def provision(layout: Layout, ports: Ports, source: Path | None = None) -> System:
+    """Makes what is missing and checks what is there; running it again changes no key and no agreement.
+
+    Raises Misconfigured (unreadable; a key is missing or open to others), Untrusted (the agreement was
+    altered after it was signed).
+    """
+    make_directories(layout)
+    # The signatures are written last: without them, the rest is a first start that was cut short.
+    if not layout.signatures.exists():
+        _establish(layout, source or shipped_agreement())
+    signed = load_agreement(layout.agreement, load_trust(layout.trust))
+    require_all(layout, signed.agreement)
+    system = System(layout, ports, signed)
+    _write_derived(system)
+    return system
+
+
+def make_directories(layout: Layout) -> None:
+    """Raises Misconfigured where they can't be made."""
+    try:
+        layout.root.parent.mkdir(parents=True, exist_ok=True)
+        for directory in layout.directories():
+            directory.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(
+            f"the data directory can't be made ({error.strerror})",
+            where=str(layout.root),
+            fix="Choose another with --data-dir",
+        ) from None
+
+
+def _establish(layout: Layout, source: Path) -> None:
+    """Keys, trust file and signed agreement, from the text in `source`."""
+    text = source.read_bytes()
+    agreement = parse_agreement(text, where=str(source))
+    make_missing(layout, agreement)
+    layout.trust.write_text(_trust_file(layout, agreement), encoding="utf-8")
+    signed_text = text + _keys_tables(layout, agreement).encode()
+    layout.agreement.write_bytes(signed_text)
+    signers = [official(layout, party) for party in (agreement.holder, *agreement.requesters)]
+    layout.signatures.write_bytes(sign_agreement(signed_text, signers))
+
+
+def _trust_file(layout: Layout, agreement: Agreement) -> str:
+    lines = [f'{party} = "{public_key(layout, party, "official")}"' for party in parties(agreement)]
+    return "\n".join(["# Whose signatures count here: each party's official.", *lines, ""])
+
+
+def _keys_tables(layout: Layout, agreement: Agreement) -> str:
+    start = datetime.now(UTC).replace(microsecond=0) - SKEW
+    end = start + timedelta(days=365 * KEY_YEARS)
+    tables = [
+        f'\n[[keys]]\nparty = "{party}"\nuse = "{use}"\npublic = "{public_key(layout, party, use)}"\n'
+        f"valid_from = {start.isoformat()}\nvalid_until = {end.isoformat()}\n"
+        for party, use in holdings(agreement)
+    ]
+    return "".join(["\n# The parties' public keys, appended by `glomar up` before signing.\n", *tables])
+
+
+def _write_derived(system: System) -> None:
+    layout, agreement = system.layout, system.agreement
+    users = {party: public_nkey(layout, party) for party in (OPERATOR, *parties(agreement))}
+    store = layout.nats_store.resolve()
+    conf = nats_conf.render(agreement, system.subjects, users, port=system.ports.bus, store=store)
+    layout.nats_conf.write_text(conf, encoding="utf-8")
+    for service, text in settings_files.render(layout, system.ports, agreement).items():
+        layout.settings(service).write_text(text, encoding="utf-8")

@@ -1,0 +1,95 @@
+"""Who runs in a data directory: a lock that lives as long as any process of the system, and a list of them.
+
+The supervisor holds it; `status` and `down` read it. Every child inherits the lock, so that a directory
+whose supervisor was killed still counts as in use while one of its processes lives.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+from glomar_schemas.errors import Misconfigured
+from msgspec import Struct
+
+from glomar_local.layout import Layout
+from glomar_local.ports import Ports
+
+
+class Run(Struct, frozen=True, kw_only=True):
+    """The content of run.json. pids: process name -> process id; `supervisor` among them."""
+
+    version: int = 1
+    pids: dict[str, int]
+    ports: Ports
+    started_at: str
+
+
+@contextlib.contextmanager
+def claim(layout: Layout) -> Iterator[int]:
+    """Holds the data directory -> the lock's file descriptor, for children to inherit.
+
+    Raises Misconfigured when another system, or what is left of one, runs there.
+    """
+    descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            run = read(layout)
+            process = f" by process {run.pids['supervisor']}" if run else ""
+            raise Misconfigured(
+                f"the data directory is in use{process}",
+                where=str(layout.root),
+                fix=f"Stop it with: glomar down --data-dir {layout.root}, or choose another directory",
+            ) from None
+        layout.run.unlink(missing_ok=True)
+        yield descriptor
+        layout.run.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
+
+
+def in_use(layout: Layout) -> bool:
+    """True while the supervisor or any process that it started lives."""
+    try:
+        descriptor = os.open(layout.lock, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def write(layout: Layout, run: Run) -> None:
+    draft = layout.run.with_name("run.json.draft")
+    draft.write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n")
+    draft.replace(layout.run)
+
+
+def read(layout: Layout) -> Run | None:
+    """None when nothing was started there, or when it has been stopped."""
+    try:
+        return msgspec.json.decode(layout.run.read_bytes(), type=Run)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def is_ours(pid: int, layout: Layout) -> bool:
+    """True if that process was started for this data directory: its command line names it.
+
+    A process id alone proves nothing: the system hands it out again. Without /proc the lock must do.
+    """
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return not Path("/proc/self").exists()
+    except OSError:
+        return False
+    return os.fsencode(layout.root.resolve()) in command

@@ -1,0 +1,137 @@
+"""The auditor's application: record every message, release verdicts, answer `result`. Built by `serve`."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+
+from faststream.asgi import AsgiFastStream
+from glomar_runtime.bus import Bus
+from glomar_runtime.delivery import Stored, delivery, get_by_subject
+from glomar_runtime.health import canary, routes
+from glomar_runtime.service import Stop
+from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans, traceparent
+from glomar_schemas.agreement import load_agreement, load_trust
+from glomar_schemas.decoding import decode
+from glomar_schemas.errors import Fatal, GlomarError, Refused, Retryable
+from glomar_schemas.keys import key_id, read_sealing_key, read_signing_key
+from glomar_schemas.messages import ResultPending, ResultQuery, Sealed, encode
+from glomar_schemas.sealing import Opener
+from glomar_schemas.subjects import Subjects
+from nats.aio.msg import Msg
+from opentelemetry.trace import Span
+
+from glomar_auditor.recorder import Outgoing, Recorder
+from glomar_auditor.release import Releaser
+from glomar_auditor.sequencer import Ledger
+from glomar_auditor.settings import AuditorSettings
+
+log = logging.getLogger(__name__)
+
+COMPARE_EVERY_S = 1.0
+"""How often stream and ledger are compared; also the longest that a lost newest message stays unrecorded."""
+
+
+def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bus]:
+    """Raises Misconfigured, Untrusted or IntegrityError before anything is served."""
+    signed = load_agreement(settings.agreement, load_trust(settings.trust))
+    agreement = signed.agreement
+    subjects = Subjects(agreement.id, settings.incarnation)
+    sealing_key = read_sealing_key(settings.sealing_key)
+    opener = Opener({key_id(sealing_key.public_key()): sealing_key})
+    signer = read_signing_key(settings.ledger_key)
+    ledger = Ledger.open(settings.ledger, signer, subjects.origin(agreement.oversight))
+    recorder = Recorder(ledger, subjects, Releaser(signed, subjects, opener))
+    spans = Spans(subjects, "auditor")
+    bus = Bus(settings, "glomar-auditor")
+
+    @bus.durable(
+        f"{subjects.root}.>",
+        stream=subjects.stream,
+        consumer="auditor",
+        title="record",
+        description="Every stored message, in stream order, into the ledger.",
+    )
+    async def record(messages: list[Msg]) -> None:
+        with _ending(stop):
+            arrived = [_stored(message) for message in messages]
+            opened = {message.sequence: span for message, span in zip(arrived, handled_spans(), strict=True)}
+            await release(await recorder.record(bus.client, arrived), opened)
+
+    for agency in agreement.requesters:
+
+        @bus.core(
+            subjects.result(agency),
+            title=f"result {agency}",
+            description="The release of one verdict again, at any time; ResultPending before it is recorded.",
+        )
+        async def result(message: Msg, agency: str = agency) -> None:
+            try:
+                query = decode(message.data, ResultQuery, what="result query")
+                await message.respond(encode(await released(agency, query.request_id)))
+            except Refused as fault:
+                log.info("result query refused", extra={"fault": fault.what})
+            except Retryable as fault:
+                log.warning("result query not answered", extra={"fault": fault.what})
+
+    async def released(agency: str, request_id: str) -> Sealed | ResultPending:
+        stored = await get_by_subject(bus.client, subjects.stream, subjects.verdict(agency, request_id))
+        if stored is not None and stored.sequence <= ledger.size:
+            for found in recorder.releases([stored]):
+                return found.sealed
+        return ResultPending(request_id=request_id)
+
+    async def release(outgoing: list[Outgoing], opened: dict[int, Span]) -> None:
+        for found in outgoing:
+            span = spans.send("release", found.request_id, opened.get(found.verdict_sequence))
+            subject = subjects.release(found.agency, found.request_id)
+            await bus.client.publish(subject, encode(found.sealed), headers=traceparent(span))
+            span.end()
+
+    @contextlib.asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            ledger.close()
+
+    app = AsgiFastStream(
+        bus,
+        lifespan=lifespan,
+        asgi_routes=routes({"store": canary(bus, subjects, agreement.oversight)}),
+        logger=None,
+    )
+
+    @app.after_startup
+    async def compare() -> None:
+        async def forever() -> None:
+            while True:
+                with _ending(stop):
+                    await release(await recorder.catch_up(bus.client), {})
+                await asyncio.sleep(COMPARE_EVERY_S)
+
+        app.comparing = asyncio.create_task(forever())  # type: ignore[attr-defined]
+
+    bus.add_middleware(SpanMiddleware.of(spans))
+    return app, bus
+
+
+@contextlib.contextmanager
+def _ending(stop: Stop):  # type: ignore[no-untyped-def]
+    """A fatal error ends the process; the start after it recovers from what is on disk. FastStream would
+    log it and hand over the next batch."""
+    try:
+        yield
+    except Retryable as fault:
+        log.warning("will be recorded later", extra={"fault": fault.what})
+    except (Fatal, GlomarError) as fault:
+        stop.because(fault)
+        raise
+    except OSError as error:
+        stop.because(Fatal(f"storage failed ({error.strerror})"))
+        raise
+
+
+def _stored(message: Msg) -> Stored:
+    facts = delivery(message)
+    return Stored(facts.sequence, facts.time_ns, message.subject, message.data)

@@ -1,0 +1,125 @@
+"""Full check of a ledger from its entries: nothing stored is believed but the log's public key.
+
+Called by `glomar-auditor fsck`, by oversight on a copy of the files, and by the demo; safe on a live ledger.
+"""
+
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import Never
+
+import msgspec
+from glomar_schemas import leaf as leaves
+from glomar_schemas.errors import IntegrityError, Refused
+from glomar_schemas.merkle import HASH_BYTES, leaf_hash
+from glomar_schemas.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint
+
+from glomar_auditor.tiles import Disk, TileStore, bundle_path, encode_bundle, tile_path
+from glomar_auditor.tree import TILE_HEIGHT, TILE_WIDTH, Tile, Tree
+
+_EVIDENCE = "Keep the files as evidence and compare them with another copy"
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What was proved: log name, leaves, root (32 B), and how many hash tiles agree with the entries."""
+
+    origin: str
+    size: int
+    root: bytes
+    tiles: int
+
+
+def verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], None] | None = None) -> Report:
+    """Recompute the whole tree from the entry bundles and compare all of it with what `key` signed.
+
+    Each entry must be a canonical leaf whose sequence is its index + 1; each hash tile, and each partial tile
+    or bundle still there, must agree. `progress(done, size)` is called after each bundle. Files that reach
+    beyond the checkpoint are left out: a live ledger writes them first.
+
+    Raises IntegrityError naming file and leaf index at the first difference.
+    """
+    checkpoint = _signed_checkpoint(directory, key)
+    size = checkpoint.size
+    store = TileStore(directory, Disk())
+    tree, edges, checked = Tree(_no_stored_tiles), dict[int, Tile](), 0
+    for start in range(0, size, TILE_WIDTH):
+        entries = _checked_entries(directory, store, start, min(TILE_WIDTH, size - start))
+        for tile in tree.append(map(leaf_hash, entries)):
+            if len(tile.hashes) == TILE_WIDTH * HASH_BYTES:
+                edges.pop(tile.level, None)
+                _compare_tile(directory, store, tile)
+                checked += 1
+            else:
+                edges[tile.level] = tile
+        if progress is not None:
+            progress(tree.size, size)
+    for tile in edges.values():
+        _compare_tile(directory, store, tile)
+    if tree.root() != checkpoint.root:
+        _differ("checkpoint", size - 1, "the entries do not hash to the signed root")
+    return Report(checkpoint.origin, size, checkpoint.root, checked + len(edges))
+
+
+def _signed_checkpoint(directory: Path, key: VerifierKey) -> Checkpoint:
+    published_key = directory / "log.vkey"
+    if (
+        published_key.exists()
+        and published_key.read_bytes() != f"{format_vkey(key.name, key.public_key)}\n".encode()
+    ):
+        raise IntegrityError("not the key you trust", where="log.vkey", fix=_EVIDENCE)
+    try:
+        # As bytes: reading text would turn a carriage return into a newline and hide the difference.
+        return open_checkpoint((directory / "checkpoint").read_bytes().decode(), key)
+    except (FileNotFoundError, UnicodeDecodeError, Refused) as error:
+        raise IntegrityError(f"no valid checkpoint ({error})", where="checkpoint", fix=_EVIDENCE) from error
+
+
+def _checked_entries(directory: Path, store: TileStore, start: int, width: int) -> list[bytes]:
+    bundle = start // TILE_WIDTH
+    entries = store.read_bundle(bundle, width)
+    where = str(bundle_path(bundle))
+    for index, entry in enumerate(entries, start):
+        try:
+            sequence = leaves.decode(entry).sequence
+        except Refused as error:
+            _differ(where, index, f"the entry is not a canonical leaf ({error})")
+        if sequence != index + 1:
+            _differ(where, index, f"the entry has sequence {sequence}")
+    for part, stored in _smaller_partials(directory, bundle_path(bundle), width):
+        if stored != encode_bundle(entries[:part]):
+            _differ(str(bundle_path(bundle, part)), start, "the partial bundle differs from the entries")
+    return entries
+
+
+def _compare_tile(directory: Path, store: TileStore, tile: Tile) -> None:
+    width = len(tile.hashes) // HASH_BYTES
+    path = tile_path(tile.level, tile.index)
+    current = (width, store.read_tile(tile.level, tile.index, width))
+    for part, stored in [*_smaller_partials(directory, path, width), current]:
+        expected = tile.hashes[: part * HASH_BYTES]
+        if stored != expected:
+            place = _first_difference(stored, expected)
+            first = (tile.index * TILE_WIDTH + place) << tile.level * TILE_HEIGHT
+            where = str(tile_path(tile.level, tile.index, part))
+            _differ(where, first, "the hash tile differs from the entries")
+
+
+def _first_difference(stored: bytes, expected: bytes) -> int:
+    hashes = range(0, len(expected), HASH_BYTES)
+    return next((i // HASH_BYTES for i in hashes if stored[i:][:HASH_BYTES] != expected[i:][:HASH_BYTES]), 0)
+
+
+def _smaller_partials(directory: Path, full: PurePosixPath, width: int) -> list[tuple[int, bytes]]:
+    """(width, content) of the partial files of earlier checkpoints that are still served."""
+    partials = directory / f"{full}.p"
+    if not partials.is_dir():
+        return []
+    names = (path.name for path in partials.iterdir() if path.name.isdecimal())
+    return [(part, (partials / str(part)).read_bytes()) for part in sorted(map(int, names)) if part < width]
+
+
+def _no_stored_tiles(level: int, index: int, width: int) -> bytes:
+    raise AssertionError(f"fsck reads no stored tile ({level}, {index}, {width})")
+
+
+def _differ(where: str, index: int, what: str) -> Never:
+    raise IntegrityError(f"leaf {index}: {what}", where=where, fix=_EVIDENCE)

@@ -1,0 +1,13 @@
+"""Settings of the auditor. Called by its command line."""
+
+from pathlib import Path
+
+from glomar_runtime.settings import ServiceSettings
+
+
+class AuditorSettings(ServiceSettings, frozen=True, kw_only=True):
+    """sealing_key: opens what is sealed to oversight; ledger_key: signs checkpoints; ledger: directory."""
+
+    sealing_key: Path
+    ledger_key: Path
+    ledger: Path

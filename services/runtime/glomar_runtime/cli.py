@@ -1,0 +1,56 @@
+"""What all commands share: an error is one line on stderr and an exit code; progress is a bar on a terminal.
+
+Exit codes: 0 ok, 1 failure, 2 usage or settings, 3 refused, 4 timeout, 5 unreachable, 6 integrity failure,
+130 interrupted.
+"""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import Never
+
+from cyclopts import App, CycloptsError
+from glomar_schemas.errors import GlomarError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+USAGE = 2
+INTERRUPTED = 130
+
+Advance = Callable[[int, int], None]
+"""advance(done, total): total 0 while it is unknown."""
+
+
+def run_cli(app: App, arguments: list[str] | None = None) -> Never:
+    """Runs one command and ends the process. Never a traceback for a mistake of the user's or the world's."""
+    try:
+        app(arguments, exit_on_error=False, print_error=True, error_console=Console(stderr=True))
+    except CycloptsError:
+        sys.exit(USAGE)
+    except GlomarError as error:
+        print(f"{app.name[0]}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output went away, as `head` does; what it read was right.
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(0)
+
+
+@contextlib.contextmanager
+def progress(what: str) -> Iterator[Advance]:
+    """A bar on stderr; nothing at all when stderr is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda done, total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+
+        def advance(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total or None)
+
+        yield advance

@@ -1,0 +1,121 @@
+"""What the server says of a stored message that it delivers or hands out. Called by verifier and auditor.
+
+Facts come from the acknowledgement subject or the API's JSON, never from headers, which a sender can forge.
+"""
+
+import json
+import re
+from datetime import UTC, datetime
+
+import msgspec
+from glomar_schemas.errors import IntegrityError, Unreachable
+from msgspec import Struct
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
+
+from glomar_runtime.connection import API_PREFIX, plain_subject
+
+TIMEOUT_S = 5.0
+NOT_FOUND = 10037
+_NANO = 1_000_000_000
+_FRACTION = re.compile(r"\.(\d{1,9})")
+
+
+class Delivery(Struct, frozen=True):
+    """sequence: in the stream; time_ns: stream time, ns since the Unix epoch; count: 1 for the first time."""
+
+    sequence: int
+    time_ns: int
+    count: int
+
+
+class Stored(Struct, frozen=True):
+    """A message as the stream holds it."""
+
+    sequence: int
+    time_ns: int
+    subject: str
+    body: bytes
+
+
+class StreamState(Struct, frozen=True):
+    """created: RFC 3339; a stream made anew has another one. config: as the server reports it."""
+
+    created: str
+    last_sequence: int
+    config: dict[str, object]
+
+
+def delivery(message: Msg) -> Delivery:
+    """From the reply subject `$JS.ACK.…` (NATS ADR-15), with or without domain and account."""
+    tokens = message.reply.split(".")
+    offset = 0 if len(tokens) == 9 else 2
+    return Delivery(int(tokens[5 + offset]), int(tokens[7 + offset]), int(tokens[4 + offset]))
+
+
+def moment(time_ns: int) -> datetime:
+    """Stream time as a datetime, to the microsecond."""
+    return datetime.fromtimestamp(time_ns // _NANO, UTC).replace(microsecond=time_ns % _NANO // 1000)
+
+
+async def get_by_sequence(client: Client, stream: str, sequence: int) -> Stored | None:
+    """None: the stream no longer holds it, or never did. Raises Unreachable."""
+    return await _get(client, stream, {"seq": sequence})
+
+
+async def get_by_subject(client: Client, stream: str, subject: str) -> Stored | None:
+    """The one message of a write-once subject. None if there is none yet. Raises Unreachable."""
+    return await _get(client, stream, {"last_by_subj": subject})
+
+
+async def stream_state(client: Client, stream: str) -> StreamState:
+    """Raises Unreachable; IntegrityError when there is no such stream."""
+    raw = await _call(client, f"{API_PREFIX}.STREAM.INFO.{stream}", b"")
+    answer = json.loads(raw)
+    if "error" in answer:
+        raise IntegrityError("the stream is gone", where=stream, fix="Restore it, or open a new incarnation")
+    return StreamState(answer["created"], answer["state"]["last_seq"], answer["config"])
+
+
+class _Message(Struct):
+    subject: str
+    seq: int
+    time: str
+    data: bytes = b""
+
+
+class _Error(Struct):
+    err_code: int = 0
+
+
+class _Answer(Struct):
+    message: _Message | None = None
+    error: _Error | None = None
+
+
+async def _get(client: Client, stream: str, query: dict[str, int | str]) -> Stored | None:
+    raw = await _call(client, f"{API_PREFIX}.STREAM.MSG.GET.{stream}", json.dumps(query).encode())
+    answer = msgspec.json.decode(raw, type=_Answer)
+    if answer.message is None:
+        if answer.error is not None and answer.error.err_code == NOT_FOUND:
+            return None
+        raise Unreachable("the stream did not hand out a message", where=stream)
+    found = answer.message
+    return Stored(found.seq, time_ns(found.time), plain_subject(found.subject.encode()), found.data)
+
+
+def time_ns(text: str) -> int:
+    """RFC 3339 with up to nine fraction digits -> ns since the Unix epoch."""
+    fraction = _FRACTION.search(text)
+    whole = datetime.fromisoformat(_FRACTION.sub("", text))
+    return int(whole.timestamp()) * _NANO + (int(fraction[1].ljust(9, "0")) if fraction else 0)
+
+
+async def _call(client: Client, subject: str, body: bytes) -> bytes:
+    try:
+        reply = await client.request(subject, body, timeout=TIMEOUT_S)
+    except (NoRespondersError, TimeoutError):
+        raise Unreachable("the stream does not answer", where=subject) from None
+    data: bytes = reply.data
+    return data

@@ -1,0 +1,104 @@
+"""Runs the accepted and refused examples that an agreement's conditions bring along. Called by
+`agreement check`, and by whoever needs a lawful request under an agreement; pure."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+from glomar_schemas.agreement import Agreement, Example
+from glomar_schemas.errors import Malformed
+from glomar_schemas.messages import Request, Sealed, Subject
+from glomar_schemas.subjects import Subjects
+from msgspec import Struct
+
+from glomar_verifier.facts import Counted, Facts, Registry
+from glomar_verifier.gate import Gate
+from glomar_verifier.rules import Rules
+
+T = TypeVar("T")
+
+_DIGEST = "0" * 64
+_UNSEALED = Sealed(key_id="0" * 32, wrap=bytes(113), nonce=bytes(12), ciphertext=b"")
+_FIRST_OF_ITS_KIND = Counted(people_with_same_reason=1, open_cases_of_officer=1, id_reused=False)
+
+
+class Question(Struct, frozen=True):
+    """All that the gate needs to decide one request; what the request seals is left empty."""
+
+    request: Request
+    particulars: Subject
+    facts: Facts
+    now: datetime
+
+
+def check(agreement: Agreement, rules: Rules) -> tuple[str, ...]:
+    """One sentence for each example that doesn't do what it promises; empty: the agreement is sound.
+
+    Raises Malformed when a condition doesn't compile or an example doesn't fit the messages.
+    """
+    gate = Gate(agreement, rules)
+    faults = []
+    for condition in agreement.conditions:
+        if fault := _fault(gate, agreement, condition.accepted, []):
+            faults.append(f"{condition.id}: its accepted example {fault}")
+        if fault := _fault(gate, agreement, condition.refused, [condition.id]):
+            faults.append(f"{condition.id}: its refused example {fault}")
+    return tuple(faults)
+
+
+def question(agreement: Agreement, changes: Mapping[str, object], gate: Gate) -> Question:
+    """The agreement's example with `changes` (dotted field -> value) laid over it.
+
+    The facts follow from the agreement's lists, unless changed. Raises Malformed if the agreement brings no
+    example, and for an unknown field or a value of the wrong type.
+    """
+    if agreement.example is None:
+        raise Malformed("has no [example] to try its conditions on", where=agreement.id)
+    tree = _laid_over(agreement.example, changes)
+    stated = {
+        "type": "request",
+        "agreement": agreement.id,
+        "agreement_digest": _DIGEST,
+        "particulars": msgspec.to_builtins(_UNSEALED),
+        "subject": Subjects(agreement.id).request(
+            str(tree["request"].get("agency")), str(tree["request"].get("id"))
+        ),
+    }
+    request = _convert(stated | tree["request"], Request, "request")
+    now = _convert(tree["now"], datetime, "now")
+    facts = Registry(agreement, _DIGEST).facts(request, _FIRST_OF_ITS_KIND, gate.today(now))
+    known = msgspec.to_builtins(facts, builtin_types=(timedelta,))
+    return Question(
+        request=request,
+        particulars=_convert({"type": "subject"} | tree["particulars"], Subject, "particulars"),
+        facts=_convert(known | tree["facts"], Facts, "facts"),
+        now=now,
+    )
+
+
+def _fault(gate: Gate, agreement: Agreement, changes: Mapping[str, object], expected: list[str]) -> str:
+    asked = question(agreement, changes, gate)
+    refusals = gate.refusals(asked.request, asked.particulars, asked.facts, asked.now)
+    failed = [refusal.condition for refusal in refusals]
+    return "" if failed == expected else f"fails {', '.join(failed) or 'no condition'}"
+
+
+def _laid_over(example: Example, changes: Mapping[str, object]) -> dict[str, Any]:
+    tree: dict[str, Any] = msgspec.to_builtins(example, builtin_types=(datetime, timedelta)) | {"facts": {}}
+    for path, value in changes.items():
+        *tables, field = path.split(".")
+        place = tree
+        for table in tables:
+            place = place.get(table)
+            if not isinstance(place, dict):
+                raise Malformed("no such field in the example", where=path)
+        place[field] = value
+    return tree
+
+
+def _convert(value: object, kind: type[T], where: str) -> T:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise Malformed(str(error), where=f"example: {where}") from None

@@ -1,0 +1,164 @@
+"""Decides requests: read, count, gate, and only if every condition holds, match. Called by the app.
+
+Takes stored messages and the time, returns signed verdicts; it publishes and acknowledges nothing.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from datetime import datetime
+
+from glomar_runtime.delivery import Stored, moment
+from glomar_runtime.telemetry import Spans
+from glomar_schemas.agreement import SignedAgreement
+from glomar_schemas.envelope import Signer, seal_envelope
+from glomar_schemas.errors import Malformed
+from glomar_schemas.messages import Answer, Refusal, Tags, Verdict, encode
+from glomar_schemas.sealing import ANSWER_SIZES, TAGS_SIZES, Context, Opener, Sealer
+from glomar_schemas.subjects import Subjects
+from msgspec import Struct
+from opentelemetry.trace import Span
+
+from glomar_verifier.conform import check
+from glomar_verifier.counts import Ask, Counts
+from glomar_verifier.facts import Counted, Registry
+from glomar_verifier.gate import Gate
+from glomar_verifier.reading import MALFORMED, Readable, Slot, Unreadable, read
+from glomar_verifier.register import Register
+from glomar_verifier.rules import Rules
+from glomar_verifier.tags import Tagger
+
+
+class Decided(Struct, frozen=True):
+    """A signed verdict, ready to be stored in its slot."""
+
+    request_id: str
+    subject: str
+    body: bytes
+
+
+class Desk:
+    """Everything that a decision rests on, for one agreement."""
+
+    def __init__(
+        self,
+        signed: SignedAgreement,
+        subjects: Subjects,
+        *,
+        rules: Rules,
+        register: Register,
+        counts: Counts,
+        tagger: Tagger,
+        opener: Opener,
+        signer: Signer,
+        version: str,
+    ) -> None:
+        self._signed = signed
+        self._subjects = subjects
+        self._gate = Gate(signed.agreement, rules)
+        self._registry = Registry(signed.agreement, signed.digest)
+        self._rules = rules
+        self._register = register
+        self._counts = counts
+        self._tagger = tagger
+        self._opener = opener
+        self._signer = signer
+        self._version = version
+
+    def decide(
+        self, messages: Sequence[Stored], control_n: int, now: datetime, spans: Spans, parents: Sequence[Span]
+    ) -> list[Decided]:
+        """One verdict a message, in order. now: the time that the conditions count from.
+
+        Raises Untrusted when the agreement is not in force or oversight has no valid sealing key.
+        """
+        self._signed.require_in_force(now)
+        readings = [self._read(message) for message in messages]
+        tags = [self._tags(reading) for reading in readings]
+        counted = self._count(readings, tags, messages)
+        sealers: dict[str, Sealer] = {}
+        decided = []
+        for reading, tag, parent in zip(readings, tags, parents, strict=True):
+            if isinstance(reading, Unreadable):
+                answer = _refused((reading.refusal,))
+            else:
+                answer = self._judge(reading, counted[reading.slot.sequence], now, spans, parent)
+            agency = reading.slot.agency
+            if agency not in sealers:
+                sealers[agency] = self._sealer(agency, now)
+            decided.append(self._sign(reading.slot, answer, tag, sealers[agency], control_n, now))
+        return decided
+
+    def _read(self, message: Stored) -> Readable | Unreadable:
+        at = moment(message.time_ns)
+        return read(
+            message.subject, message.body, message.sequence, at, self._signed, self._subjects, self._opener
+        )
+
+    def _tags(self, reading: Readable | Unreadable) -> Tags:
+        if isinstance(reading, Unreadable):
+            return Tags()
+        return self._tagger.tags(reading.slot.agency, reading.particulars, self._rules)
+
+    def _count(
+        self, readings: Sequence[Readable | Unreadable], tags: Sequence[Tags], messages: Sequence[Stored]
+    ) -> dict[int, Counted]:
+        """Counts every readable request, so that refused attempts count too. sequence -> counted."""
+        asks = {
+            reading.slot.sequence: Ask(
+                request_id=reading.slot.request_id,
+                digest=reading.slot.request_digest,
+                agency=reading.slot.agency,
+                officer=reading.request.officer.id,
+                tags=tag,
+                at_ns=message.time_ns,
+            )
+            for reading, tag, message in zip(readings, tags, messages, strict=True)
+            if isinstance(reading, Readable)
+        }
+        return dict(zip(asks, self._counts.observe_batch(list(asks.values())), strict=True))
+
+    def _judge(
+        self, reading: Readable, counted: Counted, now: datetime, spans: Spans, parent: Span
+    ) -> Answer:
+        request = reading.request
+        with spans.step("gate", parent):
+            facts = self._registry.facts(request, counted, self._gate.today(now))
+            refusals = self._gate.refusals(request, reading.particulars, facts, now)
+        if refusals:
+            return _refused(refusals)
+        with spans.step("match", parent):
+            try:
+                finding = check(self._register, reading.particulars, request.tax_periods, self._rules)
+            except Malformed as fault:
+                # No normal form: found out before the lookup, so it is a refusal with a reason.
+                refusal = Refusal(condition=MALFORMED, citation="PROTOCOL, Decoding", message=str(fault))
+                return _refused((refusal,))
+        return Answer(outcome=finding.outcome, record_consulted=True, salt=os.urandom(16))
+
+    def _sealer(self, agency: str, now: datetime) -> Sealer:
+        key = self._signed.ring.sealing_key(self._signed.agreement.oversight, now)
+        return Sealer(key, Context("verdict", self._signed.agreement.id, agency))
+
+    def _sign(
+        self, slot: Slot, answer: Answer, tags: Tags, sealer: Sealer, control_n: int, now: datetime
+    ) -> Decided:
+        plaintext = encode(answer)
+        subject = self._subjects.verdict(slot.agency, slot.request_id)
+        verdict = Verdict(
+            request_id=slot.request_id,
+            subject=subject,
+            request_digest=slot.request_digest,
+            agreement_digest=self._signed.digest,
+            control_n=control_n,
+            decided_at=now.replace(microsecond=now.microsecond // 1000 * 1000),
+            verifier=self._version,
+            answer_digest=hashlib.sha256(plaintext).hexdigest(),
+            answer=sealer.seal("answer", slot.request_id, plaintext, ANSWER_SIZES),
+            tags=sealer.seal("tags", slot.request_id, encode(tags), TAGS_SIZES),
+        )
+        return Decided(slot.request_id, subject, seal_envelope(verdict, [self._signer]))
+
+
+def _refused(refusals: tuple[Refusal, ...]) -> Answer:
+    return Answer(outcome="deny", record_consulted=False, refusals=refusals, salt=os.urandom(16))

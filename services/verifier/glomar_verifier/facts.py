@@ -1,0 +1,67 @@
+"""What the verifier counted or knows about a request, as the agreement's conditions see it under `facts`.
+Gathered by the verifier's app before the gate; pure."""
+
+from collections import defaultdict
+from datetime import date, timedelta
+
+from glomar_schemas.agreement import Agreement
+from glomar_schemas.messages import Request
+from msgspec import Struct
+
+
+class Counted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the counts say about one request; each number includes the request itself."""
+
+    people_with_same_reason: int
+    """People about whom the agency gave this reason within the window."""
+    open_cases_of_officer: int
+    """Cases (a case id and a person) for which the officer asked within the window."""
+    id_reused: bool
+    """The agency used this request id before, with other bytes."""
+
+
+class Facts(Counted, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole of `facts`. `held` is how long the request waited under holds."""
+
+    delegation_valid: bool
+    officer_registered: bool
+    analysis_notified: bool
+    safeguards_current: bool
+    agreement_current: bool
+    held: timedelta = timedelta(0)
+
+
+class Registry:
+    """The lists of the agreement in force, ready to be asked: delegations, officers, safeguards."""
+
+    def __init__(self, agreement: Agreement, digest: str) -> None:
+        """digest: SHA-256 of the agreement's file, in hex."""
+        self._digest = digest
+        self._officers = frozenset(officer.id for officer in agreement.officers)
+        self._delegations = defaultdict(list)
+        for delegation in agreement.delegations:
+            self._delegations[delegation.agency, delegation.id].append(delegation)
+        self._certified_until: dict[str, date] = {}
+        self._notifications = set()
+        for safeguards in agreement.safeguards:
+            latest = self._certified_until.get(safeguards.agency, date.min)
+            self._certified_until[safeguards.agency] = max(latest, safeguards.valid_until)
+            for notification in safeguards.analysis_notifications:
+                self._notifications.add((safeguards.agency, notification))
+
+    def facts(
+        self, request: Request, counted: Counted, today: date, *, held: timedelta = timedelta(0)
+    ) -> Facts:
+        """today: the day of the decision in the agreement's time zone (`Gate.today`)."""
+        delegations = self._delegations.get((request.agency, request.authorised_by), ())
+        return Facts(
+            people_with_same_reason=counted.people_with_same_reason,
+            open_cases_of_officer=counted.open_cases_of_officer,
+            id_reused=counted.id_reused,
+            delegation_valid=any(one.valid_from <= today <= one.valid_until for one in delegations),
+            officer_registered=request.officer.id in self._officers,
+            analysis_notified=(request.agency, request.automated_analysis) in self._notifications,
+            safeguards_current=today <= self._certified_until.get(request.agency, date.min),
+            agreement_current=request.agreement_digest == self._digest,
+            held=held,
+        )

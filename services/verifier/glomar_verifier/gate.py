@@ -1,0 +1,97 @@
+"""The gate: do all conditions of the agreement hold for this request? Called by the verifier's app before
+any record is looked at, and by `agreement check`; pure."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import cel
+import msgspec
+from glomar_schemas.agreement import Agreement, Allowed, Limits
+from glomar_schemas.errors import Malformed
+from glomar_schemas.messages import Refusal, Request, Subject
+from msgspec import Struct
+
+from glomar_verifier.expressions import Vocabulary, compile_condition
+from glomar_verifier.facts import Facts
+from glomar_verifier.functions import BUILTIN, functions
+from glomar_verifier.rules import Rules
+
+_CEL_ERRORS = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
+"""What evaluating an expression can raise: division by zero, a missing key, a failed function, mixed types."""
+
+_VARIABLES: Mapping[str, type[Struct]] = {
+    "request": Request,
+    "particulars": Subject,
+    "facts": Facts,
+    "agreement": Agreement,
+    "allowed": Allowed,
+    "limits": Limits,
+}
+"""`allowed` and `limits` also stand alone: the CEL library copies a table that is reached through another."""
+
+
+class Gate:
+    """The conditions of one agreement, compiled once. Not for two threads at a time."""
+
+    def __init__(self, agreement: Agreement, rules: Rules) -> None:
+        """Raises Malformed naming the condition for bad CEL, or the agreement for an unknown time zone."""
+        self._zone = _zone(agreement)
+        callables = functions(rules)
+        vocabulary = Vocabulary(
+            fields={name: kind.__struct_fields__ for name, kind in _VARIABLES.items()},
+            scalars=("now", "today"),
+            functions={*callables, *BUILTIN},
+        )
+        self._conditions = []
+        mentions: set[tuple[str, str]] = set()
+        for condition in agreement.conditions:
+            expression = compile_condition(condition, vocabulary)
+            mentions |= expression.mentions
+            refusal = Refusal(condition=condition.id, citation=condition.citation, message=condition.refusal)
+            self._conditions.append((expression.program, refusal))
+        self._fields = {name: sorted(f for v, f in mentions if v == name) for name in vocabulary.fields}
+        self._context = cel.Context(functions=dict(callables))
+        for name, table in (("agreement", agreement), ("allowed", agreement.allowed), ("limits", agreement.limits)):
+            self._context.add_variable(name, _values(table, self._fields[name]))
+
+    def today(self, now: datetime) -> date:
+        """The calendar day in the agreement's time zone."""
+        return now.astimezone(self._zone).date()
+
+    def refusals(
+        self, request: Request, particulars: Subject, facts: Facts, now: datetime
+    ) -> tuple[Refusal, ...]:
+        """Every condition that does not hold, in the agreement's order; empty: the register may be read.
+
+        A condition that errors, or gives anything but true, does not hold.
+        """
+        self._context.update(
+            {
+                "request": _values(request, self._fields["request"]),
+                "particulars": _values(particulars, self._fields["particulars"]),
+                "facts": _values(facts, self._fields["facts"]),
+                "now": now,
+                "today": self.today(now).isoformat(),
+            }
+        )
+        return tuple(refusal for program, refusal in self._conditions if not self._holds(program))
+
+    def _holds(self, program: cel.Program) -> bool:
+        try:
+            return program.execute(self._context) is True
+        except _CEL_ERRORS:
+            return False
+
+
+def _zone(agreement: Agreement) -> ZoneInfo:
+    try:
+        return ZoneInfo(agreement.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Malformed("no such time zone", where=f"{agreement.id}: time_zone") from None
+
+
+def _values(source: Struct, fields: list[str]) -> Mapping[str, object]:
+    """The fields as CEL knows them: moments and durations stay, days become text, structs become maps."""
+    tree = msgspec.to_builtins(source, builtin_types=(datetime, timedelta))
+    return {field: tree[field] for field in fields}

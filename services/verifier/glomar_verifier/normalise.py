@@ -1,0 +1,206 @@
+"""One spelling for names and addresses, the same for the register and for a request.
+Called by `register build` on every row and by `conform.check` on every request; pure."""
+
+import re
+import unicodedata
+from typing import Literal
+
+import msgspec
+from anyascii import anyascii
+from glomar_schemas.errors import Malformed
+
+from glomar_verifier.rules import Rules
+
+AddressForm = Literal["us", "au"]
+ZIP_PATTERNS: dict[AddressForm, re.Pattern[str]] = {
+    "us": re.compile(r"([0-9]{5})(?: ?[0-9]{4})?\Z"),
+    "au": re.compile(r"([0-9]{4})\Z"),
+}
+
+# An apostrophe or a full stop joins (O'Brien, P.O.); between digits, and for all else, it parts.
+_DECIMAL_POINT = re.compile(r"(?<=[0-9])\.(?=[0-9])")
+_JOINING = re.compile(r"['`.]")
+_PARTING = re.compile(r"[^A-Z0-9]+")
+_PO_BOX = re.compile(r"(?:(?:P ?O|POST OFFICE)(?: |(?=BOX )))?(?:BOX )?([0-9A-Z]+)\Z")
+_PO_BOX_STREET = re.compile(r"(?:P ?O|POST OFFICE) BOX ([0-9A-Z]+)\Z")
+_ORDINAL_FIGURE = re.compile(r"([0-9]+)(?:ST|ND|RD|TH)\Z")
+
+
+class NormalName(msgspec.Struct, frozen=True, array_like=True):
+    """`first` and `middle` without spaces, `surname` as tokens in the order written, suffix JR, SR, II …"""
+
+    first: str
+    middle: str
+    surname: tuple[str, ...]
+    suffix: str
+
+
+class Street(msgspec.Struct, frozen=True, array_like=True):
+    """USPS Publication 28 section 232: N | MAIN | ST | (blank). `base` has spaces only beside a figure."""
+
+    direction: str = ""
+    base: str = ""
+    type: str = ""
+    post_direction: str = ""
+
+
+class NormalAddress(msgspec.Struct, frozen=True, array_like=True):
+    """Blank means not given. `zip5` has five digits in the form "us", four in "au"."""
+
+    number: str
+    po_box: str
+    unit: str
+    street: Street
+    city: str
+    state: str
+    zip5: str
+
+
+def fold(text: str, where: str) -> str:
+    """NFKC, then ASCII (anyascii), upper case, punctuation out, single spaces; idempotent.
+
+    `where` names the field for errors. Raises Malformed for control, format and surrogate characters
+    (Unicode Cc, Cf, Cs), for letters that have no Latin reading, and for letters of several scripts in
+    one text, since a Cyrillic A in a Latin name is a disguise and not a spelling.
+    """
+    if not (text.isascii() and text.isprintable()):
+        text = _latin(text, where)
+    joined = _JOINING.sub("", _DECIMAL_POINT.sub(" ", text.upper()))
+    return _PARTING.sub(" ", joined).strip()
+
+
+def _latin(text: str, where: str) -> str:
+    for character in text:
+        if unicodedata.category(character) in ("Cc", "Cf", "Cs"):
+            raise Malformed("holds a control, format or surrogate character", where=where)
+    composed = unicodedata.normalize("NFKC", text)
+    scripts = {unicodedata.name(c, "?").split()[0] for c in composed if unicodedata.category(c)[0] == "L"}
+    if len(scripts - {"MODIFIER"}) > 1 and not scripts <= _WRITTEN_TOGETHER:
+        raise Malformed("mixes letters of several scripts", where=where)
+    folded: list[str] = []
+    for character in composed:
+        latin = anyascii(character)
+        if not latin and unicodedata.category(character)[0] != "M":
+            raise Malformed("holds a character without a Latin reading", where=where)
+        folded.append(latin)
+    return "".join(folded)
+
+
+_WRITTEN_TOGETHER = {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "BOPOMOFO"}
+
+
+def normal_name(first: str, middle: str, last: str, suffix: str, rules: Rules) -> NormalName:
+    """Raises Malformed (see `fold`). A Jr or III at the end of `last` is read as the suffix."""
+    words = fold(last, "last_name").split()
+    given = fold(suffix, "suffix").replace(" ", "")
+    standard = rules.name_suffixes.get(given, given)
+    while len(words) > 1 and len(words[-1]) > 1 and words[-1] in rules.name_suffixes:
+        trailing = rules.name_suffixes[words.pop()]
+        # Two that differ equal no one's suffix, so they contradict every record: a deny.
+        standard = trailing if standard in ("", trailing) else f"{standard}OR{trailing}"
+    return NormalName(
+        first=fold(first, "first_name").replace(" ", ""),
+        middle=fold(middle, "middle_name").replace(" ", ""),
+        surname=_glued(words, rules),
+        suffix=standard,
+    )
+
+
+def _glued(words: list[str], rules: Rules) -> tuple[str, ...]:
+    """MC DONALD -> MCDONALD, so that it is never taken for Donald."""
+    tokens: list[str] = []
+    prefix = ""
+    for place, word in enumerate(words, start=1):
+        if word in rules.glued_prefixes and place < len(words):
+            prefix += word
+        else:
+            tokens.append(prefix + word)
+            prefix = ""
+    return tuple(tokens)
+
+
+def normal_address(
+    *,
+    number: str,
+    street: str,
+    unit: str,
+    po_box: str,
+    city: str,
+    state: str,
+    zip_code: str,
+    rules: Rules,
+    form: AddressForm = "us",
+) -> NormalAddress:
+    """Raises Malformed (see `fold`; also for a ZIP code that isn't one). A PO box or a unit written into
+    the street line is found there; a ZIP+4 is cut to five digits."""
+    words = fold(_sign_spelt(street), "street_name")
+    box = fold(po_box, "po_box")
+    in_street = _PO_BOX_STREET.match(words)
+    if in_street and not box:
+        words, box = "", in_street[1]
+    found = _PO_BOX.match(box)
+    tokens, unit_in_street = _part_unit(words.split(), rules)
+    return NormalAddress(
+        number=fold(number, "street_number"),
+        po_box=found[1] if found else box,
+        unit=_normal_unit(fold(_sign_spelt(unit), "unit").split(), rules) or unit_in_street,
+        street=_normal_street(tokens, rules),
+        city=fold(city, "city"),
+        state=fold(state, "state"),
+        zip5=normal_zip(zip_code, form),
+    )
+
+
+def _sign_spelt(text: str) -> str:
+    """Section 213.3: the sign # stands for a designator that isn't known."""
+    return text.replace("#", " NUM ")
+
+
+def normal_zip(text: str, form: AddressForm) -> str:
+    """ "12345-6789" -> "12345". Raises Malformed for anything but a ZIP code of this form."""
+    found = ZIP_PATTERNS[form].match(fold(text, "zip"))
+    if found is None:
+        raise Malformed("not a ZIP code of this agreement's form", where="zip")
+    return found[1]
+
+
+def _part_unit(tokens: list[str], rules: Rules) -> tuple[list[str], str]:
+    """Main St Apt 4 -> (MAIN ST), 4. The designator must follow a name and precede an identifier."""
+    for index in range(1, len(tokens) - 1):
+        word, after = tokens[index], tokens[index + 1]
+        if (word in rules.generic_units or word in rules.units) and (after[0].isdigit() or len(after) == 1):
+            return tokens[:index], _normal_unit(tokens[index:], rules)
+    return tokens, ""
+
+
+def _normal_unit(tokens: list[str], rules: Rules) -> str:
+    """Apt 4-B -> 4B, Fl 2 -> FL2: what distinguishes, in one word."""
+    return "".join(rules.units.get(word, word) for word in tokens if word not in rules.generic_units)
+
+
+def _normal_street(tokens: list[str], rules: Rules) -> Street:
+    """Direction, type and post-direction only where a base name is left over: "North St" is a base."""
+    direction = type_ = post_direction = ""
+    # Avenue N is a lettered avenue: a type with nothing before it is no base name.
+    lettered = len(tokens) == 2 and tokens[0] in rules.street_types
+    if len(tokens) > 1 and not lettered and tokens[-1] in rules.directionals:
+        post_direction = rules.directionals[tokens[-1]]
+        tokens = tokens[:-1]
+    if len(tokens) > 1 and tokens[-1] in rules.street_types:
+        type_ = rules.street_types[tokens[-1]]
+        tokens = tokens[:-1]
+    if len(tokens) > 1 and tokens[0] in rules.directionals:
+        direction = rules.directionals[tokens[0]]
+        tokens = tokens[1:]
+    words = [_base_word(word, rules) for word in tokens]
+    # Mc Donald is McDonald, but 1 23 is not 12 3.
+    apart = " " if any(word[0].isdigit() for word in words) else ""
+    base = apart.join(words)
+    return Street(direction=direction, base=base, type=type_, post_direction=post_direction)
+
+
+def _base_word(word: str, rules: Rules) -> str:
+    figure = _ORDINAL_FIGURE.match(word)
+    if figure:
+        return figure[1]
+    return rules.ordinals.get(word) or rules.base_words.get(word, word)

@@ -1,0 +1,82 @@
+"""One row of the register's extract in normal form, or the fault in it.
+`register build` calls it for every row; pure, so that a row can be judged without a database."""
+
+from datetime import date
+
+from glomar_schemas.errors import Malformed
+
+from glomar_verifier.match import Record
+from glomar_verifier.normalise import AddressForm, fold, normal_address, normal_name
+from glomar_verifier.register.rows import Row, RowFault
+from glomar_verifier.rules import Rules
+
+COLUMNS = (
+    "person_id", "first_name", "middle_name", "last_name", "suffix", "date_of_birth", "street_number",
+    "street_name", "unit", "po_box", "city", "state", "zip", "from_year", "to_year",
+)  # fmt: skip
+REQUIRED = ("person_id", "first_name", "last_name", "zip", "from_year")
+STILL_THERE = 9999
+
+
+def read_record(row: Row, rules: Rules, form: AddressForm) -> Record | RowFault:
+    """The row in normal form, or the first thing that is wrong with it."""
+    fields = row.fields
+    try:
+        record = Record(
+            person_id=_person_id(fields["person_id"]),
+            name=normal_name(
+                fields["first_name"], fields["middle_name"], fields["last_name"], fields["suffix"], rules
+            ),
+            address=normal_address(
+                number=fields["street_number"],
+                street=fields["street_name"],
+                unit=fields["unit"],
+                po_box=fields["po_box"],
+                city=fields["city"],
+                state=fields["state"],
+                zip_code=fields["zip"],
+                rules=rules,
+                form=form,
+            ),
+            date_of_birth=_birth_date(fields["date_of_birth"]),
+            from_year=_year(fields["from_year"], "from_year"),
+            to_year=_year(fields["to_year"], "to_year") if fields["to_year"] else STILL_THERE,
+        )
+        _check_usable(record)
+    except Malformed as fault:
+        return RowFault(row.line, fault.where, fault.what)
+    return record
+
+
+def _check_usable(record: Record) -> None:
+    if not record.name.first:
+        raise Malformed("blank", where="first_name")
+    if not record.name.surname:
+        raise Malformed("blank", where="last_name")
+    if not record.address.po_box and not (record.address.number and record.address.street.base):
+        raise Malformed("neither a house number with a street nor a PO box", where="street_number")
+    if record.to_year < record.from_year:
+        raise Malformed("before from_year", where="to_year")
+
+
+def _person_id(text: str) -> str:
+    if not fold(text, "person_id"):
+        raise Malformed("blank", where="person_id")
+    return text
+
+
+def _birth_date(text: str) -> date | None:
+    if not text:
+        return None
+    try:
+        if len(text) != 10:
+            raise ValueError
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Malformed("not a date as YYYY-MM-DD", where="date_of_birth") from None
+
+
+def _year(text: str, column: str) -> int:
+    if not (len(text) == 4 and text.isascii() and text.isdigit() and "1900" <= text <= "2199"):
+        raise Malformed("not a year from 1900 to 2199", where=column)
+    return int(text)

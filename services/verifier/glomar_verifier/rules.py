@@ -1,0 +1,120 @@
+"""The reviewed tables behind normalisation, matching and sufficiency, loaded once and then passed around.
+The verifier's composition root and `register build` load them; the digest goes into every verdict."""
+
+import hashlib
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import msgspec
+from glomar_schemas.errors import Misconfigured
+
+RULE_FILES = ("limits.toml", "names.toml", "placeholders.toml", "pub28.toml", "zip_states.toml")
+
+Spellings = Mapping[str, str]
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """Every table is spelling -> standard spelling, or a set of words, all upper case.
+
+    `version` is the reviewers' name for this state of the tables, `digest` the SHA-256 (hex) over the
+    files, so that an edit nobody named is still seen.
+    """
+
+    version: str
+    digest: str
+    directionals: Spellings
+    street_types: Spellings
+    units: Spellings
+    generic_units: frozenset[str]
+    base_words: Spellings
+    ordinals: Spellings
+    name_suffixes: Spellings
+    glued_prefixes: frozenset[str]
+    particles: frozenset[str]
+    placeholders_whole: frozenset[str]
+    placeholders_within: tuple[str, ...]
+    placeholders_in_address: frozenset[str]
+    states_by_prefix: Mapping[str, frozenset[str]]
+    states_by_zip: Mapping[str, frozenset[str]]
+    street_edit_min_letters: int
+    crowded_people: int
+    block_cap: int
+
+    @property
+    def label(self) -> str:
+        """For the verdict's verifier version: `rules/<version>+<first 12 of the digest>`."""
+        return f"rules/{self.version}+{self.digest[:12]}"
+
+
+def load_rules() -> Rules:
+    """Read the rule files shipped with the package. Raises Misconfigured if one is absent or wrong."""
+    folder = resources.files("glomar_verifier") / "rules"
+    try:
+        files = {name: (folder / name).read_bytes() for name in RULE_FILES}
+    except OSError as error:
+        raise Misconfigured("a rule file can't be read", where="rules", fix="Reinstall Glomar") from error
+    return rules_from(files)
+
+
+def rules_from(files: Mapping[str, bytes]) -> Rules:
+    """File name -> TOML bytes, for all of RULE_FILES. Raises Misconfigured, naming the file."""
+    digest = hashlib.sha256()
+    tables: dict[str, dict[str, Any]] = {}
+    for name in RULE_FILES:
+        digest.update(hashlib.sha256(name.encode() + b"\0" + files[name]).digest())
+        try:
+            tables[name] = tomllib.loads(files[name].decode("utf-8"))
+        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise Misconfigured("not valid TOML", where=f"rules/{name}") from error
+    try:
+        return _assemble(tables, digest.hexdigest())
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Misconfigured("a table is absent or of the wrong kind", where="rules") from error
+
+
+def _assemble(tables: Mapping[str, dict[str, Any]], digest: str) -> Rules:
+    pub28, names, limits = tables["pub28.toml"], tables["names.toml"], tables["limits.toml"]
+    placeholders, zips = tables["placeholders.toml"], tables["zip_states.toml"]
+    return Rules(
+        version=limits["version"],
+        digest=digest,
+        directionals=_spellings(pub28["directionals"], "directionals"),
+        street_types=_spellings(pub28["suffixes"], "suffixes"),
+        units=_spellings(pub28["units"], "units"),
+        generic_units=frozenset(_spellings(pub28["generic_units"], "generic_units")),
+        base_words=_spellings(pub28["base_words"], "base_words"),
+        ordinals=_spellings(pub28["ordinals"], "ordinals"),
+        name_suffixes=_spellings(names["suffixes"], "name suffixes"),
+        glued_prefixes=frozenset(names["surnames"]["glued"].split()),
+        particles=frozenset(names["surnames"]["particles"].split()),
+        placeholders_whole=frozenset(placeholders["whole"]),
+        placeholders_within=tuple(placeholders["within"]),
+        placeholders_in_address=frozenset(placeholders["address_only"]),
+        states_by_prefix=_states_by_prefix(zips["prefixes"]),
+        states_by_zip={code: frozenset(states.split()) for code, states in zips["exceptions"].items()},
+        street_edit_min_letters=limits["street_edit_min_letters"],
+        crowded_people=limits["crowded_people"],
+        block_cap=limits["block_cap"],
+    )
+
+
+def _spellings(table: Mapping[str, str], name: str) -> dict[str, str]:
+    standard_of: dict[str, str] = {}
+    for standard, variants in table.items():
+        for spelling in (standard, *variants.split()):
+            if spelling in standard_of:
+                raise Misconfigured(f"{spelling} stands in two entries of {name}", where="rules")
+            standard_of[spelling] = standard
+    return standard_of
+
+
+def _states_by_prefix(table: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    states: dict[str, set[str]] = {}
+    for state, ranges in table.items():
+        for span in ranges.split():
+            first, _, last = span.partition("-")
+            for prefix in range(int(first), int(last or first) + 1):
+                states.setdefault(f"{prefix:03d}", set()).add(state)
+    return {prefix: frozenset(found) for prefix, found in states.items()}

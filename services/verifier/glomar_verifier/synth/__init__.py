@@ -1,0 +1,7 @@
+"""Made-up people and requests about them, the same for the same seed: nobody in them exists.
+`glomar-verifier register synth`, `glomar demo` and the tests draw from here."""
+
+from glomar_verifier.synth.people import people, write_register
+from glomar_verifier.synth.requests import REQUEST_COLUMNS, TRUTH_COLUMNS, requests
+
+__all__ = ["REQUEST_COLUMNS", "TRUTH_COLUMNS", "people", "requests", "write_register"]

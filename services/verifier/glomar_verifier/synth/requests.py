@@ -1,0 +1,71 @@
+"""Requests about the generator's people, each with what the bus must answer and why.
+`glomar demo` sends them through the bus and compares; the tests decide them directly. All synthetic."""
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
+from itertools import groupby
+
+from glomar_verifier.synth.kinds import KLASSES, Case, Row, criminal_ground, order_ground
+
+REQUEST_COLUMNS = (
+    "reference", "first_name", "middle_name", "last_name", "suffix", "date_of_birth", "street_number",
+    "street_name", "unit", "po_box", "city", "state", "zip", "tax_periods", "ground", "statute",
+    "final_order_date", "court_order_date", "removal_class", "relief_pending", "wilfulness_attested",
+    "case_id", "officer_id", "reason", "intended_use", "officer_unit", "authorised_by", "jurisdiction",
+    "automated_analysis", "expires_at",
+)  # fmt: skip
+TRUTH_COLUMNS = ("truth", "klass")
+OFFICERS = 40
+
+
+def requests(
+    register_rows: Iterable[Mapping[str, str]], n: int, seed: int, today: date, *, per_name: int = 1
+) -> Iterator[Row]:
+    """Rows of the requests file with `truth` and `klass`, one for each of up to `n` people.
+
+    The register's rows come as `people` makes them, a person's spells together. At most `per_name`
+    people of one first and last name are asked about, since the agreement's quotas count names; so the
+    register should hold some three times `n` people. Every class that fits comes up by its weight.
+    """
+    dice = random.Random(seed)  # noqa: S311 (reproducible test data, no secret)
+    used: Counter[str] = Counter()
+    names: Counter[tuple[str, str]] = Counter()
+    serial = 0
+    for _, spells in groupby(register_rows, key=lambda row: row["person_id"]):
+        if serial == n:
+            return
+        case = Case(list(spells), today, dice)
+        name = (case.person["first_name"], case.person["last_name"])
+        if names[name] >= per_name:
+            continue
+        names[name] += 1
+        serial += 1
+        # The class that is furthest behind its share, so that a small set has every class too.
+        klass = min((k for k in KLASSES if k.fits(case)), key=lambda k: (used[k.name] / k.weight, -k.weight))
+        used[klass.name] += 1
+        yield {**lawful(case, serial), **klass.change(case), "truth": klass.truth, "klass": klass.name}
+
+
+def lawful(case: Case, serial: int) -> Row:
+    """A request that holds under every condition, about the person's present address."""
+    case_id = f"CASE-{serial:06d}"
+    request = dict.fromkeys(REQUEST_COLUMNS, "")
+    request |= {column: value for column, value in case.person.items() if column in request}
+    request |= (
+        criminal_ground(case) if case.dice.random() < 0.5 else order_ground(case, case.dice.randint(91, 900))
+    )
+    return request | {
+        "reference": f"R-{serial:06d}",
+        "date_of_birth": case.person["date_of_birth"] if case.dice.random() < 0.7 else "",
+        "tax_periods": "2024" if len(case.spells) > 1 else "2023;2024",
+        "removal_class": "8 U.S.C. 1227(a)(1)",
+        "relief_pending": "false",
+        "wilfulness_attested": "true",
+        "case_id": case_id,
+        "officer_id": f"OFF-{serial % OFFICERS + 1:03d}",
+        "reason": f"{case_id}: the subject left the address on file; the return's address of those years is "
+        f"needed to serve the warrant of docket {1_000_000 + serial}.",
+        "intended_use": "criminal-investigation",
+    }

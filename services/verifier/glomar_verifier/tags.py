@@ -1,0 +1,51 @@
+"""Tags: keyed hashes by which people, reasons and cases are counted without being known. Called by the
+verifier's app for each request, and by `accounting` for a person who asks; pure."""
+
+import hmac
+
+from glomar_schemas.errors import Malformed, Misconfigured
+from glomar_schemas.messages import Subject, Tags
+
+from glomar_verifier.normalise import NormalName, fold, normal_name
+from glomar_verifier.rules import Rules
+
+KEY_BYTES = 32
+
+
+class Tagger:
+    """HMAC-SHA256 (RFC 2104) under one key of the record holder; each tag is 64 lower-case hex digits."""
+
+    def __init__(self, key: bytes) -> None:
+        """Raises Misconfigured unless the key has 32 bytes."""
+        if len(key) != KEY_BYTES:
+            raise Misconfigured(f"the key for tags must have {KEY_BYTES} bytes", where="tag key")
+        self._key = key
+
+    def person(self, agency: str, name: NormalName) -> str:
+        """The same person gets another tag for every agency, so that tags can't be compared across them."""
+        return self._tag("person", agency, name.first, *name.surname)
+
+    def reason(self, text: str) -> str:
+        """Raises Malformed for a text that has no normal form."""
+        return self._tag("reason", fold(text, "reason"))
+
+    def case(self, case_id: str) -> str:
+        return self._tag("case", case_id)
+
+    def tags(self, agency: str, particulars: Subject, rules: Rules) -> Tags:
+        """All three. A name or reason without a normal form gets the tag of an empty one."""
+        try:
+            name = normal_name(particulars.first_name, "", particulars.last_name, "", rules)
+        except Malformed:
+            name = normal_name("", "", "", "", rules)
+        try:
+            reason = self.reason(particulars.reason)
+        except Malformed:
+            reason = self.reason("")
+        return Tags(person=self.person(agency, name), reason=reason, case=self.case(particulars.case_id))
+
+    def _tag(self, purpose: str, *parts: str) -> str:
+        """Each part is preceded by its length: no two lists of parts give the same bytes."""
+        encoded = [part.encode() for part in (f"glomar/v1 {purpose}", *parts)]
+        message = b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
+        return hmac.digest(self._key, message, "sha256").hex()
