@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from msgspec import Struct
-
 from glomar_schemas import leaf as leaves
 from glomar_schemas import note, receipt
 from glomar_schemas.decoding import decode
@@ -27,7 +25,10 @@ from glomar_schemas.sealing import (
     Context,
     Part,
     Sealer,
+    pad,
 )
+from msgspec import Struct
+
 from tests import samples
 
 KEPT = Path(__file__).resolve().parent.parent / "schemas/vectors/sealed.json"
@@ -86,11 +87,10 @@ def example() -> Example:
     proof = _receipt(entries)
     release = Release(
         request_id=samples.REQUEST_ID,
-        sequence=entries[-1].sequence,
-        time_ns=entries[-1].time_ns,
+        leaf=leaves.encode(entries[-1]),
         verdict=verdict,
-        answer=texts["answer"],
-        receipt=proof,
+        answer=pad(texts["answer"], ANSWER_SIZES),
+        receipt=proof.encode(),
     )
     texts["release"] = encode(release)
     sealed |= _kept_or_sealed({"release": texts["release"]})

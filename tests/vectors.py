@@ -1,199 +1,167 @@
 """Golden test vectors for programs in other languages, in schemas/vectors. Called by generated.py.
 
-Keys, messages, signatures and leaves are made anew each time and must come out the same. Sealing is
-randomised, so what is sealed is made once and kept: as long as a kept ciphertext opens to the plaintext that
-the code would seal today it stays as it is, else it is sealed again (and `--check` reports the file).
+Keys, messages, signatures and leaves are made anew and must come out the same; what is sealed is kept and
+must still open (see example.py). PROTOCOL.md says how to use each file.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from functools import cache, partial
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from msgspec import Struct
-
 from glomar_schemas import leaf as leaves
-from glomar_schemas import note, receipt
+from glomar_schemas import note
 from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import Signer, open_envelope, pre_authentication, seal_envelope
-from glomar_schemas.errors import Malformed
-from glomar_schemas.keys import PrivateKey, key_id, public_text
-from glomar_schemas.merkle import leaf_hash, node_hash
-from glomar_schemas.messages import Release, ResultPending, ResultQuery, Sealed, encode
-from glomar_schemas.sealing import (
-    ANSWER_SIZES,
-    PARTICULARS_SIZES,
-    RELEASE_SIZES,
-    TAGS_SIZES,
-    Context,
-    Part,
-    Sealer,
-    associated_data,
-    pad,
-)
+from glomar_schemas.envelope import Envelope, pre_authentication
+from glomar_schemas.keys import key_id
+from glomar_schemas.merkle import leaf_hash
+from glomar_schemas.messages import ResultPending, ResultQuery, encode
+from glomar_schemas.sealing import TAGS_SIZES, Part, associated_data, pad
+
 from tests import samples
-from tests.negative_vectors import envelopes_refused, paddings_refused, sealed_refused
-
-FOLDER = "schemas/vectors"
-KEPT = Path(__file__).resolve().parent.parent / FOLDER / "sealed.json"
-SIZES: dict[Part, tuple[int, ...]] = {
-    "particulars": PARTICULARS_SIZES,
-    "answer": ANSWER_SIZES,
-    "tags": TAGS_SIZES,
-    "release": RELEASE_SIZES,
-}
-STREAM_TIMES_NS = (1_744_000_000_000_000_000, 1_759_933_801_123_456_789, 1_759_933_805_000_000_042)
-"""Of the control, the request and the verdict: sequences 1, 2, 3 of the example's stream."""
-
-
-class Example(Struct, frozen=True):
-    """One request from sealing to release, as bytes of each step."""
-
-    sealed: Mapping[Part, Sealed]
-    plaintexts: Mapping[Part, bytes]
-    control: bytes
-    request: bytes
-    verdict: bytes
-    leaves: tuple[leaves.Leaf, ...]
-    receipt: str
-
-
-CHANNELS: dict[Part, tuple[str, Context]] = {
-    "particulars": (samples.HOLDER, samples.TO_HOLDER),
-    "answer": (samples.OVERSIGHT, samples.TO_AUDITOR),
-    "tags": (samples.OVERSIGHT, samples.TO_AUDITOR),
-    "release": (samples.REQUESTER, samples.TO_AGENCY),
-}
-"""Part -> who may open it, and in which context it is sealed."""
-
-
-@cache
-def example() -> Example:
-    """The one example that all vectors show."""
-    control = seal_envelope(
-        samples.control(),
-        [samples.signer(samples.HOLDER, "official"), samples.signer(samples.REQUESTER, "official")],
-    )
-    texts: dict[Part, bytes] = {
-        "particulars": encode(samples.PERSON),
-        "answer": encode(samples.CONFIRMED),
-        "tags": encode(samples.TAGS),
-    }
-    sealed = _kept_or_sealed({"particulars": texts["particulars"]})
-    request = seal_envelope(samples.request(sealed["particulars"]), [samples.signer(samples.REQUESTER)])
-    sealed |= _kept_or_sealed({"answer": texts["answer"], "tags": texts["tags"]})
-    verdict = seal_envelope(
-        samples.verdict(request, texts["answer"], sealed["answer"], sealed["tags"]),
-        [samples.signer(samples.HOLDER)],
-    )
-    entries = _leaves(control, request, verdict)
-    proof = _receipt(entries)
-    release = Release(
-        request_id=samples.REQUEST_ID,
-        sequence=entries[-1].sequence,
-        time_ns=entries[-1].time_ns,
-        verdict=verdict,
-        answer=texts["answer"],
-        receipt=proof,
-    )
-    texts["release"] = encode(release)
-    sealed |= _kept_or_sealed({"release": texts["release"]})
-    return Example(sealed, texts, control, request, verdict, entries, proof)
-
-
-def _kept_or_sealed(plaintexts: Mapping[Part, bytes]) -> dict[Part, Sealed]:
-    """The kept ciphertexts if all still open to these plaintexts, else new ones under one wrapped key."""
-    party, context = CHANNELS[next(iter(plaintexts))]
-    kept = json.loads(KEPT.read_bytes())["sealed"] if KEPT.is_file() else {}
-    try:
-        stored = {part: decode(json.dumps(kept[part]["sealed"]).encode(), Sealed, what=part) for part in plaintexts}
-        opener = samples.opener(party)
-        if all(
-            opener.open(stored[part], context, part, samples.REQUEST_ID) == text
-            for part, text in plaintexts.items()
-        ):
-            return stored
-    except (KeyError, Malformed):
-        pass
-    sealer = Sealer(samples.RING.sealing_key(party, samples.NOW), context)
-    return {
-        part: sealer.seal(part, samples.REQUEST_ID, text, SIZES[part]) for part, text in plaintexts.items()
-    }
-
-
-def _leaves(*bodies: bytes) -> tuple[leaves.Leaf, ...]:
-    subjects = (
-        samples.SUBJECTS.control(1),
-        samples.SUBJECTS.request(samples.REQUESTER, samples.REQUEST_ID),
-        samples.SUBJECTS.verdict(samples.REQUESTER, samples.REQUEST_ID),
-    )
-    return tuple(
-        leaves.Leaf(index + 1, time_ns, subject, hashlib.sha256(body).digest())
-        for index, (time_ns, subject, body) in enumerate(zip(STREAM_TIMES_NS, subjects, bodies, strict=True))
-    )
-
-
-def _receipt(entries: tuple[leaves.Leaf, ...]) -> str:
-    """Of the third leaf in the log of three: its one sibling is the node over the first two."""
-    first, second, third = (leaf_hash(leaves.encode(entry)) for entry in entries)
-    sibling = node_hash(first, second)
-    checkpoint = note.Checkpoint(
-        samples.SUBJECTS.origin(samples.OVERSIGHT), 3, node_hash(sibling, third)
-    )
-    signed = note.sign(checkpoint, samples.signing_key(samples.OVERSIGHT, "ledger"))
-    return receipt.encode(receipt.Receipt(2, (sibling,), signed))
+from tests.example import CHANNELS, example
+from tests.negative_vectors import negative
 
 
 def _keys() -> Any:
     return {
-        "about": "Private keys for tests. They are public and protect nothing.",
+        "about": "Keys of the examples. The private ones are public and protect nothing.",
         "keys": [
             {
                 "party": record.party,
                 "use": record.use,
                 "key_id": key_id(private.public_key()),
                 "public": record.public,
-                "private_pem": _pem(private),
+                "private_pem": private.private_bytes(
+                    Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+                ).decode(),
                 "valid_from": record.valid_from.isoformat().replace("+00:00", "Z"),
                 "valid_until": record.valid_until.isoformat().replace("+00:00", "Z"),
             }
             for record, private in zip(samples.RECORDS, samples.PRIVATE_KEYS.values(), strict=True)
         ],
-        "ledger_vkey": note.format_vkey(
-            samples.SUBJECTS.origin(samples.OVERSIGHT),
-            samples.signing_key(samples.OVERSIGHT, "ledger").public_key(),
-        ),
     }
-
-
-def _pem(private: PrivateKey) -> str:
-    return private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def _signed() -> Any:
     made = example()
     return {
-        "about": "Stored messages: what is signed (pae) and the whole body. Ed25519 gives the same bytes again.",
+        "about": "Stored messages: payload, the bytes that are signed (pae_hex), the whole body.",
         "messages": {
-            "control": _signed_message(made.control, samples.SUBJECTS.control(1)),
+            "control": _signed_message(made.control, made.leaves[0].subject),
             "request": _signed_message(made.request, made.leaves[1].subject),
             "verdict": _signed_message(made.verdict, made.leaves[2].subject),
         },
     }
 
 
-def _signed_message(body: bytes, subject: str) -> Any:
-    tree = json.loads(body)
-    payload = bytes.fromhex(_payload_hex(body))
+def _signed_message(body: bytes, subject: str) -> dict[str, Any]:
+    envelope = decode(body, Envelope, what="example")
     return {
         "subject": subject,
-        "payload_type": tree["payloadType"],
-        "payload": payload.decode(),
-        "pae_hex": pre_authentication(tree["payloadType"], payload).hex(),
-        "signatures": tree["signatures"],
+        "payload_type": envelope.payload_type,
+        "payload": envelope.payload.decode(),
+        "pae_hex": pre_authentication(envelope.payload_type, envelope.payload).hex(),
+        "signatures": json.loads(encode(envelope))["signatures"],
         "body": body.decode(),
         "body_sha256": hashlib.sha256(body).hexdigest(),
     }
+
+
+def _sealed() -> Any:
+    return {
+        "about": (
+            "Sealed parts. Sealing is randomised, so these were made once and kept: check them by opening "
+            "each with its reader's sealing key and comparing the plaintext."
+        ),
+        "request_id": samples.REQUEST_ID,
+        "parts": {part: _sealed_part(part) for part in CHANNELS},
+    }
+
+
+def _sealed_part(part: Part) -> dict[str, Any]:
+    channel, plaintext = CHANNELS[part], example().plaintexts[part]
+    return {
+        "reader": channel.reader,
+        "direction": channel.context.direction,
+        "agreement": channel.context.agreement,
+        "agency": channel.context.agency,
+        "info": channel.context.info().decode(),
+        "aad": associated_data(part, samples.REQUEST_ID).decode(),
+        "padded_bytes": len(pad(plaintext, channel.sizes)),
+        "plaintext": plaintext.decode(),
+        "plaintext_sha256": hashlib.sha256(plaintext).hexdigest(),
+        "sealed": json.loads(encode(example().sealed[part])),
+    }
+
+
+def _plain() -> Any:
+    queries = {
+        "result-query": ResultQuery(request_id=samples.REQUEST_ID),
+        "result-pending": ResultPending(request_id=samples.REQUEST_ID),
+    }
+    return {
+        "about": "Messages that are neither signed nor sealed: result-query and its answer while waiting.",
+        "messages": {name: encode(message).decode() for name, message in queries.items()},
+    }
+
+
+def _padding() -> Any:
+    texts = {"empty": b"", "short": b"abc", "ends like padding": b"abc\x80\x00", "longest": bytes(255)}
+    return {
+        "about": "Padding to the first size that is larger than the plaintext.",
+        "cases": [
+            {
+                "name": name,
+                "sizes": list(TAGS_SIZES),
+                "plaintext_hex": text.hex(),
+                "padded_hex": pad(text, TAGS_SIZES).hex(),
+            }
+            for name, text in texts.items()
+        ],
+        "too_long": [{"sizes": list(TAGS_SIZES), "plaintext_bytes": TAGS_SIZES[-1]}],
+    }
+
+
+def _ledger() -> Any:
+    origin = samples.SUBJECTS.origin(samples.OVERSIGHT)
+    ledger_key = samples.signing_key(samples.OVERSIGHT, "ledger").public_key()
+    return {
+        "about": (
+            "The leaves of control, request and verdict, and the receipt of the verdict in the log of these "
+            "three. time_ns is text, since it is larger than 2**53."
+        ),
+        "vkey": note.format_vkey(origin, ledger_key),
+        "leaves": [
+            {
+                "sequence": entry.sequence,
+                "time_ns": str(entry.time_ns),
+                "subject": entry.subject,
+                "body_sha256": entry.body_sha256.hex(),
+                "leaf": leaves.encode(entry).decode(),
+                "leaf_hash": leaf_hash(leaves.encode(entry)).hex(),
+            }
+            for entry in example().leaves
+        ],
+        "receipt": example().receipt,
+    }
+
+
+def _file(make: Callable[[], Any]) -> bytes:
+    return json.dumps(make(), indent=2, ensure_ascii=True).encode() + b"\n"
+
+
+VECTORS: dict[str, Callable[[], bytes]] = {
+    f"schemas/vectors/{name}.json": partial(_file, make)
+    for name, make in (
+        ("keys", _keys),
+        ("signed", _signed),
+        ("sealed", _sealed),
+        ("plain", _plain),
+        ("padding", _padding),
+        ("ledger", _ledger),
+        ("negative", negative),
+    )
+}

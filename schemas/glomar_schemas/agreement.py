@@ -160,9 +160,12 @@ class Trust(Struct, frozen=True):
 def parse_agreement(raw: bytes, *, where: str) -> Agreement:
     """TOML -> Agreement. Raises Malformed naming the line or the field."""
     agreement = _from_toml(raw, Agreement, where)
-    for party in (agreement.holder, agreement.oversight, *agreement.requesters):
+    roles = (agreement.holder, agreement.oversight, *agreement.requesters)
+    for party in roles:
         if party not in agreement.parties:
             raise Malformed(f"no [parties.{party}] table", where=where)
+    if len(set(roles)) != len(roles):
+        raise Malformed("one party has two roles; each watches the others", where=where)
     ids = [condition.id for condition in agreement.conditions]
     if len(set(ids)) != len(ids):
         raise Malformed("two conditions have the same id", where=where)

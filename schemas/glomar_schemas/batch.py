@@ -122,5 +122,7 @@ async def _commit(
     if ack.error is not None:
         raise NotStored(ack.error.err_code, where="publish")
     if ack.duplicate or ack.count != expected_count or not ack.seq:
-        raise IntegrityError("the stream acknowledged something else than what was published", where="publish")
+        raise IntegrityError(
+            "the stream acknowledged something else than what was published", where="publish"
+        )
     return ack.seq

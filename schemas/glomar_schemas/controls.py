@@ -10,6 +10,7 @@ from msgspec import Struct
 from glomar_schemas.agreement import SignedAgreement
 from glomar_schemas.envelope import open_envelope, signers
 from glomar_schemas.errors import IntegrityError, Untrusted
+from glomar_schemas.keys import OFFICIAL
 from glomar_schemas.messages import Control
 from glomar_schemas.subjects import Subjects
 
@@ -28,7 +29,7 @@ def apply(state: InForce, body: bytes, signed: SignedAgreement, subjects: Subjec
     """
     slot = state.slot + 1
     control, envelope = open_envelope(body, Control, subjects.control(slot))
-    parties = signers(envelope, signed.ring, at, uses=("official",))
+    parties = signers(envelope, signed.ring, at, uses=OFFICIAL)
     if control.action != "agreement":
         raise IntegrityError(
             f"control {slot} is a {control.action}", where=subjects.root, fix="Run a version that knows it"

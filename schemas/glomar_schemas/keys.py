@@ -37,7 +37,9 @@ from glomar_schemas.errors import Misconfigured, Untrusted
 KeyId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
 KeyUse = Literal["sign", "seal", "ledger", "official"]
 SERVICE: tuple[KeyUse, ...] = ("sign",)
-"""What signs a request or a verdict. Only an official's key signs a control."""
+"""What signs a request or a verdict."""
+OFFICIAL: tuple[KeyUse, ...] = ("official",)
+"""What signs a control."""
 PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey
 PublicKey = Ed25519PublicKey | EllipticCurvePublicKey
 

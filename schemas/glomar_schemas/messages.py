@@ -170,16 +170,14 @@ class Release(Message, frozen=True, kw_only=True, tag="release"):
     """What the auditor hands to the requester's agency, sealed to it, once the ledger holds the verdict."""
 
     request_id: SlotId
-    sequence: Annotated[Sequence, Meta(description="of the verdict in the stream")]
-    time_ns: Annotated[
-        int,
-        Meta(
-            ge=0, le=2**63 - 1, description="stream time of the verdict, ns since the Unix epoch; over 2**53"
-        ),
+    leaf: Annotated[
+        bytes, Meta(description="the verdict's entry in the ledger: sequence, time, subject, digest")
     ]
     verdict: Annotated[bytes, Meta(description="the verdict's body as stored (a DSSE envelope)")]
-    answer: Annotated[bytes, Meta(description="the Answer's JSON, which answer_digest names")]
-    receipt: Annotated[str, Meta(description="tlog-proof@v1")]
+    answer: Annotated[
+        bytes, Meta(description="the Answer's JSON, which answer_digest names, padded as in the verdict")
+    ]
+    receipt: Annotated[bytes, Meta(description="tlog-proof@v1 of the leaf, UTF-8")]
 
 
 class ResultQuery(Message, frozen=True, kw_only=True, tag="result-query"):

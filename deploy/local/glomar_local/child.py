@@ -101,7 +101,7 @@ def program(name: str) -> str:
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which(name)
     if found is None:
-        raise Misconfigured(f"{name} is not installed", where=str(beside.parent), fix="Run: make test")
+        raise Misconfigured(f"{name} is not installed", where=str(beside.parent), fix="Install Glomar again")
     return found
 
 

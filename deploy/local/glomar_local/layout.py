@@ -74,6 +74,11 @@ class Layout(Struct, frozen=True):
         return self.root / "lock"
 
     @property
+    def supervisor_lock(self) -> Path:
+        """Locked while the supervisor itself lives."""
+        return self.root / "supervisor.lock"
+
+    @property
     def run(self) -> Path:
         """Who runs: process ids and ports, for `status` and `down`."""
         return self.root / "run.json"

@@ -33,37 +33,54 @@ def claim(layout: Layout) -> Iterator[int]:
 
     Raises Misconfigured when another system, or what is left of one, runs there.
     """
-    descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with contextlib.ExitStack() as stack:
+        inherited = _lock(layout.lock)
+        if inherited is not None:
+            stack.callback(os.close, inherited)
+        own = _lock(layout.supervisor_lock)
+        if own is not None:
+            stack.callback(os.close, own)
+        if inherited is None or own is None:
             run = read(layout)
             process = f" by process {run.pids['supervisor']}" if run else ""
             raise Misconfigured(
                 f"the data directory is in use{process}",
                 where=str(layout.root),
                 fix=f"Stop it with: glomar down --data-dir {layout.root}, or choose another directory",
-            ) from None
+            )
         layout.run.unlink(missing_ok=True)
-        yield descriptor
+        yield inherited
         layout.run.unlink(missing_ok=True)
-    finally:
-        os.close(descriptor)
 
 
 def in_use(layout: Layout) -> bool:
     """True while the supervisor or any process that it started lives."""
-    try:
-        descriptor = os.open(layout.lock, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
+    return _is_locked(layout.lock)
+
+
+def is_supervised(layout: Layout) -> bool:
+    """True while the supervisor lives."""
+    return _is_locked(layout.supervisor_lock)
+
+
+def _lock(path: Path) -> int | None:
+    """An exclusive lock -> its file descriptor; None when somebody else has it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
-    finally:
         os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _is_locked(path: Path) -> bool:
+    if not path.exists():
+        return False
+    descriptor = _lock(path)
+    if descriptor is None:
+        return True
+    os.close(descriptor)
     return False
 
 

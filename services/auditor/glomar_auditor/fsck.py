@@ -4,6 +4,7 @@ Called by `glomar-auditor fsck`, by oversight on a copy of the files, and by the
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Never
 
@@ -110,11 +111,13 @@ def _first_difference(stored: bytes, expected: bytes) -> int:
 
 def _smaller_partials(directory: Path, full: PurePosixPath, width: int) -> list[tuple[int, bytes]]:
     """(width, content) of the partial files of earlier checkpoints that are still served."""
-    partials = directory / f"{full}.p"
-    if not partials.is_dir():
-        return []
-    names = (path.name for path in partials.iterdir() if path.name.isdecimal())
-    return [(part, (partials / str(part)).read_bytes()) for part in sorted(map(int, names)) if part < width]
+    found: list[tuple[int, bytes]] = []
+    # There are none, or a live ledger just removed them because the full tile is there.
+    with suppress(FileNotFoundError):
+        for path in (directory / f"{full}.p").iterdir():
+            if path.name.isdecimal() and (part := int(path.name)) < width:
+                found.append((part, path.read_bytes()))
+    return sorted(found)
 
 
 def _no_stored_tiles(level: int, index: int, width: int) -> bytes:

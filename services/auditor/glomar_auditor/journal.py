@@ -14,7 +14,7 @@ from glomar_schemas.errors import Fatal, IntegrityError
 
 from glomar_auditor.tiles import Disk, decode_bundle, encode_bundle
 
-# These bytes occur in no payload (UTF-8 has neither, and no length is this large), so that after damage
+# These bytes occur in no payload (UTF-8 has none of them, and no length is this large), so that after damage
 # a search for them finds only the start of a later frame.
 _MAGIC: Final = b"\xf7\xff\xfa\xff"
 _HEADER: Final = Struct(">4sII")  # magic, payload bytes, CRC-32 of the payload bytes' length and the payload

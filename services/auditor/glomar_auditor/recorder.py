@@ -5,20 +5,18 @@ no acknowledgement state can be lost, and a start after a crash is nothing speci
 """
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Sequence
 
 from glomar_runtime.delivery import Stored, get_by_sequence, stream_state
 from glomar_schemas.errors import IntegrityError, Refused
-from glomar_schemas.leaf import Leaf
 from glomar_schemas.messages import Sealed
 from glomar_schemas.sealing import Sealer
 from glomar_schemas.subjects import Subjects
 from msgspec import Struct
 from nats.aio.client import Client
 
-from glomar_auditor.release import Releaser
+from glomar_auditor.release import Releaser, stored_leaf
 from glomar_auditor.sequencer import Ledger
 
 log = logging.getLogger(__name__)
@@ -54,7 +52,7 @@ class Recorder:
             if fresh and fresh[0].sequence > self._ledger.size + 1:
                 missing = await self._fetch(client, self._ledger.size + 1, fresh[0].sequence - 1)
                 fresh = [*missing, *fresh]
-            self._ledger.append([_leaf(message) for message in fresh])
+            self._ledger.append([stored_leaf(message) for message in fresh])
             return self.releases(fresh)
 
     async def catch_up(self, client: Client) -> list[Outgoing]:
@@ -107,7 +105,3 @@ class Recorder:
                     )
                 found.append(stored)
         return found
-
-
-def _leaf(message: Stored) -> Leaf:
-    return Leaf(message.sequence, message.time_ns, message.subject, hashlib.sha256(message.body).digest())

@@ -3,12 +3,16 @@
 No audit, no answer: the outcome is sealed to the auditor, and this is the only place where it is opened.
 """
 
+import hashlib
+
 from glomar_runtime.delivery import Stored, moment
 from glomar_schemas.agreement import SignedAgreement
 from glomar_schemas.envelope import open_envelope, require_signer
 from glomar_schemas.errors import Untrusted
+from glomar_schemas.leaf import Leaf
+from glomar_schemas.leaf import encode as encode_leaf
 from glomar_schemas.messages import Release, Sealed, Verdict, encode
-from glomar_schemas.sealing import RELEASE_SIZES, Context, Opener, Sealer
+from glomar_schemas.sealing import ANSWER_SIZES, RELEASE_SIZES, Context, Opener, Sealer, pad
 from glomar_schemas.subjects import Subjects
 
 
@@ -36,10 +40,15 @@ class Releaser:
         answer = self._opener.open(verdict.answer, context, "answer", verdict.request_id)
         release = Release(
             request_id=verdict.request_id,
-            sequence=stored.sequence,
-            time_ns=stored.time_ns,
+            leaf=encode_leaf(stored_leaf(stored)),
             verdict=stored.body,
-            answer=answer,
-            receipt=receipt,
+            # Padded again: a release's size must not tell confirm from deny.
+            answer=pad(answer, ANSWER_SIZES),
+            receipt=receipt.encode(),
         )
         return sealer.seal("release", verdict.request_id, encode(release), RELEASE_SIZES)
+
+
+def stored_leaf(message: Stored) -> Leaf:
+    """A stored message as the ledger records it."""
+    return Leaf(message.sequence, message.time_ns, message.subject, hashlib.sha256(message.body).digest())

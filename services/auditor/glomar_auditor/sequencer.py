@@ -152,8 +152,12 @@ class Ledger:
     def _apply(self, frame: Frame, tiles: list[Tile]) -> None:
         """Take in a durable frame whose leaves the tree has: the same for a new one and at recovery."""
         checkpoint = self._open_own(frame.checkpoint)
-        same = (checkpoint.size, checkpoint.root) == (self._tree.size, self._tree.root())
-        _require(same, f"the frame at leaf {frame.start} does not hash to the root signed for it")
+        end = frame.start + len(frame.entries)
+        signed = (checkpoint.size, checkpoint.size, checkpoint.root)
+        _require(
+            signed == (end, self._tree.size, self._tree.root()),
+            f"the frame at leaf {frame.start} does not hash to the root signed for it",
+        )
         self._write_bundles(frame)
         for tile in tiles:
             self._store.write_tile(tile.level, tile.index, tile.hashes)
@@ -180,7 +184,6 @@ class Ledger:
         frames = read_frames(path.read_bytes(), "journal")
         end = self._load_base(frames)
         for frame_end, frame in frames:
-            _require(frame.start == self._tree.size, f"the frame at leaf {frame.start} is out of order")
             self._apply(frame, self._tree.append(map(leaf_hash, frame.entries)))
             end = frame_end
         # Before the published checkpoint is replaced and the torn tail is cut: both are evidence.

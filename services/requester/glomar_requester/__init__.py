@@ -1,1 +1,13 @@
-""""""
+"""The requester agency's side of Glomar. What a system needs is here.
+
+async with Client.connect(profile) as client:
+    result = await client.ask(Ask(first_name=..., last_name=..., officer_id=...), timeout_s=30)
+"""
+
+from glomar_requester.ask import Ask, Question
+from glomar_requester.client import Client
+from glomar_requester.inbox import Result
+from glomar_requester.profile import Profile
+from glomar_requester.publish import Conflict
+
+__all__ = ["Ask", "Client", "Conflict", "Profile", "Question", "Result"]

@@ -90,9 +90,10 @@ def _laid_over(example: Example, changes: Mapping[str, object]) -> dict[str, Any
         *tables, field = path.split(".")
         place = tree
         for table in tables:
-            place = place.get(table)
-            if not isinstance(place, dict):
+            inner = place.get(table)
+            if not isinstance(inner, dict):
                 raise Malformed("no such field in the example", where=path)
+            place = inner
         place[field] = value
     return tree
 

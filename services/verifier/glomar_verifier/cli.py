@@ -46,7 +46,7 @@ def build(
     db: Annotated[Path, Parameter(help="the register to write; replaced in one step")],
     as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
 ) -> None:
-    """Build a register from CSV. Bad rows are reported and left out; a failed build keeps the old register."""
+    """Build a register from CSV. Bad rows are reported and left out; a failed build keeps the old."""
     size = source.stat().st_size if source.exists() else 0
     with progress("building") as advance:
         report = build_register(source, db, load_rules(), progress=lambda _, done: advance(done, size))

@@ -13,7 +13,7 @@ from glomar_verifier.normalise import AddressForm
 from glomar_verifier.rules import Rules
 
 BUILTIN = frozenset({"contains", "duration", "endsWith", "startsWith"})
-"""CEL's own functions that may be used. Not `size`: it counts a text's bytes, so an accent would lengthen it."""
+"""CEL's own functions that may be used. Not `size`: of a text it counts the bytes."""
 
 Function = Callable[..., object]
 
@@ -47,7 +47,7 @@ def functions(rules: Rules) -> Mapping[str, Function]:
 
 def days_between(earlier: str, later: str) -> int:
     """Full days from one day to the other; negative when `later` is the earlier one."""
-    return (date.fromisoformat(later) - date.fromisoformat(earlier)).days
+    return (_day(later) - _day(earlier)).days
 
 
 def later_of(one: str | None, other: str | None) -> str | None:
@@ -58,12 +58,19 @@ def later_of(one: str | None, other: str | None) -> str | None:
 
 
 def year_of(day: str) -> int:
-    return date.fromisoformat(day).year
+    return _day(day).year
 
 
 def characters(text: str) -> int:
     """Characters of a text, not bytes; outer blanks don't count and a run of blanks counts as one."""
     return len(" ".join(text.split()))
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except (TypeError, ValueError):
+        raise ValueError("not a day") from None
 
 
 _FREE = (days_between, later_of, year_of, characters)

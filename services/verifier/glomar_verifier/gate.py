@@ -18,7 +18,7 @@ from glomar_verifier.functions import BUILTIN, functions
 from glomar_verifier.rules import Rules
 
 _CEL_ERRORS = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
-"""What evaluating an expression can raise: division by zero, a missing key, a failed function, mixed types."""
+"""What evaluating can raise: division by zero, a missing key, a failed function, mixed types."""
 
 _VARIABLES: Mapping[str, type[Struct]] = {
     "request": Request,
@@ -52,7 +52,11 @@ class Gate:
             self._conditions.append((expression.program, refusal))
         self._fields = {name: sorted(f for v, f in mentions if v == name) for name in vocabulary.fields}
         self._context = cel.Context(functions=dict(callables))
-        for name, table in (("agreement", agreement), ("allowed", agreement.allowed), ("limits", agreement.limits)):
+        for name, table in (
+            ("agreement", agreement),
+            ("allowed", agreement.allowed),
+            ("limits", agreement.limits),
+        ):
             self._context.add_variable(name, _values(table, self._fields[name]))
 
     def today(self, now: datetime) -> date:

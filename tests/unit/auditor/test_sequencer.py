@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.fsck import verify
+from glomar_auditor.journal import encode_frame, read_frames
 from glomar_auditor.sequencer import Ledger
 from glomar_auditor.tiles import Disk
 from glomar_schemas import leaf as leaves
 from glomar_schemas.errors import Fatal, IntegrityError, Malformed, Misconfigured
 from glomar_schemas.leaf import Leaf
 from glomar_schemas.merkle import leaf_hash
-from glomar_schemas.note import Checkpoint, format_vkey, open_checkpoint, parse_vkey
+from glomar_schemas.note import Checkpoint, format_vkey, open_checkpoint, parse_vkey, sign
 from glomar_schemas.receipt import check
 
 from tests.unit.schemas.test_merkle import naive_root
@@ -303,6 +304,27 @@ def test_a_published_checkpoint_with_another_root_stops_it(tmp_path: Path) -> No
     shutil.copy(tmp_path / "b" / "checkpoint", tmp_path / "a" / "checkpoint")
     with pytest.raises(IntegrityError, match="another root"):
         open_ledger(tmp_path / "a")
+
+
+@pytest.mark.parametrize("change", ["another entry", "another start", "a frame left out", "another signer"])
+def test_a_frame_that_is_whole_but_was_not_signed_like_this_stops_it(tmp_path: Path, change: str) -> None:
+    written(tmp_path, (2, 1))
+    journal = tmp_path / "journal"
+    base, first, second = (frame for _, frame in read_frames(journal.read_bytes(), "journal"))
+    other = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    frames = {
+        "another entry": [base, first._replace(entries=[first.entries[0], b"forged"]), second],
+        "another start": [base, first, second._replace(start=258)],
+        "a frame left out": [base, second],
+        "another signer": [
+            base,
+            first._replace(checkpoint=sign(Checkpoint(ORIGIN, 2, bytes(32)), other)),
+            second,
+        ],
+    }[change]
+    journal.write_bytes(b"".join(map(encode_frame, frames)))
+    with pytest.raises(IntegrityError):
+        open_ledger(tmp_path)
 
 
 def test_every_changed_byte_of_the_journal_stops_it(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def test_a_full_tile_replaces_its_partial_ones(tmp_path: Path) -> None:
     store.write_tile(0, 7, bytes(32 * 256))
     store.write_bundle(7, entries(256))
     assert not (tmp_path / "tile/0/007.p").exists() and not (tmp_path / "tile/entries/007.p").exists()
+    store.sync(256 * 8)
     assert store.read_tile(0, 7) == bytes(32 * 256)
 
 
@@ -85,12 +86,12 @@ def test_the_full_tile_answers_for_a_partial_one_that_is_gone(tmp_path: Path) ->
 
 def test_the_partials_that_recovery_starts_from_stay_until_the_full_tile_is_synced(tmp_path: Path) -> None:
     store = TileStore(tmp_path, Disk())
-    store.write_bundle(0, entries(44))
-    store.sync(44)
-    store.write_bundle(0, entries(256))
-    assert (tmp_path / "tile/entries/000.p/44").exists()
-    store.sync(256)
-    assert not (tmp_path / "tile/entries/000.p").exists()
+    store.write_bundle(7, entries(44))
+    store.sync(7 * 256 + 44)
+    store.write_bundle(7, entries(256))
+    assert (tmp_path / "tile/entries/007.p/44").exists()
+    store.sync(8 * 256)
+    assert not (tmp_path / "tile/entries/007.p").exists()
 
 
 def test_sync_covers_every_new_file_and_every_directory_up_to_the_ledgers_own(tmp_path: Path) -> None:

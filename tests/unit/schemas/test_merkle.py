@@ -156,6 +156,25 @@ def test_everything_is_consistent_with_the_empty_tree_and_needs_no_hashes() -> N
             verify_consistency(0, old_root, new_size, new_root, proof)
 
 
+@pytest.mark.parametrize(("claimed_index", "claimed_size"), [(1, 2), (3, 8), (3, 16)])
+def test_an_inclusion_proof_from_a_tree_of_another_height_is_refused(
+    claimed_index: int, claimed_size: int
+) -> None:
+    hashes = numbered_hashes(4)
+    with pytest.raises(IntegrityError):
+        verify_inclusion(hashes[3], claimed_index, claimed_size, naive_path(3, hashes), naive_root(hashes))
+
+
+@pytest.mark.parametrize(("old", "claimed_old", "claimed_new"), [(4, 4, 16), (7, 3, 4)])
+def test_a_consistency_proof_from_a_tree_of_another_height_is_refused(
+    old: int, claimed_old: int, claimed_new: int
+) -> None:
+    hashes = numbered_hashes(8)
+    proof = naive_consistency(old, hashes)
+    with pytest.raises(IntegrityError, match="than the tree has levels"):
+        verify_consistency(claimed_old, naive_root(hashes[:old]), claimed_new, naive_root(hashes), proof)
+
+
 def test_a_tree_that_shrank_is_refused() -> None:
     hashes = numbered_hashes(5)
     with pytest.raises(IntegrityError, match="smaller"):

@@ -244,11 +244,10 @@ def test_the_largest_answer_fits_into_a_release_that_fits_into_a_message() -> No
     checkpoint = "x" * 2000  # with the cosignatures of a dozen witnesses
     release = Release(
         request_id=REQUEST_ID,
-        sequence=2**53 - 1,
-        time_ns=2**63 - 1,
+        leaf=bytes(400),
         verdict=seal_envelope(verdict(b"", b"", of(ANSWER_SIZES[-1]), of(TAGS_SIZES[-1])), [signer(HOLDER)]),
-        answer=bytes(ANSWER_SIZES[-1] - 1),
-        receipt=receipts.encode(receipts.Receipt(0, (bytes(32),) * 40, checkpoint)),
+        answer=bytes(ANSWER_SIZES[-1]),
+        receipt=receipts.encode(receipts.Receipt(0, (bytes(32),) * 40, checkpoint)).encode(),
     )
     assert len(pad(encode(release), RELEASE_SIZES)) == RELEASE_SIZES[-1]
     assert len(encode(of(RELEASE_SIZES[-1]))) < MAX_MESSAGE_BYTES

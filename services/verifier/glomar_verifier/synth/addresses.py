@@ -8,6 +8,7 @@ from itertools import count
 from glomar_verifier.synth.tables import Tables
 
 FLATS_PER_HOUSE = 10
+HOUSES_PER_STREET = 25
 PO_BOX_SHARE = 0.04
 BLOCK_OF_FLATS_SHARE = 0.03
 
@@ -18,7 +19,9 @@ def addresses(tables: Tables, dice: random.Random) -> Iterator[dict[str, str]]:
         city, state, zip_code = tables.places[house % len(tables.places)]
         street = (house // len(tables.places)) % len(tables.streets)
         block = house // (len(tables.places) * len(tables.streets))
-        here = {"city": city, "state": state, "zip": zip_code}
+        # A town grows by ZIP codes of its own prefix, so that none gets fuller than a real one.
+        suffix = (int(zip_code[3:]) + block // HOUSES_PER_STREET) % 100
+        here = {"city": city, "state": state, "zip": f"{zip_code[:3]}{suffix:02d}"}
         if dice.random() < PO_BOX_SHARE:
             yield _address(po_box=str(1_000 + house), **here)
             continue

@@ -26,18 +26,19 @@ def requests(
     """Rows of the requests file with `truth` and `klass`, one for each of up to `n` people.
 
     The register's rows come as `people` makes them, a person's spells together. At most `per_name`
-    people of one first and last name are asked about, since the agreement's quotas count names; so the
-    register should hold some three times `n` people. Every class that fits comes up by its weight.
+    people of one first name, last name and suffix are asked about, since the agreement's quotas count by
+    name; so the register should hold some two times `n` people, and for `n` above 10,000 `per_name` must
+    grow. Every class comes up by its weight among the people whom it fits.
     """
     dice = random.Random(seed)  # noqa: S311 (reproducible test data, no secret)
     used: Counter[str] = Counter()
-    names: Counter[tuple[str, str]] = Counter()
+    names: Counter[tuple[str, str, str]] = Counter()
     serial = 0
     for _, spells in groupby(register_rows, key=lambda row: row["person_id"]):
         if serial == n:
             return
         case = Case(list(spells), today, dice)
-        name = (case.person["first_name"], case.person["last_name"])
+        name = (case.person["first_name"], case.person["last_name"], case.person["suffix"])
         if names[name] >= per_name:
             continue
         names[name] += 1

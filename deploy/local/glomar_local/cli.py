@@ -1,0 +1,198 @@
+"""`glomar`: the whole system on one machine. stdout is data, stderr is people."""
+
+import asyncio
+import contextlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import App, Parameter
+from glomar_runtime.cli import run_cli
+from glomar_schemas.errors import GlomarError, Misconfigured
+from glomar_schemas.keys import read_secret
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from glomar_local import control, demo_report, demo_tables, interrupt, panel, population, ports, runfile
+from glomar_local import demo as demonstration
+from glomar_local.doctor import examine
+from glomar_local.layout import Layout
+from glomar_local.provision import System, provision
+from glomar_local.supervisor import Supervisor, running
+
+app = App("glomar", help="Glomar on one machine: an interagency bus that only ever confirms or denies.")
+
+DataDir = Annotated[Path, Parameter("--data-dir", help="where keys, agreement, stream and ledger lie")]
+AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
+DEFAULT_DIR = Path(".glomar")
+WIDTH = 132
+
+
+@app.command
+def up(
+    *,
+    data_dir: DataDir = DEFAULT_DIR,
+    register: Annotated[Path | None, Parameter(help="CSV of the record holder's people")] = None,
+    port: Annotated[int, Parameter(help="the first of five ports; 0: any free ones")] = ports.FIRST_PORT,
+    as_json: AsJson = False,
+) -> None:
+    """Start everything and keep it running until Ctrl-C. The first time, make keys and 10,000 people."""
+    layout = _layout(data_dir)
+    chosen = ports.consecutive(port) if port else ports.free()
+    try:
+        interrupt.run(_up(layout, chosen, register, as_json))
+    except interrupt.Interrupted:
+        _say("stopped")
+
+
+async def _up(layout: Layout, chosen: ports.Ports, register: Path | None, as_json: bool) -> None:
+    layout.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with runfile.claim(layout) as lock:
+        ports.require_free(chosen)
+        system = provision(layout, chosen)
+        built = population.make_register(layout, system.agreement, register)
+        if built:
+            _say(f"register of {built.people} people, {built.rows_left_out} rows left out")
+        if not layout.example_requests.exists():
+            today = date.today()  # noqa: DTZ011 (days are counted on a calendar)
+            rows = population.make_requests(population.EXAMPLES, today)
+            population.write_requests(rows, layout.example_requests)
+        async with running(system, lock, _say) as supervisor:
+            _show(system, supervisor, as_json)
+            raise await supervisor.failure
+
+
+def _show(system: System, supervisor: Supervisor, as_json: bool) -> None:
+    layout = system.layout
+    token = read_secret(layout.token).decode()
+    if not as_json:
+        _out().print(panel.welcome(layout, system.ports, token))
+        return
+    _print_json(
+        {
+            "version": 1,
+            "data_dir": str(layout.root),
+            "urls": panel.addresses(system.ports),
+            "token": token,
+            "pids": supervisor.pids,
+        }
+    )
+
+
+@app.command
+def demo(
+    *,
+    requests: Annotated[int, Parameter(help="how many requests")] = 1000,
+    data_dir: Annotated[Path | None, Parameter(help="keep everything there")] = None,
+    keep: Annotated[bool, Parameter(help="keep the temporary data directory")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Start everything, send lawful and unlawful requests through it, and check every promise.
+
+    Exit code 0 only if each request has exactly one verdict, the ledger verifies, and nobody was confirmed
+    who must not be.
+    """
+    if requests < 1:
+        raise Misconfigured("fewer than one", where="--requests", fix="Try: --requests 1000")
+    with _demo_dir(data_dir, keep) as layout:
+        try:
+            report = interrupt.run(demonstration.run(layout, requests, _say))
+        except interrupt.Interrupted:
+            raise KeyboardInterrupt from None
+    if as_json:
+        _print_json(demo_report.figures(report))
+    else:
+        _out().print(demo_tables.render(report))
+    if not report.holds:
+        sys.exit(GlomarError.exit_code)
+
+
+@contextlib.contextmanager
+def _demo_dir(chosen: Path | None, keep: bool) -> Iterator[Layout]:
+    if chosen is not None:
+        layout = _layout(chosen)
+        layout.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        yield layout
+        return
+    root = Path(tempfile.mkdtemp(prefix="glomar-demo-")).resolve()
+    try:
+        yield Layout(root)
+    finally:
+        if keep:
+            _say(f"kept in {root}")
+        else:
+            shutil.rmtree(root, ignore_errors=True)
+
+
+@app.command
+def status(*, data_dir: DataDir = DEFAULT_DIR, as_json: AsJson = False) -> None:
+    """Say what runs and whether it is ready. Exit code 5 if anything is not."""
+    layout = _layout(data_dir)
+    run = control.require_running(layout)
+    states = asyncio.run(control.states(run, layout))
+    if as_json:
+        pids, urls = run.pids, panel.addresses(run.ports)
+        found = {
+            name: {"pid": pid, "state": states[name], "url": urls.get(name)} for name, pid in pids.items()
+        }
+        _print_json({"version": 1, "data_dir": str(layout.root), "processes": found})
+    else:
+        _out().print(panel.processes(run.pids, run.ports, states))
+    control.require_well(states)
+
+
+@app.command
+def down(*, data_dir: DataDir = DEFAULT_DIR) -> None:
+    """Stop what runs in the data directory, and what an earlier run may have left behind."""
+    layout = _layout(data_dir)
+    stopped = control.stop(layout)
+    _say(f"stopped {', '.join(stopped)}" if stopped else f"nothing runs in {layout.root}")
+
+
+@app.command
+def doctor(
+    *,
+    data_dir: DataDir = DEFAULT_DIR,
+    port: Annotated[int, Parameter(help="the first of the five ports of `up`")] = ports.FIRST_PORT,
+    as_json: AsJson = False,
+) -> None:
+    """Check everything that a start needs, and say what to do about what is missing."""
+    findings = list(examine(_layout(data_dir), ports.consecutive(port)))
+    if as_json:
+        _print_json({"version": 1, "checks": findings})
+    else:
+        table = Table(show_header=False, box=None)
+        for found in findings:
+            mark = Text("✓", "green") if found.well else Text("✗", "bold red")
+            table.add_row(mark, found.name, found.text)
+        _out().print(table)
+    if not all(found.well for found in findings):
+        sys.exit(GlomarError.exit_code)
+
+
+def _layout(data_dir: Path) -> Layout:
+    return Layout(data_dir.expanduser().resolve())
+
+
+def _out() -> Console:
+    """Off a terminal wide enough for every table, so that nothing is folded in a log."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
+
+
+def _say(text: str) -> None:
+    print(f"glomar: {text}", file=sys.stderr, flush=True)
+
+
+def _print_json(value: object) -> None:
+    print(msgspec.json.encode(value).decode(), flush=True)
+
+
+def main() -> None:
+    run_cli(app)

@@ -1,0 +1,94 @@
+"""Looks at, and stops, a system that another process runs. Called by `status` and `down`."""
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+
+from glomar_schemas.errors import Fatal, Unreachable
+
+from glomar_local import runfile
+from glomar_local.child import STOP_LIMIT_S, is_ready
+from glomar_local.layout import Layout
+from glomar_local.runfile import Run
+from glomar_local.settings_files import SERVICES
+
+PATIENCE_S = 5 * STOP_LIMIT_S
+"""The supervisor stops its four processes one after the other, and has each its own time."""
+POLL_S = 0.05
+
+WELL = ("ready", "running")
+
+
+def require_running(layout: Layout) -> Run:
+    """Raises Unreachable when nothing runs there."""
+    run = runfile.read(layout)
+    if run is None or not runfile.in_use(layout):
+        raise Unreachable(
+            "nothing runs there", where=str(layout.root), fix=f"Start it: glomar up --data-dir {layout.root}"
+        )
+    return run
+
+
+async def states(run: Run, layout: Layout) -> dict[str, str]:
+    """Process -> `ready`, `running` (has no readiness), `not ready` or `gone`."""
+    found = {}
+    for name, pid in run.pids.items():
+        if not is_alive(pid):
+            found[name] = "gone"
+        elif name in SERVICES:
+            found[name] = "ready" if await is_ready(run.ports.named()[name]) else "not ready"
+        else:
+            found[name] = "running"
+    return found
+
+
+def require_well(states: Mapping[str, str]) -> None:
+    """Raises Unreachable naming what is not ready."""
+    unwell = [name for name, state in states.items() if state not in WELL]
+    if unwell:
+        raise Unreachable(f"not ready: {', '.join(unwell)}", fix="Its log says why")
+
+
+def stop(layout: Layout) -> list[str]:
+    """Stops the system -> the names of the processes that ran. Raises Fatal when one will not end."""
+    run = runfile.read(layout)
+    if run is None or not runfile.in_use(layout):
+        return []
+    if runfile.is_supervised(layout):
+        _end(run.pids["supervisor"], signal.SIGTERM)
+        _wait(layout, PATIENCE_S)
+    # Children outlive a supervisor that was killed. A number alone may be somebody else's by now.
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if runfile.in_use(layout):
+            for pid in reversed(run.pids.values()):
+                if runfile.is_ours(pid, layout):
+                    _end(pid, number)
+            _wait(layout, STOP_LIMIT_S)
+    if runfile.in_use(layout):
+        raise Fatal("something still runs there", where=str(layout.root), fix=f"Look at {layout.run}")
+    layout.run.unlink(missing_ok=True)
+    return list(run.pids)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _end(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _wait(layout: Layout, limit_s: float) -> None:
+    deadline = time.monotonic() + limit_s
+    while runfile.in_use(layout) and time.monotonic() < deadline:
+        time.sleep(POLL_S)

@@ -1,0 +1,56 @@
+"""The synthetic people of a local system, and requests about them. Called by `up` and `demo`.
+
+Nobody in them exists; the same numbers make the same people.
+"""
+
+import csv
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+
+from glomar_schemas.agreement import Agreement
+from glomar_verifier.register.build import BuildReport, build
+from glomar_verifier.rules import load_rules
+from glomar_verifier.synth import REQUEST_COLUMNS, people, requests, write_register
+
+from glomar_local.layout import Layout
+
+PEOPLE = 10_000
+EXAMPLES = 100
+_SEED = 6103
+
+Row = Mapping[str, str]
+
+
+def make_register(layout: Layout, agreement: Agreement, source: Path | None) -> BuildReport | None:
+    """Builds the register from `source`, or from synthetic people where there is none yet.
+
+    None: there was one already, and no source was given. Raises Malformed, Misconfigured.
+    """
+    if source is None:
+        if layout.register.exists():
+            return None
+        source = layout.register_csv
+        write_register(PEOPLE, _SEED, source)
+    return build(source, layout.register, load_rules(), address_form=agreement.address_form)
+
+
+def make_requests(number: int, today: date) -> list[dict[str, str]]:
+    """Requests about the synthetic people, each with its hidden `truth` and `klass`.
+
+    More than the people's names allow gives fewer rows; then names are asked about more than once.
+    """
+    register = list(people(PEOPLE, _SEED))
+    for per_name in (1, 2, 5, 20, 100):
+        rows = list(requests(register, number, _SEED, today, per_name=per_name))
+        if len(rows) == number:
+            break
+    return rows
+
+
+def write_requests(rows: Iterable[Row], out: Path) -> None:
+    """The requests file, without what only the generator knows."""
+    with out.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, REQUEST_COLUMNS, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,141 @@
+"""Runs the whole system: trace receiver, nats-server, the three services. Called by `up`, `demo` and tests.
+
+Starts in order, keeps alive what dies, stops in reverse order. Everything is a process of its own but the
+receiver, which is cheap enough to live here.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+
+from glomar_schemas.errors import Fatal, GlomarError, IntegrityError, Misconfigured
+
+from glomar_local import runfile
+from glomar_local.child import Child, Command, describe, last_words, program
+from glomar_local.opening import open_bus
+from glomar_local.ports import HOST, require_free
+from glomar_local.provision import System
+from glomar_local.receiver import receiving
+from glomar_local.settings_files import SERVICES
+
+READY_LIMIT_S = 60.0
+FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 30.0
+SETTLED_S = 30.0
+"""After so long alive, the next death is taken for a new fault and not for the same one again."""
+
+NEEDS_A_PERSON: dict[int, type[Fatal]] = {
+    Misconfigured.exit_code: Misconfigured,
+    IntegrityError.exit_code: IntegrityError,
+}
+"""Exit codes after which starting again can't help, and might hide evidence."""
+
+Say = Callable[[str], None]
+
+
+class Supervisor:
+    """The running system. `failure` is set when it can't go on; whoever runs it waits for that."""
+
+    def __init__(self, system: System, children: Sequence[Child], say: Say) -> None:
+        self.system = system
+        self.failure: asyncio.Future[GlomarError] = asyncio.get_running_loop().create_future()
+        self._children = children
+        self._say = say
+        self._keepers: list[asyncio.Task[None]] = []
+        self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
+
+    @property
+    def pids(self) -> dict[str, int]:
+        return {"supervisor": os.getpid(), **{child.name: child.pid for child in self._children}}
+
+    async def start(self) -> None:
+        """Returns once every service can work. Raises Unreachable, IntegrityError."""
+        bus, *services = self._children
+        await bus.start()
+        await open_bus(self.system)
+        for service in services:
+            await service.start()
+        self._note()
+        await asyncio.gather(*(service.ready(READY_LIMIT_S) for service in services))
+        self._keepers = [asyncio.create_task(self._keep(child)) for child in self._children]
+
+    async def stop(self) -> None:
+        """Ends every process, the last started first; returns when none is left."""
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        for child in reversed(self._children):
+            await child.stop()
+
+    async def _keep(self, child: Child) -> None:
+        delay_s = FIRST_DELAY_S
+        clock = asyncio.get_running_loop().time
+        while True:
+            since = clock()
+            code = await child.ended()
+            if fault := NEEDS_A_PERSON.get(code):
+                self._fail(
+                    fault(
+                        f"{child.name} stopped for good ({describe(code)})",
+                        where=str(child.command.log),
+                        fix=last_words(child.command.log),
+                    )
+                )
+                return
+            delay_s = FIRST_DELAY_S if clock() - since > SETTLED_S else delay_s
+            self._say(f"{child.name} ended ({describe(code)}); starting it again. Log: {child.command.log}")
+            await asyncio.sleep(delay_s)
+            delay_s = min(2 * delay_s, LONGEST_DELAY_S)
+            await child.start()
+            self._note()
+
+    def _fail(self, fault: GlomarError) -> None:
+        if not self.failure.done():
+            self.failure.set_result(fault)
+
+    def _note(self) -> None:
+        run = runfile.Run(pids=self.pids, ports=self.system.ports, started_at=self._started_at)
+        runfile.write(self.system.layout, run)
+
+
+@contextlib.asynccontextmanager
+async def running(system: System, lock: int, say: Say) -> AsyncIterator[Supervisor]:
+    """The system, from ready to stopped; `lock` is what `runfile.claim` gave.
+
+    Raises Misconfigured (a port is taken), Unreachable (something does not start), IntegrityError.
+    """
+    require_free(system.ports)
+    async with receiving(system.layout.traces, system.ports.traces):
+        children = [Child(command, _environment(system), lock) for command in commands(system)]
+        supervisor = Supervisor(system, children, say)
+        try:
+            await supervisor.start()
+            yield supervisor
+        finally:
+            await supervisor.stop()
+
+
+def commands(system: System) -> list[Command]:
+    """What runs, in the order of starting; the bus comes first."""
+    layout = system.layout
+    bus = (program("nats-server"), "--config", str(layout.nats_conf))
+    services = [
+        Command(
+            service,
+            (program(f"glomar-{service}"), "serve", "--config", str(layout.settings(service))),
+            layout.log(service),
+            system.ports.named()[service],
+        )
+        for service in SERVICES
+    ]
+    return [Command("nats-server", bus, layout.log("nats-server")), *services]
+
+
+def _environment(system: System) -> dict[str, str]:
+    """The caller's, with traces going to our receiver unless they already go to a collector."""
+    defaults = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{HOST}:{system.ports.traces}",
+        "OTEL_BSP_SCHEDULE_DELAY": "500",
+    }
+    return {**defaults, **os.environ}

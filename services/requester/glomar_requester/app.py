@@ -1,0 +1,124 @@
+"""The requester's service: the HTTP API on a client that shares FastStream's connection. Built by `serve`."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+from faststream.asgi import AsgiFastStream
+from faststream.asgi.types import Receive, Scope, Send
+from glomar_runtime.bus import Bus
+from glomar_runtime.health import canary, routes
+from glomar_runtime.service import Stop
+from glomar_runtime.telemetry import Spans
+from glomar_schemas.errors import GlomarError, Retryable
+from glomar_schemas.messages import Request
+from nats.aio.msg import Msg
+
+from glomar_requester.client import Client
+from glomar_requester.http import PREFIX, Api, read_token_hash
+from glomar_requester.identity import load_identity
+from glomar_requester.settings import RequesterSettings
+from glomar_requester.spans import OtelTracing
+from glomar_requester.store import Store
+
+log = logging.getLogger(__name__)
+
+RESUME_EVERY_S = 1.0
+
+
+class _Connection:
+    """The bus's connection, which is there only once the application has started."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def publish(
+        self, subject: str, payload: bytes = b"", reply: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        await self._bus.client.publish(subject, payload, reply, headers)
+
+    async def request(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        timeout: float = 0.5,  # noqa: ASYNC109 - nats-py's signature
+        old_style: bool = False,
+        headers: dict[str, Any] | None = None,
+    ) -> Any:
+        return await self._bus.client.request(subject, payload, timeout, old_style, headers)
+
+
+class _App(AsgiFastStream):
+    """FastStream's routes are exact paths; the API's hold request ids."""
+
+    api: Api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
+            await self.api(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def build_app(settings: RequesterSettings, stop: Stop) -> tuple[AsgiFastStream, Bus]:
+    """Raises Misconfigured, Malformed or Untrusted before anything is served."""
+    identity = load_identity(settings.profile())
+    subjects, agency = identity.subjects, identity.agency
+    bus = Bus(settings, "glomar-requester")
+    token_hash = read_token_hash(settings.token)
+    client = Client(_Connection(bus), identity, Store(settings.store), OtelTracing(Spans(subjects)))
+
+    bus.publisher(
+        subjects.request(agency, "{request_id}"),
+        schema=Request,
+        title="request",
+        description="Signed requests, their particulars sealed to the record holder.",
+    )
+
+    @bus.core(
+        subjects.release(agency),
+        title="release",
+        description="A verdict and its receipt, sealed to this agency, once the ledger holds it.",
+    )
+    async def release(message: Msg) -> None:
+        await client.receive(message)
+
+    async def resume() -> None:
+        while True:
+            try:
+                if count := await client.resend():
+                    log.info("sent what was unfinished", extra={"count": count})
+                return
+            except Retryable as fault:
+                log.warning("unfinished requests wait", extra={"fault": fault.what})
+            except GlomarError as fault:
+                stop.because(fault)
+                return
+            await asyncio.sleep(RESUME_EVERY_S)
+
+    resuming: list[asyncio.Task[None]] = []
+
+    @contextlib.asynccontextmanager
+    async def lifespan() -> AsyncIterator[None]:
+        async with client:
+            try:
+                yield
+            finally:
+                for task in resuming:
+                    task.cancel()
+
+    app = _App(
+        bus,
+        lifespan=lifespan,
+        asgi_routes=routes({"store": canary(bus, subjects, agency)}),
+        logger=None,
+    )
+    app.api = Api(client, token_hash)
+
+    @app.after_startup
+    async def resume_in_background() -> None:
+        resuming.append(asyncio.create_task(resume()))
+
+    return app, bus

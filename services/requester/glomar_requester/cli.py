@@ -1,0 +1,199 @@
+"""`glomar-requester`: serve, or ask from the command line. stdout is data, stderr is people."""
+
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import uvloop
+from cyclopts import App, Parameter
+from glomar_runtime import service, telemetry
+from glomar_runtime.cli import progress, run_cli
+from glomar_runtime.settings import load_settings
+from glomar_runtime.telemetry import Spans
+from glomar_schemas.errors import IntegrityError, Misconfigured, TimedOut
+from opentelemetry.sdk.environment_variables import OTEL_EXPORTER_OTLP_ENDPOINT
+
+from glomar_requester.app import build_app
+from glomar_requester.ask import Ask, BadForm
+from glomar_requester.batch import Batch, Summary
+from glomar_requester.client import Client, Proof
+from glomar_requester.inbox import Result
+from glomar_requester.results import ResultWriter
+from glomar_requester.rows import COLUMNS, BadRow, parse_ask
+from glomar_requester.settings import RequesterSettings
+from glomar_requester.spans import OtelTracing
+
+BAD_ROWS_SHOWN = 50
+
+Config = Annotated[Path, Parameter(help="the requester's TOML file", env_var="GLOMAR_REQUESTER_CONFIG")]
+AsJson = Annotated[bool, Parameter("--json", negative="", help="print JSON, of a versioned shape")]
+Timeout = Annotated[float, Parameter(help="seconds to wait for an answer")]
+RequestIdentifier = Annotated[str, Parameter(help="the id that submit or ask gave")]
+
+DEFAULT_CONFIG = Path("requester.toml")
+
+app = App("glomar-requester", help="The requester agency's side of Glomar: ask, wait, verify, prove.")
+
+
+@app.command
+def serve(*, config: Config = DEFAULT_CONFIG) -> None:
+    """Serve the HTTP API, and send again what a crash left unfinished. Until stopped."""
+    settings = load_settings(RequesterSettings, config)
+    service.run("glomar-requester", settings, lambda stop: build_app(settings, stop))
+
+
+@app.command
+def submit(
+    file: Annotated[Path, Parameter(help="CSV with a header row, or NDJSON (.ndjson, .jsonl)")],
+    *,
+    wait: Annotated[bool, Parameter(negative="", help="wait for the answers")] = False,
+    out: Annotated[Path | None, Parameter(help="where results go: CSV, or NDJSON by its name")] = None,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+    timeout_s: Timeout = 300.0,
+) -> None:
+    """Ask every row of a file, and write one result for each.
+
+    Running the same file again with the same store asks nothing twice: each row is known by the file's
+    SHA-256 and its line. After a crash, or to fetch late answers, run it again.
+
+    Without --wait each row is `unanswered` as soon as it is stored durably. Exit code 0 when every row has
+    an outcome (or, without --wait, is stored), 4 when some are unanswered, 6 when an answer failed a check.
+    """
+    shown = 0
+
+    def report(row: BadRow) -> None:
+        nonlocal shown
+        shown += 1
+        if shown <= BAD_ROWS_SHOWN:
+            print(f"{file}: {row}; left out", file=sys.stderr)
+
+    async def run() -> Summary:
+        async with _client(config) as client:
+            with ResultWriter(out, quiet=as_json) as writer, progress("asking") as advance:
+                batch = Batch(client, file, writer, report)
+                return await batch.run(wait=wait, timeout_s=timeout_s, advance=advance)
+
+    summary = uvloop.run(run())
+    if shown > BAD_ROWS_SHOWN:
+        print(f"{file}: {shown - BAD_ROWS_SHOWN} more rows left out", file=sys.stderr)
+    if as_json:
+        _print_json(summary)
+    if summary.fault:
+        raise IntegrityError(summary.fault, where=str(file), fix="Such rows are written as unanswered")
+    if wait and summary.unanswered:
+        what = f"{summary.unanswered} of {summary.rows} rows unanswered"
+        raise TimedOut(what, where=str(file), fix="Run it again later")
+
+
+@app.command
+def ask(
+    *, config: Config = DEFAULT_CONFIG, as_json: AsJson = False, timeout_s: Timeout = 30.0, **fields: str
+) -> None:
+    """Ask one request and wait for its answer.
+
+    Parameters
+    ----------
+    fields
+        any column of a request file, spelt as there: --first-name, --tax-periods "2023;2024"
+    """
+    asked = _ask({name.replace("-", "_"): text for name, text in fields.items()})
+
+    async def run() -> Result:
+        async with _client(config) as client:
+            return await client.ask(asked, timeout_s=timeout_s)
+
+    _print_result(uvloop.run(run()), as_json)
+
+
+@app.command
+def result(
+    request_id: RequestIdentifier,
+    *,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+    timeout_s: Timeout = 5.0,
+) -> None:
+    """Print the verified result of a request."""
+
+    async def run() -> Result:
+        async with _client(config) as client:
+            return await client.result(request_id, timeout_s=timeout_s)
+
+    _print_result(uvloop.run(run()), as_json)
+
+
+@app.command
+def prove(
+    request_id: RequestIdentifier,
+    *,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+    timeout_s: Timeout = 5.0,
+) -> None:
+    """Check a stored answer again, and print its receipt (tlog-proof@v1) and what was checked."""
+
+    async def run() -> Proof:
+        async with _client(config) as client:
+            await client.result(request_id, timeout_s=timeout_s)
+            return await client.prove(request_id)
+
+    proof = uvloop.run(run())
+    if as_json:
+        _print_json({"version": 1, **msgspec.to_builtins(proof)})
+        return
+    print(proof.receipt, end="")
+    checked = (
+        f"the holder signed this verdict, on the request as this agency sent it: {proof.result.outcome}",
+        "the answer is the one whose SHA-256 the verdict signs",
+        f"leaf {(proof.result.sequence or 0) - 1} is this verdict, SHA-256 {proof.body_sha256}",
+        f"the leaf is under the signed checkpoint: {proof.checkpoint.origin}, size {proof.checkpoint.size}",
+    )
+    for line in checked:
+        print(f"checked: {line}", file=sys.stderr)
+
+
+def main() -> None:
+    run_cli(app)
+
+
+@asynccontextmanager
+async def _client(config: Path) -> AsyncIterator[Client]:
+    """With spans if there is somewhere to send them; a trace id every request has anyway."""
+    profile = load_settings(RequesterSettings, config).profile()
+    if not os.environ.get(OTEL_EXPORTER_OTLP_ENDPOINT):
+        async with Client.connect(profile) as client:
+            yield client
+        return
+    provider = telemetry.set_up("glomar-requester", dict(os.environ))
+    try:
+        async with Client.connect(profile, tracing=lambda subjects: OtelTracing(Spans(subjects))) as client:
+            yield client
+    finally:
+        provider.shutdown()
+
+
+def _ask(fields: dict[str, str]) -> Ask:
+    if not set(COLUMNS).issuperset(fields):
+        raise Misconfigured("no such field", where="ask", fix=f"Known: {', '.join(COLUMNS)}")
+    asked = parse_ask(fields)
+    if isinstance(asked, Ask):
+        return asked
+    raise BadForm(asked)
+
+
+def _print_result(found: Result, as_json: bool) -> None:
+    if as_json:
+        _print_json({"version": 1, **msgspec.to_builtins(found)})
+        return
+    print(f"{found.outcome}  {found.request_id}  trace {found.trace_id}")
+    for refusal in found.refusals:
+        print(f"  {refusal.condition} [{refusal.citation}] {refusal.message}")
+
+
+def _print_json(shape: object) -> None:
+    print(msgspec.json.encode(shape).decode())

@@ -1,0 +1,211 @@
+"""The client of an agency's own systems: ask, wait, verify. Needs glomar_schemas, nats-py and nkeys, no more.
+
+Used as it is by a system, by the commands, and by the service, which gives it its own connection.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+from glomar_schemas.batch import Connection
+from glomar_schemas.errors import GlomarError, Refused, Retryable, TimedOut
+from glomar_schemas.note import Checkpoint
+from glomar_schemas.subjects import Subjects
+from msgspec import Struct
+from nats.aio.msg import Msg
+
+from glomar_requester.ask import Ask, Asked, Question
+from glomar_requester.commits import Commits
+from glomar_requester.connection import connect
+from glomar_requester.identity import Identity, load_identity
+from glomar_requester.inbox import Result, receipt_text, verify
+from glomar_requester.pipeline import Pipeline
+from glomar_requester.profile import Profile
+from glomar_requester.publish import Conflict
+from glomar_requester.receiver import Receiver
+from glomar_requester.sender import Sender
+from glomar_requester.store import Entry, Store
+from glomar_requester.tracing import NoTracing, Tracing
+
+log = logging.getLogger(__name__)
+
+RESEND_EVERY_S = 5.0
+RESEND_AFTER_S = 30.0
+"""Younger ones are still on their way, here or in another process that shares the store."""
+
+
+class Unknown(Refused):
+    """Never asked from this store."""
+
+
+class Proof(Struct, frozen=True):
+    """A verified result with its receipt (tlog-proof@v1) and the checkpoint that the receipt rests on."""
+
+    result: Result
+    receipt: str
+    body_sha256: str
+    """Of the verdict as the ledger holds it, in hex."""
+    checkpoint: Checkpoint
+
+
+class Client:
+    """Asks for one agency. An asynchronous context; `connect` makes one with a connection of its own."""
+
+    def __init__(
+        self, connection: Connection, identity: Identity, store: Store, tracing: Tracing | None = None
+    ) -> None:
+        """On an existing connection; whoever owns that hands each message on `releases` to `receive`."""
+        self._identity = identity
+        self._commits = Commits(store)
+        tracing = tracing or NoTracing()
+        self._sender = Sender(connection, identity, self._commits, tracing)
+        self._receiver = Receiver(connection, identity, self._commits, tracing)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(
+        cls, profile: Profile, *, tracing: Callable[[Subjects], Tracing] | None = None
+    ) -> AsyncIterator[Self]:
+        """tracing: NoTracing if it is not given.
+
+        Raises Misconfigured, Malformed, Untrusted (files), Unreachable (the bus).
+        """
+        identity = load_identity(profile)
+        connection = await connect(profile.url, profile.nkey)
+        try:
+            made = tracing(identity.subjects) if tracing else NoTracing()
+            async with cls(connection, identity, Store(profile.store), made) as client:
+                await connection.subscribe(client.releases, cb=client.receive)
+                yield client
+        finally:
+            await connection.close()
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [
+            asyncio.create_task(self._receiver.ask_again()),
+            asyncio.create_task(self._resend_for_ever()),
+        ]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._commits.close()
+
+    @property
+    def releases(self) -> str:
+        """The subject on which releases are pushed."""
+        return self._identity.subjects.release(self._identity.agency)
+
+    async def receive(self, message: Msg) -> None:
+        """Takes one push."""
+        await self._receiver.receive(message)
+
+    async def submit(self, ask: Ask, *, key: str = "") -> str:
+        """Stores one request durably in the stream -> its id. The same key gives the same request again.
+
+        Raises BadForm, Conflict, Untrusted; Retryable: it may be stored, and will be sent again by itself.
+        """
+        return (await self._submit(Question(ask, key), eagerly=False)).request_id
+
+    async def submit_many(self, questions: Iterable[Question], *, timeout_s: float = 60.0) -> list[str]:
+        """Stores all, in atomic batches -> their ids, in the order of storing. Raises as `submit`."""
+        ids = []
+        pipeline = Pipeline(self._sender, self._receiver, timeout_s=timeout_s, wait=False)
+        async for result in pipeline.results(questions):
+            if result.outcome == "rejected":
+                raise Conflict("the stream holds another request under this id", where=result.request_id)
+            ids.append(result.request_id)
+        return ids
+
+    async def ask(self, ask: Ask, *, timeout_s: float, key: str = "") -> Result:
+        """Submits and waits. Raises as `submit` and `result`."""
+        asked = await self._submit(Question(ask, key), eagerly=True)
+        return await self._await(asked, timeout_s)
+
+    def ask_many(
+        self, questions: Iterable[Question], *, timeout_s: float, wait: bool = True
+    ) -> AsyncIterator[Result]:
+        """One result a question as they come, within bounded memory. timeout_s counts for each batch.
+
+        wait=False: a result "unanswered" for each, once it is stored. Raises as Pipeline.results.
+        """
+        return Pipeline(self._sender, self._receiver, timeout_s=timeout_s, wait=wait).results(questions)
+
+    async def result(self, request_id: str, *, timeout_s: float) -> Result:
+        """The verified result. Raises Unknown, TimedOut, IntegrityError."""
+        entry = await self._entry(request_id)
+        if (settled := self._receiver.settled(entry)) is not None:
+            return settled
+        await self._receiver.query(self._receiver.expect(entry.asked, eagerly=False))
+        return await self._await(entry.asked, timeout_s)
+
+    async def peek(self, request_id: str) -> Result | Asked:
+        """The result, if it is here or the auditor has it now, else what was asked.
+
+        Raises Unknown, IntegrityError.
+        """
+        entry = await self._entry(request_id)
+        if (settled := self._receiver.settled(entry)) is not None:
+            return settled
+        waiter = self._receiver.expect(entry.asked, eagerly=False)
+        await self._receiver.query(waiter)
+        return waiter.future.result() if waiter.future.done() else entry.asked
+
+    async def prove(self, request_id: str) -> Proof:
+        """Checks the stored answer once more, from the holder's signature to the ledger's.
+
+        Raises Unknown, Refused (no answer yet), IntegrityError.
+        """
+        entry = await self._entry(request_id)
+        if entry.release is None:
+            raise Refused("there is no answer to prove", where=request_id, fix="Ask for the result first")
+        release_json = self._identity.vault.unlock(request_id, entry.release)
+        proven = verify(release_json, entry.asked, self._identity)
+        return Proof(
+            proven.result, receipt_text(release_json), proven.leaf.body_sha256.hex(), proven.checkpoint
+        )
+
+    async def resend(self, *, older_than_s: float = 0.0) -> int:
+        """Sends again what the stream never acknowledged -> how many. Raises Retryable."""
+        return await self._sender.resend(older_than_s)
+
+    async def _submit(self, question: Question, *, eagerly: bool) -> Asked:
+        [entry] = await self._sender.prepare([question])
+        if entry.release is None:
+            self._receiver.expect(entry.asked, eagerly=eagerly)
+        for published in await self._sender.send([entry]):
+            if published.sequence is None:
+                self._receiver.forget(published.request_id)
+                raise Conflict("the stream holds another request under this id", where=published.request_id)
+        return entry.asked
+
+    async def _await(self, asked: Asked, timeout_s: float) -> Result:
+        future = self._receiver.expect(asked, eagerly=True).future
+        try:
+            return await asyncio.wait_for(asyncio.shield(future), timeout_s)
+        except TimeoutError:
+            raise TimedOut("not answered yet", where=asked.request_id, fix="Ask for it later") from None
+
+    async def _entry(self, request_id: str) -> Entry:
+        entry = await self._commits.read(lambda store: store.find(request_id))
+        if entry is None:
+            raise Unknown("no such request in this store", where="request id")
+        return entry
+
+    async def _resend_for_ever(self) -> None:
+        while True:
+            try:
+                await self.resend(older_than_s=RESEND_AFTER_S)
+            except Retryable as fault:
+                log.info("unfinished requests wait", extra={"fault": fault.what})
+            except GlomarError as fault:
+                log.error("unfinished requests can't be sent", extra={"fault": fault.what})
+            await asyncio.sleep(RESEND_EVERY_S)

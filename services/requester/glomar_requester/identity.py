@@ -1,0 +1,90 @@
+"""What an agency speaks with and whom it believes, loaded once from a profile. Called by the client."""
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from glomar_schemas.agreement import SignedAgreement, load_agreement, load_trust
+from glomar_schemas.envelope import Signer
+from glomar_schemas.errors import Misconfigured
+from glomar_schemas.keys import key_id, read_sealing_key, read_signing_key
+from glomar_schemas.note import VerifierKey, format_vkey, parse_vkey
+from glomar_schemas.sealing import Context, Opener
+from glomar_schemas.subjects import Subjects
+from msgspec import Struct
+
+from glomar_requester.profile import Profile
+from glomar_requester.vault import Vault
+
+
+class Defaults(Struct, frozen=True):
+    """What a request says where its row is silent."""
+
+    officer_unit: str = ""
+    authorised_by: str = ""
+    jurisdiction: str = ""
+    validity_hours: int = 72
+
+
+class Identity(Struct, frozen=True):
+    """One agency under one agreement; `logs` are the keys that may sign the oversight body's checkpoints."""
+
+    agency: str
+    signed: SignedAgreement
+    subjects: Subjects
+    signer: Signer
+    opener: Opener
+    vault: Vault
+    logs: tuple[VerifierKey, ...]
+    defaults: Defaults
+
+    @property
+    def to_holder(self) -> Context:
+        return Context("request", self.signed.agreement.id, self.agency)
+
+    @property
+    def from_auditor(self) -> Context:
+        return Context("release", self.signed.agreement.id, self.agency)
+
+
+def load_identity(profile: Profile) -> Identity:
+    """Raises Misconfigured (a file), Malformed or Untrusted (the agreement)."""
+    signed = load_agreement(profile.agreement, load_trust(profile.trust))
+    defaults = Defaults(
+        profile.officer_unit, profile.authorised_by, profile.jurisdiction, profile.validity_hours
+    )
+    return make_identity(
+        profile.agency,
+        signed,
+        Signer(read_signing_key(profile.signing_key)),
+        read_sealing_key(profile.sealing_key),
+        incarnation=profile.incarnation,
+        defaults=defaults,
+    )
+
+
+def make_identity(
+    agency: str,
+    signed: SignedAgreement,
+    signer: Signer,
+    sealing_key: EllipticCurvePrivateKey,
+    *,
+    incarnation: int = 1,
+    defaults: Defaults | None = None,
+) -> Identity:
+    """Raises Misconfigured when the agreement knows no such requester, or no key of the ledger."""
+    agreement = signed.agreement
+    if agency not in agreement.requesters:
+        raise Misconfigured(f"{agreement.id} has no requester of this name", where="agency")
+    subjects = Subjects(agreement.id, incarnation)
+    origin = subjects.origin(agreement.oversight)
+    logs = tuple(parse_vkey(format_vkey(origin, key)) for key in signed.ring.ledger_keys(agreement.oversight))
+    if not logs:
+        raise Misconfigured(f"names no ledger key of {agreement.oversight}", where=agreement.id)
+    return Identity(
+        agency=agency,
+        signed=signed,
+        subjects=subjects,
+        signer=signer,
+        opener=Opener({key_id(sealing_key.public_key()): sealing_key}),
+        vault=Vault(sealing_key),
+        logs=logs,
+        defaults=defaults or Defaults(),
+    )

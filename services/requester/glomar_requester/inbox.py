@@ -1,0 +1,144 @@
+"""Believing a release: every check between a sealed push and an answer that is handed on. Pure.
+
+Called by the client for each release, and again whenever a stored one is read. An answer that fails any
+check is given to nobody.
+"""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Literal, TypeVar
+
+from glomar_schemas import leaf as leaves
+from glomar_schemas import receipt as receipts
+from glomar_schemas.decoding import decode
+from glomar_schemas.envelope import open_envelope, require_signer
+from glomar_schemas.errors import IntegrityError, Refused, Untrusted
+from glomar_schemas.leaf import Leaf
+from glomar_schemas.messages import Answer, Refusal, Release, ResultPending, Sealed, Verdict
+from glomar_schemas.note import Checkpoint
+from glomar_schemas.sealing import unpad
+from msgspec import Struct
+
+from glomar_requester.ask import Asked
+from glomar_requester.identity import Identity
+
+T = TypeVar("T")
+
+Outcome = Literal["confirm", "deny", "refused", "rejected", "unanswered"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """What became of one request.
+
+    confirm | deny: a record was looked up. refused: denied before any lookup, `refusals` say why.
+    rejected: never accepted by the bus. unanswered: no answer in time; it may still come.
+    `sequence` is the verdict's in the stream; the ledger's leaf is `sequence - 1`.
+    """
+
+    request_id: str
+    reference: str
+    outcome: Outcome
+    refusals: tuple[Refusal, ...] = ()
+    sequence: int | None = None
+    trace_id: str = ""
+    receipt_ok: bool = False
+    decided_at: datetime | None = None
+
+
+class Proven(Struct, frozen=True):
+    """A result with what proves it: the ledger's entry of the verdict, and the checkpoint that covers it."""
+
+    result: Result
+    leaf: Leaf
+    checkpoint: Checkpoint
+
+
+def open_release(raw: bytes, request_id: str, identity: Identity) -> bytes | None:
+    """A push, or an answer to `result` -> the Release's JSON, not yet verified. None: not released yet.
+
+    Raises IntegrityError when it was not sealed to this agency for this request.
+    """
+    sealed = _read(raw, Sealed | ResultPending)  # type: ignore[arg-type]
+    if isinstance(sealed, ResultPending):
+        return None
+    try:
+        return identity.opener.open(sealed, identity.from_auditor, "release", request_id)
+    except Refused as fault:
+        raise _broken(fault.what) from None
+
+
+def verify(release_json: bytes, asked: Asked, identity: Identity) -> Proven:
+    """Checks everything, from the holder's signature to the ledger's. Raises IntegrityError."""
+    release = _read(release_json, Release)
+    subject = identity.subjects.verdict(identity.agency, asked.request_id)
+    try:
+        verdict, envelope = open_envelope(release.verdict, Verdict, subject)
+        leaf = leaves.decode(release.leaf)
+        at = _EPOCH + timedelta(microseconds=leaf.time_ns // 1000)
+        require_signer(envelope, identity.signed.agreement.holder, identity.signed.ring, at)
+        plaintext = unpad(release.answer)
+        answer = decode(plaintext, Answer, what="answer")
+        checkpoint = _check_receipt(release.receipt.decode(), leaf, identity)
+    except (Refused, UnicodeDecodeError) as fault:
+        raise _broken(fault.what if isinstance(fault, Refused) else "not UTF-8") from None
+    if leaf.subject != subject or leaf.body_sha256 != hashlib.sha256(release.verdict).digest():
+        raise _broken("the ledger's entry is of another message")
+    if verdict.answer_digest != hashlib.sha256(plaintext).hexdigest():
+        raise _broken("the answer is not the one that the holder signed")
+    _require_agreement_of(release, verdict, answer, asked, identity)
+    refused = not answer.record_consulted
+    result = Result(
+        request_id=asked.request_id,
+        reference=asked.reference,
+        outcome="refused" if refused else answer.outcome,
+        refusals=answer.refusals,
+        sequence=leaf.sequence,
+        trace_id=asked.trace_id,
+        receipt_ok=True,
+        decided_at=verdict.decided_at,
+    )
+    return Proven(result, leaf, checkpoint)
+
+
+def receipt_text(release_json: bytes) -> str:
+    """The receipt as a file that other tools read. Raises IntegrityError."""
+    return _read(release_json, Release).receipt.decode()
+
+
+def _require_agreement_of(
+    release: Release, verdict: Verdict, answer: Answer, asked: Asked, identity: Identity
+) -> None:
+    """Each part was made for this request, and they say the same."""
+    if release.request_id != asked.request_id:
+        raise _broken("it is for another request")
+    if verdict.request_digest != asked.digest:
+        raise _broken("the verdict is about other bytes than those that were asked")
+    if verdict.agreement_digest != identity.signed.digest:
+        raise _broken("decided under another version of the agreement", "Install the version in force")
+    if answer.outcome == "confirm" and not answer.record_consulted:
+        raise _broken("a confirmation without a lookup")
+    if answer.record_consulted and answer.refusals:
+        raise _broken("reasons are given after a lookup")
+
+
+def _check_receipt(text: str, leaf: Leaf, identity: Identity) -> Checkpoint:
+    *others, last = identity.logs
+    for key in others:
+        try:
+            return receipts.check(text, leaf, key)
+        except Untrusted:
+            continue
+    return receipts.check(text, leaf, last)
+
+
+def _read(raw: bytes, kind: type[T]) -> T:
+    try:
+        return decode(raw, kind, what="release")
+    except Refused as fault:
+        raise _broken(fault.what) from None
+
+
+def _broken(what: str, fix: str = "Keep it as evidence and ask the auditor") -> IntegrityError:
+    return IntegrityError(what, where="release", fix=fix)

@@ -1,0 +1,26 @@
+"""Where an agency's keys, agreement and store lie, and what it fills in where a row says nothing.
+
+Made by whoever constructs a Client; the service and the commands read it from `requester.toml`.
+"""
+
+from pathlib import Path
+
+from msgspec import Struct
+
+
+class Profile(Struct, frozen=True, kw_only=True):
+    """store: the SQLite file of everything asked and answered; it may be shared by service and commands."""
+
+    agency: str
+    url: str = "nats://127.0.0.1:4222"
+    nkey: Path
+    agreement: Path
+    trust: Path
+    incarnation: int = 1
+    signing_key: Path
+    sealing_key: Path
+    store: Path
+    officer_unit: str = ""
+    authorised_by: str = ""
+    jurisdiction: str = ""
+    validity_hours: int = 72

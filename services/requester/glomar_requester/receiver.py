@@ -1,0 +1,116 @@
+"""The way in: releases that the auditor pushes, and those it must be asked for again. Called by the client.
+
+A push that fails a check is dropped and the auditor asked; only what it answers to that, if it fails too, is
+reported. So a stray message can hold up nothing.
+"""
+
+import asyncio
+import logging
+
+from glomar_schemas.batch import Connection
+from glomar_schemas.errors import IntegrityError
+from glomar_schemas.messages import ResultQuery, encode
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+from glomar_requester.ask import Asked
+from glomar_requester.commits import Commits
+from glomar_requester.identity import Identity
+from glomar_requester.inbox import Result, open_release, verify
+from glomar_requester.store import Answered, Entry
+from glomar_requester.tracing import Tracing
+from glomar_requester.waiting import Waiter, Waiting
+
+log = logging.getLogger(__name__)
+
+QUERY_TIMEOUT_S = 2.0
+QUERIES_IN_FLIGHT = 32
+LOOK_EVERY_S = 0.25
+
+
+class Receiver:
+    def __init__(
+        self, connection: Connection, identity: Identity, commits: Commits, tracing: Tracing
+    ) -> None:
+        self._connection = connection
+        self._identity = identity
+        self._commits = commits
+        self._tracing = tracing
+        self._waiting = Waiting()
+
+    def expect(self, asked: Asked, *, eagerly: bool) -> Waiter:
+        """From now on its release is taken; eagerly: and asked for, should no push come."""
+        now = asyncio.get_running_loop().time()
+        return self._waiting.add(asked, eager_from=now if eagerly else None)
+
+    def forget(self, request_id: str) -> None:
+        self._waiting.drop(request_id)
+
+    async def receive(self, message: Msg) -> None:
+        """One push. Those that nobody here waits for cost a dictionary lookup."""
+        waiter = self._waiting.get(message.subject.rpartition(".")[2])
+        if waiter is None:
+            return
+        try:
+            with self._tracing.receive(message):
+                self._take(message.data, waiter)
+        except IntegrityError as fault:
+            log.error("a pushed release was not believed", extra={"fault": fault.what})
+
+    async def query(self, waiter: Waiter) -> None:
+        """Asks the auditor once; the waiter's future then has the result, if released, or IntegrityError."""
+        request_id = waiter.asked.request_id
+        subject = self._identity.subjects.result(self._identity.agency)
+        body = encode(ResultQuery(request_id=request_id))
+        try:
+            reply = await self._connection.request(subject, body, timeout=QUERY_TIMEOUT_S)
+            if not waiter.future.done():
+                self._take(reply.data, waiter)
+        except (NatsError, TimeoutError):
+            log.info("the auditor did not answer a query")
+        except IntegrityError as fault:
+            waiter.future.set_exception(fault)
+            self._waiting.drop(request_id)
+
+    async def ask_again(self) -> None:
+        """For ever: queries for eager waiters whose push did not come."""
+        limit = asyncio.Semaphore(QUERIES_IN_FLIGHT)
+
+        async def one(waiter: Waiter) -> None:
+            async with limit:
+                await self.query(waiter)
+
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            due = self._waiting.due(asyncio.get_running_loop().time())
+            await asyncio.gather(*(one(waiter) for waiter in due))
+
+    def settled(self, entry: Entry) -> Result | None:
+        """What the store already knows, verified anew. Raises IntegrityError."""
+        if entry.release is not None:
+            release_json = self._identity.vault.unlock(entry.asked.request_id, entry.release)
+            return verify(release_json, entry.asked, self._identity).result
+        if entry.published is not None and entry.published.sequence is None:
+            return unproven(entry.asked, rejected=True)
+        return None
+
+    def _take(self, raw: bytes, waiter: Waiter) -> None:
+        request_id = waiter.asked.request_id
+        release_json = open_release(raw, request_id, self._identity)
+        if release_json is None:
+            return
+        result = verify(release_json, waiter.asked, self._identity).result
+        self._commits.soon([Answered(request_id, self._identity.vault.lock(request_id, release_json))])
+        if not waiter.future.done():
+            waiter.future.set_result(result)
+        self._waiting.drop(request_id)
+
+
+def unproven(asked: Asked, *, rejected: bool = False) -> Result:
+    """The result of a request without a verdict."""
+    return Result(
+        request_id=asked.request_id,
+        reference=asked.reference,
+        outcome="rejected" if rejected else "unanswered",
+        trace_id=asked.trace_id,
+    )

@@ -1,0 +1,221 @@
+"""Request files: CSV or NDJSON -> Asks, row by row, with what is wrong in which line and column. Pure.
+
+Called by the batch, and for the flags of `ask`. No fault ever holds a value: the files are full of people.
+"""
+
+import codecs
+import csv
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, datetime
+from typing import BinaryIO, Literal
+
+from glomar_schemas.decoding import decode
+from glomar_schemas.errors import Malformed
+from msgspec import Struct
+
+from glomar_requester.ask import Ask, Fault, form_faults
+
+Form = Literal["csv", "ndjson"]
+
+COLUMNS = Ask.__struct_fields__
+MAX_COLUMNS = 200
+MAX_LINE_BYTES = 65_536
+"""More than any lawful row; an unlawful one may be as long as the file."""
+_BLOCK_BYTES = 1 << 20
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})\Z"
+)
+_YEARS = re.compile(r"[0-9]{4}(;[0-9]{4})*\Z")
+_FLAGS = {"true": True, "false": False}
+
+
+class Row(Struct, frozen=True):
+    """line: from 1, a CSV header included."""
+
+    line: int
+    ask: Ask
+
+
+class BadRow(Struct, frozen=True):
+    """A row that is left out. reference: if that much could be read."""
+
+    line: int
+    reference: str
+    faults: tuple[Fault, ...]
+
+    def __str__(self) -> str:
+        return f"line {self.line}: " + "; ".join(f"{f.field}: {f.what}" for f in self.faults)
+
+
+class Survey(Struct, frozen=True):
+    """digest: SHA-256 of the file, in hex; lines: how many it has."""
+
+    digest: str
+    lines: int
+
+
+def survey(file: BinaryIO) -> Survey:
+    """Reads all of the file once, before anything is asked. Raises Malformed when it is not UTF-8."""
+    digest, lines, last = hashlib.sha256(), 0, b"\n"
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    while block := file.read(_BLOCK_BYTES):
+        try:
+            decoder.decode(block)
+        except UnicodeDecodeError as error:
+            # `error.object` begins with what was left of the block before: at most a part of one character.
+            line = lines + error.object[: error.start].count(b"\n") + 1
+            raise Malformed("not UTF-8", where=f"line {line}", fix="Save the file as UTF-8") from None
+        digest.update(block)
+        lines, last = lines + block.count(b"\n"), block[-1:]
+    if decoder.getstate()[0]:
+        raise Malformed("not UTF-8: it ends within a character", where=f"line {lines + 1}")
+    return Survey(digest.hexdigest(), lines + (last != b"\n"))
+
+
+def read_rows(file: BinaryIO, form: Form) -> Iterator[Row | BadRow]:
+    """Every row, blank lines left out. No row spans lines, so a stray quote harms its own row only.
+
+    Raises Malformed for a CSV header with unknown or repeated columns.
+    """
+    lines = enumerate(_lines(file), start=1)
+    if form == "ndjson":
+        for number, raw in lines:
+            if raw.strip():
+                yield _ndjson_row(number, raw)
+        return
+    header = _header(next(lines, (1, b""))[1])
+    for number, raw in lines:
+        if raw.strip():
+            yield _csv_row(number, raw, header)
+
+
+def parse_ask(fields: Mapping[str, str]) -> Ask | list[Fault]:
+    """Texts as a file holds them, by column -> an Ask, or all that is wrong with them. "" is absent."""
+    faults: list[Fault] = []
+    values: dict[str, object] = {}
+    for column, text in fields.items():
+        parse = _PARSERS.get(column)
+        if not text:
+            continue
+        try:
+            values[column] = parse(text) if parse else text
+        except ValueError as error:
+            faults.append(Fault(column, str(error)))
+    ask = Ask(**values)  # type: ignore[arg-type]
+    faults += form_faults(ask)
+    return faults or ask
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Each line; of one that is too long its beginning, so that memory stays flat."""
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        rest = line
+        while len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\n"):
+            rest = file.readline(MAX_LINE_BYTES + 1)
+        yield line
+
+
+def _header(raw: bytes) -> list[str]:
+    known = f"Known: {', '.join(COLUMNS)}"
+    if len(raw) > MAX_LINE_BYTES or raw.count(b",") >= MAX_COLUMNS:
+        raise Malformed(f"more than {MAX_COLUMNS} columns", where="line 1", fix=known)
+    try:
+        names = _values(raw.removeprefix(codecs.BOM_UTF8))
+    except (csv.Error, UnicodeDecodeError):
+        raise Malformed("not a CSV header in UTF-8", where="line 1", fix=known) from None
+    if not names:
+        raise Malformed("no header row", where="line 1", fix=known)
+    for place, name in enumerate(names, start=1):
+        # Not quoted: in a file without a header it would be somebody's name.
+        if name not in COLUMNS:
+            raise Malformed(f"column {place} is unknown", where="line 1", fix=known)
+        if name in names[: place - 1]:
+            raise Malformed(f"column {place} repeats {name}", where="line 1")
+    return names
+
+
+def _csv_row(number: int, raw: bytes, header: list[str]) -> Row | BadRow:
+    if len(raw) > MAX_LINE_BYTES:
+        return _bad(number, f"longer than {MAX_LINE_BYTES} bytes")
+    try:
+        values = _values(raw)
+    except UnicodeDecodeError:
+        return _bad(number, "not UTF-8")
+    except csv.Error:
+        return _bad(number, "a quote is left open or out of place")
+    if len(values) != len(header):
+        return _bad(number, f"{len(values)} fields, where the header has {len(header)}")
+    fields = dict(zip(header, values, strict=True))
+    ask = parse_ask(fields)
+    if isinstance(ask, Ask):
+        return Row(number, ask)
+    reference = "" if any(fault.field == "reference" for fault in ask) else fields.get("reference", "")
+    return BadRow(number, reference, tuple(ask))
+
+
+def _ndjson_row(number: int, raw: bytes) -> Row | BadRow:
+    try:
+        ask = decode(raw.strip(), Ask, what="row", max_bytes=MAX_LINE_BYTES)
+    except Malformed as error:
+        what, _, place = error.what.partition(" at `$.")
+        return BadRow(number, "", (Fault(place.rstrip("`") or "row", what),))
+    faults = tuple(form_faults(ask))
+    return BadRow(number, ask.reference, faults) if faults else Row(number, ask)
+
+
+def _values(raw: bytes) -> list[str]:
+    return next(csv.reader([raw.decode("utf-8").rstrip("\r\n")], strict=True), [])
+
+
+def _bad(number: int, what: str) -> BadRow:
+    return BadRow(number, "", (Fault("row", what),))
+
+
+def _date(text: str) -> date:
+    try:
+        if _DATE.match(text):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise ValueError("not a day as 2025-03-04")
+
+
+def _moment(text: str) -> datetime:
+    try:
+        if _MOMENT.match(text):
+            return datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    raise ValueError("not a time with its offset as 2025-03-04T12:00:00Z")
+
+
+def _flag(text: str) -> bool:
+    if text not in _FLAGS:
+        raise ValueError("neither true nor false")
+    return _FLAGS[text]
+
+
+def _years(text: str) -> tuple[int, ...]:
+    if not _YEARS.match(text):
+        raise ValueError("not years with ; between them as 2023;2024")
+    return tuple(int(year) for year in text.split(";"))
+
+
+def _flag_or_id(text: str) -> bool | str:
+    return _FLAGS.get(text, text)
+
+
+_PARSERS: dict[str, Callable[[str], object]] = {
+    "date_of_birth": _date,
+    "tax_periods": _years,
+    "final_order_date": _date,
+    "court_order_date": _date,
+    "relief_pending": _flag,
+    "wilfulness_attested": _flag,
+    "automated_analysis": _flag_or_id,
+    "expires_at": _moment,
+}

@@ -1,0 +1,109 @@
+"""The way out: compose, write down, publish, mark. Called by the client and its pipeline.
+
+Nothing is published before its bytes are durable here, and nothing counts as asked before the stream has
+acknowledged it.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from functools import partial
+
+from glomar_schemas.batch import Connection
+from glomar_schemas.errors import GlomarError
+from glomar_schemas.messages import encode
+from glomar_schemas.subjects import MAX_BATCH
+
+from glomar_requester.ask import Prepared, Question
+from glomar_requester.commits import Commits
+from glomar_requester.compose import Label, compose, new_request_id
+from glomar_requester.identity import Identity
+from glomar_requester.publish import Conflict, publish
+from glomar_requester.store import Entry, Published, Store
+from glomar_requester.tracing import Sending, Tracing
+
+
+class Sender:
+    def __init__(
+        self, connection: Connection, identity: Identity, commits: Commits, tracing: Tracing
+    ) -> None:
+        self._connection = connection
+        self._identity = identity
+        self._commits = commits
+        self._tracing = tracing
+        self._sending: dict[str, Sending] = {}
+        self._in_flight: set[str] = set()
+        self._one_key_at_a_time = asyncio.Lock()
+
+    async def prepare(self, questions: Sequence[Question]) -> list[Entry]:
+        """At most MAX_BATCH questions -> their entries, durable here; a used key gives the entry of then.
+
+        Raises Conflict (other content under a used key), BadForm, Untrusted, Retryable.
+        """
+        keys = [question.key for question in questions if question.key]
+        async with self._one_key_at_a_time if keys else nullcontext():
+            known = await self._commits.read(lambda store: store.by_keys(keys)) if keys else {}
+            for question in questions:
+                if question.key in known:
+                    self._require_same(question, known[question.key])
+            fresh = [question for question in questions if not question.key or question.key not in known]
+            prepared = await self._compose(fresh) if fresh else []
+        made = iter(prepared)
+        return [known.get(question.key) or _entry(next(made)) for question in questions]
+
+    async def send(self, entries: Iterable[Entry]) -> list[Published]:
+        """Publishes what the stream has not acknowledged, at most MAX_BATCH. Raises Retryable: try again."""
+        batch = [Prepared(entry.asked, entry.unsent) for entry in entries if entry.unsent is not None]
+        if not batch:
+            return []
+        ids = [prepared.asked.request_id for prepared in batch]
+        self._in_flight.update(ids)
+        try:
+            published = await publish(self._connection, self._identity, batch)
+        finally:
+            self._in_flight.difference_update(ids)
+            for request_id in ids:
+                if sending := self._sending.pop(request_id, None):
+                    sending.end()
+        self._commits.soon(published)
+        return published
+
+    async def resend(self, older_than_s: float) -> int:
+        """Sends what a crash, or a bus that was away, left unfinished -> how many. Raises Retryable."""
+        before_id = new_request_id(int((time.time() - older_than_s) * 1000), bytes(10))
+        last_id, count = "", 0
+        while True:
+            query = partial(Store.unfinished, after_id=last_id, before_id=before_id, limit=MAX_BATCH)
+            found = await self._commits.read(query)
+            if not found:
+                return count
+            last_id = found[-1].asked.request_id
+            mine = [_entry(p) for p in found if p.asked.request_id not in self._in_flight]
+            count += len(await self.send(mine))
+
+    async def _compose(self, questions: Sequence[Question]) -> list[Prepared]:
+        labels, sending = [], {}
+        for _ in questions:
+            request_id = new_request_id(time.time_ns() // 1_000_000, os.urandom(10))
+            sending[request_id] = self._tracing.send(request_id)
+            labels.append(Label(request_id, sending[request_id].traceparent))
+        try:
+            prepared = compose(questions, labels, self._identity, datetime.now(UTC))
+            await self._commits.durable(prepared)
+        except GlomarError:
+            for span in sending.values():
+                span.end()
+            raise
+        self._sending.update(sending)
+        return prepared
+
+    def _require_same(self, question: Question, entry: Entry) -> None:
+        if self._identity.vault.fingerprint(encode(question.ask)) != entry.asked.fingerprint:
+            raise Conflict("another request was asked under this key", where="key", fix="Use a key only once")
+
+
+def _entry(prepared: Prepared) -> Entry:
+    return Entry(prepared.asked, unsent=prepared.body)

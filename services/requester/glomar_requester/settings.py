@@ -1,0 +1,38 @@
+"""Settings of the requester: one `requester.toml` for service and commands. Called by the command line."""
+
+from pathlib import Path
+
+from glomar_runtime.settings import ServiceSettings
+
+from glomar_requester.profile import Profile
+
+
+class RequesterSettings(ServiceSettings, frozen=True, kw_only=True):
+    """token: a file of mode 0600 with the bearer token of the HTTP API, or its SHA-256 in hex."""
+
+    agency: str
+    signing_key: Path
+    sealing_key: Path
+    store: Path
+    token: Path
+    authorised_by: str = ""
+    jurisdiction: str = ""
+    officer_unit: str = ""
+    validity_hours: int = 72
+
+    def profile(self) -> Profile:
+        return Profile(
+            agency=self.agency,
+            url=self.url,
+            nkey=self.nkey,
+            agreement=self.agreement,
+            trust=self.trust,
+            incarnation=self.incarnation,
+            signing_key=self.signing_key,
+            sealing_key=self.sealing_key,
+            store=self.store,
+            officer_unit=self.officer_unit,
+            authorised_by=self.authorised_by,
+            jurisdiction=self.jurisdiction,
+            validity_hours=self.validity_hours,
+        )

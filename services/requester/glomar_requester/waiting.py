@@ -1,0 +1,74 @@
+"""Who waits for which release, and when to ask for one whose push did not come. Pure but for its futures.
+
+Called by the client. Someone who submits and walks away waits idly: a push is taken if it comes, nothing is
+asked, and the oldest are forgotten when there are too many. Whoever awaits the result waits eagerly.
+"""
+
+import asyncio
+import heapq
+from collections import OrderedDict
+
+from msgspec import Struct
+
+from glomar_requester.ask import Asked
+from glomar_requester.inbox import Result
+
+FIRST_QUERY_S = 3.0
+LONGEST_PAUSE_S = 30.0
+MAX_IDLE = 50_000
+
+
+class Waiter(Struct, eq=False):
+    """One request whose release has not come."""
+
+    asked: Asked
+    future: "asyncio.Future[Result]"
+    eager: bool = False
+    pause_s: float = FIRST_QUERY_S
+
+
+class Waiting:
+    """All waiters by request id."""
+
+    def __init__(self) -> None:
+        self._waiters: dict[str, Waiter] = {}
+        self._idle: OrderedDict[str, None] = OrderedDict()
+        self._schedule: list[tuple[float, str]] = []
+
+    def add(self, asked: Asked, *, eager_from: float | None) -> Waiter:
+        """eager_from: the present moment, or None to wait idly. A second call for an id joins the first."""
+        request_id = asked.request_id
+        waiter = self._waiters.get(request_id)
+        if waiter is None:
+            waiter = Waiter(asked, asyncio.get_running_loop().create_future())
+            self._waiters[request_id] = waiter
+            self._idle[request_id] = None
+            if len(self._idle) > MAX_IDLE:
+                self.drop(next(iter(self._idle)))
+        if eager_from is not None and not waiter.eager:
+            waiter.eager = True
+            self._idle.pop(request_id, None)
+            heapq.heappush(self._schedule, (eager_from + waiter.pause_s, request_id))
+        return waiter
+
+    def get(self, request_id: str) -> Waiter | None:
+        return self._waiters.get(request_id)
+
+    def drop(self, request_id: str) -> None:
+        """Nobody waits for it any more."""
+        waiter = self._waiters.pop(request_id, None)
+        self._idle.pop(request_id, None)
+        if waiter is not None:
+            waiter.future.cancel()
+
+    def due(self, now: float) -> list[Waiter]:
+        """Eager waiters to ask for now; each is asked for again after a pause twice as long."""
+        found = []
+        while self._schedule and self._schedule[0][0] <= now:
+            _, request_id = heapq.heappop(self._schedule)
+            waiter = self._waiters.get(request_id)
+            if waiter is not None:
+                waiter.pause_s = min(2 * waiter.pause_s, LONGEST_PAUSE_S)
+                heapq.heappush(self._schedule, (now + waiter.pause_s, request_id))
+                found.append(waiter)
+        return found

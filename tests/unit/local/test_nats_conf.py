@@ -1,0 +1,50 @@
+"""The bus configuration, word for word: it is the whole of the bus's authorisation, so a change is seen."""
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+import nkeys
+from glomar_local.child import program
+from glomar_local.nats_conf import render
+from glomar_local.provision import shipped_agreement
+from glomar_schemas.agreement import parse_agreement
+from glomar_schemas.subjects import Subjects
+
+GOLDEN = Path(__file__).with_name("nats-server.golden.conf")
+
+
+def public_nkey(party: str) -> str:
+    seed = nkeys.encode_seed(hashlib.sha256(party.encode()).digest(), nkeys.PREFIX_BYTE_USER)
+    return str(nkeys.from_seed(seed).public_key.decode())
+
+
+USERS = {party: public_nkey(party) for party in ("bus", "irs", "ice", "tigta")}
+
+
+def rendered(store: Path) -> str:
+    source = shipped_agreement()
+    agreement = parse_agreement(source.read_bytes(), where=str(source))
+    return render(agreement, Subjects(agreement.id), USERS, port=26103, store=store)
+
+
+def test_the_configuration_is_the_reviewed_one() -> None:
+    assert rendered(Path("/data/nats/store")) == GOLDEN.read_text()
+
+
+def test_no_wildcard_reaches_past_its_depth() -> None:
+    text = rendered(Path("/data"))
+
+    assert "glomar.irs-ice-2025.>" not in text
+    assert [line for line in text.splitlines() if ".>" in line and "$JS.ACK" not in line] == []
+
+
+def test_nats_server_accepts_it(tmp_path: Path) -> None:
+    path = tmp_path / "nats-server.conf"
+    path.write_text(rendered(tmp_path / "store"))
+
+    checked = subprocess.run(
+        [program("nats-server"), "-t", "-c", path], capture_output=True, text=True, check=False
+    )
+
+    assert checked.returncode == 0, checked.stderr
