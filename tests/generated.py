@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from tests.asyncapi import asyncapi
 from tests.json_schemas import KINDS, json_schema
 from tests.vectors import VECTORS
 
@@ -19,6 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GENERATORS: dict[str, Callable[[], bytes]] = {
     **{f"schemas/json/{name}.schema.json": partial(json_schema, name) for name in KINDS},
     **VECTORS,
+    "schemas/asyncapi.yaml": asyncapi,
 }
 """Path below the checkout -> its content. Sealed vectors are kept as they are while they still open."""
 

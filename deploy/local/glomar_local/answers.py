@@ -4,6 +4,7 @@ The request's digest is taken from the ledger, so what is believed here rests on
 """
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime
 
 from glomar_requester.ask import Asked
@@ -16,7 +17,7 @@ from nats.errors import NoRespondersError
 
 from glomar_local.provision import System
 
-QUERY_TIMEOUT_S = 5.0
+QUERY_TIMEOUT_S = 2.0
 POLL_S = 0.1
 
 
@@ -57,14 +58,17 @@ async def wait_for(
     bus: Client, identity: Identity, digests: dict[str, str], limit_s: float
 ) -> dict[str, Proven]:
     """digests: request id -> SHA-256 of its body. Request id -> answer, of those that came in time."""
-    deadline = asyncio.get_running_loop().time() + limit_s
     found: dict[str, Proven] = {}
-    while len(found) < len(digests):
-        for request_id in digests.keys() - found.keys():
+
+    async def wait(request_id: str) -> None:
+        while request_id not in found:
             proven = await fetch(bus, identity, request_id, digests[request_id])
             if proven is not None:
                 found[request_id] = proven
-        if asyncio.get_running_loop().time() > deadline:
-            break
-        await asyncio.sleep(POLL_S)
+                return
+            await asyncio.sleep(POLL_S)
+
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(limit_s):
+            await asyncio.gather(*map(wait, digests))
     return found

@@ -24,7 +24,7 @@ from glomar_local.demo_report import Report, Row
 from glomar_local.layout import Layout
 from glomar_local.opening import connected
 from glomar_local.provision import System, provision
-from glomar_local.supervisor import running
+from glomar_local.supervisor import environment, running
 from glomar_local.tally import Audited, audit
 from glomar_local.trace_store import TraceStore
 from glomar_local.trace_tree import Span, services
@@ -98,6 +98,7 @@ async def _submit(system: System, planned: Sequence[dict[str, str]]) -> list[Row
         "--json",
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
+        env=environment(system),
     )  # fmt: skip
     try:
         code = await submit.wait()

@@ -107,7 +107,7 @@ async def running(system: System, lock: int, say: Say) -> AsyncIterator[Supervis
     """
     require_free(system.ports)
     async with receiving(system.layout.traces, system.ports.traces):
-        children = [Child(command, _environment(system), lock) for command in commands(system)]
+        children = [Child(command, environment(system), lock) for command in commands(system)]
         supervisor = Supervisor(system, children, say)
         try:
             await supervisor.start()
@@ -132,7 +132,7 @@ def commands(system: System) -> list[Command]:
     return [Command("nats-server", bus, layout.log("nats-server")), *services]
 
 
-def _environment(system: System) -> dict[str, str]:
+def environment(system: System) -> dict[str, str]:
     """The caller's, with traces going to our receiver unless they already go to a collector."""
     defaults = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{HOST}:{system.ports.traces}",

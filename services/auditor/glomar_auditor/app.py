@@ -13,6 +13,7 @@ from glomar_runtime.service import Stop
 from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans, traceparent
 from glomar_schemas.agreement import load_agreement, load_trust
 from glomar_schemas.decoding import decode
+from glomar_schemas.envelope import Envelope
 from glomar_schemas.errors import Fatal, GlomarError, Refused, Retryable
 from glomar_schemas.keys import key_id, read_sealing_key, read_signing_key
 from glomar_schemas.messages import ResultPending, ResultQuery, Sealed, encode
@@ -49,7 +50,7 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
         f"{subjects.root}.>",
         stream=subjects.stream,
         consumer="auditor",
-        title="record",
+        carries=Envelope,
         description="Every stored message, in stream order, into the ledger.",
     )
     async def record(messages: list[Msg]) -> None:
@@ -58,11 +59,17 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
             opened = {message.sequence: span for message, span in zip(arrived, handled_spans(), strict=True)}
             await release(await recorder.record(bus.client, arrived), opened)
 
+    bus.publishes(
+        subjects.template("release"),
+        carries=Sealed,
+        description="A verdict with its receipt, sealed to its agency.",
+    )
+
     for agency in agreement.requesters:
 
         @bus.core(
             subjects.result(agency),
-            title=f"result {agency}",
+            carries=ResultQuery,
             description="The release of one verdict again, at any time; ResultPending before it is recorded.",
         )
         async def result(message: Msg, agency: str = agency) -> None:

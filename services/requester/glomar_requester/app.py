@@ -13,7 +13,7 @@ from glomar_runtime.health import canary, routes
 from glomar_runtime.service import Stop
 from glomar_runtime.telemetry import Spans
 from glomar_schemas.errors import GlomarError, Retryable
-from glomar_schemas.messages import Request
+from glomar_schemas.messages import Request, Sealed
 from nats.aio.msg import Msg
 
 from glomar_requester.client import Client
@@ -70,16 +70,15 @@ def build_app(settings: RequesterSettings, stop: Stop) -> tuple[AsgiFastStream, 
     token_hash = read_token_hash(settings.token)
     client = Client(_Connection(bus), identity, Store(settings.store), OtelTracing(Spans(subjects)))
 
-    bus.publisher(
+    bus.publishes(
         subjects.request(agency, "{request_id}"),
-        schema=Request,
-        title="request",
+        carries=Request,
         description="Signed requests, their particulars sealed to the record holder.",
     )
 
     @bus.core(
-        subjects.release(agency),
-        title="release",
+        subjects.release(agency, "{request_id}"),
+        carries=Sealed,
         description="A verdict and its receipt, sealed to this agency, once the ledger holds it.",
     )
     async def release(message: Msg) -> None:

@@ -10,14 +10,10 @@ from typing import Annotated
 import msgspec
 import uvloop
 from cyclopts import App, Parameter
-from glomar_runtime import service, telemetry
 from glomar_runtime.cli import progress, run_cli
 from glomar_runtime.settings import load_settings
-from glomar_runtime.telemetry import Spans
 from glomar_schemas.errors import IntegrityError, Misconfigured, TimedOut
-from opentelemetry.sdk.environment_variables import OTEL_EXPORTER_OTLP_ENDPOINT
 
-from glomar_requester.app import build_app
 from glomar_requester.ask import Ask, BadForm
 from glomar_requester.batch import Batch, Summary
 from glomar_requester.client import Client, Proof
@@ -25,7 +21,6 @@ from glomar_requester.inbox import Result
 from glomar_requester.results import ResultWriter
 from glomar_requester.rows import COLUMNS, BadRow, parse_ask
 from glomar_requester.settings import RequesterSettings
-from glomar_requester.spans import OtelTracing
 
 BAD_ROWS_SHOWN = 50
 
@@ -42,6 +37,11 @@ app = App("glomar-requester", help="The requester agency's side of Glomar: ask, 
 @app.command
 def serve(*, config: Config = DEFAULT_CONFIG) -> None:
     """Serve the HTTP API, and send again what a crash left unfinished. Until stopped."""
+    # FastStream, uvicorn and pydantic take most of a second to load; the other commands do without.
+    from glomar_runtime import service
+
+    from glomar_requester.app import build_app
+
     settings = load_settings(RequesterSettings, config)
     service.run("glomar-requester", settings, lambda stop: build_app(settings, stop))
 
@@ -165,13 +165,19 @@ def main() -> None:
 async def _client(config: Path) -> AsyncIterator[Client]:
     """With spans if there is somewhere to send them; a trace id every request has anyway."""
     profile = load_settings(RequesterSettings, config).profile()
-    if not os.environ.get(OTEL_EXPORTER_OTLP_ENDPOINT):
+    if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         async with Client.connect(profile) as client:
             yield client
         return
+    from glomar_runtime import telemetry
+
+    from glomar_requester.spans import OtelTracing
+
     provider = telemetry.set_up("glomar-requester", dict(os.environ))
     try:
-        async with Client.connect(profile, tracing=lambda subjects: OtelTracing(Spans(subjects))) as client:
+        async with Client.connect(
+            profile, tracing=lambda subjects: OtelTracing(telemetry.Spans(subjects))
+        ) as client:
             yield client
     finally:
         provider.shutdown()

@@ -144,8 +144,7 @@ class Client:
         entry = await self._entry(request_id)
         if (settled := self._receiver.settled(entry)) is not None:
             return settled
-        await self._receiver.query(self._receiver.expect(entry.asked, eagerly=False))
-        return await self._await(entry.asked, timeout_s)
+        return await self._await(entry.asked, timeout_s, query_first=True)
 
     async def peek(self, request_id: str) -> Result | Asked:
         """The result, if it is here or the auditor has it now, else what was asked.
@@ -187,10 +186,13 @@ class Client:
                 raise Conflict("the stream holds another request under this id", where=published.request_id)
         return entry.asked
 
-    async def _await(self, asked: Asked, timeout_s: float) -> Result:
-        future = self._receiver.expect(asked, eagerly=True).future
+    async def _await(self, asked: Asked, timeout_s: float, *, query_first: bool = False) -> Result:
+        waiter = self._receiver.expect(asked, eagerly=True)
         try:
-            return await asyncio.wait_for(asyncio.shield(future), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                if query_first:
+                    await self._receiver.query(waiter)
+                return await asyncio.shield(waiter.future)
         except TimeoutError:
             raise TimedOut("not answered yet", where=asked.request_id, fix="Ask for it later") from None
 

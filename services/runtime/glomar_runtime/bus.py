@@ -10,9 +10,11 @@ from typing import Any
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
 from glomar_schemas.subjects import MAX_BATCH
+from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from glomar_runtime.asyncapi import payload
 from glomar_runtime.connection import API_PREFIX, BusClient, connect
 from glomar_runtime.settings import ServiceSettings
 
@@ -41,15 +43,15 @@ class Bus(NatsBroker):
         return client
 
     def durable(
-        self, subject: str, *, stream: str, consumer: str, title: str, description: str
+        self, subject: str, *, stream: str, consumer: str, carries: type[Struct], description: str
     ) -> Callable[[BatchHandler], BatchHandler]:
         """Decorates the handler of a durable consumer that `topology` has created.
 
         It gets up to MAX_BATCH nats-py messages, one batch at a time, and acknowledges by itself.
         """
-        return self._found(
+        return self._subscribed(
             subject,
-            title=title,
+            carries,
             description=description,
             durable=consumer,
             stream=JStream(stream, declare=False),
@@ -57,18 +59,26 @@ class Bus(NatsBroker):
         )
 
     def core(
-        self, subject: str, *, title: str, description: str
+        self, subject: str, *, carries: type[Struct], description: str
     ) -> Callable[[MessageHandler], MessageHandler]:
         """Decorates the handler of a core subject, which gets one nats-py message."""
-        return self._found(subject, title=title, description=description)
+        return self._subscribed(subject, carries, description=description)
 
-    def _found(self, subject: str, **arguments: Any) -> Callable[[Any], Any]:
+    def publishes(self, subject: str, *, carries: type[Struct], description: str) -> None:
+        """Declares what this service publishes through `client`, for AsyncAPI (docs/adr/0008)."""
+        self.publisher(subject, title=subject, schema=payload(carries), description=description)
+
+    def _subscribed(self, subject: str, carries: type[Struct], **arguments: Any) -> Callable[[Any], Any]:
         subscriber = self.subscriber(
-            subject, ack_policy=AckPolicy.MANUAL, no_reply=True, decoder=_raw, **arguments
+            subject, title=subject, ack_policy=AckPolicy.MANUAL, no_reply=True, decoder=_raw, **arguments
         )
 
         def decorate(handler: Any) -> Any:
-            subscriber(handler)
+            async def handle(message: Any) -> None:
+                await handler(message)
+
+            handle.__annotations__["message"] = payload(carries)
+            subscriber(handle)
             return handler
 
         return decorate

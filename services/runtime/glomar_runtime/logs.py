@@ -43,4 +43,5 @@ def set_up(service: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    logging.getLogger("uvicorn.access").disabled = True
+    for chatty in ("uvicorn", "nats", "faststream"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -17,7 +17,7 @@ from glomar_schemas.controls import InForce
 from glomar_schemas.envelope import Signer
 from glomar_schemas.errors import Fatal, Refused, Retryable
 from glomar_schemas.keys import key_id, read_sealing_key, read_secret, read_signing_key
-from glomar_schemas.messages import Verdict
+from glomar_schemas.messages import Request, Verdict
 from glomar_schemas.sealing import Opener
 from glomar_schemas.subjects import Subjects
 from msgspec import Struct
@@ -74,18 +74,17 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
     clock = Clock()
     in_force = InForce()
 
-    bus.publisher(
-        subjects.verdict("{agency}", "{request_id}"),
-        schema=Verdict,
-        title="verdict",
+    bus.publishes(
+        subjects.template("verdict"),
+        carries=Verdict,
         description="The one signed verdict to each request, stored in atomic batches behind the fence.",
     )
 
     @bus.durable(
-        subjects.request("*"),
+        subjects.template("request"),
         stream=subjects.stream,
         consumer="verifier",
-        title="request",
+        carries=Request,
         description="Signed requests, their particulars sealed to the record holder.",
     )
     async def answer(messages: list[Msg]) -> None:

@@ -1,0 +1,250 @@
+"""An agency, a record holder and an auditor in one process, with real keys; and a bus that misbehaves on order.
+
+Used by the requester's tests. The bus is write-once by subject and knows atomic batches, as the stream does.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from glomar_requester.ask import Ask, Asked, Prepared, Question
+from glomar_requester.compose import Label, compose, new_request_id
+from glomar_requester.identity import Defaults, Identity, make_identity
+from glomar_schemas import leaf as leaves
+from glomar_schemas import note, receipt
+from glomar_schemas.agreement import SignedAgreement, parse_agreement
+from glomar_schemas.envelope import seal_envelope
+from glomar_schemas.keys import KeyRecord, KeyRing, public_text
+from glomar_schemas.merkle import leaf_hash, node_hash
+from glomar_schemas.messages import Answer, Release, ResultPending, ResultQuery, Tags, Verdict, encode
+from glomar_schemas.sealing import ANSWER_SIZES, RELEASE_SIZES, TAGS_SIZES, Context, Sealer, pad
+from glomar_schemas.subjects import BATCH_COMMIT, BATCH_ID
+from msgspec import Struct
+from nats.errors import NoRespondersError
+
+from tests import samples
+
+AGREEMENT_FILE = Path(__file__).parents[3] / "schemas/agreements/irs-ice-2025/agreement.toml"
+NOW = samples.NOW
+DEFAULTS = Defaults("Unit 7", "DEL-2025-01", "mnd", 72)
+CONFIRMED = samples.CONFIRMED
+DENIED = Answer(outcome="deny", record_consulted=True, salt=bytes(16))
+
+
+@cache
+def signed_agreement(ring_from: datetime = samples.VALID_FROM) -> SignedAgreement:
+    records = tuple(
+        KeyRecord(
+            party=party,
+            use=use,
+            public=public_text(private.public_key()),
+            valid_from=ring_from,
+            valid_until=ring_from + timedelta(days=3650),
+        )
+        for (party, use), private in samples.PRIVATE_KEYS.items()
+    )
+    agreement = parse_agreement(AGREEMENT_FILE.read_bytes(), where="agreement")
+    return SignedAgreement(agreement, samples.AGREEMENT_DIGEST, KeyRing(records))
+
+
+@cache
+def identity() -> Identity:
+    return make_identity(
+        samples.REQUESTER,
+        signed_agreement(),
+        samples.signer(samples.REQUESTER),
+        samples.sealing_key(samples.REQUESTER),
+        defaults=DEFAULTS,
+    )
+
+
+def an_ask(number: int = 1) -> Ask:
+    return Ask(reference=f"R-{number}", first_name="Marisol", last_name="Quandt", officer_id="OFF-001")
+
+
+def prepared(*asks: Ask, key: str = "", now: datetime = NOW) -> list[Prepared]:
+    labels = [
+        Label(new_request_id(1_760_000_000_000 + number, bytes(10)), f"00-{number:032x}-{1:016x}-01")
+        for number in range(1, len(asks) + 1)
+    ]
+    return compose([Question(ask, key) for ask in asks], labels, identity(), now)
+
+
+class Made(Struct, frozen=True):
+    """Everything that a release is made of, each part replaceable."""
+
+    asked: Asked
+    verdict: Verdict
+    answer: bytes
+    entry: leaves.Leaf
+    release: Release
+
+    def with_release(self, **changes: Any) -> bytes:
+        return encode(msgspec.structs.replace(self.release, **changes))
+
+
+def decide(
+    asked: Asked,
+    answer: Answer = CONFIRMED,
+    *,
+    signed_by: str = samples.HOLDER,
+    ledger_key: str = samples.OVERSIGHT,
+    origin: str = "",
+    index: int = 1,
+    time_ns: int = 1_759_933_805_000_000_042,
+    **verdict_changes: Any,
+) -> Made:
+    """Holder and auditor in one: the verdict is leaf 1 of a log of two."""
+    plaintext = encode(answer)
+    sealer = Sealer(
+        identity().signed.ring.sealing_key(samples.OVERSIGHT, datetime.now(UTC)),
+        Context("verdict", samples.AGREEMENT, samples.REQUESTER),
+    )
+    fields: dict[str, Any] = {
+        "request_id": asked.request_id,
+        "subject": samples.SUBJECTS.verdict(samples.REQUESTER, asked.request_id),
+        "request_digest": asked.digest,
+        "agreement_digest": samples.AGREEMENT_DIGEST,
+        "control_n": 1,
+        "decided_at": NOW,
+        "verifier": "a test",
+        "answer_digest": hashlib.sha256(plaintext).hexdigest(),
+        "answer": sealer.seal("answer", asked.request_id, plaintext, ANSWER_SIZES),
+        "tags": sealer.seal("tags", asked.request_id, encode(Tags()), TAGS_SIZES),
+    }
+    verdict = Verdict(**{**fields, **verdict_changes})
+    body = seal_envelope(verdict, [samples.signer(signed_by)])
+    entry = leaves.Leaf(2, time_ns, verdict.subject, hashlib.sha256(body).digest())
+    release = Release(
+        request_id=asked.request_id,
+        leaf=leaves.encode(entry),
+        verdict=body,
+        answer=pad(plaintext, ANSWER_SIZES),
+        receipt=_receipt(entry, ledger_key, origin, index).encode(),
+    )
+    return Made(asked, verdict, plaintext, entry, release)
+
+
+def _receipt(entry: leaves.Leaf, ledger_key: str, origin: str, index: int) -> str:
+    first, second = leaf_hash(b"another"), leaf_hash(leaves.encode(entry))
+    name = origin or samples.SUBJECTS.origin(samples.OVERSIGHT)
+    checkpoint = note.Checkpoint(name, 2, node_hash(first, second))
+    use: Any = "ledger" if ledger_key == samples.OVERSIGHT else "sign"
+    return receipt.encode(
+        receipt.Receipt(index, (first,), note.sign(checkpoint, samples.signing_key(ledger_key, use)))
+    )
+
+
+def sealed(made: Made, release: bytes | None = None, agency: str = samples.REQUESTER) -> bytes:
+    """As the auditor pushes it."""
+    key = identity().signed.ring.sealing_key(samples.REQUESTER, datetime.now(UTC))
+    context = Context("release", samples.AGREEMENT, agency)
+    plaintext = encode(made.release) if release is None else release
+    return encode(Sealer(key, context).seal("release", made.asked.request_id, plaintext, RELEASE_SIZES))
+
+
+class Reply(Struct):
+    """What is needed of nats-py's Msg."""
+
+    subject: str
+    data: bytes
+    headers: dict[str, str] | None = None
+
+
+class FakeBus:
+    """Connection of the agency to a write-once stream, a verifier and an auditor.
+
+    refuse: err_code -> how many batch commits are still refused with it. away: nobody responds.
+    pushes: whether the auditor's pushes arrive. answering: whether there are verdicts at all.
+    """
+
+    def __init__(self) -> None:
+        self.stream: dict[str, tuple[int, bytes]] = {}
+        self.sent: list[bytes] = []
+        self.commits = 0
+        self.refuse: dict[int, int] = {}
+        self.away = False
+        self.pushes = True
+        self.answering = True
+        self.lose_acks = 0
+        self.receive: Callable[[Any], Any] | None = None
+        self.spoil: Callable[[bytes], bytes] = lambda raw: raw
+        self._batches: dict[str, list[tuple[str, bytes]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def publish(
+        self, subject: str, payload: bytes = b"", reply: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        assert headers is not None
+        self._batches.setdefault(headers[BATCH_ID], []).append((subject, payload))
+
+    async def request(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        timeout: float = 0.5,
+        old_style: bool = False,
+        headers: dict[str, Any] | None = None,
+    ) -> Reply:
+        await asyncio.sleep(0)
+        if self.away:
+            raise NoRespondersError
+        if subject.startswith("BUS.API.DIRECT.GET."):
+            sequence, body = self.stream[subject.partition(f"{samples.SUBJECTS.stream}.")[2]]
+            return Reply(subject, body, {"Nats-Sequence": str(sequence)})
+        if subject == samples.SUBJECTS.result(samples.REQUESTER):
+            return self._result(msgspec.json.decode(payload, type=ResultQuery).request_id)
+        return self._store(subject, payload, headers or {})
+
+    def _store(self, subject: str, payload: bytes, headers: dict[str, str]) -> Reply:
+        messages = [(subject, payload)]
+        if BATCH_COMMIT in headers:
+            self.commits += 1
+            messages = self._batches.pop(headers[BATCH_ID], []) + messages
+            for code, times in self.refuse.items():
+                if times:
+                    self.refuse[code] = times - 1
+                    return _refused(code)
+        self.sent += [body for _, body in messages]
+        if any(subject in self.stream for subject, _ in messages):
+            return _refused(10077)
+        for one, body in messages:
+            self.stream[one] = (len(self.stream) + 1, body)
+            if self.answering and self.pushes:
+                self._push(one.rpartition(".")[2])
+        if self.lose_acks:
+            self.lose_acks -= 1
+            raise TimeoutError
+        count = {"count": len(messages)} if BATCH_COMMIT in headers else {}
+        return Reply(subject, json.dumps({"stream": "S", "seq": len(self.stream), **count}).encode())
+
+    def _push(self, request_id: str) -> None:
+        async def push() -> None:
+            if self.receive is not None:
+                subject = samples.SUBJECTS.release(samples.REQUESTER, request_id)
+                await self.receive(Reply(subject, self.spoil(self._release(request_id))))
+
+        task = asyncio.get_running_loop().create_task(push())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _result(self, request_id: str) -> Reply:
+        if not self.answering or samples.SUBJECTS.request(samples.REQUESTER, request_id) not in self.stream:
+            return Reply("", encode(ResultPending(request_id=request_id)))
+        return Reply("", self.spoil(self._release(request_id)))
+
+    def _release(self, request_id: str) -> bytes:
+        _, body = self.stream[samples.SUBJECTS.request(samples.REQUESTER, request_id)]
+        digest = hashlib.sha256(body).hexdigest()
+        asked = Asked(request_id, "", "", b"", digest, "", NOW)
+        return sealed(decide(asked, time_ns=int(datetime.now(UTC).timestamp() * 1e9)))
+
+
+def _refused(err_code: int) -> Reply:
+    return Reply("", json.dumps({"error": {"code": 400, "err_code": err_code}}).encode())
