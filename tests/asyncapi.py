@@ -1,4 +1,4 @@
-"""The AsyncAPI document of the three services, from the applications that run. Called by `tests.generated`."""
+"""The AsyncAPI document of the three services, from the applications that run. For `tests.generated`."""
 
 import json
 import tempfile
@@ -40,4 +40,4 @@ def asyncapi() -> bytes:
         auditor, _ = glomar_auditor.app.build_app(
             load_settings(AuditorSettings, layout.settings("auditor")), stop
         )
-        return json.dumps(document(requester, verifier, auditor), indent=2).encode() + b"\n"
+        return json.dumps(document(requester, verifier, auditor), indent=2, sort_keys=True).encode() + b"\n"
