@@ -12,7 +12,7 @@ from uuid import uuid4
 import msgspec
 from msgspec import Struct
 
-from glomar_schemas.errors import IntegrityError, Retryable, TimedOut, Unreachable
+from glomar_schemas.errors import IntegrityError, Retryable, TimedOut
 from glomar_schemas.subjects import (
     BATCH_COMMIT,
     BATCH_ID,
@@ -42,7 +42,7 @@ class Connection(Protocol):
         self,
         subject: str,
         payload: bytes = b"",
-        timeout: float = 0.5,
+        timeout: float = 0.5,  # noqa: ASYNC109 - nats-py's signature
         old_style: bool = False,
         headers: dict[str, Any] | None = None,
     ) -> Any: ...

@@ -20,9 +20,6 @@ from glomar_schemas.subjects import FIRST_YEAR, LAST_YEAR, MAX_MESSAGE_BYTES
 
 T = TypeVar("T")
 
-_PLAIN_ASCII = re.compile(rb"[\x20-\x5b\x5d-\x7e]*\Z")
-"""Printable ASCII without a backslash: no escape can hide a character, so no string needs a second look."""
-
 _ODD_CLASSES = frozenset({"Cc", "Cf", "Cs"})
 _DUPLICATE = "duplicate key"
 _UNKNOWN_FIELD = "Object contains unknown field"
@@ -47,7 +44,7 @@ def decode(raw: bytes, kind: type[T], *, what: str, max_bytes: int = MAX_MESSAGE
         raise Malformed(f"larger than {max_bytes} bytes", where=what)
     try:
         tree = json.loads(raw.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-        if not _PLAIN_ASCII.match(raw):
+        if not _is_plain(raw):
             _refuse_odd_characters(tree)
         value = _decoder(cast(Hashable, kind)).decode(raw)
         _refuse_loose_spelling(value, tree, "$")
@@ -65,6 +62,11 @@ def is_odd(text: str) -> bool:
     if text.isascii():
         return not text.isprintable()
     return any(unicodedata.category(character) in _ODD_CLASSES for character in text)
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Nothing odd can be in any text: ASCII without escapes, and bare control characters json has refused."""
+    return raw.isascii() and b"\\" not in raw and b"\x7f" not in raw
 
 
 @cache

@@ -4,6 +4,7 @@ Written by the auditor's sequencer; checked by requesters and by anyone who hold
 """
 
 from base64 import b64encode
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -61,11 +62,17 @@ def parse(text: str) -> Receipt:
 def check(receipt_text: str, leaf: leaves.Leaf, key: VerifierKey) -> Checkpoint:
     """Return the signed checkpoint once the receipt proves that `leaf` is its leaf `leaf.sequence - 1`.
 
-    Build `leaf` from the message you hold, never from the receipt. Raises Malformed for the form, Untrusted
-    for signature or origin, IntegrityError if index, leaf and root contradict each other.
+    Take sequence, subject and digest of `leaf` from the message you hold, never from the receipt. Raises
+    Malformed for the form, Untrusted for signature or origin, IntegrityError if index, leaf and root
+    contradict each other.
     """
+    return check_under(receipt_text, leaf, lambda note: open_checkpoint(note, key))
+
+
+def check_under(receipt_text: str, leaf: leaves.Leaf, opened: Callable[[str], Checkpoint]) -> Checkpoint:
+    """`check` with another way to open checkpoints: many receipts share one, which may be remembered."""
     receipt = parse(receipt_text)
-    checkpoint = open_checkpoint(receipt.checkpoint, key)
+    checkpoint = opened(receipt.checkpoint)
     if receipt.index + 1 != leaf.sequence:
         raise IntegrityError(
             "it is for another stream sequence",

@@ -25,7 +25,7 @@ Part = Literal["particulars", "answer", "tags", "release"]
 PARTICULARS_SIZES = (1024, 2048, 4096, 8192, 16384)
 ANSWER_SIZES = (1024, 4096, 8192)
 TAGS_SIZES = (256,)
-RELEASE_SIZES = (8192, 16384, 32768, 40960)
+RELEASE_SIZES = (10240, 16384, 32768, 40960)
 """Padded plaintext sizes in bytes: the ciphertext's length tells the bucket and nothing else.
 
 Any valid Subject fits, and a verdict with the largest answer fits, base64 in base64, into a release that is

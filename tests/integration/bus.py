@@ -1,33 +1,93 @@
 """A bus without services: nats-server with the accounts of an agreement, its stream and its first control.
 
-Used where a test wants to be a party itself. The configuration is the one that `glomar up` writes.
+Used where a test wants to be a party itself; the configuration is the one that `glomar up` writes. What the
+stream holds is looked at as the operator, past every service.
 """
 
 import asyncio
+import base64
+import json
 import subprocess
-from collections.abc import Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from glomar_local import ports
 from glomar_local.child import program
+from glomar_local.credentials import OPERATOR
 from glomar_local.layout import Layout
-from glomar_local.opening import connected, open_bus
-from glomar_local.provision import System, provision
-from glomar_runtime.delivery import time_ns
+from glomar_local.opening import open_bus
+from glomar_local.provision import System, provision, shipped_agreement
+from glomar_runtime.connection import plain_subject
+from glomar_runtime.delivery import Stored, time_ns
 from glomar_schemas.agreement import load_agreement, load_trust
-from nats.aio.client import Client
 
 from tests.integration.conftest import Up
-
-T = TypeVar("T")
+from tests.integration.wire import Wire
 
 STOP_LIMIT_S = 20.0
 
 
+class Bus:
+    """A running bus, its parties' raw connections, and what its stream holds. Closed by `watching`."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.subjects = system.subjects
+        self._wires: dict[str, Wire] = {}
+
+    def wire(self, party: str) -> Wire:
+        """One raw connection for each party, kept; what may end it opens its own with `new_wire`."""
+        if party not in self._wires:
+            self._wires[party] = self.new_wire(party)
+        return self._wires[party]
+
+    def new_wire(self, party: str) -> Wire:
+        return Wire(self.system.ports.bus, self.system.layout.nkey(party))
+
+    def operate(self, path: str, body: object = None) -> dict[str, Any]:
+        """One call of the JetStream API as the operator -> its answer, which may be an error."""
+        raw = b"" if body is None else json.dumps(body).encode()
+        return self.wire(OPERATOR).ask(f"$JS.API.{path}".encode(), raw)
+
+    def last_sequence(self) -> int:
+        state = self.operate(f"STREAM.INFO.{self.subjects.stream}")["state"]
+        return int(state["last_seq"])
+
+    def message(self, query: dict[str, object]) -> Stored | None:
+        """query: {"seq": …} or {"last_by_subj": …}; None if the stream holds no such message."""
+        found = self.operate(f"STREAM.MSG.GET.{self.subjects.stream}", query).get("message")
+        if found is None:
+            return None
+        body = base64.b64decode(found.get("data", ""))
+        return Stored(found["seq"], time_ns(found["time"]), plain_subject(found["subject"].encode()), body)
+
+    def at(self, subject: str) -> Stored | None:
+        """The one message of a write-once subject."""
+        return self.message({"last_by_subj": subject})
+
+    def messages(self, first: int = 1) -> list[Stored]:
+        """Everything that the stream holds from that sequence on."""
+        found = [self.message({"seq": n}) for n in range(first, self.last_sequence() + 1)]
+        return [each for each in found if each is not None]
+
+    def close(self) -> None:
+        for wire in self._wires.values():
+            wire.close()
+
+
 @contextmanager
-def bare_bus(root: Path, source: Path | None = None) -> Iterator[System]:
+def watching(system: System) -> Iterator[Bus]:
+    bus = Bus(system)
+    try:
+        yield bus
+    finally:
+        bus.close()
+
+
+@contextmanager
+def bare_bus(root: Path, source: Path | None = None) -> Iterator[Bus]:
     """source: the text of an agreement, if not the shipped one."""
     system = provision(Layout(root.resolve()), ports.free(), source)
     with system.layout.log("nats-server").open("ab") as log:
@@ -35,13 +95,30 @@ def bare_bus(root: Path, source: Path | None = None) -> Iterator[System]:
         server = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         asyncio.run(open_bus(system))
-        yield system
+        with watching(system) as bus:
+            yield bus
     finally:
         server.terminate()
         server.wait(STOP_LIMIT_S)
+
+
+def agreement_text(path: Path, changes: dict[str, str]) -> Path:
+    """The shipped agreement with each old text, which must be there once, replaced; written to `path`."""
+    text = shipped_agreement().read_text(encoding="utf-8")
+    for old, new in changes.items():
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 def system_of(running: Up) -> System:
     """What `glomar up` has provisioned, looked at without changing it."""
     layout = running.layout
     return System(layout, running.ports, load_agreement(layout.agreement, load_trust(layout.trust)))
+
+
+def err_code(answer: dict[str, Any]) -> int:
+    """The server's err_code; 0 if the answer is no error."""
+    code: int = answer.get("error", {}).get("err_code", 0)
+    return code

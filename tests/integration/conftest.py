@@ -1,7 +1,6 @@
 """One running system for the session, started as a user starts it: `glomar up` on free ports."""
 
 import json
-import os
 import select
 import signal
 import subprocess
@@ -72,14 +71,6 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """The one that tests share: whoever stops or kills something starts its own with `up`."""
     with up(tmp_path_factory.mktemp("system") / "data") as running:
         yield running
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def wait_until(condition: object, limit_s: float = 20.0) -> bool:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from glomar_local.child import program
+from glomar_local.control import is_alive
 from glomar_local.ports import FIRST_PORT, HOST
 
-from tests.integration.conftest import STOP_LIMIT_S, Up, is_alive, up, wait_until
+from tests.integration.conftest import STOP_LIMIT_S, Up, up, wait_until
 
 PROCESSES = {"supervisor", "nats-server", "auditor", "verifier", "requester"}
 

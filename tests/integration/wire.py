@@ -7,7 +7,6 @@ import base64
 import json
 import os
 import socket
-from contextlib import closing
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,8 +34,11 @@ class Wire:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with closing(self._socket), closing(self._file):
-            pass
+        self.close()
+
+    def close(self) -> None:
+        self._file.close()
+        self._socket.close()
 
     def send(
         self, subject: bytes, body: bytes = b"", headers: bytes | None = None, reply: bytes = b""

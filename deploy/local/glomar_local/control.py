@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 from glomar_schemas.errors import Fatal, Unreachable
 
@@ -72,13 +73,18 @@ def stop(layout: Layout) -> list[str]:
 
 
 def is_alive(pid: int) -> bool:
+    """False also for one that has ended and whose parent has not looked yet."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2].split()[0]
+    except OSError:
+        return True
+    return state not in ("Z", "X")
 
 
 def _end(pid: int, number: signal.Signals) -> None:

@@ -60,9 +60,9 @@ async def run(layout: Layout, number: int, say: Say) -> Report:
         population.make_register(layout, system.agreement, None)
         planned = plan(number, date.today())  # noqa: DTZ011 (the order's days are counted on a calendar)
         say(f"{population.PEOPLE} synthetic people, {number} requests about them")
-        async with running(system, lock, say):
+        async with running(system, lock, say) as supervisor:
             say(f"bus, auditor, verifier and requester run in {layout.root}")
-            return await _ask_and_check(system, planned, started, say)
+            return await supervisor.alongside(_ask_and_check(system, planned, started, say))
 
 
 async def _ask_and_check(system: System, planned: Planned, started: float, say: Say) -> Report:
@@ -73,7 +73,7 @@ async def _ask_and_check(system: System, planned: Planned, started: float, say: 
         rows, refused = await asyncio.gather(_submit(system, planned.rows), _attack(bus, enemies, identity))
         answering_seconds = time.monotonic() - asking
         say("answered; verifying the ledger")
-        audited = await asyncio.to_thread(audit, system.layout.ledger, identity.logs[0], system.subjects)
+        audited = await asyncio.to_thread(audit, system.layout.ledger, system.log_key, system.subjects)
         rows += [_hostile_row(each, refused.get(each.request_id)) for each in enemies]
         confirm = _first(rows, "confirm")
         return Report(

@@ -17,6 +17,7 @@ from glomar_schemas.agreement import (
     sign_agreement,
 )
 from glomar_schemas.errors import Misconfigured
+from glomar_schemas.note import VerifierKey, format_vkey, parse_vkey
 from glomar_schemas.subjects import Subjects
 from msgspec import Struct
 
@@ -58,6 +59,13 @@ class System(Struct, frozen=True):
     def agency(self) -> str:
         """The requester that this system plays; an agreement may name more."""
         return self.agreement.requesters[0]
+
+    @property
+    def log_key(self) -> VerifierKey:
+        """Who signs the ledger, by the agreement; not by what the ledger says of itself."""
+        oversight = self.agreement.oversight
+        newest = self.signed.ring.ledger_keys(oversight)[-1]
+        return parse_vkey(format_vkey(self.subjects.origin(oversight), newest))
 
 
 def shipped_agreement(name: str = "irs-ice-2025") -> Path:

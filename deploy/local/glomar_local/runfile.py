@@ -49,8 +49,8 @@ def claim(layout: Layout) -> Iterator[int]:
                 fix=f"Stop it with: glomar down --data-dir {layout.root}, or choose another directory",
             )
         layout.run.unlink(missing_ok=True)
+        stack.callback(layout.run.unlink, missing_ok=True)
         yield inherited
-        layout.run.unlink(missing_ok=True)
 
 
 def in_use(layout: Layout) -> bool:

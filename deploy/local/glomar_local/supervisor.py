@@ -7,8 +7,9 @@ receiver, which is cheap enough to live here.
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from glomar_schemas.errors import Fatal, GlomarError, IntegrityError, Misconfigured
 
@@ -32,6 +33,7 @@ NEEDS_A_PERSON: dict[int, type[Fatal]] = {
 """Exit codes after which starting again can't help, and might hide evidence."""
 
 Say = Callable[[str], None]
+T = TypeVar("T")
 
 
 class Supervisor:
@@ -48,6 +50,19 @@ class Supervisor:
     @property
     def pids(self) -> dict[str, int]:
         return {"supervisor": os.getpid(), **{child.name: child.pid for child in self._children}}
+
+    async def alongside(self, work: Coroutine[Any, Any, T]) -> T:
+        """Does the work while the system runs. Raises the failure if the system fails before it is done."""
+        task = asyncio.ensure_future(work)
+        try:
+            either: list[asyncio.Future[Any]] = [task, self.failure]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise self.failure.result()
+            return task.result()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def start(self) -> None:
         """Returns once every service can work. Raises Unreachable, IntegrityError."""

@@ -50,7 +50,10 @@ class Commits:
             self._lingering = asyncio.get_running_loop().call_later(LINGER_S, self._wake.set)
 
     async def read(self, query: Callable[[Store], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, query, self._store)
+        """What a query says once all changes before it are written. Raises Retryable."""
+        if self._changes:
+            await self.durable(())
+        return await self._in_thread(query)
 
     async def close(self) -> None:
         if self._writer is not None:
@@ -80,9 +83,12 @@ class Commits:
                 if not done.done():
                     done.set_exception(fault) if fault else done.set_result(None)
 
+    async def _in_thread(self, query: Callable[[Store], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, query, self._store)
+
     async def _commit(self, changes: list[Change]) -> GlomarError | None:
         try:
-            await self.read(lambda store: store.write(changes))
+            await self._in_thread(lambda store: store.write(changes))
         except GlomarError as fault:
             log.warning("not written to the store", extra={"fault": fault.what})
             return fault

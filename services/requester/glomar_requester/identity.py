@@ -1,11 +1,13 @@
 """What an agency speaks with and whom it believes, loaded once from a profile. Called by the client."""
 
+from functools import lru_cache
+
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from glomar_schemas.agreement import SignedAgreement, load_agreement, load_trust
 from glomar_schemas.envelope import Signer
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.keys import key_id, read_sealing_key, read_signing_key
-from glomar_schemas.note import VerifierKey, format_vkey, parse_vkey
+from glomar_schemas.note import VerifierKey, format_vkey, open_checkpoint, parse_vkey
 from glomar_schemas.sealing import Context, Opener
 from glomar_schemas.subjects import Subjects
 from msgspec import Struct
@@ -23,8 +25,15 @@ class Defaults(Struct, frozen=True):
     validity_hours: int = 72
 
 
+class Log:
+    """The ledger under one of its keys; remembers the checkpoints whose signature it has checked."""
+
+    def __init__(self, key: VerifierKey) -> None:
+        self.open = lru_cache(maxsize=64)(lambda note: open_checkpoint(note, key))
+
+
 class Identity(Struct, frozen=True):
-    """One agency under one agreement; `logs` are the keys that may sign the oversight body's checkpoints."""
+    """One agency under one agreement; `logs`: one for each key that may sign oversight's checkpoints."""
 
     agency: str
     signed: SignedAgreement
@@ -32,7 +41,7 @@ class Identity(Struct, frozen=True):
     signer: Signer
     opener: Opener
     vault: Vault
-    logs: tuple[VerifierKey, ...]
+    logs: tuple[Log, ...]
     defaults: Defaults
 
     @property
@@ -75,7 +84,9 @@ def make_identity(
         raise Misconfigured(f"{agreement.id} has no requester of this name", where="agency")
     subjects = Subjects(agreement.id, incarnation)
     origin = subjects.origin(agreement.oversight)
-    logs = tuple(parse_vkey(format_vkey(origin, key)) for key in signed.ring.ledger_keys(agreement.oversight))
+    logs = tuple(
+        Log(parse_vkey(format_vkey(origin, key))) for key in signed.ring.ledger_keys(agreement.oversight)
+    )
     if not logs:
         raise Misconfigured(f"names no ledger key of {agreement.oversight}", where=agreement.id)
     return Identity(

@@ -125,12 +125,12 @@ def _require_agreement_of(
 
 def _check_receipt(text: str, leaf: Leaf, identity: Identity) -> Checkpoint:
     *others, last = identity.logs
-    for key in others:
+    for log in others:
         try:
-            return receipts.check(text, leaf, key)
+            return receipts.check_under(text, leaf, log.open)
         except Untrusted:
             continue
-    return receipts.check(text, leaf, last)
+    return receipts.check_under(text, leaf, last.open)
 
 
 def _read(raw: bytes, kind: type[T]) -> T:

@@ -99,7 +99,8 @@ class Pipeline:
             if settled is not None:
                 self._results.put_nowait((settled, chunk))
                 continue
-            future = self._receiver.expect(entry.asked, eagerly=self._wait).future
+            missed = entry.unsent is None
+            future = self._receiver.expect(entry.asked, eagerly=self._wait, missed=missed).future
             future.add_done_callback(lambda done, entry=entry: self._arrived(done, entry, chunk))  # type: ignore[misc]
             futures[entry.asked.request_id] = future
         return futures

@@ -8,7 +8,7 @@ import asyncio
 import logging
 
 from glomar_schemas.batch import Connection
-from glomar_schemas.errors import IntegrityError
+from glomar_schemas.errors import IntegrityError, Retryable
 from glomar_schemas.messages import ResultQuery, encode
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -19,7 +19,7 @@ from glomar_requester.identity import Identity
 from glomar_requester.inbox import Result, open_release, verify
 from glomar_requester.store import Answered, Entry
 from glomar_requester.tracing import Tracing
-from glomar_requester.waiting import Waiter, Waiting
+from glomar_requester.waiting import FIRST_QUERY_S, Waiter, Waiting
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +38,14 @@ class Receiver:
         self._tracing = tracing
         self._waiting = Waiting()
 
-    def expect(self, asked: Asked, *, eagerly: bool) -> Waiter:
-        """From now on its release is taken; eagerly: and asked for, should no push come."""
+    def expect(self, asked: Asked, *, eagerly: bool, missed: bool = False) -> Waiter:
+        """From now on its release is taken; eagerly: and asked for, should no push come.
+
+        missed: it was stored before this client was there, so its push may be over: it is asked for at once.
+        """
         now = asyncio.get_running_loop().time()
-        return self._waiting.add(asked, eager_from=now if eagerly else None)
+        since = now - FIRST_QUERY_S if missed else now
+        return self._waiting.add(asked, eager_from=since if eagerly else None)
 
     def forget(self, request_id: str) -> None:
         self._waiting.drop(request_id)
@@ -66,7 +70,7 @@ class Receiver:
             reply = await self._connection.request(subject, body, timeout=QUERY_TIMEOUT_S)
             if not waiter.future.done():
                 self._take(reply.data, waiter)
-        except (NatsError, TimeoutError):
+        except (NatsError, TimeoutError, Retryable):
             log.info("the auditor did not answer a query")
         except IntegrityError as fault:
             waiter.future.set_exception(fault)

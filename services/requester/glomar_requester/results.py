@@ -37,6 +37,7 @@ class ResultWriter:
     def __init__(self, path: Path | None, *, quiet: bool = False) -> None:
         self._path = path
         self._quiet = quiet and path is None
+        self._headed = False
         self._ndjson = path is not None and path.suffix in (".ndjson", ".jsonl")
         self._file: TextIO = sys.stdout
 
@@ -48,14 +49,13 @@ class ResultWriter:
                 raise Misconfigured(f"can't be written ({error.strerror})", where=str(self._path)) from None
             self._file = os.fdopen(descriptor, "w", encoding="utf-8", newline="")
         self._csv = csv.writer(self._file, lineterminator="\n")
-        if not self._ndjson and not self._quiet:
-            self._csv.writerow(COLUMNS)
         return self
 
     def write(self, result: Result) -> None:
         row = cells(result)
         if self._quiet:
             return
+        self._head()
         if self._ndjson:
             self._file.write(msgspec.json.encode(dict(zip(COLUMNS, row, strict=True))).decode() + "\n")
         else:
@@ -64,11 +64,19 @@ class ResultWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is None:
+            self._head()
         self._file.flush()
         if self._path is not None:
             self._file.close()
             if kind is None:
                 self._draft(self._path).replace(self._path)
+
+    def _head(self) -> None:
+        """Before the first row, so that a run which fails at once prints nothing."""
+        if not self._headed and not self._ndjson and not self._quiet:
+            self._csv.writerow(COLUMNS)
+        self._headed = True
 
     def _draft(self, path: Path) -> Path:
         return path.with_name(path.name + ".part")

@@ -162,7 +162,8 @@ def _ndjson_row(number: int, raw: bytes) -> Row | BadRow:
         ask = decode(raw.strip(), Ask, what="row", max_bytes=MAX_LINE_BYTES)
     except Malformed as error:
         what, _, place = error.what.partition(" at `$.")
-        return BadRow(number, "", (Fault(place.rstrip("`") or "row", what),))
+        field = place.rstrip("`").partition("[")[0]
+        return BadRow(number, "", (Fault(field or "row", what),))
     faults = tuple(form_faults(ask))
     return BadRow(number, ask.reference, faults) if faults else Row(number, ask)
 

@@ -36,7 +36,7 @@ class Waiting:
         self._schedule: list[tuple[float, str]] = []
 
     def add(self, asked: Asked, *, eager_from: float | None) -> Waiter:
-        """eager_from: the present moment, or None to wait idly. A second call for an id joins the first."""
+        """eager_from: when its push was due; None: wait idly. A second call for an id joins the first."""
         request_id = asked.request_id
         waiter = self._waiters.get(request_id)
         if waiter is None:

@@ -1,11 +1,13 @@
 """The NATS connection of a service: nats-py's client, made safe against what another party may publish.
 
-nats-py ends its read loop, silently and for good, at a subject or status line that is not UTF-8; nats-server
-stores both. One such message would stop verifier and auditor for everybody (docs/adr/0004).
+nats-py ends its read loop, silently and for good, at a subject or status line that is not UTF-8, and takes
+a vertical tab, form feed or carriage return for the end of a subject; nats-server stores all of them. One
+such message would stop verifier and auditor for everybody (docs/adr/0004).
 """
 
 import logging
 import re
+from types import FunctionType
 from typing import Any
 
 from glomar_schemas.errors import GlomarError, Unreachable
@@ -13,8 +15,9 @@ from glomar_schemas.keys import read_secret
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from nats.errors import NoServersError
+from nats.errors import NoRespondersError, NoServersError
 from nats.js import JetStreamContext
+from nats.protocol import parser
 
 from glomar_runtime.feed import Feed
 from glomar_runtime.settings import ServiceSettings
@@ -42,8 +45,25 @@ def plain_subject(subject: bytes) -> str:
     return _NOT_PLAIN.sub(b"?", subject).decode("ascii")
 
 
+_LINES = {
+    "MSG_RE": re.compile(rb"\AMSG ([^ \n]+) (\d+) (([^ \n]+) )?(\d+)\r\n"),
+    "HMSG_RE": re.compile(rb"\AHMSG ([^ \n]+) (\d+) (([^ \n]+) )?(\d+) (\d+)\r\n"),
+}
+"""The server parts the words of a line with one space each; nats-py would part them at any white space."""
+
+
+class _Parser(parser.Parser):
+    """nats-py's parser with our line patterns in the place of its module's."""
+
+    parse = FunctionType(parser.Parser.parse.__code__, {**vars(parser), **_LINES}, "parse", (b"",))
+
+
 class BusClient(Client):
     """nats-py's client, whose read loop no message can end."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._ps = _Parser(self)
 
     def _build_message(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
@@ -55,9 +75,24 @@ class BusClient(Client):
     async def _process_headers(self, headers: bytes) -> dict[str, str] | None:
         try:
             found: dict[str, str] | None = await super()._process_headers(headers)
-        except UnicodeDecodeError:
+        except (UnicodeDecodeError, IndexError):
             return None
         return found
+
+    async def request(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        timeout: float = 0.5,  # noqa: ASYNC109 - nats-py's signature
+        old_style: bool = False,
+        headers: dict[str, Any] | None = None,
+    ) -> Msg:
+        """Raises Unreachable where nobody answers there, TimeoutError where nobody did in time."""
+        try:
+            reply: Msg = await super().request(subject, payload, timeout, old_style, headers)
+        except NoRespondersError:
+            raise Unreachable("nobody answers there", where="bus") from None
+        return reply
 
     def jetstream(self, **options: Any) -> JetStreamContext:
         return _Streams(self, **options)

@@ -12,7 +12,6 @@ from glomar_schemas.errors import IntegrityError, Unreachable
 from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import NoRespondersError
 
 from glomar_runtime.connection import API_PREFIX, plain_subject
 
@@ -115,7 +114,7 @@ def time_ns(text: str) -> int:
 async def _call(client: Client, subject: str, body: bytes) -> bytes:
     try:
         reply = await client.request(subject, body, timeout=TIMEOUT_S)
-    except (NoRespondersError, TimeoutError):
+    except TimeoutError:
         raise Unreachable("the stream does not answer", where=subject) from None
     data: bytes = reply.data
     return data

@@ -32,6 +32,19 @@ def stream_config(subjects: Subjects, replicas: int = 1) -> dict[str, Any]:
         "allow_direct": True,
         "allow_atomic": True,
         "max_msg_size": MAX_MESSAGE_BYTES,
+        # What nobody asks for is named too, so that it is compared.
+        "max_age": 0,
+        "max_msgs": -1,
+        "max_bytes": -1,
+        "sealed": False,
+        "allow_rollup_hdrs": False,
+        "allow_msg_ttl": False,
+        "allow_msg_counter": False,
+        "allow_msg_schedules": False,
+        "mirror": None,
+        "sources": None,
+        "republish": None,
+        "subject_transform": None,
     }
 
 
@@ -53,7 +66,8 @@ def consumer_configs(subjects: Subjects) -> dict[str, dict[str, Any]]:
         "verifier": {
             "ack_policy": "explicit",
             "ack_wait": ACK_WAIT_S * _NANO,
-            "filter_subject": subjects.request("*"),
+            # Not `request.*.*`: the server delivers a request whose token is ">" to no such filter.
+            "filter_subject": f"{subjects.root}.request.>",
             "max_ack_pending": 10_000,
             "max_deliver": -1,
             "deliver_policy": "all",
@@ -102,7 +116,7 @@ async def _ensure(
 
 def _absent(value: Any) -> Any:
     """The server leaves out what is zero."""
-    return type(value)()
+    return None if value is None else type(value)()
 
 
 async def _call(admin: Client, path: str, body: dict[str, Any] | None) -> dict[str, Any]:

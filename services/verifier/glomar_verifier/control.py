@@ -13,7 +13,6 @@ from glomar_schemas.errors import Unreachable
 from glomar_schemas.subjects import Subjects
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import NoRespondersError
 
 TIMEOUT_S = 5.0
 
@@ -37,7 +36,7 @@ async def _slot(client: Client, subjects: Subjects, slot: int) -> Msg | None:
     subject = f"{API_PREFIX}.DIRECT.GET.{subjects.stream}.{subjects.control(slot)}"
     try:
         reply = await client.request(subject, b"", timeout=TIMEOUT_S)
-    except (NoRespondersError, TimeoutError):
+    except TimeoutError:
         raise Unreachable("the control slots can't be read", where=subjects.stream) from None
     if (reply.headers or {}).get("Status") == "404":
         return None

@@ -1,4 +1,4 @@
-"""An agency, a record holder and an auditor in one process, with real keys; and a bus that misbehaves on order.
+"""Agency, record holder and auditor in one process, with real keys; and a bus that misbehaves on order.
 
 Used by the requester's tests. The bus is write-once by subject and knows atomic batches, as the stream does.
 """
@@ -68,10 +68,10 @@ def an_ask(number: int = 1) -> Ask:
     return Ask(reference=f"R-{number}", first_name="Marisol", last_name="Quandt", officer_id="OFF-001")
 
 
-def prepared(*asks: Ask, key: str = "", now: datetime = NOW) -> list[Prepared]:
+def prepared(*asks: Ask, key: str = "", now: datetime = NOW, first: int = 1) -> list[Prepared]:
     labels = [
         Label(new_request_id(1_760_000_000_000 + number, bytes(10)), f"00-{number:032x}-{1:016x}-01")
-        for number in range(1, len(asks) + 1)
+        for number in range(first, first + len(asks))
     ]
     return compose([Question(ask, key) for ask in asks], labels, identity(), now)
 
@@ -161,6 +161,7 @@ class FakeBus:
     """Connection of the agency to a write-once stream, a verifier and an auditor.
 
     refuse: err_code -> how many batch commits are still refused with it. away: nobody responds.
+    full: nothing is taken. lose_acks: how many are stored without an acknowledgement.
     pushes: whether the auditor's pushes arrive. answering: whether there are verdicts at all.
     """
 
@@ -173,6 +174,7 @@ class FakeBus:
         self.pushes = True
         self.answering = True
         self.lose_acks = 0
+        self.full = False
         self.receive: Callable[[Any], Any] | None = None
         self.spoil: Callable[[bytes], bytes] = lambda raw: raw
         self._batches: dict[str, list[tuple[str, bytes]]] = {}
@@ -188,7 +190,7 @@ class FakeBus:
         self,
         subject: str,
         payload: bytes = b"",
-        timeout: float = 0.5,
+        timeout: float = 0.5,  # noqa: ASYNC109 - nats-py's signature
         old_style: bool = False,
         headers: dict[str, Any] | None = None,
     ) -> Reply:
@@ -203,6 +205,8 @@ class FakeBus:
         return self._store(subject, payload, headers or {})
 
     def _store(self, subject: str, payload: bytes, headers: dict[str, str]) -> Reply:
+        if self.full:
+            return _refused(10023)
         messages = [(subject, payload)]
         if BATCH_COMMIT in headers:
             self.commits += 1

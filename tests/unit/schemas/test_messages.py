@@ -11,7 +11,6 @@ from glomar_schemas.messages import (
     Answer,
     Control,
     Message,
-    Release,
     Request,
     ResultQuery,
     Sealed,

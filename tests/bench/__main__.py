@@ -1,0 +1,105 @@
+"""`make bench`: product and naive relay side by side, in one run, on this machine.
+
+    python -m tests.bench [--full] [--runs 3] [--requests 20000] [--asks 500] [--no-profile]
+
+Prints Markdown, writes bench-results/<time>.json. Exit code 1 if a run fails (an answer is lost or wrong); a
+goal that is missed is only said.
+"""
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import msgspec
+from glomar_schemas.errors import GlomarError
+
+from tests.bench import machine, peer, population, product, profile, report
+from tests.bench.figures import Failed, Results, Run
+from tests.bench.plan import Plan
+from tests.bench.processes import ROOT, quiet
+
+OUT = ROOT / "bench-results"
+PEOPLE, PEOPLE_FULL = 100_000, 1_000_000
+
+
+def main() -> None:
+    options = _options()
+    try:
+        asyncio.run(_bench(options))
+    except (Failed, GlomarError) as fault:
+        print(f"bench: {fault}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Product beside naive relay.")
+    parser.add_argument("--full", action="store_true", help=f"a register of {PEOPLE_FULL:,} people")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--asks", type=int, default=500)
+    parser.add_argument("--quiet-s", type=float, default=60, help="how long to wait for a quiet machine")
+    parser.add_argument("--no-profile", dest="profile", action="store_false")
+    return parser.parse_args()
+
+
+async def _bench(options: argparse.Namespace) -> None:
+    people = PEOPLE_FULL if options.full else PEOPLE
+    plan = Plan(options.asks, options.requests)
+    cache = OUT / "cache"
+    _say(f"register of {people:,} people, {plan.rows:,} requests")
+    register = population.register(people, cache)
+    rows = population.request_rows(plan.rows, people, cache)
+    found = machine.describe(OUT)
+    runs: dict[str, list[Run]] = {"peer": [], "product": []}
+    for number in range(1, options.runs + 1):
+        for kind in runs:
+            if not await quiet(options.quiet_s):
+                _say("the machine is busy with something else; the figures will show it")
+            with _directory() as directory:
+                if kind == "peer":
+                    run = await peer.run(plan, rows, directory)
+                else:
+                    run = await product.run(plan, rows, register, directory)
+            runs[kind].append(run)
+            _say(f"run {number}, {kind}: {run.rate:.0f} verdicts/s, {run.others:.2f} cores busy with others")
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    profiles = []
+    if options.profile:
+        stacks = OUT / stamp
+        stacks.mkdir()
+        with _directory() as directory:
+            watches = partial(profile.watches, directory=stacks)
+            await product.run(Plan(0, plan.requests), rows, register, directory, watches)
+        profiles = profile.read(stacks, runs["product"][0].costs)
+    results = Results(1, found, people, plan.asks, runs["peer"], runs["product"], profiles)
+    out = OUT / f"{stamp}.json"
+    out.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
+    print(report.render(results))
+    _say(f"written to {out}")
+
+
+@contextmanager
+def _directory() -> Iterator[Path]:
+    """On the disk of the results, not on a /tmp that may be memory; gone afterwards, unless it failed."""
+    directory = Path(tempfile.mkdtemp(prefix="run-", dir=OUT))
+    try:
+        yield directory
+    except BaseException:
+        _say(f"left behind: {directory}")
+        raise
+    shutil.rmtree(directory)
+
+
+def _say(text: str) -> None:
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""What the figures depend on: processor, versions, and how fast the disk syncs. Called by main."""
+
+import os
+import platform
+import subprocess
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+from glomar_local.child import program
+
+SYNCS = 1000
+
+
+def describe(directory: Path) -> dict[str, str]:
+    return {
+        "cores": str(os.cpu_count()),
+        "cpu": _cpu(),
+        "python": platform.python_version(),
+        "nats-server": subprocess.check_output((program("nats-server"), "--version"), text=True).split()[-1],
+        "nats-py": version("nats-py"),
+        "disk syncs/s": f"{_syncs_per_s(directory):,.0f}",
+        "load": " ".join(f"{value:.2f}" for value in os.getloadavg()),
+    }
+
+
+def _cpu() -> str:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    found = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    return f"{found.get('model name', 'unknown')}, {float(found.get('cpu MHz', 0)):.0f} MHz"
+
+
+def _syncs_per_s(directory: Path) -> float:
+    """Appending 1 KiB and fdatasync, one after the other: what one durable message costs at the least."""
+    path = directory / "sync-probe"
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+    try:
+        started = time.perf_counter()
+        for _ in range(SYNCS):
+            os.write(descriptor, bytes(1024))
+            os.fdatasync(descriptor)
+        return SYNCS / (time.perf_counter() - started)
+    finally:
+        os.close(descriptor)
+        path.unlink()

@@ -1,0 +1,76 @@
+"""One run of the naive relay: nats-server with the product's settings, relay, requester. Called by main."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+from glomar_local import ports
+from glomar_local.child import program
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.errors import NoServersError
+
+from tests.bench.figures import Failed, Run
+from tests.bench.plan import Plan, carry_out
+from tests.bench.processes import asking, read_line, started
+
+MODULE = "tests.bench.naive_relay"
+START_LIMIT_S = 10.0
+
+# The product's (glomar_local.nats_conf), without accounts.
+_CONF = """\
+listen: 127.0.0.1:{port}
+max_payload: 128K
+write_deadline: "10s"
+jetstream {{
+  store_dir: "{store}"
+  sync_interval: always
+  max_file: 100G
+}}
+"""
+
+
+async def run(plan: Plan, rows: Path, directory: Path) -> Run:
+    """Raises Failed."""
+    port = ports.free().bus
+    url = f"nats://127.0.0.1:{port}"
+    conf = directory / "nats-server.conf"
+    conf.write_text(_CONF.format(port=port, store=directory / "store"), encoding="utf-8")
+    log = directory / "log"
+    async with started((program("nats-server"), "--config", str(conf)), log) as server:
+        await _answering(url)
+        async with started((sys.executable, "-m", MODULE, "relay", url), log) as relay:
+            await read_line(relay, START_LIMIT_S)
+            async with asking(MODULE, ("requester", url, str(rows)), log) as requester:
+                pids = {"relay": relay.pid, "nats-server": server.pid}
+                measured = await carry_out(plan, requester, pids)
+    return Run(
+        "peer",
+        measured.others,
+        measured.seconds,
+        plan.requests,
+        measured.latencies_ms,
+        measured.costs,
+        {},
+    )
+
+
+async def _answering(url: str) -> None:
+    """JetStream comes up a little after the port does."""
+    deadline = asyncio.get_running_loop().time() + START_LIMIT_S
+    while True:
+        client = Client()
+        try:
+            await client.connect(url, allow_reconnect=False, connect_timeout=1, error_cb=_silent)
+            await client.jetstream().account_info()
+            return
+        except (NoServersError, NatsError, OSError, TimeoutError):
+            if asyncio.get_running_loop().time() > deadline:
+                raise Failed("nats-server does not answer") from None
+            await asyncio.sleep(0.05)
+        finally:
+            await client.close()
+
+
+async def _silent(_: Exception) -> None:
+    """nats-py prints each failed attempt; while the server starts they are expected."""

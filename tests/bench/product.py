@@ -1,0 +1,91 @@
+"""One run of the product, through its real processes on a data directory of its own. Called by main.
+
+After it the ledger is verified as oversight would, and every request must have its one verdict there.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from glomar_local import ports, runfile
+from glomar_local.answers import identity_of
+from glomar_local.layout import Layout
+from glomar_local.ports import HOST
+from glomar_local.provision import System, provision
+from glomar_local.supervisor import running
+from glomar_local.tally import audit
+from glomar_local.trace_store import decode
+
+from tests.bench.figures import Failed, Run
+from tests.bench.plan import Plan, Watch, carry_out
+from tests.bench.processes import asking
+
+MODULE = "tests.bench.asking"
+
+Watches = Callable[[Mapping[str, int]], list[Watch]]
+"""Process names with their ids -> what is to be open while all are asked at once."""
+
+
+async def run(
+    plan: Plan, rows: Path, register: Path, directory: Path, watches: Watches = lambda pids: []
+) -> Run:
+    """Raises Failed; GlomarError when the system does not start."""
+    layout = Layout(directory / "glomar")
+    layout.root.mkdir(mode=0o700)
+    said: list[str] = []
+    with runfile.claim(layout) as lock:
+        system = provision(layout, ports.free())
+        os.link(register, layout.register)
+        async with running(system, lock, said.append) as supervisor:
+            arguments = (str(layout.settings("requester")), str(rows))
+            async with asking(MODULE, arguments, layout.log("asking"), _traced(system)) as client:
+                pids = {_NAMES.get(name, name): pid for name, pid in supervisor.pids.items()}
+                watching = watches({"asking client": client.pid, **pids})
+                measured = await carry_out(plan, client, pids, watching)
+            _require_one_verdict_each(system, plan.rows)
+    if said:
+        raise Failed("; ".join(said))
+    spans = count_spans(layout.traces)
+    return Run(
+        "product",
+        measured.others,
+        measured.seconds,
+        plan.requests,
+        measured.latencies_ms,
+        measured.costs,
+        spans,
+    )
+
+
+_NAMES = {"supervisor": "trace receiver", "requester": "requester service"}
+"""What the supervisor's process mainly does, and which of two requesters is meant."""
+
+
+def _traced(system: System) -> dict[str, str]:
+    return {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{HOST}:{system.ports.traces}",
+        "OTEL_BSP_SCHEDULE_DELAY": "500",
+    }
+
+
+def _require_one_verdict_each(system: System, requests: int) -> None:
+    """Raises Failed unless the whole ledger verifies and holds one verdict for each of so many requests."""
+    audited = audit(system.layout.ledger, identity_of(system).logs[0], system.subjects)
+    if audited.report is None:
+        raise Failed(f"the ledger does not verify: {audited.fault}")
+    if not audited.tally.is_one_to_one or len(audited.tally.digests) != requests:
+        raise Failed(
+            f"{len(audited.tally.digests)} requests in the ledger, not {requests} with a verdict each"
+        )
+
+
+def count_spans(database: Path) -> dict[str, int]:
+    """Service -> spans that the receiver stored."""
+    found: Counter[str] = Counter()
+    with contextlib.closing(sqlite3.connect(database)) as store:
+        for (body,) in store.execute("SELECT spans FROM body"):
+            found.update(span.service for span in decode(body))
+    return dict(found)

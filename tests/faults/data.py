@@ -1,0 +1,50 @@
+"""Data directories that are ready to run, and what is asked in them. Used by the fixtures of this folder."""
+
+import shutil
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import msgspec
+from glomar_local import population, ports
+from glomar_local.layout import Layout
+from glomar_local.provision import System, provision
+from glomar_requester.ask import Ask
+from glomar_requester.rows import COLUMNS, parse_ask
+from msgspec import Struct
+
+
+class Asked(Struct, frozen=True):
+    """A file of requests, and by reference what each must come to: `confirm`, `deny` or `refused`."""
+
+    file: Path
+    rows: Sequence[dict[str, str]]
+
+    @property
+    def truths(self) -> dict[str, str]:
+        return {row["reference"]: row["truth"].partition(":")[0] for row in self.rows}
+
+    @property
+    def bodies(self) -> list[bytes]:
+        """The same as JSON, for the HTTP API."""
+        asks = [parse_ask({column: row[column] for column in COLUMNS}) for row in self.rows]
+        assert all(isinstance(ask, Ask) for ask in asks)
+        return [msgspec.json.encode(ask) for ask in asks]
+
+
+def provisioned(root: Path, register: Path) -> System:
+    """A new data directory with its own keys, agreement and free ports, and a copy of a built register."""
+    system = provision(Layout(root.resolve()), ports.free())
+    shutil.copyfile(register, system.layout.register)
+    return system
+
+
+def requests(number: int, folder: Path, files: int = 1) -> list[Asked]:
+    """Synthetic ones, as `glomar demo` asks them; `number` in all, each in one of the files."""
+    rows = population.make_requests(number, date.today())
+    found = []
+    for part in range(files):
+        file = folder / f"requests-{part}.csv"
+        population.write_requests(rows[part::files], file)
+        found.append(Asked(file, rows[part::files]))
+    return found

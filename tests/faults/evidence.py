@@ -1,0 +1,173 @@
+"""What stream, ledger and client each say happened, read independently, and every way they can disagree.
+
+The stream is read through the JetStream API as the bus operator, so that no service is asked about itself.
+"""
+
+import asyncio
+import csv
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from glomar_auditor.fsck import verify
+from glomar_local.answers import fetch, identity_of
+from glomar_local.credentials import OPERATOR
+from glomar_local.opening import connected
+from glomar_local.provision import System
+from glomar_local.tally import read
+from glomar_runtime.delivery import time_ns
+from glomar_schemas.leaf import Leaf
+from glomar_schemas.note import parse_vkey
+from glomar_schemas.subjects import Subjects
+from msgspec import Struct
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+RECORDED_LIMIT_S = 60.0
+READ_AT_ONCE = 1_000
+FETCHED_ANEW = 25
+
+Results = Sequence[Mapping[str, str]]
+
+
+class Evidence(Struct, frozen=True):
+    """stored: the stream's messages; leaves: the ledger's; results: the client's file; truths: by reference
+    what each request must come to."""
+
+    stored: Sequence[Leaf]
+    leaves: Sequence[Leaf]
+    results: Results
+    truths: Mapping[str, str]
+
+
+def faults(found: Evidence, subjects: Subjects) -> list[str]:
+    """Everything that contradicts the guarantees; empty when all is well. Pure."""
+    return [*_stream_faults(found, subjects), *_ledger_faults(found), *_client_faults(found, subjects)]
+
+
+def _stream_faults(found: Evidence, subjects: Subjects) -> Iterator[str]:
+    if [leaf.sequence for leaf in found.stored] != list(range(1, len(found.stored) + 1)):
+        yield "the stream's sequences have gaps or repeat"
+    requests = Counter(request_id for request_id, _ in _of_kind(found, subjects, "request"))
+    verdicts = Counter(request_id for request_id, _ in _of_kind(found, subjects, "verdict"))
+    if requests.total() != len(found.truths):
+        yield f"{len(found.truths)} rows were asked as {requests.total()} requests"
+    for request_id in requests | verdicts:
+        if (requests[request_id], verdicts[request_id]) != (1, 1):
+            yield f"{requests[request_id]} requests {request_id} have {verdicts[request_id]} verdicts"
+
+
+def _ledger_faults(found: Evidence) -> Iterator[str]:
+    if [leaf.sequence for leaf in found.leaves] != list(range(1, len(found.leaves) + 1)):
+        yield "the ledger's sequences have gaps or repeat"
+    if len(found.leaves) != len(found.stored):
+        yield f"the ledger has {len(found.leaves)} leaves, the stream {len(found.stored)} messages"
+    for leaf, message in zip(found.leaves, found.stored, strict=False):
+        if leaf != message:
+            yield f"leaf {leaf.sequence} is not the stream's message"
+
+
+def _client_faults(found: Evidence, subjects: Subjects) -> Iterator[str]:
+    if sorted(row["reference"] for row in found.results) != sorted(found.truths):
+        yield f"{len(found.truths)} rows asked, {len(found.results)} results: not one for each"
+    verdicts = dict(_of_kind(found, subjects, "verdict"))
+    for row in found.results:
+        reference, outcome = row["reference"], row["outcome"]
+        if outcome != found.truths.get(reference):
+            yield f"{reference} was answered {outcome}, not {found.truths.get(reference)}"
+        if row["receipt_ok"] != "true":
+            yield f"{reference} has no receipt that holds"
+        if row["sequence"] != str(verdicts.get(row["request_id"])):
+            yield f"{reference} names another sequence than its verdict's"
+
+
+def _of_kind(found: Evidence, subjects: Subjects, kind: str) -> list[tuple[str, int]]:
+    """(request id, sequence) of every request or verdict in the stream."""
+    addresses = ((subjects.parse(leaf.subject), leaf.sequence) for leaf in found.stored)
+    return [(address.token, sequence) for address, sequence in addresses if address.kind == kind]
+
+
+async def gather(system: System, results: Results, truths: Mapping[str, str]) -> Evidence:
+    """Verifies the ledger once it has all of the stream, then reads everything. Raises IntegrityError."""
+    async with connected(system, OPERATOR, limit_s=RECORDED_LIMIT_S) as admin:
+        await _until_recorded(admin, system)
+        stored = await stream_messages(admin, system.subjects)
+    ledger = system.layout.ledger
+    report = verify(ledger, parse_vkey((ledger / "log.vkey").read_text()))
+    return Evidence(stored, list(read(ledger, report.size)), results, truths)
+
+
+async def stream_messages(admin: Client, subjects: Subjects) -> list[Leaf]:
+    """Every message, as the leaf that it must have become."""
+    last, found = await last_sequence(admin, subjects), list[Leaf]()
+    while len(found) < last:
+        found += await _read_some(admin, subjects, len(found) + 1)
+    return found
+
+
+async def _read_some(admin: Client, subjects: Subjects, first: int) -> list[Leaf]:
+    """From `first` on, as many as the server hands out at once."""
+    subscription = await admin.subscribe(inbox := admin.new_inbox())
+    query = json.dumps({"seq": first, "batch": READ_AT_ONCE}).encode()
+    await admin.publish(f"$JS.API.DIRECT.GET.{subjects.stream}", query, reply=inbox)
+    found = []
+    while (message := await subscription.next_msg(timeout=5)).headers and "Status" not in message.headers:
+        found.append(_leaf(message))
+    await subscription.unsubscribe()
+    assert found, f"the stream hands out nothing from {first} on"
+    return found
+
+
+def _leaf(message: Msg) -> Leaf:
+    headers = message.headers or {}
+    sequence, at = int(headers["Nats-Sequence"]), time_ns(headers["Nats-Time-Stamp"])
+    return Leaf(sequence, at, headers["Nats-Subject"], hashlib.sha256(message.data).digest())
+
+
+async def last_sequence(admin: Client, subjects: Subjects) -> int:
+    reply = await admin.request(f"$JS.API.STREAM.INFO.{subjects.stream}", timeout=5)
+    return int(json.loads(reply.data)["state"]["last_seq"])
+
+
+async def _until_recorded(admin: Client, system: System) -> None:
+    deadline = asyncio.get_running_loop().time() + RECORDED_LIMIT_S
+    while (size := ledger_size(system)) != (last := await last_sequence(admin, system.subjects)):
+        assert asyncio.get_running_loop().time() < deadline, f"{size} of {last} messages are in the ledger"
+        await asyncio.sleep(0.05)
+
+
+def ledger_size(system: System) -> int:
+    """As the published checkpoint says."""
+    checkpoint = system.layout.ledger / "checkpoint"
+    return int(checkpoint.read_text().split("\n")[1]) if checkpoint.exists() else 0
+
+
+async def fetched_anew(system: System, found: Evidence) -> int:
+    """Asks the auditor itself for some answers, and verifies them with nothing of the client's but its keys.
+
+    Returns how many came and said what the client's results say.
+    """
+    digests = {leaf.subject: leaf.body_sha256.hex() for leaf in found.stored}
+    sample = found.results[:: max(1, len(found.results) // FETCHED_ANEW)][:FETCHED_ANEW]
+    identity, agree = identity_of(system), 0
+    async with connected(system, system.agency) as bus:
+        for row in sample:
+            digest = digests[system.subjects.request(system.agency, row["request_id"])]
+            proven = await fetch(bus, identity, row["request_id"], digest)
+            agree += proven is not None and proven.result.outcome == row["outcome"]
+    return agree
+
+
+def read_results(file: Path) -> list[dict[str, str]]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def require_all_well(system: System, results: Results, truths: Mapping[str, str]) -> None:
+    """The whole of what a run must leave behind, whatever was killed during it."""
+    found = asyncio.run(gather(system, results, truths))
+    wrong = faults(found, system.subjects)
+    assert not wrong, f"{len(wrong)} faults, the first: {wrong[:5]}"
+    assert asyncio.run(fetched_anew(system, found)) == min(FETCHED_ANEW, len(results))

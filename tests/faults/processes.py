@@ -1,0 +1,124 @@
+"""The system without its supervisor: each process is started, stopped, killed and started again by the test.
+
+For faults that the supervisor would mend, and for what a service says and does when it ends.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+
+from glomar_local.opening import open_bus
+from glomar_local.ports import HOST
+from glomar_local.provision import System
+from glomar_local.settings_files import SERVICES
+from glomar_local.supervisor import commands
+
+from tests.faults.waiting import until
+
+BUS = "nats-server"
+END_LIMIT_S = 30.0
+
+
+class Processes:
+    """The processes of one data directory, by name: nats-server, auditor, verifier, requester."""
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self._commands = {command.name: command for command in commands(system)}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start_bus(self, *arguments: str) -> None:
+        """Returns once it takes connections; streams and consumers are made the first time."""
+        self.start(BUS, (*self._commands[BUS].argv, *arguments))
+        asyncio.run(open_bus(self.system))
+
+    def start_all(self) -> None:
+        self.start_bus()
+        for service in SERVICES:
+            self.start(service)
+        for service in SERVICES:
+            self.until_ready(service)
+
+    def start(self, name: str, argv: Sequence[str] | None = None, **settings: str) -> None:
+        """settings: of the service, laid over its file: disconnected_limit_s="2"."""
+        environment = {**os.environ, **{f"GLOMAR_{key.upper()}": value for key, value in settings.items()}}
+        with self._commands[name].log.open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                argv or self._commands[name].argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+            )
+
+    def until_ready(self, name: str) -> None:
+        assert self.works_or_ends(name), f"{name} ended: {self.said(name)}"
+
+    def works_or_ends(self, name: str) -> bool:
+        """Waits for one of the two: True once it is ready, False if it has ended."""
+        until(lambda: self.is_ready(name) or not self.is_running(name), f"{name} works or ends")
+        return self.is_running(name)
+
+    def is_unready(self, name: str) -> bool:
+        return not self.is_ready(name)
+
+    def is_ready(self, name: str) -> bool:
+        url = f"http://{HOST}:{self._commands[name].ready_port}/ready"
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def is_running(self, name: str) -> bool:
+        return self._running[name].poll() is None
+
+    def kill(self, name: str) -> None:
+        self._running[name].kill()
+        assert self._running[name].wait(END_LIMIT_S) == -signal.SIGKILL
+
+    def stop(self, name: str) -> None:
+        self._running[name].terminate()
+        self._running[name].wait(END_LIMIT_S)
+
+    def exit_code(self, name: str, limit_s: float = END_LIMIT_S) -> int:
+        """Waits for its end."""
+        return self._running[name].wait(limit_s)
+
+    def said(self, name: str) -> str:
+        """Its log."""
+        return self._commands[name].log.read_text()
+
+    def close(self) -> None:
+        """Whatever still runs, the last started first."""
+        for process in reversed(self._running.values()):
+            if process.poll() is None:
+                process.kill()
+                process.wait(END_LIMIT_S)
+
+
+@contextlib.contextmanager
+def processes(system: System) -> Iterator[Processes]:
+    running = Processes(system)
+    try:
+        yield running
+    finally:
+        running.close()
+
+
+def messages(log: str) -> list[str]:
+    """The lines of a service's stderr that are no log records: what it says to the person who started it."""
+    return [line for line in log.splitlines() if line.strip() and not _is_record(line)]
+
+
+def _is_record(line: str) -> bool:
+    try:
+        return "level" in json.loads(line)
+    except (ValueError, TypeError):
+        return False

@@ -1,0 +1,54 @@
+"""Asking as an agency's own system does: the client, on the files of a data directory."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+from glomar_local import population
+from glomar_local.layout import Layout
+from glomar_requester import Ask, Client, Profile, Question, Result
+from glomar_requester.rows import COLUMNS, parse_ask
+from glomar_requester.settings import RequesterSettings
+from glomar_runtime.settings import load_settings
+from msgspec.structs import replace
+
+LIMIT_S = 60.0
+
+
+def profile(layout: Layout, store: Path) -> Profile:
+    """The agency's, with a store of its own."""
+    settings = load_settings(RequesterSettings, layout.settings("requester"))
+    return replace(settings.profile(), store=store)
+
+
+def ask_all(used: Profile, asks: Sequence[Ask]) -> list[Result]:
+    """Results in the order of the asks."""
+
+    async def run() -> list[Result]:
+        async with Client.connect(used) as client:
+            questions = [Question(each, key=f"test:{n}") for n, each in enumerate(asks)]
+            found = {r.reference: r async for r in client.ask_many(questions, timeout_s=LIMIT_S)}
+            return [found[each.reference] for each in asks]
+
+    return asyncio.run(run())
+
+
+@cache
+def rows(number: int = 200) -> list[dict[str, str]]:
+    """Rows about the synthetic people of `glomar up`, each with its `truth` and `klass`."""
+    return population.make_requests(number, date.today())
+
+
+def to_ask(row: dict[str, str]) -> Ask:
+    ask = parse_ask({column: row[column] for column in COLUMNS if column in row})
+    assert isinstance(ask, Ask), ask
+    return ask
+
+
+def confirmable(number: int) -> list[Ask]:
+    """Lawful asks about people whom the register has."""
+    found = [to_ask(row) for row in rows() if row["truth"] == "confirm"][:number]
+    assert len(found) == number
+    return found

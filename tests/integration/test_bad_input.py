@@ -1,0 +1,647 @@
+"""Every command given something broken: one clear line, the documented exit code, nobody's data (G11).
+
+Exit codes are those of glomar_runtime/cli.py: 2 usage or settings, 3 refused, 5 unreachable, 6 integrity.
+"""
+
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import msgspec
+import nkeys
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from glomar_auditor.sequencer import Ledger
+from glomar_local import population, ports
+from glomar_local.child import program
+from glomar_local.credentials import official
+from glomar_local.layout import Layout
+from glomar_local.ports import HOST
+from glomar_local.provision import provision
+from glomar_requester.ask import Ask
+from glomar_requester.rows import COLUMNS
+from glomar_schemas.agreement import sign_agreement
+from glomar_schemas.envelope import Signer
+from glomar_schemas.keys import generate, write_private
+from glomar_schemas.leaf import Leaf
+from glomar_schemas.note import format_vkey
+from glomar_verifier.register.sqlite import Meta
+
+from tests.faults.processes import messages
+from tests.integration.conftest import Up
+
+USAGE, REFUSED, UNREACHABLE, INTEGRITY = 2, 3, 5, 6
+LIMIT_S = 60
+
+PERSON = "Zebulon Quackenbush-Ipsden"
+FIRST, LAST = PERSON.split()
+"""Of the people in these files; no message may name one."""
+
+SERVICES = ("auditor", "verifier", "requester")
+COMMANDS = (*SERVICES, "submit")
+"""The three `serve` and `glomar-requester submit`."""
+
+
+def run(*command: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """settings: GLOMAR_* variables, by their field's name."""
+    environment = {**os.environ, **{f"GLOMAR_{name.upper()}": value for name, value in settings.items()}}
+    return subprocess.run(
+        [program(command[0]), *command[1:]],
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        timeout=LIMIT_S,
+        check=False,
+    )
+
+
+def require_complaint(ended: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    said = messages(ended.stderr)
+    assert "Traceback" not in ended.stderr + ended.stdout, ended.stderr
+    assert "frames" not in ended.stderr, f"logged as an exception: {ended.stderr}"
+    assert len(said) == 1, said
+    assert ended.returncode == code, said
+    for word in words:
+        assert word in said[0], said
+    for secret in (FIRST, LAST):
+        assert secret not in ended.stderr + ended.stdout
+
+
+@pytest.fixture(scope="module")
+def pattern(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    """A provisioned data directory, to be copied."""
+    layout = Layout(tmp_path_factory.mktemp("pattern").resolve() / "data")
+    made = provision(layout, ports.free())
+    population.make_register(layout, made.agreement, None)
+    return layout
+
+
+@pytest.fixture
+def layout(pattern: Layout, tmp_path: Path) -> Layout:
+    """A data directory that may be spoilt."""
+    shutil.copytree(pattern.root, tmp_path / "data")
+    return Layout((tmp_path / "data").resolve())
+
+
+def start(layout: Layout, command: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """One of COMMANDS on a data directory that nothing runs in; it must end by itself."""
+    if command != "submit":
+        return run(f"glomar-{command}", "serve", "--config", str(layout.settings(command)), **settings)
+    file = layout.root / "asked.csv"
+    file.write_text(header(), encoding="utf-8")
+    config = str(layout.settings("requester"))
+    return run("glomar-requester", "submit", str(file), "--config", config, **settings)
+
+
+def header() -> str:
+    return ",".join(COLUMNS) + "\n"
+
+
+def row(**fields: str) -> str:
+    return ",".join(fields.get(column, "") for column in COLUMNS) + "\n"
+
+
+# Request files
+
+
+@pytest.fixture
+def submit(system: Up, tmp_path: Path) -> Callable[[Path], subprocess.CompletedProcess[str]]:
+    """On the running system, with a store of the test's own."""
+
+    def ask(file: Path) -> subprocess.CompletedProcess[str]:
+        config = str(system.layout.settings("requester"))
+        return run("glomar-requester", "submit", str(file), "--config", config, store=str(tmp_path / "s.db"))
+
+    return ask
+
+
+Submit = Callable[[Path], subprocess.CompletedProcess[str]]
+
+BAD_FILES: dict[str, tuple[bytes, str]] = {
+    "an unknown column": (f"reference,{FIRST}\n1,{LAST}\n".encode(), "line 1: column 2 is unknown"),
+    "no header": (row(first_name=FIRST, last_name=LAST).encode(), "line 1: column 1 is unknown"),
+    "a repeated column": (b"reference,reference\n", "line 1: column 2 repeats reference"),
+    "100,000 columns": (",".join(f"c{n}" for n in range(100_000)).encode(), "more than 200 columns"),
+    "Latin-1": (
+        (header() + row(first_name=FIRST, last_name=LAST + "ß")).encode("latin-1"),
+        "line 2: not UTF-8",
+    ),
+    "UTF-16": ((header() + row(first_name=FIRST)).encode("utf-16"), "not UTF-8"),
+    "nothing": (b"", "no header row"),
+    "only blanks": (b"\n\n\n", "no header row"),
+    "zeros": (bytes(4096), "line 1"),
+    "a spreadsheet": (b"PK\x03\x04" + bytes(range(256)) * 20, "not UTF-8"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_a_file_that_is_no_request_file_is_refused(submit: Submit, tmp_path: Path, case: str) -> None:
+    content, words = BAD_FILES[case]
+    file = tmp_path / "asked.csv"
+    file.write_bytes(content)
+
+    require_complaint(submit(file), REFUSED, str(file), words)
+
+
+def test_a_missing_file_and_a_directory_are_said(submit: Submit, tmp_path: Path) -> None:
+    require_complaint(submit(tmp_path / "nowhere.csv"), USAGE, "nowhere.csv", "No such file")
+    require_complaint(submit(tmp_path), USAGE, str(tmp_path), "Is a directory")
+
+
+def test_bad_rows_are_said_line_by_line_and_the_rest_is_asked(submit: Submit, tmp_path: Path) -> None:
+    file = tmp_path / "asked.csv"
+    bad = [
+        row(reference="1", first_name=FIRST, date_of_birth="31.12.1980"),
+        row(reference="2", first_name=FIRST + "\u202e"),
+        row(reference="3", last_name=LAST * 100),
+        row(reference="4", first_name=f'"{FIRST}'),
+        FIRST + "\n",
+        row(reference="6", tax_periods="last year", relief_pending="perhaps"),
+        FIRST * 20_000 + "\n",
+    ]
+    file.write_text(header() + "".join(bad) + row(reference="8", first_name=FIRST), encoding="utf-8")
+
+    ended = submit(file)
+
+    said = messages(ended.stderr)
+    assert ended.returncode == 0, said
+    assert [line.split(": ")[1] for line in said] == [f"line {number}" for number in range(2, 9)]
+    assert "tax_periods" in said[5] and "relief_pending" in said[5]
+    assert FIRST not in ended.stderr + ended.stdout and LAST not in ended.stderr + ended.stdout
+    assert [line.split(",")[2] for line in ended.stdout.splitlines()[1:]] == ["rejected"] * 7 + ["unanswered"]
+
+
+def test_results_that_can_not_be_written_are_said(system: Up, tmp_path: Path) -> None:
+    file = tmp_path / "asked.csv"
+    file.write_text(header(), encoding="utf-8")
+    for out in (tmp_path / "nowhere" / "results.csv", tmp_path):
+        ended = run(
+            *("glomar-requester", "submit", str(file), "--out", str(out)),
+            *("--config", str(system.layout.settings("requester"))),
+            store=str(tmp_path / "s.db"),
+        )
+        require_complaint(ended, USAGE, str(out))
+
+
+# Keys
+
+KEYS = {
+    "auditor": ("nkey", "sealing_key", "ledger_key"),
+    "verifier": ("nkey", "signing_key", "sealing_key", "tag_key"),
+    "requester": ("nkey", "signing_key", "sealing_key", "token"),
+    "submit": ("nkey", "signing_key", "sealing_key"),
+}
+
+
+def is_missing(path: Path) -> None:
+    path.unlink()
+
+
+def is_open_to_others(path: Path) -> None:
+    path.chmod(0o644)
+
+
+def is_garbage(path: Path) -> None:
+    path.write_bytes(b"\xff\x00garbage" * 3)
+
+
+def is_empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def is_of_another_kind(path: Path) -> None:
+    """Sealing for signing and the other way round; for an nkey, an account's."""
+    path.unlink()
+    if path.suffix == ".nk":
+        path.touch(0o600)
+        path.write_bytes(nkeys.encode_seed(os.urandom(32), nkeys.PREFIX_BYTE_ACCOUNT))
+    else:
+        write_private(path, generate("sign" if ".seal" in path.name else "seal"))
+
+
+ANY_BYTES = ("tag_key", "token")
+"""Have no form, so only a missing, open or empty one can be told."""
+SPOILT: Sequence[Callable[[Path], None]] = (
+    is_missing,
+    is_open_to_others,
+    is_garbage,
+    is_empty,
+    is_of_another_kind,
+)
+
+
+@pytest.mark.parametrize("spoil", SPOILT, ids=lambda spoil: spoil.__name__)
+@pytest.mark.parametrize(("command", "setting"), [(c, setting) for c in COMMANDS for setting in KEYS[c]])
+def test_a_key_file_that_can_not_be_used_is_said(
+    system: Up, layout: Layout, command: str, setting: str, spoil: Callable[[Path], None]
+) -> None:
+    if setting in ANY_BYTES and spoil in (is_garbage, is_of_another_kind):
+        return
+    path = layout.root / configured(layout, command)[setting]
+    spoil(path)
+
+    ended = start(layout, command, url=f"nats://{HOST}:{system.ports.bus}")
+
+    require_complaint(ended, USAGE, str(path))
+
+
+def configured(layout: Layout, command: str) -> dict[str, str]:
+    text = layout.settings("requester" if command == "submit" else command).read_text()
+    return {name: str(value) for name, value in tomllib.loads(text).items()}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_nkey_that_the_bus_does_not_know_is_said(system: Up, layout: Layout, command: str) -> None:
+    url = f"nats://{HOST}:{system.ports.bus}"
+
+    require_complaint(start(layout, command, url=url), UNREACHABLE, url, "does it know this nkey")
+
+
+# Agreement and trust
+
+
+def sign(layout: Layout, signers: Sequence[Signer]) -> None:
+    layout.signatures.write_bytes(sign_agreement(layout.agreement.read_bytes(), list(signers)))
+
+
+def is_unsigned(layout: Layout) -> None:
+    layout.signatures.write_bytes(b"[]")
+
+
+def has_no_signature_file(layout: Layout) -> None:
+    layout.signatures.unlink()
+
+
+def is_altered(layout: Layout) -> None:
+    text = bytearray(layout.agreement.read_bytes())
+    text[text.index(b"title = ") + 12] ^= 0x20
+    layout.agreement.write_bytes(text)
+
+
+def is_signed_by_the_wrong_party(layout: Layout) -> None:
+    sign(layout, [official(layout, party) for party in ("irs", "tigta")])
+
+
+def is_signed_by_a_stranger(layout: Layout) -> None:
+    sign(layout, [official(layout, "irs"), Signer(Ed25519PrivateKey.generate())])
+
+
+def has_expired(layout: Layout) -> None:
+    lines = layout.agreement.read_text().splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("valid_until = "))
+    lines[place] = "valid_until = 2025-06-01T00:00:00Z"
+    layout.agreement.write_text("\n".join(lines))
+    sign(layout, [official(layout, party) for party in ("irs", "ice")])
+
+
+def is_not_toml(layout: Layout) -> None:
+    layout.agreement.write_bytes(b"\xff\xfe{")
+
+
+def has_no_trust_file(layout: Layout) -> None:
+    layout.trust.unlink()
+
+
+def has_a_trust_file_of_nonsense(layout: Layout) -> None:
+    layout.trust.write_text('irs = "AAAA"\n')
+
+
+def has_a_trust_file_without_the_holder(layout: Layout) -> None:
+    layout.trust.write_text("\n".join(x for x in layout.trust.read_text().splitlines() if "irs" not in x))
+
+
+AGREEMENTS: dict[Callable[[Layout], None], tuple[int, str]] = {
+    is_unsigned: (REFUSED, "not signed by the official of irs"),
+    has_no_signature_file: (USAGE, "agreement.toml.sig: can't be read"),
+    is_altered: (REFUSED, "does not fit the file"),
+    is_signed_by_the_wrong_party: (REFUSED, "not signed by the official of ice"),
+    is_signed_by_a_stranger: (REFUSED, "not signed by the official of ice"),
+    is_not_toml: (REFUSED, "not UTF-8"),
+    has_no_trust_file: (USAGE, "trust.toml: can't be read"),
+    has_a_trust_file_of_nonsense: (USAGE, "trust.toml: irs"),
+    has_a_trust_file_without_the_holder: (REFUSED, "no official of irs"),
+}
+
+
+@pytest.mark.parametrize("spoil", AGREEMENTS, ids=lambda spoil: spoil.__name__)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_agreement_that_does_not_hold_starts_nothing(
+    layout: Layout, command: str, spoil: Callable[[Layout], None]
+) -> None:
+    spoil(layout)
+    code, words = AGREEMENTS[spoil]
+
+    require_complaint(start(layout, command), code, words)
+
+
+def test_nothing_is_decided_under_an_expired_agreement(layout: Layout) -> None:
+    has_expired(layout)
+
+    require_complaint(start(layout, "verifier"), REFUSED, "not in force now", "2025-06-01")
+
+
+# Settings
+
+
+def add(line: str) -> Callable[[Path], None]:
+    def spoil(path: Path) -> None:
+        name = line.partition(" ")[0]
+        kept = [each for each in path.read_text().splitlines() if not each.startswith(f"{name} ")]
+        path.write_text("\n".join([*kept, line]))
+
+    return spoil
+
+
+def leave_out_the_agreement(path: Path) -> None:
+    path.write_text("\n".join(each for each in path.read_text().splitlines() if "agreement" not in each))
+
+
+def replace_by_a_directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+SETTINGS: dict[str, tuple[Callable[[Path], None], str]] = {
+    "missing": (is_missing, "No such file"),
+    "a directory": (replace_by_a_directory, "Is a directory"),
+    "not UTF-8": (is_garbage, "not TOML"),
+    "not TOML": (add("url == = 3"), "not TOML"),
+    "unknown field": (add("htp_port = 1"), "htp_port"),
+    "wrong type": (add('http_port = "abc"'), "http_port"),
+    "a table for a path": (add("nkey = {a = 1}"), "nkey"),
+    "a number for a path": (add("nkey = 7"), "nkey"),
+    "field left out": (leave_out_the_agreement, "agreement"),
+    "no port": (add("http_port = 99999"), "http_port"),
+    "a negative port": (add("http_port = -1"), "http_port"),
+    "no url": (add('url = "over there"'), "url"),
+    "a url without a port that is one": (add('url = "nats://127.0.0.1:notaport"'), "url"),
+    "another protocol": (add('url = "ftp://127.0.0.1:21"'), "url"),
+    "no time": (add("disconnected_limit_s = -1"), "disconnected_limit_s"),
+    "no incarnation": (add("incarnation = 0"), "incarnation"),
+}
+
+
+@pytest.mark.parametrize("case", SETTINGS)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_settings_that_can_not_be_meant_are_said(layout: Layout, command: str, case: str) -> None:
+    spoil, words = SETTINGS[case]
+    path = layout.settings("requester" if command == "submit" else command)
+    spoil(path)
+
+    require_complaint(start(layout, command), USAGE, str(path), words)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_environment_variable_that_is_wrong_is_said(layout: Layout, service: str) -> None:
+    require_complaint(start(layout, service, http_port="many"), USAGE, "http_port", "GLOMAR_*")
+
+
+@pytest.mark.parametrize("arguments", [(), ("serve", "--nonsense"), ("nonsense",)])
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_mistyped_command_is_usage_and_no_traceback(service: str, arguments: tuple[str, ...]) -> None:
+    ended = run(f"glomar-{service}", *arguments)
+
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode == (USAGE if arguments else 0), ended.stderr
+
+
+# Ports, files and directories
+
+
+@pytest.fixture(scope="module")
+def spare(system: Up, tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    """The running system's files but for its stream and ledger: a second service can be started on it."""
+    root = tmp_path_factory.mktemp("spare") / "data"
+    shutil.copytree(system.layout.root, root, ignore=shutil.ignore_patterns("nats", "ledger"))
+    return Layout(root.resolve())
+
+
+@contextmanager
+def taken_port() -> Iterator[int]:
+    with socket.create_server((HOST, 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_port_that_is_taken_is_said(spare: Layout, service: str) -> None:
+    with taken_port() as port:
+        ended = start(spare, service, http_port=str(port))
+
+    require_complaint(ended, UNREACHABLE, f"{HOST}:{port}", "taken", "http_port")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_address_that_is_not_ours_is_said(spare: Layout, service: str) -> None:
+    ended = start(spare, service, http_host="192.0.2.1")
+
+    require_complaint(ended, UNREACHABLE, "192.0.2.1")
+
+
+def is_cut_short(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2 // 4096 * 4096)
+
+
+def is_another_database(path: Path) -> None:
+    path.unlink()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE block (key64 INTEGER)")
+
+
+def has_other_rules(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database, database:
+        (content,) = database.execute("SELECT content FROM meta").fetchone()
+        meta = msgspec.msgpack.decode(content, type=Meta)
+        info = msgspec.structs.replace(meta.info, rules_digest="0" * 64)
+        other = msgspec.msgpack.encode(msgspec.structs.replace(meta, info=info))
+        database.execute("UPDATE meta SET content = ?", (other,))
+
+
+def lacks_rows(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("DELETE FROM spell WHERE id > 10")
+
+
+REGISTERS: dict[Callable[[Path], None], tuple[int, str]] = {
+    is_missing: (USAGE, "no readable register"),
+    is_empty: (USAGE, "not a register file"),
+    is_garbage: (USAGE, "not a register file"),
+    is_cut_short: (INTEGRITY, "truncated"),
+    is_another_database: (USAGE, "not a register"),
+    has_other_rules: (USAGE, "other rules"),
+    lacks_rows: (INTEGRITY, "rows are missing"),
+    replace_by_a_directory: (USAGE, "no readable register"),
+}
+
+
+@pytest.mark.parametrize("spoil", REGISTERS, ids=lambda spoil: spoil.__name__)
+def test_a_register_that_can_not_be_used_is_said(layout: Layout, spoil: Callable[[Path], None]) -> None:
+    spoil(layout.register)
+    code, words = REGISTERS[spoil]
+
+    require_complaint(start(layout, "verifier"), code, str(layout.register), words, "register build")
+
+
+DATABASES = {"verifier": "counts", "requester": "store", "submit": "store"}
+
+
+@pytest.mark.parametrize("spoil", [is_garbage, replace_by_a_directory], ids=lambda spoil: spoil.__name__)
+@pytest.mark.parametrize("command", DATABASES)
+def test_a_database_that_can_not_be_opened_is_said(
+    system: Up, layout: Layout, command: str, spoil: Callable[[Path], None]
+) -> None:
+    path = layout.root / configured(layout, command)[DATABASES[command]]
+    path.touch()
+    spoil(path)
+    # The right keys: `submit` connects first, and would say that it is not known.
+    shutil.copytree(system.layout.keys, layout.keys, dirs_exist_ok=True)
+    for name in ("trust.toml", "agreement/agreement.toml", "agreement/agreement.toml.sig"):
+        shutil.copy(system.layout.root / name, layout.root / name)
+
+    ended = start(layout, command, url=f"nats://{HOST}:{system.ports.bus}")
+
+    require_complaint(ended, USAGE, str(path))
+
+
+def test_a_ledger_of_another_origin_is_said(layout: Layout) -> None:
+    Ledger.open(layout.ledger, Ed25519PrivateKey.generate(), "audit.other/OTHER_1").close()
+
+    require_complaint(start(layout, "auditor"), USAGE, str(layout.ledger), "another key or origin")
+
+
+def test_a_ledger_that_another_process_has_open_is_said(system: Up, layout: Layout) -> None:
+    ended = start(layout, "auditor", ledger=str(system.layout.ledger))
+
+    require_complaint(ended, USAGE, str(system.layout.ledger), "another process has this ledger open")
+
+
+def test_a_ledger_that_can_not_be_written_is_said(layout: Layout) -> None:
+    for place in (layout.trust / "ledger", layout.trust, Path("/proc/ledger")):
+        require_complaint(start(layout, "auditor", ledger=str(place)), USAGE, str(place))
+
+
+def test_a_ledger_with_a_damaged_journal_is_evidence(layout: Layout) -> None:
+    (layout.ledger / "journal").write_bytes(b"\xf7\xff\xfa\xff" + bytes(200))
+
+    require_complaint(start(layout, "auditor"), INTEGRITY, "damaged")
+
+
+def test_a_data_directory_in_use_is_said(system: Up) -> None:
+    ended = run("glomar", "up", "--data-dir", str(system.layout.root), "--port", "0")
+
+    require_complaint(ended, USAGE, "in use", "glomar down")
+
+
+def test_a_data_directory_that_can_not_be_made_is_said(layout: Layout) -> None:
+    for place in (layout.trust / "data", layout.trust, Path("/proc/data")):
+        require_complaint(run("glomar", "up", "--data-dir", str(place), "--port", "0"), USAGE, str(place))
+
+
+# Verifying a ledger
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    """One of 300 leaves, whose key is published beside it."""
+    log = Ledger.open(tmp_path / "ledger", Ed25519PrivateKey.generate(), "audit.tigta/A_1")
+    log.append([Leaf(n, n, f"glomar.a.request.b.{n}", bytes(32)) for n in range(1, 301)])
+    log.close()
+    return tmp_path / "ledger"
+
+
+def verify(ledger: Path, vkey: Path) -> subprocess.CompletedProcess[str]:
+    return run("glomar-auditor", "verify", str(ledger), "--vkey", str(vkey))
+
+
+def test_a_key_that_is_not_the_ledgers_is_evidence(ledger: Path, tmp_path: Path) -> None:
+    vkey = tmp_path / "other.vkey"
+    vkey.write_text(format_vkey("audit.tigta/A_1", Ed25519PrivateKey.generate().public_key()))
+    require_complaint(verify(ledger, vkey), INTEGRITY, "not the key you trust")
+
+    (ledger / "log.vkey").unlink()
+    require_complaint(verify(ledger, vkey), INTEGRITY, "checkpoint")
+
+
+def test_a_key_that_is_none_is_said(ledger: Path, tmp_path: Path) -> None:
+    vkey = tmp_path / "none.vkey"
+    require_complaint(verify(ledger, vkey), USAGE, str(vkey))
+    require_complaint(verify(ledger, tmp_path), USAGE, str(tmp_path))
+    for content in (b"", b"\xff\xfe", b"a+b+c", bytes(200)):
+        vkey.write_bytes(content)
+        ended = verify(ledger, vkey)
+        require_complaint(ended, ended.returncode, "key")
+        assert ended.returncode in (USAGE, REFUSED)
+
+
+def test_a_directory_that_is_no_ledger_is_said(ledger: Path, tmp_path: Path) -> None:
+    vkey = tmp_path / "log.vkey"
+    shutil.copy(ledger / "log.vkey", vkey)
+    empty, nowhere = tmp_path / "empty", tmp_path / "nowhere"
+    empty.mkdir()
+    for place in (empty, nowhere, vkey):
+        require_complaint(verify(place, vkey), INTEGRITY, "checkpoint")
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "tile/0/000", "tile/entries/000", "tile/entries/001.p/44"])
+@pytest.mark.parametrize(
+    "spoil",
+    [is_missing, is_empty, is_garbage, is_cut_short, replace_by_a_directory],
+    ids=lambda spoil: spoil.__name__,
+)
+def test_a_ledger_with_a_spoilt_file_is_evidence(
+    ledger: Path, name: str, spoil: Callable[[Path], None]
+) -> None:
+    vkey = ledger / "log.vkey"
+    spoil(ledger / name)
+
+    require_complaint(verify(ledger, vkey), INTEGRITY)
+
+
+# Registers
+
+
+def test_a_file_that_is_no_extract_builds_no_register(tmp_path: Path) -> None:
+    source, db = tmp_path / "people.csv", tmp_path / "people.db"
+    contents = {
+        "unknown or repeated": f"{FIRST},{LAST}\n".encode(),
+        "lacks": b"person_id\n",
+        "UTF-8": "person_id\n".encode("utf-16"),
+    }
+    for words, content in contents.items():
+        source.write_bytes(content)
+        ended = run("glomar-verifier", "register", "build", str(source), "--db", str(db))
+        require_complaint(ended, REFUSED, words)
+        assert not db.exists()
+
+
+def test_an_extract_that_can_not_be_read_or_a_register_that_can_not_be_written_is_said(
+    layout: Layout, tmp_path: Path
+) -> None:
+    places = [(tmp_path / "nowhere.csv", tmp_path / "a.db"), (tmp_path, tmp_path / "a.db")]
+    places += [(layout.register_csv, tmp_path / "nowhere" / "a.db"), (layout.register_csv, tmp_path)]
+    for source, db in places:
+        ended = run("glomar-verifier", "register", "build", str(source), "--db", str(db))
+        require_complaint(ended, USAGE)
+
+
+def test_an_agreement_that_can_not_be_checked_is_said(tmp_path: Path) -> None:
+    require_complaint(run("glomar-verifier", "agreement", "check", str(tmp_path)), USAGE, str(tmp_path))
+    file = tmp_path / "agreement.toml"
+    file.write_text("id = 3\n")
+    require_complaint(run("glomar-verifier", "agreement", "check", str(file)), REFUSED, str(file))
+
+
+def test_an_ask_with_a_field_that_is_none_names_no_value(layout: Layout) -> None:
+    config = str(layout.settings("requester"))
+    ended = run("glomar-requester", "ask", "--first-name", FIRST, "--shoe-size", LAST, "--config", config)
+    require_complaint(ended, USAGE, "no such field")
+    ended = run("glomar-requester", "ask", "--date-of-birth", FIRST, "--config", config)
+    require_complaint(ended, REFUSED, "date_of_birth")
+    assert Ask.__struct_fields__ == COLUMNS

@@ -1,0 +1,386 @@
+"""Each party tries everything that is not its own, with its own nkey, and the server refuses it.
+
+The agreement has two agencies, since most of what an agency may not do is about another one.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from glomar_local.credentials import OPERATOR
+from glomar_local.opening import connected
+from glomar_schemas.batch import (
+    FENCE_STALE,
+    SLOT_TAKEN,
+    NotStored,
+    Outgoing,
+    store,
+    store_atomically,
+)
+from glomar_schemas.errors import IntegrityError
+from glomar_schemas.subjects import BATCH_ID, BATCH_SEQUENCE, EXPECTED_SEQUENCE, EXPECTED_SEQUENCE_SUBJECT
+from glomar_verifier.outbox import store_verdicts
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
+
+from tests.integration.bus import Bus, agreement_text, bare_bus, err_code
+from tests.integration.wire import Refusal, header_block
+
+STREAM = "IRS_ICE_2025_1"
+ROOT = "glomar.irs-ice-2025"
+PARTIES = ("ice", "cbp", "irs", "tigta")
+TOO_MANY_BATCHES = 10176
+NOBODY = "no responders"
+NO_JETSTREAM_HERE = 10039
+"""The party's own account has no JetStream: the call never reached the one that has."""
+UNANSWERED = (
+    "$JS.API.ACCOUNT.PURGE.", "$JS.API.META.LEADER.", "$JS.API.STREAM.LEADER.", "$JS.API.STREAM.PEER.",
+    "$JS.API.CONSUMER.UNPIN.", "$JS.API.CONSUMER.RESET.", "$JS.API.CONSUMER.LEADER.",
+)  # fmt: skip
+"""Calls that the server drops in silence where there is no JetStream; none of them reads anything."""
+
+API = (
+    "INFO", "ACCOUNT.PURGE.BUS", "META.LEADER.STEPDOWN", "STREAM.NAMES", "STREAM.LIST", "STREAM.CREATE.EVIL",
+    *(f"STREAM.{verb}.{STREAM}" for verb in (
+        "CREATE", "UPDATE", "DELETE", "PURGE", "INFO", "MSG.GET", "MSG.DELETE", "SNAPSHOT", "RESTORE",
+        "LEADER.STEPDOWN", "PEER.REMOVE",
+    )),
+    *(f"CONSUMER.{verb}.{STREAM}" for verb in ("CREATE", "NAMES", "LIST")),
+    *(f"CONSUMER.{verb}.{STREAM}.evil" for verb in ("CREATE", "DURABLE.CREATE")),
+    *(
+        f"CONSUMER.{verb}.{STREAM}.{consumer}"
+        for consumer in ("verifier", "auditor")
+        for verb in (
+            "CREATE", "DURABLE.CREATE", "DELETE", "INFO", "MSG.NEXT", "PAUSE", "UNPIN", "RESET",
+            "LEADER.STEPDOWN",
+        )
+    ),
+    f"CONSUMER.CREATE.{STREAM}.verifier.{ROOT}.request.>",
+    f"DIRECT.GET.{STREAM}",
+    *(f"DIRECT.GET.{STREAM}.{ROOT}.{rest}" for rest in (
+        "request.ice.known", "request.cbp.known", "verdict.ice.known", "control.1", "request.ice.a.b", ">",
+    )),
+)  # fmt: skip
+"""What the API of JetStream offers; each is tried under both its own and the imported prefix."""
+
+OTHERS = (
+    *(f"{ROOT}.{rest}" for rest in (
+        "request.ice.new", "request.cbp.new", "request.ice.new.deeper", "request.ice", "verdict.ice.new",
+        "verdict.cbp.new", "verdict.ice", "control.2", "control.99", "recall.ice.new", "ack.ice.new",
+        "result.ice", "result.cbp", "checkpoint", "notice.ice", "canary.ice", "canary.cbp", "canary.irs",
+        "canary.tigta", "canary.bus",
+    )),
+    f"$JS.ACK.{STREAM}.verifier.1.2.1.1700000000000000000.0",
+    f"$JS.ACK.{STREAM}.auditor.1.2.1.1700000000000000000.0",
+    f"$JS.FC.{STREAM}.verifier.x",
+    "$SYS.REQ.SERVER.PING", "$SYS.REQ.SERVER.PING.VARZ", "$SYS.REQ.ACCOUNT.BUS.INFO", "$SYS.REQ.CLAIMS.LIST",
+)  # fmt: skip
+
+GRANTED = {
+    "ice": {
+        f"BUS.API.DIRECT.GET.{STREAM}.{ROOT}.request.ice.known", f"{ROOT}.request.ice.new",
+        f"{ROOT}.canary.ice", f"{ROOT}.result.ice",
+    },
+    "cbp": {
+        f"BUS.API.DIRECT.GET.{STREAM}.{ROOT}.request.cbp.known", f"{ROOT}.request.cbp.new",
+        f"{ROOT}.canary.cbp", f"{ROOT}.result.cbp",
+    },
+    "irs": {
+        f"BUS.API.DIRECT.GET.{STREAM}.{ROOT}.control.1", f"BUS.API.CONSUMER.INFO.{STREAM}.verifier",
+        f"BUS.API.CONSUMER.MSG.NEXT.{STREAM}.verifier", f"{ROOT}.verdict.ice.new", f"{ROOT}.verdict.cbp.new",
+        f"{ROOT}.canary.irs", f"$JS.ACK.{STREAM}.verifier.1.2.1.1700000000000000000.0",
+    },
+    "tigta": {
+        f"BUS.API.STREAM.MSG.GET.{STREAM}", f"BUS.API.STREAM.INFO.{STREAM}",
+        f"BUS.API.CONSUMER.INFO.{STREAM}.auditor", f"BUS.API.CONSUMER.MSG.NEXT.{STREAM}.auditor",
+        f"{ROOT}.canary.tigta",
+    },
+}  # fmt: skip
+"""All that each may call. What is not here must be refused."""
+
+EVERYTHING = (*(f"{prefix}.{path}" for prefix in ("$JS.API", "BUS.API") for path in API), *OTHERS)
+
+
+@pytest.fixture(scope="module")
+def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bus]:
+    root = tmp_path_factory.mktemp("forbidden")
+    source = agreement_text(
+        root / "two.toml",
+        {
+            'requesters = ["ice"]': 'requesters = ["ice", "cbp"]',
+            "[parties.tigta]": '[parties.cbp]\nname = "x"\nsignatory = "x"\ncontact = "x"\n\n[parties.tigta]',
+        },
+    )
+    with bare_bus(root / "data", source) as running:
+        for agency in ("ice", "cbp"):
+            assert running.wire(agency).ask(f"{ROOT}.request.{agency}.known".encode(), b"known")["seq"]
+        yield running
+
+
+def configuration(bus: Bus) -> list[Any]:
+    """Everything that an intruder might have changed, as the operator sees it."""
+    consumers = bus.operate(f"CONSUMER.LIST.{STREAM}")["consumers"]
+    return [
+        bus.operate("STREAM.NAMES")["streams"],
+        bus.operate(f"STREAM.INFO.{STREAM}")["config"],
+        [(each["name"], each["config"], each["delivered"], each["ack_floor"]) for each in consumers],
+        bus.last_sequence(),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("party", "subject"),
+    [(party, subject) for party in PARTIES for subject in EVERYTHING if subject not in GRANTED[party]],
+)
+def test_what_is_not_granted_is_refused(bus: Bus, party: str, subject: str) -> None:
+    before = configuration(bus)
+    intruder = bus.wire(party)
+
+    if subject.startswith(UNANSWERED):
+        intruder.send(subject.encode())
+        intruder.settle()
+    else:
+        try:
+            answer = intruder.ask(subject.encode())
+        except Refusal as refusal:
+            assert str(refusal) == NOBODY
+        else:
+            assert err_code(answer) == NO_JETSTREAM_HERE, answer
+
+    assert configuration(bus) == before
+
+
+@pytest.mark.parametrize(
+    ("party", "subject"),
+    [
+        ("ice", f"{ROOT}.request.ice.granted"),
+        ("irs", f"{ROOT}.verdict.ice.granted"),
+        ("ice", f"{ROOT}.canary.ice"),
+        ("irs", f"{ROOT}.canary.irs"),
+        ("tigta", f"{ROOT}.canary.tigta"),
+    ],
+)
+def test_what_is_granted_is_stored(bus: Bus, party: str, subject: str) -> None:
+    answer = bus.wire(party).ask(subject.encode(), b"granted")
+
+    assert answer["stream"].startswith(STREAM) and answer["seq"]
+
+
+def test_an_agency_reads_its_own_request_and_nobody_elses(bus: Bus) -> None:
+    async def read() -> tuple[bytes, str]:
+        async with connected(bus.system, "ice") as agency:
+            own = await agency.request(f"BUS.API.DIRECT.GET.{STREAM}.{ROOT}.request.ice.known", timeout=5)
+            with pytest.raises(NoRespondersError):
+                await agency.request(f"BUS.API.DIRECT.GET.{STREAM}.{ROOT}.request.cbp.known", timeout=5)
+            # The body of a direct get could ask for another sequence; under a subject it may not.
+            other = await agency.request(
+                f"BUS.API.DIRECT.GET.{STREAM}.{ROOT}.request.ice.nothing", b'{"seq": 1}', timeout=5
+            )
+            return own.data, (other.headers or {}).get("Description", "")
+
+    assert asyncio.run(read()) == (b"known", "Bad Request")
+
+
+def test_nobody_hears_what_crosses_the_bus(bus: Bus) -> None:
+    heard: dict[str, set[str]] = {party: set() for party in PARTIES}
+
+    async def listen(client: Client, party: str) -> None:
+        async def note(message: Msg) -> None:
+            heard[party].add(message.subject)
+
+        await client.subscribe(">", cb=note)
+        await client.flush()
+
+    async def speak() -> None:
+        async with (
+            connected(bus.system, "ice") as ice,
+            connected(bus.system, "cbp") as cbp,
+            connected(bus.system, "irs") as irs,
+            connected(bus.system, "tigta") as tigta,
+            connected(bus.system, OPERATOR) as operator,
+        ):
+            clients = dict(zip(PARTIES, (ice, cbp, irs, tigta), strict=True))
+            for party, client in clients.items():
+                await listen(client, party)
+            await store(ice, Outgoing(f"{ROOT}.request.ice.heard", b"x", {}))
+            await store(irs, Outgoing(f"{ROOT}.verdict.ice.heard", b"x", {}))
+            await store(operator, Outgoing(f"{ROOT}.control.5", b"x", {}))
+            for stranger in (irs, cbp):
+                await stranger.publish(f"{ROOT}.release.ice.forged", b"x")
+                await stranger.flush()
+            await tigta.publish(f"{ROOT}.release.ice.true", b"x")
+            for client in (*clients.values(), *clients.values()):
+                await client.flush()
+
+    asyncio.run(speak())
+    heard = {
+        party: {s for s in subjects if s.startswith(("glomar.", "$JS"))} for party, subjects in heard.items()
+    }
+    # Each hears its own account: what it published itself, and to the agency the auditor's release.
+    assert heard == {
+        "ice": {f"{ROOT}.request.ice.heard", f"{ROOT}.release.ice.true"},
+        "cbp": {f"{ROOT}.release.ice.forged"},
+        "irs": {f"{ROOT}.verdict.ice.heard", f"{ROOT}.release.ice.forged"},
+        "tigta": {f"{ROOT}.release.ice.true"},
+    }
+
+
+def test_an_agency_cannot_ask_for_the_results_of_another(bus: Bus) -> None:
+    async def ask() -> bytes:
+        async def answer(message: Msg) -> None:
+            await message.respond(b"a release")
+
+        async with connected(bus.system, "tigta") as auditor, connected(bus.system, "cbp") as stranger:
+            await auditor.subscribe(f"{ROOT}.result.*", cb=answer)
+            await auditor.flush()
+            with pytest.raises(NoRespondersError):
+                await stranger.request(f"{ROOT}.result.ice", b"{}", timeout=5)
+            own: bytes = (await stranger.request(f"{ROOT}.result.cbp", b"{}", timeout=5)).data
+            return own
+
+    assert asyncio.run(ask()) == b"a release"
+
+
+@pytest.mark.parametrize(
+    ("party", "subject", "reply"),
+    [
+        ("ice", f"{ROOT}.request.ice.reply-1", f"{ROOT}.verdict.ice.reply-1"),
+        ("ice", f"{ROOT}.request.ice.reply-2", f"{ROOT}.control.2"),
+        ("ice", f"{ROOT}.request.ice.reply-3", f"{ROOT}.request.cbp.reply-3"),
+        ("ice", f"{ROOT}.request.ice.reply-4", f"$JS.API.STREAM.PURGE.{STREAM}"),
+        ("ice", f"BUS.API.DIRECT.GET.{STREAM}.{ROOT}.request.ice.known", f"{ROOT}.verdict.ice.reply-5"),
+        ("irs", f"{ROOT}.verdict.ice.reply-6", f"{ROOT}.control.2"),
+        ("irs", f"{ROOT}.verdict.ice.reply-7", f"{ROOT}.request.ice.reply-7"),
+        ("tigta", f"BUS.API.STREAM.INFO.{STREAM}", f"{ROOT}.verdict.ice.reply-8"),
+        ("tigta", f"BUS.API.CONSUMER.MSG.NEXT.{STREAM}.auditor", f"{ROOT}.control.2"),
+    ],
+)
+def test_a_chosen_reply_subject_stores_nothing(bus: Bus, party: str, subject: str, reply: str) -> None:
+    before = bus.last_sequence()
+
+    attacker = bus.wire(party)
+    attacker.send(subject.encode(), b'{"batch": 1, "no_wait": true}', reply=reply.encode())
+    attacker.settle()
+
+    stored = [each.subject for each in bus.messages(before + 1)]
+    assert stored == ([subject] if subject.startswith("glomar.") else [])
+    assert bus.at(reply) is None
+
+
+def test_a_message_id_of_another_party_swallows_whoever_sends_one_too(bus: Bus) -> None:
+    """A trap of nats-server that can't be switched off (its window is at least 100 ms): hence no message of
+    ours ever carries an id."""
+    with_id = header_block(b"Nats-Msg-Id: the-victims")
+    bus.wire("cbp").ask(f"{ROOT}.request.cbp.dup".encode(), b"x", with_id)
+    swallowed = bus.wire("ice").ask(f"{ROOT}.request.ice.dup".encode(), b"x", with_id)
+
+    assert swallowed["duplicate"] is True
+    assert bus.at(f"{ROOT}.request.ice.dup") is None
+
+    async def publish() -> None:
+        async with connected(bus.system, "ice") as victim:
+            with pytest.raises(IntegrityError, match="something else"):
+                message_id = {"Nats-Msg-Id": "the-victims"}
+                await store(victim, Outgoing(f"{ROOT}.request.ice.dup", b"x", message_id))
+            await store(victim, Outgoing(f"{ROOT}.request.ice.dup", b"x", {}))
+
+    asyncio.run(publish())
+    assert bus.at(f"{ROOT}.request.ice.dup") is not None
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        (b"Nats-Rollup: all", 10111),
+        (b"Nats-Rollup: sub", 10111),
+        (b"Nats-TTL: 1s", 10166),
+        (b"Nats-Schedule: @at 2030-01-01T00:00:00Z", 10188),
+        (b"Nats-Incr: 1", 10168),
+    ],
+)
+def test_a_header_that_would_change_what_is_stored_is_refused(bus: Bus, header: bytes, code: int) -> None:
+    before = bus.last_sequence()
+
+    answer = bus.wire("ice").ask(f"{ROOT}.request.ice.header".encode(), b"x", header_block(header))
+
+    assert (err_code(answer), bus.last_sequence()) == (code, before)
+
+
+@pytest.mark.parametrize("only", [b"true", b"false"])
+def test_a_trace_header_makes_the_server_send_nothing(bus: Bus, only: bytes) -> None:
+    """`Nats-Trace-Dest` names a subject to which the server itself would report the message's way."""
+    attacker = bus.wire("ice")
+    headers = header_block(
+        f"Nats-Trace-Dest: {ROOT}.verdict.ice.traced".encode(), b"Nats-Trace-Only: " + only
+    )
+    attacker.send(f"{ROOT}.request.ice.trace-{only.decode()}".encode(), b"x", headers)
+    attacker.settle()
+
+    assert bus.at(f"{ROOT}.verdict.ice.traced") is None
+
+
+def test_an_expected_sequence_tells_an_agency_how_far_the_stream_is_and_no_more(bus: Bus) -> None:
+    """Known and accepted: the server answers with sequences of subjects that the agency may not read."""
+    expected = header_block(
+        f"{EXPECTED_SEQUENCE}: 999999".encode(), f"{EXPECTED_SEQUENCE_SUBJECT}: {ROOT}.control.1".encode()
+    )
+    answer = bus.wire("ice").ask(f"{ROOT}.request.ice.curious".encode(), b"x", expected)
+
+    assert answer["error"]["description"] == "wrong last sequence: 1"
+    assert set(answer) <= {"type", "error", "stream", "seq"}
+
+
+def test_a_second_verdict_is_refused_and_the_first_one_stays(bus: Bus) -> None:
+    async def publish() -> int:
+        async with connected(bus.system, "irs") as verifier:
+            await store(verifier, Outgoing(f"{ROOT}.verdict.ice.once", b"first", {}))
+            with pytest.raises(NotStored) as refusal:
+                await store(verifier, Outgoing(f"{ROOT}.verdict.ice.once", b"second", {}))
+            return refusal.value.err_code
+
+    assert asyncio.run(publish()) == SLOT_TAKEN
+    found = bus.at(f"{ROOT}.verdict.ice.once")
+    assert found is not None and found.body == b"first"
+
+
+def test_a_verdict_behind_a_newer_control_is_refused(bus: Bus) -> None:
+    async def publish() -> int:
+        async with connected(bus.system, "irs") as verifier:
+            with pytest.raises(NotStored) as refusal:
+                # Slot 1 is filled since the bus was opened.
+                stale = Outgoing(f"{ROOT}.verdict.ice.stale", b"x", {})
+                await store(verifier, stale, empty_slot=f"{ROOT}.control.1")
+            return refusal.value.err_code
+
+    assert asyncio.run(publish()) == FENCE_STALE
+    assert bus.at(f"{ROOT}.verdict.ice.stale") is None
+
+
+def test_fifty_open_batches_of_an_agency_do_not_stop_verdicts(bus: Bus) -> None:
+    async def starve(agency: Client, attempt: int) -> None:
+        for number in range(50):
+            headers = {BATCH_ID: f"open-{attempt}-{number}", BATCH_SEQUENCE: "1"}
+            await agency.publish(f"{ROOT}.request.ice.open-{attempt}-{number}", b"x", headers=headers)
+        await agency.flush()
+
+    def verdicts(name: str) -> list[Outgoing]:
+        return [Outgoing(f"{ROOT}.verdict.ice.{name}-{n}", b"x", {}) for n in range(10)]
+
+    async def publish() -> list[bool]:
+        async with connected(bus.system, "ice") as agency, connected(bus.system, "irs") as verifier:
+            # Batches left open are dropped after a second, which a slow machine may spend elsewhere.
+            for attempt in range(20):
+                await starve(agency, attempt)
+                try:
+                    await store_atomically(verifier, verdicts(f"lucky-{attempt}"))
+                except NotStored as refusal:
+                    assert refusal.err_code == TOO_MANY_BATCHES
+                    return await store_verdicts(
+                        verifier, verdicts("starved"), f"{ROOT}.control.2", first_time=True
+                    )
+            raise AssertionError("open batches no longer stand in the way of others")
+
+    assert asyncio.run(publish()) == [True] * 10
+    assert all(bus.at(f"{ROOT}.verdict.ice.starved-{n}") for n in range(10))

@@ -1,0 +1,350 @@
+"""The client on a bus that refuses, loses and lies: nothing accepted is lost, nothing is asked twice."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import glomar_requester
+import pytest
+from glomar_requester import Ask, Client, Conflict, Question
+from glomar_requester.ask import Asked
+from glomar_requester.client import Unknown
+from glomar_requester.identity import Identity, make_identity
+from glomar_requester.inbox import Result
+from glomar_requester.store import Store
+from glomar_schemas.batch import NotStored
+from glomar_schemas.errors import IntegrityError, Refused, Retryable, TimedOut, Unreachable
+from glomar_schemas.subjects import MAX_BATCH
+
+from tests import samples
+from tests.unit.requester import world
+from tests.unit.requester.world import FakeBus, an_ask
+
+T = TypeVar("T")
+
+
+@cache
+def identity() -> Identity:
+    """With keys that are valid now, since the client reads the clock."""
+    return make_identity(
+        samples.REQUESTER,
+        world.signed_agreement(datetime.now(UTC) - timedelta(days=600)),
+        samples.signer(samples.REQUESTER),
+        samples.sealing_key(samples.REQUESTER),
+        defaults=world.DEFAULTS,
+    )
+
+
+class Desk:
+    """A bus and the file of a store, on which clients come and go."""
+
+    def __init__(self, path: Path) -> None:
+        self.bus = FakeBus()
+        self.path = path
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Client]:
+        async with Client(self.bus, identity(), Store(self.path)) as client:
+            self.bus.receive = client.receive
+            yield client
+
+    def run(self, steps: Any) -> Any:
+        async def inside() -> Any:
+            async with self.client() as client:
+                return await steps(client)
+
+        return asyncio.run(inside())
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path / "store.db")
+
+
+def questions(count: int) -> list[Question]:
+    return [Question(an_ask(number), key=f"file:{number}") for number in range(count)]
+
+
+async def all_of(client: Client, asked: list[Question], timeout_s: float = 5.0) -> list[Result]:
+    return [result async for result in client.ask_many(asked, timeout_s=timeout_s)]
+
+
+def outcomes(results: list[Result]) -> set[str]:
+    return {result.outcome for result in results}
+
+
+def test_the_public_names_are_exactly_these() -> None:
+    assert glomar_requester.__all__ == ["Ask", "Client", "Conflict", "Profile", "Question", "Result"]
+
+
+def test_ask_gives_the_verified_answer(desk: Desk) -> None:
+    result = desk.run(lambda client: client.ask(an_ask(), timeout_s=5))
+    assert (result.outcome, result.reference, result.receipt_ok) == ("confirm", "R-1", True)
+    assert len(result.trace_id) == 32
+
+
+def test_submit_returns_only_what_the_stream_has(desk: Desk) -> None:
+    async def steps(client: Client) -> None:
+        request_id = await client.submit(an_ask())
+        assert samples.SUBJECTS.request(samples.REQUESTER, request_id) in desk.bus.stream
+
+    desk.run(steps)
+
+
+def test_submit_raises_when_the_bus_is_away_and_the_same_bytes_follow_later(desk: Desk) -> None:
+    async def steps(client: Client) -> None:
+        desk.bus.away = True
+        with pytest.raises(Unreachable):
+            await client.submit(an_ask())
+        desk.bus.away = False
+        assert await client.resend() == 1
+        assert await client.resend() == 0
+
+    desk.run(steps)
+    assert len(desk.bus.stream) == 1
+
+
+def test_a_lost_acknowledgement_stores_the_request_once(desk: Desk) -> None:
+    async def steps(client: Client) -> None:
+        desk.bus.lose_acks = 1
+        with pytest.raises(TimedOut):
+            await client.submit(an_ask())
+        assert await client.resend() == 1
+
+    desk.run(steps)
+    assert len(desk.bus.stream) == 1
+    assert desk.bus.sent[0] == desk.bus.sent[1]
+
+
+def test_other_bytes_under_the_same_id_are_a_conflict(desk: Desk) -> None:
+    async def steps(client: Client) -> None:
+        desk.bus.away = True
+        with pytest.raises(Unreachable):
+            await client.submit(an_ask(), key="k")
+        desk.bus.away = False
+        [prepared] = Store(desk.path).unfinished("", "f", 1)
+        slot = samples.SUBJECTS.request(samples.REQUESTER, prepared.asked.request_id)
+        desk.bus.stream[slot] = (1, b"somebody else's")
+        with pytest.raises(Conflict):
+            await client.submit(an_ask(), key="k")
+        found = await client.peek(prepared.asked.request_id)
+        assert isinstance(found, Result) and found.outcome == "rejected"
+
+    desk.run(steps)
+
+
+def test_the_same_key_is_the_same_request(desk: Desk) -> None:
+    async def steps(client: Client) -> None:
+        first = await client.submit(an_ask(), key="k")
+        assert await client.submit(an_ask(), key="k") == first
+        assert await client.submit(an_ask()) != first
+        with pytest.raises(Conflict):
+            await client.submit(an_ask(2), key="k")
+
+    desk.run(steps)
+    assert len(desk.bus.stream) == 2
+
+
+def test_the_same_key_at_the_same_time_is_the_same_request(desk: Desk) -> None:
+    async def steps(client: Client) -> set[str]:
+        return set(await asyncio.gather(*(client.submit(an_ask(), key="k") for _ in range(5))))
+
+    assert len(desk.run(steps)) == 1
+    assert len(desk.bus.stream) == 1
+
+
+def test_many_are_stored_in_batches_and_all_answered(desk: Desk) -> None:
+    results = desk.run(lambda client: all_of(client, questions(2 * MAX_BATCH + 50)))
+    assert outcomes(results) == {"confirm"}
+    assert len({result.request_id for result in results}) == len(results) == 2 * MAX_BATCH + 50
+    assert desk.bus.commits == 3
+
+
+@pytest.mark.parametrize("err_code", [10176, 10023, 10164])
+def test_a_refused_batch_is_stored_one_by_one(desk: Desk, err_code: int) -> None:
+    desk.bus.refuse[err_code] = 1
+    results = desk.run(lambda client: all_of(client, questions(30)))
+    assert outcomes(results) == {"confirm"}
+    assert len(desk.bus.stream) == 30
+
+
+def test_a_batch_whose_acknowledgement_was_lost_is_not_asked_twice(desk: Desk) -> None:
+    desk.bus.lose_acks = 1
+    results = desk.run(lambda client: all_of(client, questions(30)))
+    assert outcomes(results) == {"confirm"}
+    assert len(desk.bus.stream) == 30
+
+
+def test_the_same_file_again_asks_nothing_and_gives_the_same_answers(desk: Desk) -> None:
+    def by_id(results: list[Result]) -> list[Result]:
+        return sorted(results, key=lambda result: result.request_id)
+
+    first = desk.run(lambda client: all_of(client, questions(30)))
+    sent = len(desk.bus.sent)
+    second = desk.run(lambda client: all_of(client, questions(30)))
+    assert by_id(first) == by_id(second)
+    assert len(desk.bus.sent) == sent
+
+
+def test_a_file_goes_on_where_a_crash_left_it(desk: Desk) -> None:
+    desk.run(lambda client: all_of(client, questions(10)))
+    results = desk.run(lambda client: all_of(client, questions(30)))
+    assert outcomes(results) == {"confirm"}
+    assert len(desk.bus.stream) == 30
+
+
+def test_what_is_not_answered_in_time_is_unanswered_and_comes_with_the_next_run(desk: Desk) -> None:
+    desk.bus.answering = False
+    results = desk.run(lambda client: all_of(client, questions(5), timeout_s=0.2))
+    assert outcomes(results) == {"unanswered"}
+    desk.bus.answering = True
+    # No push comes for what was stored before: it is asked for.
+    results = desk.run(lambda client: all_of(client, questions(5), timeout_s=20))
+    assert outcomes(results) == {"confirm"}
+    assert len(desk.bus.stream) == 5
+
+
+def test_a_missed_push_is_asked_for(desk: Desk) -> None:
+    desk.bus.pushes = False
+
+    async def steps(client: Client) -> Result:
+        return await client.result(await client.submit(an_ask()), timeout_s=5)
+
+    assert desk.run(steps).outcome == "confirm"
+
+
+def test_peek_does_not_wait(desk: Desk) -> None:
+    desk.bus.answering = False
+
+    async def steps(client: Client) -> None:
+        request_id = await client.submit(an_ask())
+        assert isinstance(await client.peek(request_id), Asked)
+        desk.bus.answering = True
+        found = await client.peek(request_id)
+        assert isinstance(found, Result) and found.outcome == "confirm"
+
+    desk.run(steps)
+
+
+def test_a_result_that_does_not_come_is_a_timeout(desk: Desk) -> None:
+    desk.bus.answering = False
+
+    async def steps(client: Client) -> None:
+        with pytest.raises(TimedOut):
+            await client.ask(an_ask(), timeout_s=0.1)
+
+    desk.run(steps)
+
+
+def test_an_unknown_id_is_told_at_once(desk: Desk) -> None:
+    async def steps(client: Client) -> None:
+        with pytest.raises(Unknown):
+            await client.result(samples.REQUEST_ID, timeout_s=1)
+
+    desk.run(steps)
+
+
+def test_a_spoilt_push_is_dropped_and_the_true_release_asked_for(desk: Desk) -> None:
+    spoilt = 0
+
+    def spoil_once(raw: bytes) -> bytes:
+        nonlocal spoilt
+        spoilt += 1
+        return raw if spoilt > 1 else raw.replace(b"a", b"b", 1)
+
+    desk.bus.spoil = spoil_once
+
+    async def steps(client: Client) -> Result:
+        request_id = await client.submit(an_ask())
+        await asyncio.sleep(0.01)
+        return await client.result(request_id, timeout_s=5)
+
+    assert desk.run(steps).outcome == "confirm"
+
+
+def test_a_release_that_fails_its_checks_is_no_answer(desk: Desk) -> None:
+    desk.bus.spoil = lambda raw: raw[:-20] + raw[-20:].replace(b"A", b"B")[::-1]
+
+    async def steps(client: Client) -> None:
+        request_id = await client.submit(an_ask())
+        with pytest.raises(IntegrityError):
+            await client.result(request_id, timeout_s=5)
+        with pytest.raises(Refused):
+            await client.prove(request_id)
+
+    desk.run(steps)
+
+
+def test_in_a_file_the_others_are_answered_and_then_the_fault_is_raised(desk: Desk) -> None:
+    desk.bus.pushes = False
+    first: list[bytes] = []
+
+    def spoil_first(raw: bytes) -> bytes:
+        if not first:
+            first.append(raw)
+            return b"{}"
+        return raw
+
+    desk.bus.spoil = spoil_first
+
+    async def steps(client: Client) -> list[Result]:
+        found = []
+        with pytest.raises(IntegrityError):
+            async for result in client.ask_many(questions(5), timeout_s=20):
+                found.append(result)
+        return found
+
+    results = desk.run(steps)
+    assert sorted(result.outcome for result in results) == ["confirm"] * 4 + ["unanswered"]
+
+
+def test_prove_checks_the_stored_answer_again(desk: Desk) -> None:
+    async def steps(client: Client) -> Any:
+        result = await client.ask(an_ask(), timeout_s=5)
+        await asyncio.sleep(0.1)
+        return await client.prove(result.request_id)
+
+    proof = desk.run(steps)
+    assert proof.result.outcome == "confirm"
+    assert proof.receipt.startswith("c2sp.org/tlog-proof@v1\nindex 1\n")
+    assert proof.checkpoint.origin == samples.SUBJECTS.origin(samples.OVERSIGHT)
+
+
+def test_a_bus_that_stays_away_ends_a_file_with_an_error_and_loses_nothing(desk: Desk) -> None:
+    desk.bus.away = True
+
+    async def steps(client: Client) -> None:
+        with pytest.raises(Retryable):
+            await all_of(client, questions(300), timeout_s=0.5)
+
+    desk.run(steps)
+    desk.bus.away = False
+    assert outcomes(desk.run(lambda client: all_of(client, questions(300)))) == {"confirm"}
+    assert len(desk.bus.stream) == 300
+
+
+def test_submit_many_stores_all_and_waits_for_no_answer(desk: Desk) -> None:
+    desk.bus.answering = False
+    ids = desk.run(lambda client: client.submit_many(questions(250)))
+    assert len(set(ids)) == len(desk.bus.stream) == 250
+
+
+def test_a_stream_that_takes_nothing_is_told_by_its_error(desk: Desk) -> None:
+    async def steps(client: Client) -> None:
+        desk.bus.full = True
+        with pytest.raises(NotStored):
+            await client.submit_many(questions(3), timeout_s=0.3)
+
+    desk.run(steps)
+
+
+def test_answers_and_particulars_are_not_in_the_store(desk: Desk) -> None:
+    desk.run(lambda client: client.ask(Ask(last_name="Quandt-Canary", officer_id="O"), timeout_s=5))
+    raw = b"".join(path.read_bytes() for path in desk.path.parent.iterdir())
+    assert b"Quandt-Canary" not in raw
+    assert b"confirm" not in raw
+    assert b"tlog-proof" not in raw
