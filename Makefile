@@ -20,6 +20,7 @@ check: $(SYNCED)
 	$(RUN) mypy
 	$(RUN) lint-imports
 	$(RUN) python -m tests.generated --check
+	UV=$(UV) $(RUN) python -m tests.isolated
 
 bench: $(SYNCED)
 	$(RUN) python -m tests.bench

@@ -1,0 +1,18 @@
+"""The `glomar-requester` command, where only the light client may be installed."""
+
+import sys
+
+
+def main() -> None:
+    try:
+        from glomar_requester.cli import main as run
+    except ModuleNotFoundError as missing:
+        sys.exit(
+            f"glomar-requester: {missing.name} is not installed. "
+            "The commands and the service need glomar-requester[service]; the client alone does not"
+        )
+    run()
+
+
+if __name__ == "__main__":
+    main()
