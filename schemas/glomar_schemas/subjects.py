@@ -85,6 +85,10 @@ class Subjects(Struct, frozen=True):
         """The name of the ledger of this incarnation: a stream made anew starts a new log."""
         return f"audit.{oversight}/{self.stream}"
 
+    def delivery(self, consumer: str) -> str:
+        """Where the server pushes a durable consumer's messages."""
+        return f"{self.root}.deliver.{consumer}"
+
     def canary(self, party: str) -> str:
         """Where a service proves that the store still takes writes; kept in a stream of its own."""
         return f"{self.root}.canary.{party}"

@@ -16,11 +16,10 @@ API_PREFIX = "BUS.API"
 
 
 class Service(Struct, frozen=True):
-    """A subject of BUS that one account may call; a stream of answers where `streamed`."""
+    """A subject of BUS that one account may call."""
 
     account: str
     subject: str
-    streamed: bool = False
 
     @property
     def local(self) -> str:
@@ -36,12 +35,21 @@ def render(agreement: Agreement, subjects: Subjects, users: dict[str, str], *, p
     """users: "bus" and each party -> public nkey. Returns the text of nats-server.conf."""
     services = list(_services(agreement, subjects))
     oversight = account(agreement.oversight)
+    deliveries = {
+        agreement.holder: subjects.delivery("verifier"),
+        agreement.oversight: subjects.delivery("auditor"),
+    }
     exported = [_export(service) for service in services]
+    exported += [
+        f'{{stream: "{subject}", accounts: [{account(party)}]}}' for party, subject in deliveries.items()
+    ]
     blocks = [_account("BUS", users["bus"], exported, [], "jetstream: enabled")]
     for party in (agreement.holder, agreement.oversight, *agreement.requesters):
         name = account(party)
         exports: list[str] = []
         imports = [_import(service) for service in services if service.account == name]
+        if party in deliveries:
+            imports.append(f'{{stream: {{account: BUS, subject: "{deliveries[party]}"}}}}')
         if party == agreement.oversight:
             for agency in agreement.requesters:
                 exports += [
@@ -69,15 +77,13 @@ def _services(agreement: Agreement, subjects: Subjects) -> Iterable[Service]:
     yield Service(oversight, f"$JS.API.STREAM.INFO.{stream}")
     for party, consumer in ((holder, "verifier"), (oversight, "auditor")):
         yield Service(party, f"$JS.API.CONSUMER.INFO.{stream}.{consumer}")
-        yield Service(party, f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}", streamed=True)
-    yield Service(holder, f"$JS.ACK.{stream}.verifier.>")
+        yield Service(party, f"$JS.ACK.{stream}.{consumer}.>")
     for party in (agreement.holder, agreement.oversight, *agreement.requesters):
         yield Service(account(party), subjects.canary(party))
 
 
 def _export(service: Service) -> str:
-    streamed = ', response_type: stream, response_threshold: "45s"' if service.streamed else ""
-    return f'{{service: "{service.subject}", accounts: [{service.account}]{streamed}}}'
+    return f'{{service: "{service.subject}", accounts: [{service.account}]}}'
 
 
 def _import(service: Service) -> str:

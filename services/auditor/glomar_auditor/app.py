@@ -47,8 +47,7 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
     bus = Bus(settings, "glomar-auditor")
 
     @bus.durable(
-        f"{subjects.root}.>",
-        stream=subjects.stream,
+        subjects,
         consumer="auditor",
         carries=Envelope,
         description="Every stored message, in stream order, into the ledger.",
@@ -58,6 +57,8 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
             arrived = [_stored(message) for message in messages]
             opened = {message.sequence: span for message, span in zip(arrived, handled_spans(), strict=True)}
             await release(await recorder.record(bus.client, arrived), opened)
+            # Only the flow rests on it: the next message is what the ledger lacks, whatever was acknowledged.
+            await messages[-1].ack()
 
     bus.publishes(
         subjects.template("release"),
@@ -112,9 +113,11 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
     @app.after_startup
     async def compare() -> None:
         async def forever() -> None:
+            size = -1
             while True:
                 with _ending(stop):
-                    await release(await recorder.catch_up(bus.client), {})
+                    idle, size = ledger.size == size, ledger.size
+                    await release(await recorder.compare(bus.client, catch_up=idle), {})
                 await asyncio.sleep(COMPARE_EVERY_S)
 
         app.comparing = asyncio.create_task(forever())  # type: ignore[attr-defined]

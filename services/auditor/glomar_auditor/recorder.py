@@ -48,15 +48,19 @@ class Recorder:
         Raises IntegrityError (the stream lost or changed something), Fatal (storage), Unreachable.
         """
         async with self._one_at_a_time:
-            fresh = [message for message in arrived if message.sequence > self._ledger.size]
-            if fresh and fresh[0].sequence > self._ledger.size + 1:
-                missing = await self._fetch(client, self._ledger.size + 1, fresh[0].sequence - 1)
-                fresh = [*missing, *fresh]
-            self._ledger.append([stored_leaf(message) for message in fresh])
-            return self.releases(fresh)
+            recorded = self._ledger.size
+            fresh = {message.sequence: message for message in arrived if message.sequence > recorded}
+            missing = set(range(recorded + 1, max(fresh, default=recorded) + 1)) - fresh.keys()
+            found = [*fresh.values(), *await self._fetch(client, sorted(missing))]
+            found.sort(key=lambda message: message.sequence)
+            self._ledger.append([stored_leaf(message) for message in found])
+            return self.releases(found)
 
-    async def catch_up(self, client: Client) -> list[Outgoing]:
-        """Records what the feed did not bring: after a start, or when it lost the newest messages."""
+    async def compare(self, client: Client, *, catch_up: bool) -> list[Outgoing]:
+        """Raises IntegrityError if the stream is shorter than the ledger.
+
+        catch_up: records what the feed did not bring, after a start or when it lost the newest messages.
+        """
         recorded = self._ledger.size
         state = await stream_state(client, self._subjects.stream)
         if state.last_sequence < recorded:
@@ -66,9 +70,10 @@ class Recorder:
                 fix="The stream lost messages. Nothing is released until it is restored",
             )
         released: list[Outgoing] = []
-        while self._ledger.size < state.last_sequence:
-            last = min(state.last_sequence, self._ledger.size + FETCHES_IN_FLIGHT)
-            released += await self.record(client, await self._fetch(client, self._ledger.size + 1, last))
+        while catch_up and self._ledger.size < state.last_sequence:
+            first = self._ledger.size + 1
+            wanted = range(first, min(state.last_sequence, first + FETCHES_IN_FLIGHT - 1) + 1)
+            released += await self.record(client, await self._fetch(client, wanted))
         return released
 
     def releases(self, messages: Sequence[Stored]) -> list[Outgoing]:
@@ -91,12 +96,12 @@ class Recorder:
             outgoing.append(Outgoing(address.agency, address.token, sealed, message.sequence))
         return outgoing
 
-    async def _fetch(self, client: Client, first: int, last: int) -> list[Stored]:
+    async def _fetch(self, client: Client, sequences: Sequence[int]) -> list[Stored]:
         found: list[Stored] = []
-        for start in range(first, last + 1, FETCHES_IN_FLIGHT):
-            stop = min(last, start + FETCHES_IN_FLIGHT - 1)
-            calls = (get_by_sequence(client, self._subjects.stream, n) for n in range(start, stop + 1))
-            for sequence, stored in enumerate(await asyncio.gather(*calls), start):
+        for start in range(0, len(sequences), FETCHES_IN_FLIGHT):
+            some = sequences[start : start + FETCHES_IN_FLIGHT]
+            calls = (get_by_sequence(client, self._subjects.stream, sequence) for sequence in some)
+            for sequence, stored in zip(some, await asyncio.gather(*calls), strict=True):
                 if stored is None:
                     raise IntegrityError(
                         f"the stream no longer holds sequence {sequence}",

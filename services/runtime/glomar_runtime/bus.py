@@ -4,12 +4,13 @@ FastStream stays the frame; what it may not do is declare streams, acknowledge b
 subject that a sender chose, so the arguments that forbid it are given here once (docs/adr/0003).
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
-from glomar_schemas.subjects import MAX_BATCH
+from glomar_schemas.subjects import MAX_BATCH, Subjects
 from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -17,6 +18,8 @@ from nats.aio.msg import Msg
 from glomar_runtime.asyncapi import payload
 from glomar_runtime.connection import API_PREFIX, BusClient, connect
 from glomar_runtime.settings import ServiceSettings
+
+log = logging.getLogger(__name__)
 
 BatchHandler = Callable[[list[Msg]], Awaitable[None]]
 MessageHandler = Callable[[Msg], Awaitable[None]]
@@ -43,18 +46,18 @@ class Bus(NatsBroker):
         return client
 
     def durable(
-        self, subject: str, *, stream: str, consumer: str, carries: type[Struct], description: str
+        self, subjects: Subjects, *, consumer: str, carries: type[Struct], description: str
     ) -> Callable[[BatchHandler], BatchHandler]:
         """Decorates the handler of a durable consumer that `topology` has created.
 
         It gets up to MAX_BATCH nats-py messages, one batch at a time, and acknowledges by itself.
         """
         return self._subscribed(
-            subject,
+            subjects.delivery(consumer),
             carries,
             description=description,
             durable=consumer,
-            stream=JStream(stream, declare=False),
+            stream=JStream(subjects.stream, declare=False),
             pull_sub=PullSub(batch_size=MAX_BATCH, batch=True),
         )
 
@@ -75,7 +78,12 @@ class Bus(NatsBroker):
 
         def decorate(handler: Any) -> Any:
             async def handle(message: Any) -> None:
-                await handler(message)
+                try:
+                    await handler(message)
+                except Exception:
+                    # FastStream would say nothing; the message is delivered again.
+                    log.exception("handler failed")
+                    raise
 
             handle.__annotations__["message"] = payload(carries)
             subscriber(handle)

@@ -99,12 +99,12 @@ class BusClient(Client):
 
 
 class _Streams(JetStreamContext):
-    """The context that FastStream subscribes through; its pull subscription is our Feed."""
+    """The context that FastStream subscribes through; what it calls a pull subscription is our Feed."""
 
     async def pull_subscribe(  # type: ignore[override]
-        self, subject: str, *, stream: str, durable: str, **_: Any
+        self, subject: str, *, durable: str, **_: Any
     ) -> Feed:
-        feed = Feed(self._nc, f"{self._prefix}.CONSUMER.MSG.NEXT.{stream}.{durable}")
+        feed = Feed(self._nc, subject, durable)
         await feed.start()
         return feed
 

@@ -1,13 +1,11 @@
-"""A steady feed of messages from a durable pull consumer: overlapping pulls, heartbeats, no lost batch.
+"""Messages of a durable consumer, in batches as they come. Stands behind FastStream's batch subscriber.
 
-It stands behind FastStream's pull subscriber in the place of nats-py's subscription. That one waits for
-a full batch or a timeout, loses what it had collected on the builtin TimeoutError, and spins when the
-consumer is gone (docs/adr/0003).
+The server pushes to a subject of its own for each consumer, as far as its `max_ack_pending` allows. Pulling
+would not do: across accounts its answers are a streamed service response, which an empty message ends, so one
+request with an empty body would cost verifier and auditor the messages behind it (docs/adr/0003).
 """
 
 import asyncio
-import json
-import logging
 from collections import deque
 
 from nats.aio.client import Client
@@ -15,37 +13,25 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import TimeoutError as NatsTimeoutError
 
-log = logging.getLogger(__name__)
-
-EXPIRES_S = 20.0
-"""Below the 45 s after which the server forgets where the answers of an exported pull go."""
-HEARTBEAT_S = 2.0
-BACKOFF_S = 0.5
-AHEAD = 200
-"""Messages on order beyond those that wait here: few enough to be redelivered soon after a crash."""
-_NANO = 1_000_000_000
-
 
 class Feed:
-    """Messages of one consumer, in arrival order."""
+    """The messages pushed to one consumer, in arrival order."""
 
-    def __init__(self, client: Client, pull_subject: str) -> None:
+    def __init__(self, client: Client, subject: str, group: str) -> None:
+        """group: the queue group that shares the consumer's messages among workers; "" for none."""
         self._client = client
-        self._pull_subject = pull_subject
-        self._inbox = client.new_inbox()
+        self._subject = subject
+        self._group = group
         self._waiting: deque[Msg] = deque()
         self._arrived = asyncio.Event()
-        self._on_order = 0
-        """Messages that the server may still send without being asked again."""
         self._batch_open = False
         self._subscription: Subscription | None = None
 
     async def start(self) -> None:
-        self._subscription = await self._client.subscribe(self._inbox, cb=self._on_message)
-        await self._order()
+        self._subscription = await self._client.subscribe(self._subject, self._group, cb=self._on_message)
 
     async def unsubscribe(self) -> None:
-        """Stops the flow; what was not taken is delivered again after its ack_wait."""
+        """Stops the flow; what was not acknowledged is delivered again after its ack_wait."""
         if self._subscription is not None and not self._client.is_closed:
             await self._subscription.unsubscribe()
         self._subscription = None
@@ -62,45 +48,17 @@ class Feed:
                 raise NatsTimeoutError
             await self._wait(timeout)
         taken = [self._waiting.popleft() for _ in range(min(batch, len(self._waiting)))]
-        self._batch_open = bool(taken)
-        await self._order()
-        if not taken:
-            raise NatsTimeoutError
+        self._batch_open = True
         return taken
 
     async def _wait(self, timeout_s: float) -> None:
         self._arrived.clear()
-        await self._order()
         try:
-            await asyncio.wait_for(self._arrived.wait(), max(timeout_s, 2 * HEARTBEAT_S))
+            await asyncio.wait_for(self._arrived.wait(), timeout_s)
         except TimeoutError:
-            # Not even a heartbeat: the order was lost with a connection, a server or a leader.
-            self._on_order = 0
-
-    async def _order(self) -> None:
-        if self._on_order + len(self._waiting) > AHEAD // 2 or not self._client.is_connected:
-            return
-        pull = {
-            "batch": AHEAD,
-            "expires": int(EXPIRES_S * _NANO),
-            "idle_heartbeat": int(HEARTBEAT_S * _NANO),
-        }
-        self._on_order += AHEAD
-        await self._client.publish(self._pull_subject, json.dumps(pull).encode(), reply=self._inbox)
+            # Of the two TimeoutErrors, FastStream knows only this one.
+            raise NatsTimeoutError from None
 
     async def _on_message(self, message: Msg) -> None:
-        # A stored message may carry a forged status header; only the server writes to the inbox itself.
-        if message.subject != self._inbox:
-            self._on_order = max(0, self._on_order - 1)
-            self._waiting.append(message)
-            self._arrived.set()
-            return
-        headers = message.headers or {}
-        status = headers.get("Status", "")
-        if status != "100":
-            unfilled = headers.get("Nats-Pending-Messages", "")
-            self._on_order = max(0, self._on_order - int(unfilled)) if unfilled.isdigit() else 0
-            if status != "408":
-                log.warning("the bus ended a pull", extra={"status": status[:3]})
-                await asyncio.sleep(BACKOFF_S)
+        self._waiting.append(message)
         self._arrived.set()

@@ -61,18 +61,28 @@ def canary_config(subjects: Subjects, replicas: int = 1) -> dict[str, Any]:
 
 
 def consumer_configs(subjects: Subjects) -> dict[str, dict[str, Any]]:
-    """verifier: work, shared by its workers. auditor: a feed in stream order, whose cursor is the ledger."""
+    """verifier: work, shared by its workers. auditor: a feed in stream order, whose cursor is the ledger.
+
+    max_ack_pending is how far the server pushes ahead, and how much comes again after a crash.
+    """
+    shared = {"ack_wait": ACK_WAIT_S * _NANO, "max_deliver": -1, "deliver_policy": "all"}
     return {
         "verifier": {
+            **shared,
             "ack_policy": "explicit",
-            "ack_wait": ACK_WAIT_S * _NANO,
             # Not `request.*.*`: the server delivers a request whose token is ">" to no such filter.
             "filter_subject": f"{subjects.root}.request.>",
-            "max_ack_pending": 10_000,
-            "max_deliver": -1,
-            "deliver_policy": "all",
+            "deliver_subject": subjects.delivery("verifier"),
+            "deliver_group": "verifier",
+            "max_ack_pending": 500,
         },
-        "auditor": {"ack_policy": "none", "deliver_policy": "all", "max_deliver": -1},
+        "auditor": {
+            **shared,
+            "ack_policy": "all",
+            "deliver_subject": subjects.delivery("auditor"),
+            "deliver_group": "auditor",
+            "max_ack_pending": 2000,
+        },
     }
 
 

@@ -81,8 +81,7 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
     )
 
     @bus.durable(
-        subjects.template("request"),
-        stream=subjects.stream,
+        subjects,
         consumer="verifier",
         carries=Request,
         description="Signed requests, their particulars sealed to the record holder.",
