@@ -161,6 +161,7 @@ class Control(Message, frozen=True, kw_only=True, tag="control"):
     action: Literal["agreement", "hold", "lift", "key", "shred"]
     agreement_digest: Sha256
     scope: Scope = "all"
+    lifts: Annotated[Slot | None, Meta(description="the slot of the hold that a `lift` lifts")] = None
     authority: Line
     reason: Text = ""
     issued_at: Moment

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import msgspec
 from glomar_schemas.errors import IntegrityError, Unreachable
+from glomar_schemas.subjects import TRACEPARENT
 from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -18,6 +19,7 @@ from glomar_runtime.connection import API_PREFIX, plain_subject
 TIMEOUT_S = 5.0
 NOT_FOUND = 10037
 _NANO = 1_000_000_000
+_TRACEPARENT = re.compile(rb"\r\ntraceparent: ?([0-9a-f-]{55})\r\n")
 _FRACTION = re.compile(r"\.(\d{1,9})")
 
 
@@ -36,6 +38,8 @@ class Stored(Struct, frozen=True):
     time_ns: int
     subject: str
     body: bytes
+    traceparent: str = ""
+    """A hint that the sender chose; no evidence."""
 
 
 class StreamState(Struct, frozen=True):
@@ -51,6 +55,13 @@ def delivery(message: Msg) -> Delivery:
     tokens = message.reply.split(".")
     offset = 0 if len(tokens) == 9 else 2
     return Delivery(int(tokens[5 + offset]), int(tokens[7 + offset]), int(tokens[4 + offset]))
+
+
+def stored(message: Msg) -> Stored:
+    """A delivered message as the stream holds it."""
+    facts = delivery(message)
+    hint = (message.headers or {}).get(TRACEPARENT, "")
+    return Stored(facts.sequence, facts.time_ns, message.subject, message.data, hint)
 
 
 def moment(time_ns: int) -> datetime:
@@ -82,6 +93,7 @@ class _Message(Struct):
     seq: int
     time: str
     data: bytes = b""
+    hdrs: bytes = b""
 
 
 class _Error(Struct):
@@ -101,7 +113,14 @@ async def _get(client: Client, stream: str, query: dict[str, int | str]) -> Stor
             return None
         raise Unreachable("the stream did not hand out a message", where=stream)
     found = answer.message
-    return Stored(found.seq, time_ns(found.time), plain_subject(found.subject.encode()), found.data)
+    hint = _TRACEPARENT.search(found.hdrs)
+    return Stored(
+        found.seq,
+        time_ns(found.time),
+        plain_subject(found.subject.encode()),
+        found.data,
+        hint[1].decode() if hint else "",
+    )
 
 
 def time_ns(text: str) -> int:

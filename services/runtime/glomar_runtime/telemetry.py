@@ -11,7 +11,6 @@ from typing import Any, cast
 
 from faststream import BaseMiddleware, StreamMessage
 from glomar_schemas.subjects import TRACEPARENT, Kind, Subjects
-from nats.aio.msg import Msg
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -106,11 +105,11 @@ class Spans:
             set_status_on_exception=False,
         )
 
-    def process(self, message: Msg) -> Span:
+    def process(self, subject: str, traceparent: str) -> Span:
         """A CONSUMER span for one received message, child of its sender's span and linked to it."""
-        context = extract(message)
+        context = extract(traceparent)
         parent = trace.get_current_span(context).get_span_context()
-        kind, request_id = self._describe(message.subject)
+        kind, request_id = self._describe(subject)
         return self._tracer.start_span(
             f"process {self._subjects.template(kind)}",
             context,
@@ -149,9 +148,8 @@ class Spans:
         return attributes
 
 
-def extract(message: Msg) -> Context:
-    """The sender's context. Only `traceparent` is read: a `tracestate` could carry anything."""
-    header = (message.headers or {}).get(TRACEPARENT, "")
+def extract(header: str) -> Context:
+    """The sender's context from a `traceparent`; a `tracestate` could carry anything, and is not read."""
     return _PROPAGATOR.extract({TRACEPARENT: header}) if header else Context()
 
 
@@ -174,7 +172,10 @@ class SpanMiddleware(BaseMiddleware[Any, Any]):
     async def consume_scope(self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]) -> Any:
         if not isinstance(msg.raw_message, list):
             return await call_next(msg)
-        opened = [self.spans.process(message) for message in msg.raw_message]
+        opened = [
+            self.spans.process(message.subject, (message.headers or {}).get(TRACEPARENT, ""))
+            for message in msg.raw_message
+        ]
         token = _BATCH.set(opened)
         try:
             return await call_next(msg)

@@ -37,18 +37,6 @@ from glomar_verifier.tags import Tagger
 log = logging.getLogger(__name__)
 
 
-class _Work(Struct, frozen=True):
-    """One delivered request, with its process span."""
-
-    message: Msg
-    delivery: Delivery
-    span: Span
-
-    @property
-    def stored(self) -> Stored:
-        return Stored(self.delivery.sequence, self.delivery.time_ns, self.message.subject, self.message.data)
-
-
 def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, Bus]:
     """Raises Misconfigured, Malformed or Untrusted before anything is served."""
     signed = load_agreement(settings.agreement, load_trust(settings.trust))
@@ -71,8 +59,8 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
     )
     bus = Bus(settings, "glomar-verifier")
     spans = Spans(subjects, "verifier")
-    clock = Clock()
-    in_force = InForce()
+    waiting = Waiting(settings.waiting)
+    worker = Worker(signed, subjects, desk, waiting, spans)
 
     bus.publishes(
         subjects.template("verdict"),
@@ -87,49 +75,25 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
         description="Signed requests, their particulars sealed to the record holder.",
     )
     async def answer(messages: list[Msg]) -> None:
-        work = [
-            _Work(message, delivery(message), span)
-            for message, span in zip(messages, handled_spans(), strict=True)
-        ]
-        try:
+        spans_of = zip(messages, handled_spans(), strict=True)
+        work = [(message, delivery(message).count, Work(stored(message), span)) for message, span in spans_of]
+        with ending(stop):
             for first_time in (True, False):
-                if group := [item for item in work if (item.delivery.count == 1) is first_time]:
-                    await answer_group(group, first_time=first_time)
-        except Retryable as fault:
-            # Not acknowledged: the stream delivers them again.
-            log.warning("will be decided later", extra={"fault": fault.what, "count": len(work)})
-        except Fatal as fault:
-            stop.because(fault)
-        except Refused as fault:
-            stop.because(fault)
+                group = [(message, item) for message, count, item in work if (count == 1) is first_time]
+                if group:
+                    items = [item for _, item in group]
+                    fates = await worker.answer(bus.client, items, first_time=first_time)
+                    for (message, _), fate in zip(group, fates, strict=True):
+                        if fate is not Fate.UNSETTLED:
+                            await message.ack()
 
-    async def answer_group(group: Sequence[_Work], *, first_time: bool) -> None:
-        nonlocal in_force
+    async def resume() -> None:
         while True:
-            now = clock.now(datetime.now(UTC), moment(max(item.delivery.time_ns for item in group)))
-            decided = desk.decide(
-                [item.stored for item in group], in_force.slot, now, spans, [item.span for item in group]
-            )
-            sending = [
-                spans.send("verdict", verdict.request_id, item.span)
-                for verdict, item in zip(decided, group, strict=True)
-            ]
-            outgoing = [
-                Outgoing(verdict.subject, verdict.body, traceparent(span))
-                for verdict, span in zip(decided, sending, strict=True)
-            ]
-            try:
-                empty_slot = subjects.control(in_force.slot + 1)
-                stand = await store_verdicts(bus.client, outgoing, empty_slot, first_time=first_time)
-            except Stale:
-                in_force = await catch_up(bus.client, in_force, signed, subjects)
-                continue
-            finally:
-                end_all(sending)
-            for item, stands in zip(group, stand, strict=True):
-                if stands:
-                    await item.message.ack()
-            return
+            resumed = 0
+            with ending(stop):
+                resumed = await worker.resume(bus.client)
+            if not resumed:
+                await asyncio.sleep(RESUME_EVERY_S)
 
     app = AsgiFastStream(
         bus,
@@ -139,15 +103,15 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
 
     @app.on_startup
     async def follow_controls() -> None:
-        nonlocal in_force
         await bus.connect()
-        in_force = await catch_up(bus.client, in_force, signed, subjects)
-        if in_force.slot == 0:
-            raise Retryable("no agreement has been put in force on this stream yet", where=subjects.stream)
+        await worker.start(bus.client)
+
+    stop.background(app, resume)
 
     @app.after_shutdown
     async def close() -> None:
         counts.close()
+        waiting.close()
 
     bus.add_middleware(SpanMiddleware.of(spans))
     return app, bus

@@ -1,4 +1,4 @@
-"""Decides requests: read, count, gate, and only if every condition holds, match. Called by the app.
+"""Decides requests: read, count, gate, and only if every condition holds, match. Called by the worker.
 
 Takes stored messages and the time, returns signed verdicts; it publishes and acknowledges nothing.
 """
@@ -6,11 +6,12 @@ Takes stored messages and the time, returns signed verdicts; it publishes and ac
 import hashlib
 import os
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from glomar_runtime.delivery import Stored, moment
 from glomar_runtime.telemetry import Spans
 from glomar_schemas.agreement import SignedAgreement
+from glomar_schemas.controls import Hold, InForce
 from glomar_schemas.envelope import Signer, seal_envelope
 from glomar_schemas.errors import Malformed
 from glomar_schemas.messages import Answer, Refusal, Tags, Verdict, encode
@@ -35,6 +36,14 @@ class Decided(Struct, frozen=True):
     request_id: str
     subject: str
     body: bytes
+
+
+class Work(Struct, frozen=True):
+    """One request to be decided. waited: how long it stood under holds, which its expiry does not count."""
+
+    stored: Stored
+    span: Span
+    waited: timedelta = timedelta(0)
 
 
 class Desk:
@@ -66,27 +75,34 @@ class Desk:
         self._version = version
 
     def decide(
-        self, messages: Sequence[Stored], control_n: int, now: datetime, spans: Spans, parents: Sequence[Span]
-    ) -> list[Decided]:
-        """One verdict a message, in order. now: the time that the conditions count from.
+        self, work: Sequence[Work], in_force: InForce, now: datetime, spans: Spans
+    ) -> list[Decided | Hold]:
+        """For each request, in order, its verdict, or the hold that covers it.
 
-        Raises Untrusted when the agreement is not in force or oversight has no valid sealing key.
+        now: the time that the conditions count from. Raises Untrusted when the agreement is not in force or
+        oversight has no valid sealing key.
         """
         self._signed.require_in_force(now)
-        readings = [self._read(message) for message in messages]
+        readings = [self._read(item.stored) for item in work]
         tags = [self._tags(reading) for reading in readings]
-        counted = self._count(readings, tags, messages)
+        holds = [_hold_on(*pair, in_force) for pair in zip(readings, tags, strict=True)]
+        # What waits under a hold is counted when it is decided, and not twice.
+        free = [at for at, hold in enumerate(holds) if hold is None]
+        counted = self._count([readings[at] for at in free], [tags[at] for at in free], [work[at] for at in free])
         sealers: dict[str, Sealer] = {}
-        decided = []
-        for reading, tag, parent in zip(readings, tags, parents, strict=True):
+        decided: list[Decided | Hold] = []
+        for reading, tag, item, hold in zip(readings, tags, work, holds, strict=True):
+            if hold is not None:
+                decided.append(hold)
+                continue
             if isinstance(reading, Unreadable):
                 answer = _refused((reading.refusal,))
             else:
-                answer = self._judge(reading, counted[reading.slot.sequence], now, spans, parent)
+                answer = self._judge(reading, counted[reading.slot.sequence], now, spans, item)
             agency = reading.slot.agency
             if agency not in sealers:
                 sealers[agency] = self._sealer(agency, now)
-            decided.append(self._sign(reading.slot, answer, tag, sealers[agency], control_n, now))
+            decided.append(self._sign(reading.slot, answer, tag, sealers[agency], in_force.slot, now))
         return decided
 
     def _read(self, message: Stored) -> Readable | Unreadable:
@@ -101,7 +117,7 @@ class Desk:
         return self._tagger.tags(reading.slot.agency, reading.particulars, self._rules)
 
     def _count(
-        self, readings: Sequence[Readable | Unreadable], tags: Sequence[Tags], messages: Sequence[Stored]
+        self, readings: Sequence[Readable | Unreadable], tags: Sequence[Tags], work: Sequence[Work]
     ) -> dict[int, Counted]:
         """Counts every readable request, so that refused attempts count too. sequence -> counted."""
         asks = {
@@ -111,23 +127,23 @@ class Desk:
                 agency=reading.slot.agency,
                 officer=reading.request.officer.id,
                 tags=tag,
-                at_ns=message.time_ns,
+                at_ns=item.stored.time_ns,
             )
-            for reading, tag, message in zip(readings, tags, messages, strict=True)
+            for reading, tag, item in zip(readings, tags, work, strict=True)
             if isinstance(reading, Readable)
         }
         return dict(zip(asks, self._counts.observe_batch(list(asks.values())), strict=True))
 
     def _judge(
-        self, reading: Readable, counted: Counted, now: datetime, spans: Spans, parent: Span
+        self, reading: Readable, counted: Counted, now: datetime, spans: Spans, item: Work
     ) -> Answer:
         request = reading.request
-        with spans.step("gate", parent):
-            facts = self._registry.facts(request, counted, self._gate.today(now))
+        with spans.step("gate", item.span):
+            facts = self._registry.facts(request, counted, self._gate.today(now), held=item.waited)
             refusals = self._gate.refusals(request, reading.particulars, facts, now)
         if refusals:
             return _refused(refusals)
-        with spans.step("match", parent):
+        with spans.step("match", item.span):
             try:
                 finding = check(self._register, reading.particulars, request.tax_periods, self._rules)
             except Malformed as fault:
@@ -162,3 +178,8 @@ class Desk:
 
 def _refused(refusals: tuple[Refusal, ...]) -> Answer:
     return Answer(outcome="deny", record_consulted=False, refusals=refusals, salt=os.urandom(16))
+
+
+def _hold_on(reading: Readable | Unreadable, tags: Tags, in_force: InForce) -> Hold | None:
+    jurisdiction = reading.request.jurisdiction if isinstance(reading, Readable) else ""
+    return in_force.hold_on(reading.slot.agency, jurisdiction, tags.person)

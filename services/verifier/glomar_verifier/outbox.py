@@ -36,7 +36,7 @@ async def store_verdicts(
 
     first_time: none of the requests was delivered before, so one batch will do. Raises Stale.
     """
-    if first_time:
+    if first_time and verdicts:
         try:
             await store_atomically(connection, verdicts, empty_slot=empty_slot)
         except NotStored as fault:
