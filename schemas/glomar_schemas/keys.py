@@ -40,6 +40,8 @@ SERVICE: tuple[KeyUse, ...] = ("sign",)
 """What signs a request or a verdict."""
 OFFICIAL: tuple[KeyUse, ...] = ("official",)
 """What signs a control."""
+_NKEY_BYTES = 2 + 32 + 2
+"""What it is, the seed, and a CRC-16."""
 PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey
 PublicKey = Ed25519PublicKey | EllipticCurvePublicKey
 
@@ -169,6 +171,21 @@ def read_secret(path: Path) -> bytes:
         raise Misconfigured("key file is missing", where=str(path), fix="Check the key settings") from None
     except OSError as error:
         raise Misconfigured(f"key file can't be read ({error.strerror})", where=str(path)) from None
+
+
+def require_nkey(path: Path) -> None:
+    """Raises Misconfigured unless the file holds the seed of a user's nkey (NATS ADR-14) and nothing else.
+
+    Called before nats-py reads the same file, which says what is wrong with it in a way of its own.
+    """
+    seed = read_secret(path).strip()
+    try:
+        raw = base64.b32decode(seed + b"=" * (-len(seed) % 8))
+    except binascii.Error:
+        raw = b""
+    checksum = int.from_bytes(raw[-2:], "little")
+    if len(raw) != _NKEY_BYTES or not seed.startswith(b"SU") or binascii.crc_hqx(raw[:-2], 0) != checksum:
+        raise Misconfigured("not the seed of a user's nkey", where=str(path))
 
 
 def read_signing_key(path: Path) -> Ed25519PrivateKey:

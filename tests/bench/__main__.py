@@ -78,7 +78,7 @@ async def _bench(options: argparse.Namespace) -> None:
             watches = partial(profile.watches, directory=stacks)
             await product.run(Plan(0, plan.requests), rows, register, directory, watches)
         profiles = profile.read(stacks, runs["product"][0].costs)
-    results = Results(1, found, people, plan.asks, runs["peer"], runs["product"], profiles)
+    results = Results(1, machine.commit(), found, people, plan.asks, runs["peer"], runs["product"], profiles)
     out = OUT / f"{stamp}.json"
     out.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
     print(report.render(results))

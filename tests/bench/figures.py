@@ -77,6 +77,7 @@ class Results(Struct, frozen=True):
     """The JSON file's content. `machine` names what the figures depend on."""
 
     version: int
+    commit: str
     machine: dict[str, str]
     people: int
     asks: int

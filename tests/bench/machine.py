@@ -9,6 +9,8 @@ from pathlib import Path
 
 from glomar_local.child import program
 
+from tests.bench.processes import ROOT
+
 SYNCS = 1000
 
 
@@ -17,11 +19,23 @@ def describe(directory: Path) -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "cpu": _cpu(),
         "python": platform.python_version(),
-        "nats-server": subprocess.check_output((program("nats-server"), "--version"), text=True).split()[-1],
+        "nats-server": _said(program("nats-server"), "--version").split()[-1],
         "nats-py": version("nats-py"),
         "disk syncs/s": f"{_syncs_per_s(directory):,.0f}",
         "load": " ".join(f"{value:.2f}" for value in os.getloadavg()),
     }
+
+
+def commit() -> str:
+    """Which code this is; "-dirty" when files differ from the commit. Empty outside a checkout."""
+    try:
+        return _said("git", "-C", str(ROOT), "describe", "--always", "--dirty").strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def _said(*command: str) -> str:
+    return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL)
 
 
 def _cpu() -> str:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from glomar_local import ports, runfile
-from glomar_local.answers import identity_of
 from glomar_local.layout import Layout
 from glomar_local.ports import HOST
 from glomar_local.provision import System, provision
@@ -73,7 +72,7 @@ def _traced(system: System) -> dict[str, str]:
 
 def _require_one_verdict_each(system: System, requests: int) -> None:
     """Raises Failed unless the whole ledger verifies and holds one verdict for each of so many requests."""
-    audited = audit(system.layout.ledger, identity_of(system).logs[0], system.subjects)
+    audited = audit(system.layout.ledger, system.log_key, system.subjects)
     if audited.report is None:
         raise Failed(f"the ledger does not verify: {audited.fault}")
     if not audited.tally.is_one_to_one or len(audited.tally.digests) != requests:

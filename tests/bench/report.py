@@ -15,7 +15,11 @@ Row = tuple[str, ...]
 
 def render(results: Results) -> str:
     machine = ", ".join(f"{name} {value}" for name, value in results.machine.items())
-    parts = [f"Machine: {machine}. Register: {results.people:,} people.", figures(results), *goals(results)]
+    parts = [
+        f"Machine: {machine}. Register: {results.people:,} people. Commit {results.commit}.",
+        figures(results),
+        *goals(results),
+    ]
     parts += ["CPU and memory of each process:", costs(results)]
     parts += [profile(each) for each in results.profiles]
     return "\n\n".join(parts)

@@ -22,6 +22,7 @@ from glomar_local.provision import System, provision, shipped_agreement
 from glomar_runtime.connection import plain_subject
 from glomar_runtime.delivery import Stored, time_ns
 from glomar_schemas.agreement import load_agreement, load_trust
+from nats.aio.client import Client
 
 from tests.integration.conftest import Up
 from tests.integration.wire import Wire
@@ -116,6 +117,15 @@ def system_of(running: Up) -> System:
     """What `glomar up` has provisioned, looked at without changing it."""
     layout = running.layout
     return System(layout, running.ports, load_agreement(layout.agreement, load_trust(layout.trust)))
+
+
+async def settle(client: Client) -> None:
+    """Returns once the server has dealt with what the client sent.
+
+    nats-py writes the ping of a flush before the commands that wait in its queue: one flush proves nothing.
+    """
+    for _ in range(2):
+        await client.flush()
 
 
 def err_code(answer: dict[str, Any]) -> int:

@@ -389,8 +389,11 @@ SETTINGS: dict[str, tuple[Callable[[Path], None], str]] = {
 }
 
 
-@pytest.mark.parametrize("case", SETTINGS)
-@pytest.mark.parametrize("command", COMMANDS)
+SETTINGS_CASES = [("submit", case) for case in SETTINGS] + [(s, "unknown field") for s in SERVICES]
+"""One function reads the settings of all; each is shown to call it."""
+
+
+@pytest.mark.parametrize(("command", "case"), SETTINGS_CASES)
 def test_settings_that_can_not_be_meant_are_said(layout: Layout, command: str, case: str) -> None:
     spoil, words = SETTINGS[case]
     path = layout.settings("requester" if command == "submit" else command)
@@ -435,7 +438,7 @@ def test_a_port_that_is_taken_is_said(spare: Layout, service: str) -> None:
     with taken_port() as port:
         ended = start(spare, service, http_port=str(port))
 
-    require_complaint(ended, UNREACHABLE, f"{HOST}:{port}", "taken", "http_port")
+    require_complaint(ended, UNREACHABLE, f"{HOST}:{port}", "already in use", "http_port")
 
 
 @pytest.mark.parametrize("service", SERVICES)

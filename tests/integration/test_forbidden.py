@@ -25,7 +25,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 
-from tests.integration.bus import Bus, agreement_text, bare_bus, err_code
+from tests.integration.bus import Bus, agreement_text, bare_bus, err_code, settle
 from tests.integration.wire import Refusal, header_block
 
 STREAM = "IRS_ICE_2025_1"
@@ -70,7 +70,7 @@ OTHERS = (
         "request.ice.new", "request.cbp.new", "request.ice.new.deeper", "request.ice", "verdict.ice.new",
         "verdict.cbp.new", "verdict.ice", "control.2", "control.99", "recall.ice.new", "ack.ice.new",
         "result.ice", "result.cbp", "checkpoint", "notice.ice", "canary.ice", "canary.cbp", "canary.irs",
-        "canary.tigta", "canary.bus",
+        "canary.tigta", "canary.bus", "deliver.verifier", "deliver.auditor",
     )),
     f"$JS.ACK.{STREAM}.verifier.1.2.1.1700000000000000000.0",
     f"$JS.ACK.{STREAM}.auditor.1.2.1.1700000000000000000.0",
@@ -89,13 +89,13 @@ GRANTED = {
     },
     "irs": {
         f"BUS.API.DIRECT.GET.{STREAM}.{ROOT}.control.1", f"BUS.API.CONSUMER.INFO.{STREAM}.verifier",
-        f"BUS.API.CONSUMER.MSG.NEXT.{STREAM}.verifier", f"{ROOT}.verdict.ice.new", f"{ROOT}.verdict.cbp.new",
-        f"{ROOT}.canary.irs", f"$JS.ACK.{STREAM}.verifier.1.2.1.1700000000000000000.0",
+        f"{ROOT}.verdict.ice.new", f"{ROOT}.verdict.cbp.new", f"{ROOT}.canary.irs",
+        f"$JS.ACK.{STREAM}.verifier.1.2.1.1700000000000000000.0",
     },
     "tigta": {
         f"BUS.API.STREAM.MSG.GET.{STREAM}", f"BUS.API.STREAM.INFO.{STREAM}",
-        f"BUS.API.CONSUMER.INFO.{STREAM}.auditor", f"BUS.API.CONSUMER.MSG.NEXT.{STREAM}.auditor",
-        f"{ROOT}.canary.tigta",
+        f"BUS.API.CONSUMER.INFO.{STREAM}.auditor", f"{ROOT}.canary.tigta",
+        f"$JS.ACK.{STREAM}.auditor.1.2.1.1700000000000000000.0",
     },
 }  # fmt: skip
 """All that each may call. What is not here must be refused."""
@@ -191,7 +191,7 @@ def test_nobody_hears_what_crosses_the_bus(bus: Bus) -> None:
             heard[party].add(message.subject)
 
         await client.subscribe(">", cb=note)
-        await client.flush()
+        await settle(client)
 
     async def speak() -> None:
         async with (
@@ -209,10 +209,10 @@ def test_nobody_hears_what_crosses_the_bus(bus: Bus) -> None:
             await store(operator, Outgoing(f"{ROOT}.control.5", b"x", {}))
             for stranger in (irs, cbp):
                 await stranger.publish(f"{ROOT}.release.ice.forged", b"x")
-                await stranger.flush()
+                await settle(stranger)
             await tigta.publish(f"{ROOT}.release.ice.true", b"x")
-            for client in (*clients.values(), *clients.values()):
-                await client.flush()
+            for client in (tigta, *clients.values()):
+                await settle(client)
 
     asyncio.run(speak())
     heard = {
@@ -234,7 +234,7 @@ def test_an_agency_cannot_ask_for_the_results_of_another(bus: Bus) -> None:
 
         async with connected(bus.system, "tigta") as auditor, connected(bus.system, "cbp") as stranger:
             await auditor.subscribe(f"{ROOT}.result.*", cb=answer)
-            await auditor.flush()
+            await settle(auditor)
             with pytest.raises(NoRespondersError):
                 await stranger.request(f"{ROOT}.result.ice", b"{}", timeout=5)
             own: bytes = (await stranger.request(f"{ROOT}.result.cbp", b"{}", timeout=5)).data
@@ -254,7 +254,7 @@ def test_an_agency_cannot_ask_for_the_results_of_another(bus: Bus) -> None:
         ("irs", f"{ROOT}.verdict.ice.reply-6", f"{ROOT}.control.2"),
         ("irs", f"{ROOT}.verdict.ice.reply-7", f"{ROOT}.request.ice.reply-7"),
         ("tigta", f"BUS.API.STREAM.INFO.{STREAM}", f"{ROOT}.verdict.ice.reply-8"),
-        ("tigta", f"BUS.API.CONSUMER.MSG.NEXT.{STREAM}.auditor", f"{ROOT}.control.2"),
+        ("tigta", f"BUS.API.STREAM.MSG.GET.{STREAM}", f"{ROOT}.control.2"),
     ],
 )
 def test_a_chosen_reply_subject_stores_nothing(bus: Bus, party: str, subject: str, reply: str) -> None:
@@ -363,7 +363,7 @@ def test_fifty_open_batches_of_an_agency_do_not_stop_verdicts(bus: Bus) -> None:
         for number in range(50):
             headers = {BATCH_ID: f"open-{attempt}-{number}", BATCH_SEQUENCE: "1"}
             await agency.publish(f"{ROOT}.request.ice.open-{attempt}-{number}", b"x", headers=headers)
-        await agency.flush()
+        await settle(agency)
 
     def verdicts(name: str) -> list[Outgoing]:
         return [Outgoing(f"{ROOT}.verdict.ice.{name}-{n}", b"x", {}) for n in range(10)]

@@ -6,6 +6,7 @@ import hashlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from glomar_local.ports import HOST
@@ -18,7 +19,7 @@ from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
 
 from tests.integration.asking import ask_all, confirmable, profile
-from tests.integration.bus import Bus, bare_bus, system_of, watching
+from tests.integration.bus import Bus, bare_bus, settle, system_of, watching
 from tests.integration.conftest import Up
 from tests.integration.evidence import await_ledger, await_verdicts, leaves_of, opened
 from tests.integration.wire import header_block
@@ -203,13 +204,15 @@ def test_our_client_takes_every_subject_and_header(bare: Bus) -> None:
     async def received() -> list[Msg]:
         client = BusClient()
         await client.connect(**options(bare, "irs"))
-        stream = bare.subjects.stream
-        feed = Feed(client, f"BUS.API.CONSUMER.MSG.NEXT.{stream}.verifier")
+        feed = Feed(client, bare.subjects.delivery("verifier"), "verifier")
         await feed.start()
         messages: list[Msg] = []
         while len(messages) < wanted:
             with contextlib.suppress(NatsTimeoutError):
-                messages += await feed.fetch(200, 5)
+                batch = await feed.fetch(200, 5)
+                for message in batch:
+                    await message.ack()
+                messages += batch
         await client.close()
         return messages
 
@@ -255,7 +258,7 @@ def test_plain_nats_py_cuts_off_white_space_at_the_end_of_a_subject(bare: Bus) -
     assert asyncio.run(survives(bare, BusClient(), b"plain.1\x0b")) == (True, ["plain.1?"])
 
 
-async def survives(bus: Bus, client: Client, subject: bytes, limit_s: float = 20) -> tuple[bool, list[str]]:
+async def survives(bus: Bus, client: Client, subject: bytes, limit_s: int = 20) -> tuple[bool, list[str]]:
     """Whether a client still works after it was sent that subject, and what it took it for."""
     heard: list[str] = []
     arrived = asyncio.Event()
@@ -266,7 +269,7 @@ async def survives(bus: Bus, client: Client, subject: bytes, limit_s: float = 20
 
     await client.connect(**options(bus, AGENCY))
     await client.subscribe("plain.*", cb=note)
-    await client.flush()
+    await settle(client)
     # With a reply subject, as everything from a stream has one.
     bus.wire(AGENCY).send(subject, b"x", reply=b"reply")
     bus.wire(AGENCY).settle()
@@ -280,7 +283,7 @@ async def survives(bus: Bus, client: Client, subject: bytes, limit_s: float = 20
     return True, heard
 
 
-def options(bus: Bus, party: str) -> dict[str, object]:
+def options(bus: Bus, party: str) -> dict[str, Any]:
     async def ignore(_: Exception) -> None:
         return None
 

@@ -110,6 +110,8 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
         logger=None,
     )
 
+    comparing: list[asyncio.Task[None]] = []
+
     @app.after_startup
     async def compare() -> None:
         async def forever() -> None:
@@ -120,7 +122,12 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
                     await release(await recorder.compare(bus.client, catch_up=idle), {})
                 await asyncio.sleep(COMPARE_EVERY_S)
 
-        app.comparing = asyncio.create_task(forever())  # type: ignore[attr-defined]
+        comparing.append(asyncio.create_task(forever()))
+
+    @app.on_shutdown
+    async def compare_no_more() -> None:
+        for task in comparing:
+            task.cancel()
 
     bus.add_middleware(SpanMiddleware.of(spans))
     return app, bus

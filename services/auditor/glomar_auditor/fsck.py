@@ -38,6 +38,14 @@ def verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], Non
 
     Raises IntegrityError naming file and leaf index at the first difference.
     """
+    try:
+        return _verify(directory, key, progress)
+    except OSError as error:
+        where = error.filename or directory
+        raise IntegrityError(f"can't be read ({error.strerror})", where=str(where), fix=_EVIDENCE) from None
+
+
+def _verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], None] | None) -> Report:
     checkpoint = _signed_checkpoint(directory, key)
     size = checkpoint.size
     store = TileStore(directory, Disk())

@@ -67,11 +67,18 @@ class Ledger:
     ) -> "Ledger":
         """Open or create the log `origin` in `directory` and recover it from its journal.
 
-        Raises Misconfigured if another process has it open or key or origin changed; IntegrityError if
-        journal, tiles and published checkpoint contradict each other; OSError.
+        Raises Misconfigured if it can't be written, another process has it open, or key or origin changed;
+        IntegrityError if journal, tiles and published checkpoint contradict each other; OSError.
         """
-        directory.mkdir(parents=True, exist_ok=True)
-        lock = _lock(directory / "lock")
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            lock = _lock(directory / "lock")
+        except OSError as error:
+            raise Misconfigured(
+                f"the ledger can't be opened ({error.strerror})",
+                where=str(directory),
+                fix="Check path and permissions",
+            ) from None
         try:
             return cls(directory, signer, origin, lock, disk or Disk(), max_journal_bytes)
         except BaseException:

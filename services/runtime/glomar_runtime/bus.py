@@ -4,16 +4,19 @@ FastStream stays the frame; what it may not do is declare streams, acknowledge b
 subject that a sender chose, so the arguments that forbid it are given here once (docs/adr/0003).
 """
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
+from glomar_schemas.errors import Unreachable
 from glomar_schemas.subjects import MAX_BATCH, Subjects
 from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import ConnectionClosedError, ConnectionReconnectingError
 
 from glomar_runtime.asyncapi import payload
 from glomar_runtime.connection import API_PREFIX, BusClient, connect
@@ -40,10 +43,25 @@ class Bus(NatsBroker):
 
     @property
     def client(self) -> BusClient:
-        """The live connection, for what FastStream can't say: atomic batches, fences, direct gets."""
+        """The live connection, for what FastStream can't say: atomic batches, fences, direct gets.
+
+        Raises Unreachable before the first connection and after the last.
+        """
+        if not self.config.connection_state:
+            raise Unreachable("not connected yet", where="bus")
         client = self.config.connection_state.connection
         assert isinstance(client, BusClient)
         return client
+
+    @property
+    def is_connected(self) -> bool:
+        return bool(self.config.connection_state) and self.client.is_connected
+
+    async def stop(self, *error: Any) -> None:
+        """Lets what is on its way go out first; while the bus is away nothing can."""
+        # Nor may it be closed: nats-py would write to the transport that is gone. It ends with the loop.
+        with contextlib.suppress(ConnectionReconnectingError, ConnectionClosedError):
+            await super().stop(*error)
 
     def durable(
         self, subjects: Subjects, *, consumer: str, carries: type[Struct], description: str

@@ -11,11 +11,11 @@ from types import FunctionType
 from typing import Any
 
 from glomar_schemas.errors import GlomarError, Unreachable
-from glomar_schemas.keys import read_secret
+from glomar_schemas.keys import require_nkey
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import ConnectionClosedError, NoRespondersError, NoServersError, OutboundBufferLimitError
 from nats.errors import Error as NatsError
-from nats.errors import NoRespondersError, NoServersError
 from nats.js import JetStreamContext
 from nats.protocol import parser
 
@@ -92,7 +92,18 @@ class BusClient(Client):
             reply: Msg = await super().request(subject, payload, timeout, old_style, headers)
         except NoRespondersError:
             raise Unreachable("nobody answers there", where="bus") from None
+        except (ConnectionClosedError, OutboundBufferLimitError):
+            raise Unreachable("the bus is away", where="bus") from None
         return reply
+
+    async def publish(
+        self, subject: str, payload: bytes = b"", reply: str = "", headers: dict[str, Any] | None = None
+    ) -> None:
+        """Raises Unreachable when the bus has been away for more than is kept for it."""
+        try:
+            await super().publish(subject, payload, reply, headers)
+        except (ConnectionClosedError, OutboundBufferLimitError):
+            raise Unreachable("the bus is away", where="bus") from None
 
     def jetstream(self, **options: Any) -> JetStreamContext:
         return _Streams(self, **options)
@@ -111,7 +122,7 @@ class _Streams(JetStreamContext):
 
 async def connect(settings: ServiceSettings, name: str) -> BusClient:
     """A connection that reconnects for ever. Raises Misconfigured, Unreachable."""
-    read_secret(settings.nkey)
+    require_nkey(settings.nkey)
     client = BusClient()
     options: dict[str, Any] = {
         "servers": settings.url,

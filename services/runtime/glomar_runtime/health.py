@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from faststream.asgi import AsgiResponse, get
 from faststream.asgi.types import ASGIApp, Scope
 from glomar_schemas.batch import Outgoing, store
-from glomar_schemas.errors import GlomarError
+from glomar_schemas.errors import GlomarError, Unreachable
 from glomar_schemas.subjects import Subjects
 
 from glomar_runtime.bus import Bus
@@ -43,6 +43,9 @@ def canary(bus: Bus, subjects: Subjects, party: str) -> Check:
     """A check that stores one message durably, in a stream of its own that keeps only the newest."""
 
     async def check() -> None:
+        if not bus.is_connected:
+            # At once, and not after the time that a store may take.
+            raise Unreachable("no connection to the bus", where="bus")
         await store(bus.client, Outgoing(subjects.canary(party), b"canary", {}))
 
     return check

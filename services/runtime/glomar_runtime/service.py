@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 from collections.abc import Callable, Iterator
 
 import uvicorn
@@ -59,21 +60,20 @@ async def _serve(settings: ServiceSettings, build: Build) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.please)
     app, bus = build(stop)
-    server = _Server(
-        uvicorn.Config(
-            app, settings.http_host, settings.http_port, lifespan="off", log_config=None, access_log=False
-        )
-    )
-    async with app.start_lifespan_context():
+    server = _Server(uvicorn.Config(app, lifespan="off", log_config=None, access_log=False))
+
+    @app.after_startup
+    async def say() -> None:
         log.info("serving", extra={"port": settings.http_port})
-        tasks = [
-            asyncio.create_task(_serve_http(server, settings, stop)),
-            asyncio.create_task(_watch(bus, settings.disconnected_limit_s, stop)),
-        ]
-        await stop.wait()
-        server.should_exit = True
-        tasks[1].cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+
+    with _listen(settings) as listener:
+        async with app.start_lifespan_context():
+            serving = asyncio.create_task(server.serve([listener]))
+            watching = asyncio.create_task(_watch(bus, settings.disconnected_limit_s, stop))
+            await stop.wait()
+            server.should_exit = True
+            watching.cancel()
+            await asyncio.gather(serving, watching, return_exceptions=True)
     if stop.cause is not None:
         raise stop.cause
     log.info("stopped")
@@ -87,17 +87,18 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _serve_http(server: uvicorn.Server, settings: ServiceSettings, stop: Stop) -> None:
+def _listen(settings: ServiceSettings) -> socket.socket:
+    """Before anything is started. Raises Unreachable; uvicorn would log an exception and exit."""
+    address = (settings.http_host, settings.http_port)
+    family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
     try:
-        await server.serve()
-    except SystemExit:
-        stop.because(
-            Unreachable(
-                "the HTTP port is taken",
-                where=f"{settings.http_host}:{settings.http_port}",
-                fix="Set http_port to a free one",
-            )
-        )
+        return socket.create_server(address, family=family)
+    except OSError as error:
+        raise Unreachable(
+            f"no HTTP can be served there ({error.strerror})",
+            where=f"{settings.http_host}:{settings.http_port}",
+            fix="Set http_host and http_port to a free address of this machine",
+        ) from None
 
 
 async def _watch(bus: Bus, limit_s: float, stop: Stop) -> None:
@@ -105,5 +106,5 @@ async def _watch(bus: Bus, limit_s: float, stop: Stop) -> None:
     lost_s = 0.0
     while lost_s < limit_s:
         await asyncio.sleep(1.0)
-        lost_s = 0.0 if bus.client.is_connected else lost_s + 1.0
+        lost_s = 0.0 if bus.is_connected else lost_s + 1.0
     stop.because(Unreachable(f"no bus for {limit_s:.0f} s", fix="Start nats-server; then start this again"))

@@ -8,28 +8,31 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from glomar_schemas.errors import Misconfigured
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 S = TypeVar("S", bound="ServiceSettings")
 
 ENV_PREFIX = "GLOMAR_"
 
+BusUrl = Annotated[str, Meta(pattern=r"^(nats|tls)://(\[[0-9A-Fa-f:]+\]|[^\s/:@]+)(:[0-9]{1,5})?\Z")]
+"""Without user and password: a party is known by its nkey, and settings hold no secret."""
+
 
 class ServiceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every service needs to know."""
 
-    url: str = "nats://127.0.0.1:4222"
+    url: BusUrl = "nats://127.0.0.1:4222"
     nkey: Path
     agreement: Path
     trust: Path
-    incarnation: int = 1
+    incarnation: Annotated[int, Meta(ge=1)] = 1
     http_host: str = "127.0.0.1"
-    http_port: int
-    disconnected_limit_s: float = 60.0
+    http_port: Annotated[int, Meta(ge=1, le=65535)]
+    disconnected_limit_s: Annotated[float, Meta(gt=0)] = 60.0
     """A service without its bus for this long ends with exit code 5, for its supervisor to start anew."""
 
 
@@ -44,7 +47,10 @@ def load_settings(kind: type[S], file: Path, flags: Mapping[str, str] | None = N
         raise Misconfigured(f"not TOML: {error}", where=str(file)) from None
     paths = {name for name, annotation in kind.__annotations__.items() if annotation is Path}
     paths |= {name for name, annotation in ServiceSettings.__annotations__.items() if annotation is Path}
-    values = {name: str(file.parent / v) if name in paths else v for name, v in values.items()}
+    values = {
+        name: str(file.parent / value) if name in paths and isinstance(value, str) else value
+        for name, value in values.items()
+    }
     for name in kind.__struct_fields__:
         if (text := os.environ.get(ENV_PREFIX + name.upper())) is not None:
             values[name] = text
@@ -60,4 +66,4 @@ def load_settings(kind: type[S], file: Path, flags: Mapping[str, str] | None = N
 def _path(kind: type, value: object) -> object:
     if kind is Path and isinstance(value, str):
         return Path(value)
-    raise NotImplementedError
+    raise ValueError("Expected a path")

@@ -52,7 +52,7 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
         rules=rules,
         register=open_register(settings.register, rules),
         counts=counts,
-        tagger=Tagger(read_secret(settings.tag_key)),
+        tagger=Tagger(read_secret(settings.tag_key), where=str(settings.tag_key)),
         opener=Opener({key_id(sealing_key.public_key()): sealing_key}),
         signer=Signer(read_signing_key(settings.signing_key)),
         version=f"glomar-verifier/{version('glomar-verifier')} {rules.label}",

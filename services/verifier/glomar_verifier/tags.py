@@ -15,10 +15,10 @@ KEY_BYTES = 32
 class Tagger:
     """HMAC-SHA256 (RFC 2104) under one key of the record holder; each tag is 64 lower-case hex digits."""
 
-    def __init__(self, key: bytes) -> None:
-        """Raises Misconfigured unless the key has 32 bytes."""
+    def __init__(self, key: bytes, *, where: str = "tag key") -> None:
+        """where: the key's file. Raises Misconfigured unless the key has 32 bytes."""
         if len(key) != KEY_BYTES:
-            raise Misconfigured(f"the key for tags must have {KEY_BYTES} bytes", where="tag key")
+            raise Misconfigured(f"the key for tags must have {KEY_BYTES} bytes", where=where)
         self._key = key
 
     def person(self, agency: str, name: NormalName) -> str:

@@ -1,0 +1,88 @@
+"""A ledger that a live run wrote, checked by a Go program that is not ours and by `glomar-auditor verify`."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from glomar_local.child import program
+
+from tests.integration import test_foreign_verifier as foreign
+from tests.integration.asking import ask_all, confirmable, profile
+from tests.integration.bus import system_of, watching
+from tests.integration.conftest import Up
+from tests.integration.evidence import await_ledger
+
+INTEGRITY = 6
+verifier = foreign.verifier
+
+
+@pytest.fixture(scope="module")
+def live(system: Up, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the ledger, at rest, beside a receipt that the requester's command printed."""
+    folder = tmp_path_factory.mktemp("live")
+    settings, store = str(system.layout.settings("requester")), system.layout.requests_store
+    [result, *others] = ask_all(profile(system.layout, store), confirmable(20))
+    assert [each.outcome for each in (result, *others)] == ["confirm"] * 20
+    proved = subprocess.run(
+        [program("glomar-requester"), "prove", result.request_id, "--config", settings],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    (folder / "receipt").write_text(proved.stdout, encoding="utf-8", newline="\n")
+    with watching(system_of(system)) as bus:
+        assert len(await_ledger(bus)) >= 40
+    shutil.copytree(system.layout.ledger, folder / "ledger")
+    return folder
+
+
+@pytest.fixture
+def copy(live: Path, tmp_path: Path) -> Path:
+    """Free to be spoilt."""
+    shutil.copytree(live, tmp_path / "copy")
+    return tmp_path / "copy" / "ledger"
+
+
+def ours(ledger: Path) -> subprocess.CompletedProcess[str]:
+    command = [program("glomar-auditor"), "verify", str(ledger), "--vkey", str(ledger / "log.vkey")]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def entries(ledger: Path) -> Path:
+    """The newest bundle of entries: its unfinished one, or the first if all are full."""
+    return max(path for path in (ledger / "tile" / "entries").rglob("*") if path.is_file())
+
+
+def test_go_and_ours_accept_what_a_live_run_wrote(verifier: Path, copy: Path) -> None:
+    by_go, by_us = foreign.run(verifier, copy), ours(copy)
+
+    assert by_go.returncode == 0, by_go.stderr
+    assert "receipt for" in by_go.stdout
+    assert by_us.returncode == 0, by_us.stderr
+    [size] = [line.split(" ")[1] for line in by_us.stdout.splitlines() if "verified" in line]
+    assert f"{size} entries" in by_go.stdout
+
+
+@pytest.mark.parametrize("where", ["entries", "checkpoint"])
+def test_go_and_ours_reject_it_with_one_byte_changed(verifier: Path, copy: Path, where: str) -> None:
+    foreign.flip_middle_byte(entries(copy) if where == "entries" else copy / "checkpoint")
+
+    by_go, by_us = foreign.run(verifier, copy), ours(copy)
+
+    assert (by_go.returncode, by_go.stderr[:10]) == (1, "REJECTED: ")
+    assert by_us.returncode == INTEGRITY, by_us.stderr
+
+
+def test_ours_rejects_a_changed_hash_tile(copy: Path) -> None:
+    tile = max(path for path in (copy / "tile" / "0").rglob("*") if path.is_file())
+    foreign.flip_middle_byte(tile)
+
+    assert ours(copy).returncode == INTEGRITY
+
+
+def test_go_rejects_a_changed_receipt(verifier: Path, copy: Path) -> None:
+    foreign.flip_middle_byte(copy.parent / "receipt")
+
+    assert foreign.run(verifier, copy).returncode == 1

@@ -1,0 +1,34 @@
+"""The requester's HTTP API as an agency's system calls it: the standard library, loopback, no proxy."""
+
+import http.client
+from collections.abc import Mapping
+from contextlib import closing
+
+from glomar_local.ports import HOST
+from msgspec import Struct
+
+from tests.integration.conftest import Up
+
+LIMIT_S = 30.0
+
+
+class Response(Struct, frozen=True):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def post(system: Up, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Response:
+    return _call(system, "POST", path, body, headers or {})
+
+
+def get(system: Up, path: str) -> Response:
+    return _call(system, "GET", path, b"", {})
+
+
+def _call(system: Up, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
+    usual = {"Authorization": f"Bearer {system.token}", "Content-Type": "application/json"}
+    with closing(http.client.HTTPConnection(HOST, system.ports.requester, timeout=LIMIT_S)) as connection:
+        connection.request(method, path, body, {**usual, **headers})
+        answer = connection.getresponse()
+        return Response(answer.status, dict(answer.getheaders()), answer.read())
