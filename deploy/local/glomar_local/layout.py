@@ -57,6 +57,10 @@ class Layout(Struct, frozen=True):
         return self.root / "verifier" / "counts.db"
 
     @property
+    def waiting(self) -> Path:
+        return self.root / "verifier" / "waiting.db"
+
+    @property
     def ledger(self) -> Path:
         return self.root / "ledger"
 

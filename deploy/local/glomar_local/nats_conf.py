@@ -72,8 +72,8 @@ def _services(agreement: Agreement, subjects: Subjects) -> Iterable[Service]:
         yield Service(account(agency), subjects.request(agency))
         yield Service(account(agency), f"$JS.API.DIRECT.GET.{stream}.{subjects.request(agency)}")
     yield Service(holder, subjects.verdict("*", "*"))
-    yield Service(holder, f"$JS.API.DIRECT.GET.{stream}.{subjects.control('*')}")
-    yield Service(oversight, f"$JS.API.STREAM.MSG.GET.{stream}")
+    for party in (holder, oversight):
+        yield Service(party, f"$JS.API.STREAM.MSG.GET.{stream}")
     yield Service(oversight, f"$JS.API.STREAM.INFO.{stream}")
     for party, consumer in ((holder, "verifier"), (oversight, "auditor")):
         yield Service(party, f"$JS.API.CONSUMER.INFO.{stream}.{consumer}")

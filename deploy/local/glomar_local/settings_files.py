@@ -33,6 +33,7 @@ def render(layout: Layout, ports: Ports, agreement: Agreement) -> dict[str, str]
             "tag_key": layout.tag_key(holder),
             "register": layout.register,
             "counts": layout.counts,
+            "waiting": layout.waiting,
         },
         "requester": {
             **_shared(layout, ports.bus, agency, ports.requester),

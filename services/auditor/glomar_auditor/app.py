@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 
 from faststream.asgi import AsgiFastStream
 from glomar_runtime.bus import Bus
-from glomar_runtime.delivery import Stored, delivery, get_by_subject
+from glomar_runtime.delivery import Stored, get_by_subject, stored
 from glomar_runtime.health import canary, routes
-from glomar_runtime.service import Stop
+from glomar_runtime.service import Stop, background, ending
 from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans, traceparent
 from glomar_schemas.agreement import load_agreement, load_trust
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import Envelope
-from glomar_schemas.errors import Fatal, GlomarError, Refused, Retryable
+from glomar_schemas.errors import Refused, Retryable
 from glomar_schemas.keys import key_id, read_sealing_key, read_signing_key
 from glomar_schemas.messages import ResultPending, ResultQuery, Sealed, encode
 from glomar_schemas.sealing import Opener
@@ -22,10 +22,11 @@ from glomar_schemas.subjects import Subjects
 from nats.aio.msg import Msg
 from opentelemetry.trace import Span
 
-from glomar_auditor.recorder import Outgoing, Recorder
+from glomar_auditor.recorder import Recorder
 from glomar_auditor.release import Releaser
 from glomar_auditor.sequencer import Ledger
 from glomar_auditor.settings import AuditorSettings
+from glomar_auditor.withholding import Withholding
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,9 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
     opener = Opener({key_id(sealing_key.public_key()): sealing_key})
     signer = read_signing_key(settings.ledger_key)
     ledger = Ledger.open(settings.ledger, signer, subjects.origin(agreement.oversight))
-    recorder = Recorder(ledger, subjects, Releaser(signed, subjects, opener))
+    recorder = Recorder(ledger, subjects)
+    withholding = Withholding(signed, subjects, opener)
+    releaser = Releaser(ledger, signed, subjects, opener)
     spans = Spans(subjects, "auditor")
     bus = Bus(settings, "glomar-auditor")
 
@@ -53,8 +56,8 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
         description="Every stored message, in stream order, into the ledger.",
     )
     async def record(messages: list[Msg]) -> None:
-        with _ending(stop):
-            arrived = [_stored(message) for message in messages]
+        with ending(stop):
+            arrived = [stored(message) for message in messages]
             opened = {message.sequence: span for message, span in zip(arrived, handled_spans(), strict=True)}
             await release(await recorder.record(bus.client, arrived), opened)
             # Only the flow rests on it: the next message is what the ledger lacks, whatever was acknowledged.
@@ -83,14 +86,14 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
                 log.warning("result query not answered", extra={"fault": fault.what})
 
     async def released(agency: str, request_id: str) -> Sealed | ResultPending:
-        stored = await get_by_subject(bus.client, subjects.stream, subjects.verdict(agency, request_id))
-        if stored is not None and stored.sequence <= ledger.size:
-            for found in recorder.releases([stored]):
+        verdict = await get_by_subject(bus.client, subjects.stream, subjects.verdict(agency, request_id))
+        if verdict is not None and verdict.sequence <= ledger.size:
+            for found in releaser.releases(await withholding.releasable(bus.client, [verdict])):
                 return found.sealed
         return ResultPending(request_id=request_id)
 
-    async def release(outgoing: list[Outgoing], opened: dict[int, Span]) -> None:
-        for found in outgoing:
+    async def release(recorded: list[Stored], opened: dict[int, Span]) -> None:
+        for found in releaser.releases(await withholding.releasable(bus.client, recorded)):
             span = spans.send("release", found.request_id, opened.get(found.verdict_sequence))
             subject = subjects.release(found.agency, found.request_id)
             await bus.client.publish(subject, encode(found.sealed), headers=traceparent(span))
@@ -110,45 +113,14 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
         logger=None,
     )
 
-    comparing: list[asyncio.Task[None]] = []
-
-    @app.after_startup
     async def compare() -> None:
-        async def forever() -> None:
-            size = -1
-            while True:
-                with _ending(stop):
-                    idle, size = ledger.size == size, ledger.size
-                    await release(await recorder.compare(bus.client, catch_up=idle), {})
-                await asyncio.sleep(COMPARE_EVERY_S)
+        size = -1
+        while True:
+            with ending(stop):
+                idle, size = ledger.size == size, ledger.size
+                await release(await recorder.compare(bus.client, catch_up=idle), {})
+            await asyncio.sleep(COMPARE_EVERY_S)
 
-        comparing.append(asyncio.create_task(forever()))
-
-    @app.on_shutdown
-    async def compare_no_more() -> None:
-        for task in comparing:
-            task.cancel()
-
+    background(app, compare)
     bus.add_middleware(SpanMiddleware.of(spans))
     return app, bus
-
-
-@contextlib.contextmanager
-def _ending(stop: Stop):  # type: ignore[no-untyped-def]
-    """A fatal error ends the process; the start after it recovers from what is on disk. FastStream would
-    log it and hand over the next batch."""
-    try:
-        yield
-    except Retryable as fault:
-        log.warning("will be recorded later", extra={"fault": fault.what})
-    except (Fatal, GlomarError) as fault:
-        stop.because(fault)
-        raise
-    except OSError as error:
-        stop.because(Fatal(f"storage failed ({error.strerror})"))
-        raise
-
-
-def _stored(message: Msg) -> Stored:
-    facts = delivery(message)
-    return Stored(facts.sequence, facts.time_ns, message.subject, message.data)

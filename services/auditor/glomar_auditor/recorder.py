@@ -5,45 +5,29 @@ no acknowledgement state can be lost, and a start after a crash is nothing speci
 """
 
 import asyncio
-import logging
 from collections.abc import Sequence
 
 from glomar_runtime.delivery import Stored, get_by_sequence, stream_state
-from glomar_schemas.errors import IntegrityError, Refused
-from glomar_schemas.messages import Sealed
-from glomar_schemas.sealing import Sealer
+from glomar_schemas.errors import IntegrityError
 from glomar_schemas.subjects import Subjects
-from msgspec import Struct
 from nats.aio.client import Client
 
-from glomar_auditor.release import Releaser, stored_leaf
+from glomar_auditor.release import stored_leaf
 from glomar_auditor.sequencer import Ledger
 
-log = logging.getLogger(__name__)
-
 FETCHES_IN_FLIGHT = 100
-
-
-class Outgoing(Struct, frozen=True):
-    """A release ready to be pushed to its agency."""
-
-    agency: str
-    request_id: str
-    sealed: Sealed
-    verdict_sequence: int
 
 
 class Recorder:
     """Appends to the one ledger; the only caller of `Ledger.append`."""
 
-    def __init__(self, ledger: Ledger, subjects: Subjects, releaser: Releaser) -> None:
+    def __init__(self, ledger: Ledger, subjects: Subjects) -> None:
         self._ledger = ledger
         self._subjects = subjects
-        self._releaser = releaser
         self._one_at_a_time = asyncio.Lock()
 
-    async def record(self, client: Client, arrived: Sequence[Stored]) -> list[Outgoing]:
-        """Makes the messages, and any before them that are missing, durable. Returns what may be released.
+    async def record(self, client: Client, arrived: Sequence[Stored]) -> list[Stored]:
+        """Makes the messages, and any that are missing before them, durable -> what was recorded, in order.
 
         Raises IntegrityError (the stream lost or changed something), Fatal (storage), Unreachable.
         """
@@ -54,9 +38,9 @@ class Recorder:
             found = [*fresh.values(), *await self._fetch(client, sorted(missing))]
             found.sort(key=lambda message: message.sequence)
             self._ledger.append([stored_leaf(message) for message in found])
-            return self.releases(found)
+            return found
 
-    async def compare(self, client: Client, *, catch_up: bool) -> list[Outgoing]:
+    async def compare(self, client: Client, *, catch_up: bool) -> list[Stored]:
         """Raises IntegrityError if the stream is shorter than the ledger.
 
         catch_up: records what the feed did not bring, after a start or when it lost the newest messages.
@@ -69,32 +53,12 @@ class Recorder:
                 where=self._subjects.stream,
                 fix="The stream lost messages. Nothing is released until it is restored",
             )
-        released: list[Outgoing] = []
+        added: list[Stored] = []
         while catch_up and self._ledger.size < state.last_sequence:
             first = self._ledger.size + 1
             wanted = range(first, min(state.last_sequence, first + FETCHES_IN_FLIGHT - 1) + 1)
-            released += await self.record(client, await self._fetch(client, wanted))
-        return released
-
-    def releases(self, messages: Sequence[Stored]) -> list[Outgoing]:
-        """The verdicts among recorded messages, sealed to their agencies with one key a batch."""
-        sealers: dict[str, Sealer] = {}
-        outgoing = []
-        for message in messages:
-            try:
-                address = self._subjects.parse(message.subject)
-                if address.kind != "verdict":
-                    continue
-                if address.agency not in sealers:
-                    sealers[address.agency] = self._releaser.sealer(address.agency, message.time_ns)
-                receipt = self._ledger.receipt(message.sequence - 1)
-                sealed = self._releaser.release(message, receipt, sealers[address.agency])
-            except Refused as fault:
-                # It stays recorded as what it is; an answer that its holder did not sign is never handed on.
-                log.error("withheld", extra={"sequence": message.sequence, "fault": fault.what})
-                continue
-            outgoing.append(Outgoing(address.agency, address.token, sealed, message.sequence))
-        return outgoing
+            added += await self.record(client, await self._fetch(client, wanted))
+        return added
 
     async def _fetch(self, client: Client, sequences: Sequence[int]) -> list[Stored]:
         found: list[Stored] = []

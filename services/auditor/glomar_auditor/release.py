@@ -4,34 +4,68 @@ No audit, no answer: the outcome is sealed to the auditor, and this is the only 
 """
 
 import hashlib
+import logging
+from collections.abc import Sequence
 
 from glomar_runtime.delivery import Stored, moment
 from glomar_schemas.agreement import SignedAgreement
 from glomar_schemas.envelope import open_envelope, require_signer
-from glomar_schemas.errors import Untrusted
+from glomar_schemas.errors import Refused, Untrusted
 from glomar_schemas.leaf import Leaf
 from glomar_schemas.leaf import encode as encode_leaf
 from glomar_schemas.messages import Release, Sealed, Verdict, encode
 from glomar_schemas.sealing import ANSWER_SIZES, RELEASE_SIZES, Context, Opener, Sealer, pad
 from glomar_schemas.subjects import Subjects
+from msgspec import Struct
+
+from glomar_auditor.sequencer import Ledger
+
+log = logging.getLogger(__name__)
+
+
+class Outgoing(Struct, frozen=True):
+    """A release ready to be pushed to its agency."""
+
+    agency: str
+    request_id: str
+    sealed: Sealed
+    verdict_sequence: int
 
 
 class Releaser:
     """Opens verdicts with the auditor's key and seals them, with their receipts, to the agencies."""
 
-    def __init__(self, signed: SignedAgreement, subjects: Subjects, opener: Opener) -> None:
+    def __init__(self, ledger: Ledger, signed: SignedAgreement, subjects: Subjects, opener: Opener) -> None:
+        self._ledger = ledger
         self._signed = signed
         self._subjects = subjects
         self._opener = opener
 
-    def sealer(self, agency: str, time_ns: int) -> Sealer:
+    def releases(self, verdicts: Sequence[Stored]) -> list[Outgoing]:
+        """Recorded verdicts, sealed to their agencies with one key a batch."""
+        sealers: dict[str, Sealer] = {}
+        outgoing = []
+        for message in verdicts:
+            try:
+                address = self._subjects.parse(message.subject)
+                if address.agency not in sealers:
+                    sealers[address.agency] = self._sealer(address.agency, message.time_ns)
+                sealed = self._release(message, sealers[address.agency])
+            except Refused as fault:
+                # It stays recorded as what it is; an answer that its holder did not sign is never handed on.
+                log.error("withheld", extra={"sequence": message.sequence, "fault": fault.what})
+                continue
+            outgoing.append(Outgoing(address.agency, address.token, sealed, message.sequence))
+        return outgoing
+
+    def _sealer(self, agency: str, time_ns: int) -> Sealer:
         """For all releases to one agency in one batch. Raises Untrusted if it has no valid sealing key."""
         if agency not in self._signed.agreement.requesters:
             raise Untrusted("not a requester of this agreement", where="verdict subject")
         key = self._signed.ring.sealing_key(agency, moment(time_ns))
         return Sealer(key, Context("release", self._signed.agreement.id, agency))
 
-    def release(self, stored: Stored, receipt: str, sealer: Sealer) -> Sealed:
+    def _release(self, stored: Stored, sealer: Sealer) -> Sealed:
         """Raises Refused if the verdict is not one that the holder signed for this slot."""
         address = self._subjects.parse(stored.subject)
         verdict, envelope = open_envelope(stored.body, Verdict, stored.subject)
@@ -44,7 +78,7 @@ class Releaser:
             verdict=stored.body,
             # Padded again: a release's size must not tell confirm from deny.
             answer=pad(answer, ANSWER_SIZES),
-            receipt=receipt.encode(),
+            receipt=self._ledger.receipt(stored.sequence - 1).encode(),
         )
         return sealer.seal("release", verdict.request_id, encode(release), RELEASE_SIZES)
 

@@ -48,7 +48,7 @@ class OtelTracing:
 
     @contextmanager
     def receive(self, message: Msg) -> Iterator[None]:
-        span = self._spans.process(message)
+        span = self._spans.process(message.subject, (message.headers or {}).get(TRACEPARENT, ""))
         try:
             yield
         except Exception as error:

@@ -9,12 +9,12 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 
 import uvicorn
 import uvloop
 from faststream.asgi import AsgiFastStream
-from glomar_schemas.errors import GlomarError, Unreachable
+from glomar_schemas.errors import Fatal, GlomarError, Retryable, Unreachable
 
 from glomar_runtime import logs, telemetry
 from glomar_runtime.bus import Bus
@@ -39,6 +39,36 @@ class Stop:
 
     async def wait(self) -> None:
         await self._event.wait()
+
+
+@contextlib.contextmanager
+def ending(stop: Stop) -> Iterator[None]:
+    """Around a handler: what can be tried again is left to the next delivery, everything else ends the process.
+
+    The start after that recovers from what is on disk; FastStream alone would hand over the next batch.
+    """
+    try:
+        yield
+    except Retryable as fault:
+        log.warning("will be done later", extra={"fault": fault.what})
+    except GlomarError as fault:
+        stop.because(fault)
+    except OSError as error:
+        stop.because(Fatal(f"storage failed ({error.strerror})"))
+
+
+def background(app: AsgiFastStream, job: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Runs a job beside the subscribers, from after the start until the shutdown."""
+    running: list[asyncio.Task[None]] = []
+
+    @app.after_startup
+    async def begin() -> None:
+        running.append(asyncio.create_task(job()))
+
+    @app.on_shutdown
+    async def cease() -> None:
+        for task in running:
+            task.cancel()
 
 
 Build = Callable[[Stop], tuple[AsgiFastStream, Bus]]

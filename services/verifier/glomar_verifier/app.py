@@ -1,40 +1,34 @@
 """The verifier's application: pull requests, decide, store one verdict each, acknowledge. For `serve`."""
 
-import logging
-from collections.abc import Sequence
+import asyncio
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 from faststream.asgi import AsgiFastStream
 from glomar_runtime.bus import Bus
-from glomar_runtime.delivery import Delivery, Stored, delivery, moment
+from glomar_runtime.delivery import delivery, stored
 from glomar_runtime.health import canary, routes
-from glomar_runtime.service import Stop
-from glomar_runtime.telemetry import SpanMiddleware, Spans, end_all, handled_spans, traceparent
+from glomar_runtime.service import Stop, background, ending
+from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans
 from glomar_schemas.agreement import load_agreement, load_trust
-from glomar_schemas.batch import Outgoing
-from glomar_schemas.controls import InForce
 from glomar_schemas.envelope import Signer
-from glomar_schemas.errors import Fatal, Refused, Retryable
 from glomar_schemas.keys import key_id, read_sealing_key, read_secret, read_signing_key
 from glomar_schemas.messages import Request, Verdict
 from glomar_schemas.sealing import Opener
 from glomar_schemas.subjects import Subjects
-from msgspec import Struct
 from nats.aio.msg import Msg
-from opentelemetry.trace import Span
 
-from glomar_verifier.clock import Clock
-from glomar_verifier.control import catch_up
 from glomar_verifier.counts import Counts
-from glomar_verifier.desk import Desk
-from glomar_verifier.outbox import Stale, store_verdicts
+from glomar_verifier.desk import Desk, Work
 from glomar_verifier.register.sqlite import open_register
 from glomar_verifier.rules import load_rules
 from glomar_verifier.settings import VerifierSettings
 from glomar_verifier.tags import Tagger
+from glomar_verifier.waiting import Waiting
+from glomar_verifier.worker import Fate, Worker
 
-log = logging.getLogger(__name__)
+RESUME_EVERY_S = 1.0
+"""How soon after a hold was lifted its requests go on, where none waits in line already."""
 
 
 def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, Bus]:
@@ -106,7 +100,7 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
         await bus.connect()
         await worker.start(bus.client)
 
-    stop.background(app, resume)
+    background(app, resume)
 
     @app.after_shutdown
     async def close() -> None:

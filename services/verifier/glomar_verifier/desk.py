@@ -88,7 +88,9 @@ class Desk:
         holds = [_hold_on(*pair, in_force) for pair in zip(readings, tags, strict=True)]
         # What waits under a hold is counted when it is decided, and not twice.
         free = [at for at, hold in enumerate(holds) if hold is None]
-        counted = self._count([readings[at] for at in free], [tags[at] for at in free], [work[at] for at in free])
+        counted = self._count(
+            [readings[at] for at in free], [tags[at] for at in free], [work[at] for at in free]
+        )
         sealers: dict[str, Sealer] = {}
         decided: list[Decided | Hold] = []
         for reading, tag, item, hold in zip(readings, tags, work, holds, strict=True):
@@ -134,9 +136,7 @@ class Desk:
         }
         return dict(zip(asks, self._counts.observe_batch(list(asks.values())), strict=True))
 
-    def _judge(
-        self, reading: Readable, counted: Counted, now: datetime, spans: Spans, item: Work
-    ) -> Answer:
+    def _judge(self, reading: Readable, counted: Counted, now: datetime, spans: Spans, item: Work) -> Answer:
         request = reading.request
         with spans.step("gate", item.span):
             facts = self._registry.facts(request, counted, self._gate.today(now), held=item.waited)

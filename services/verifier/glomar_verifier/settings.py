@@ -6,10 +6,11 @@ from glomar_runtime.settings import ServiceSettings
 
 
 class VerifierSettings(ServiceSettings, frozen=True, kw_only=True):
-    """sealing_key: opens particulars; tag_key: 32 bytes for the tags; register, counts: SQLite files."""
+    """sealing_key: opens particulars; tag_key: 32 bytes for the tags; register, counts, waiting: SQLite."""
 
     signing_key: Path
     sealing_key: Path
     tag_key: Path
     register: Path
     counts: Path
+    waiting: Path

@@ -56,7 +56,9 @@ class Worker:
         """Raises Retryable while no agreement is in force on the stream."""
         await self._follow(client)
         if self._in_force.slot == 0:
-            raise Retryable("no agreement has been put in force on this stream yet", where=self._subjects.stream)
+            raise Retryable(
+                "no agreement has been put in force on this stream yet", where=self._subjects.stream
+            )
 
     async def answer(self, client: Client, work: Sequence[Work], *, first_time: bool) -> list[Fate]:
         """What became of each request, in order.
