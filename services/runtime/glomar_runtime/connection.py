@@ -13,7 +13,13 @@ from glomar_schemas.errors import GlomarError, Unreachable
 from glomar_schemas.keys import require_nkey
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import ConnectionClosedError, NoRespondersError, NoServersError, OutboundBufferLimitError
+from nats.errors import (
+    ConnectionClosedError,
+    NoRespondersError,
+    NoServersError,
+    OutboundBufferLimitError,
+    UnexpectedEOF,
+)
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.protocol import parser
@@ -138,6 +144,9 @@ async def connect(settings: ServiceSettings, name: str) -> BusClient:
 
 
 async def _on_error(error: Exception) -> None:
+    if isinstance(error, OSError | NoServersError | UnexpectedEOF):
+        # The bus is away: said once when it went, and by whatever a call raises.
+        return
     fault = error.what if isinstance(error, GlomarError) else type(error).__name__
     log.warning("bus connection error", extra={"error_type": fault})
 
