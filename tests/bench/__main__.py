@@ -11,7 +11,7 @@ import asyncio
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -27,6 +27,10 @@ from tests.bench.processes import ROOT, quiet
 
 OUT = ROOT / "bench-results"
 PEOPLE, PEOPLE_FULL = 100_000, 1_000_000
+MAX_OTHERS = 0.2
+
+Once = Callable[[Path], Awaitable[Run]]
+"""One run in a directory of its own."""
 
 
 def main() -> None:
@@ -45,6 +49,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--asks", type=int, default=500)
     parser.add_argument("--quiet-s", type=float, default=60, help="how long to wait for a quiet machine")
+    parser.add_argument("--tries", type=int, default=3, help="how often at most for one undisturbed run")
     parser.add_argument("--no-profile", dest="profile", action="store_false")
     return parser.parse_args()
 
@@ -57,25 +62,22 @@ async def _bench(options: argparse.Namespace) -> None:
     register = population.register(people, cache)
     rows = population.request_rows(plan.rows, people, cache)
     found = machine.describe(OUT)
-    runs: dict[str, list[Run]] = {"peer": [], "product": []}
+    one_of: dict[str, Once] = {
+        "peer": partial(peer.run, plan, rows),
+        "product": partial(product.run, plan, rows, register),
+    }
+    runs: dict[str, list[Run]] = {kind: [] for kind in one_of}
     for number in range(1, options.runs + 1):
-        for kind in runs:
-            if not await quiet(options.quiet_s):
-                _say("the machine is busy with something else; the figures will show it")
-            with _directory() as directory:
-                if kind == "peer":
-                    run = await peer.run(plan, rows, directory)
-                else:
-                    run = await product.run(plan, rows, register, directory)
-            runs[kind].append(run)
-            _say(f"run {number}, {kind}: {run.rate:.0f} verdicts/s, {run.others:.2f} cores busy with others")
+        for kind, once in one_of.items():
+            runs[kind].append(await _undisturbed(once, f"run {number}, {kind}", options))
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     profiles = []
     if options.profile:
         stacks = OUT / stamp
         stacks.mkdir()
+        watches = partial(profile.watches, directory=stacks)
+        await quiet(options.quiet_s)
         with _directory() as directory:
-            watches = partial(profile.watches, directory=stacks)
             await product.run(Plan(0, plan.requests), rows, register, directory, watches)
         profiles = profile.read(stacks, runs["product"][0].costs)
     results = Results(1, machine.commit(), found, people, plan.asks, runs["peer"], runs["product"], profiles)
@@ -83,6 +85,23 @@ async def _bench(options: argparse.Namespace) -> None:
     out.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
     print(report.render(results))
     _say(f"written to {out}")
+
+
+async def _undisturbed(once: Once, what: str, options: argparse.Namespace) -> Run:
+    """One run; again, some times, if others kept the machine busy meanwhile. What counts is said aloud."""
+    for left in reversed(range(max(1, options.tries))):
+        if not await quiet(options.quiet_s):
+            _say("the machine is busy with something else")
+        with _directory() as directory:
+            run = await once(directory)
+        disturbed = run.others > MAX_OTHERS and left > 0
+        _say(
+            f"{what}: {run.rate:.0f} verdicts/s, {run.others:.2f} cores busy with others"
+            + ("; not counted, again" if disturbed else "")
+        )
+        if not disturbed:
+            break
+    return run
 
 
 @contextmanager

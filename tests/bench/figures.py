@@ -25,7 +25,7 @@ class Run(Struct, frozen=True):
 
     kind: str
     others: float
-    """Cores that were busy with anything else while all were asked at once. Above 0.2: ask again."""
+    """Cores that were busy with anything else while all were asked at once."""
     seconds: float
     """From the first submit to the last checked answer."""
     requests: int

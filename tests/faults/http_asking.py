@@ -31,6 +31,8 @@ class HttpAsking:
         self._token = read_secret(system.layout.token).decode()
         self._bodies = bodies
         self._pause = threading.Event()
+        self._of_thread = threading.local()
+        self._opened: list[http.client.HTTPConnection] = []
         self.accepted: dict[str, str] = {}
         """Idempotency-Key -> request id, of what was answered 202."""
 
@@ -38,7 +40,10 @@ class HttpAsking:
         """Results in the columns of a results file."""
         with ThreadPoolExecutor(THREADS) as threads:
             ids = list(threads.map(self._submit, range(len(self._bodies)), self._bodies))
-            return list(threads.map(self._result, ids))
+            results = list(threads.map(self._result, ids))
+        for connection in self._opened:
+            connection.close()
+        return results
 
     def until_accepted(self, number: int) -> None:
         until(lambda: len(self.accepted) >= number, f"{number} requests accepted")
@@ -74,10 +79,20 @@ class HttpAsking:
         raise AssertionError(f"{method} never answered {wanted}, at last {status}")
 
     def _call(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(HOST, self._port, timeout=ANSWER_LIMIT_S)
         try:
-            connection.request(method, path, body, headers)
-            answer = connection.getresponse()
+            self._connection.request(method, path, body, headers)
+            answer = self._connection.getresponse()
             return answer.status, answer.read()
-        finally:
-            connection.close()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @property
+    def _connection(self) -> http.client.HTTPConnection:
+        """The calling thread's own, which connects again after it was closed."""
+        if not hasattr(self._of_thread, "connection"):
+            connection = http.client.HTTPConnection(HOST, self._port, timeout=ANSWER_LIMIT_S)
+            self._of_thread.connection = connection
+            self._opened.append(connection)
+        found: http.client.HTTPConnection = self._of_thread.connection
+        return found

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -36,6 +37,7 @@ class Processes:
     def start_bus(self, *arguments: str) -> None:
         """Returns once it takes connections; streams and consumers are made the first time."""
         self.start(BUS, (*self._commands[BUS].argv, *arguments))
+        until(self._takes_connections, "nats-server listens")
         asyncio.run(open_bus(self.system))
 
     def start_all(self) -> None:
@@ -59,6 +61,10 @@ class Processes:
 
     def until_ready(self, name: str) -> None:
         assert self.works_or_ends(name), f"{name} ended: {self.said(name)}"
+
+    def _takes_connections(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex((HOST, self.system.ports.bus)) == 0
 
     def works_or_ends(self, name: str) -> bool:
         """Waits for one of the two: True once it is ready, False if it has ended."""

@@ -90,6 +90,7 @@ def test_a_deleted_consumer_makes_no_verifier_spin_and_can_be_made_again(
         results = submission.results()
 
     asyncio.run(delete_consumer(bare.system, "verifier"))
+    until(lambda: bare.is_unready("verifier"), "it says that its consumer is gone")
     with submitting(bare.system, second) as submission:
         before = messages_from(monitor, "glomar-verifier")
         # A span to count in, not something waited for.

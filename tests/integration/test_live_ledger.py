@@ -5,6 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from glomar_auditor.tiles import bundle_path, tile_path
+from glomar_auditor.tree import TILE_WIDTH
 from glomar_local.child import program
 
 from tests.integration import test_foreign_verifier as foreign
@@ -50,9 +52,15 @@ def ours(ledger: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
+def newest(ledger: Path) -> tuple[int, int]:
+    """Index and width of the bundle that holds the last entry, and of the level 0 tile above it."""
+    size = int((ledger / "checkpoint").read_text(encoding="utf-8").splitlines()[1])
+    index = (size - 1) // TILE_WIDTH
+    return index, size - index * TILE_WIDTH
+
+
 def entries(ledger: Path) -> Path:
-    """The newest bundle of entries: its unfinished one, or the first if all are full."""
-    return max(path for path in (ledger / "tile" / "entries").rglob("*") if path.is_file())
+    return ledger / bundle_path(*newest(ledger))
 
 
 def test_go_and_ours_accept_what_a_live_run_wrote(verifier: Path, copy: Path) -> None:
@@ -76,8 +84,7 @@ def test_go_and_ours_reject_it_with_one_byte_changed(verifier: Path, copy: Path,
 
 
 def test_ours_rejects_a_changed_hash_tile(copy: Path) -> None:
-    tile = max(path for path in (copy / "tile" / "0").rglob("*") if path.is_file())
-    foreign.flip_middle_byte(tile)
+    foreign.flip_middle_byte(copy / tile_path(0, *newest(copy)))
 
     assert ours(copy).returncode == INTEGRITY
 

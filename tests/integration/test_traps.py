@@ -1,7 +1,7 @@
-"""Behaviour of nats-server and FastStream that the design rests on; an upgrade that changes it is seen here.
+"""Behaviour of nats-server that the design rests on; an upgrade that changes it is seen here.
 
 What nats-py does to hostile bytes is in test_hostile_messages.py, what one party can do to another in
-test_forbidden.py.
+test_forbidden.py, FastStream in test_subscribers.py.
 """
 
 import asyncio
@@ -13,28 +13,15 @@ from typing import Any
 
 import nats
 import pytest
-from faststream import AckPolicy
-from faststream.asgi import AsgiFastStream
-from glomar_auditor.app import build_app as build_auditor
-from glomar_auditor.settings import AuditorSettings
-from glomar_local import population, ports
+from glomar_local import ports
 from glomar_local.child import program
 from glomar_local.credentials import OPERATOR
-from glomar_local.layout import Layout
 from glomar_local.opening import connected
 from glomar_local.ports import HOST
-from glomar_local.provision import provision
-from glomar_requester.app import build_app as build_requester
-from glomar_requester.settings import RequesterSettings
 from glomar_runtime import topology
-from glomar_runtime.bus import Bus as Broker
-from glomar_runtime.service import Stop
-from glomar_runtime.settings import load_settings
 from glomar_schemas.batch import FENCE_STALE, SLOT_TAKEN, NotStored, Outgoing, store, store_atomically
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.subjects import MAX_BATCH, Subjects
-from glomar_verifier.app import build_app as build_verifier
-from glomar_verifier.settings import VerifierSettings
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -306,36 +293,3 @@ def test_an_empty_body_ends_what_a_pull_across_accounts_brings(tmp_path: Path) -
             return [message.subject for message in messages]
 
     assert asyncio.run(got()) == ["s.0", "s.1", "s.2"]
-
-
-Built = tuple[AsgiFastStream, Broker]
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Built]:
-    """The three applications as `serve` builds them, never started."""
-    layout = Layout(tmp_path_factory.mktemp("built").resolve())
-    system = provision(layout, ports.free())
-    population.make_register(layout, system.agreement, None)
-    verifier = load_settings(VerifierSettings, layout.settings("verifier"))
-    auditor = load_settings(AuditorSettings, layout.settings("auditor"))
-    requester = load_settings(RequesterSettings, layout.settings("requester"))
-    return {
-        "verifier": build_verifier(verifier, Stop()),
-        "auditor": build_auditor(auditor, Stop()),
-        "requester": build_requester(requester, Stop()),
-    }
-
-
-@pytest.mark.parametrize("service", ["verifier", "auditor", "requester"])
-def test_no_subscriber_acknowledges_replies_or_declares_by_itself(
-    built: dict[str, Built], service: str
-) -> None:
-    _, broker = built[service]
-    assert broker.subscribers
-
-    for subscriber in broker.subscribers:
-        assert subscriber.ack_policy is AckPolicy.MANUAL
-        assert subscriber._no_reply is True
-        stream = getattr(subscriber, "stream", None)
-        assert stream is None or stream.declare is False

@@ -50,6 +50,8 @@ async def connected(system: System, party: str, limit_s: float = 2.0) -> AsyncIt
                 url,
                 nkeys_seed=str(system.layout.nkey(party)),
                 allow_reconnect=False,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=POLL_S,  # type: ignore[arg-type]  # it takes fractions
                 connect_timeout=1,
                 error_cb=_silent,
             )

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from faststream.asgi import AsgiFastStream
 from glomar_runtime.bus import Bus
 from glomar_runtime.delivery import Stored, get_by_subject, stored
-from glomar_runtime.health import canary, routes
+from glomar_runtime.health import routes
 from glomar_runtime.service import Stop, background, ending
 from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans, traceparent
 from glomar_schemas.agreement import load_agreement, load_trust
@@ -109,7 +109,7 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
     app = AsgiFastStream(
         bus,
         lifespan=lifespan,
-        asgi_routes=routes({"store": canary(bus, subjects, agreement.oversight)}),
+        asgi_routes=routes(bus, subjects, agreement.oversight),
         logger=None,
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 from faststream.asgi import AsgiFastStream
 from faststream.asgi.types import Receive, Scope, Send
 from glomar_runtime.bus import Bus
-from glomar_runtime.health import canary, routes
+from glomar_runtime.health import routes
 from glomar_runtime.service import Stop
 from glomar_runtime.telemetry import Spans
 from glomar_schemas.errors import GlomarError, Retryable
@@ -111,7 +111,7 @@ def build_app(settings: RequesterSettings, stop: Stop) -> tuple[AsgiFastStream, 
     app = _App(
         bus,
         lifespan=lifespan,
-        asgi_routes=routes({"store": canary(bus, subjects, agency)}),
+        asgi_routes=routes(bus, subjects, agency),
         logger=None,
     )
     app.api = Api(client, token_hash)

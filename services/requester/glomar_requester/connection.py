@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from glomar_schemas.errors import Unreachable
-from glomar_schemas.keys import read_secret
+from glomar_schemas.keys import require_nkey
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.errors import NoServersError
@@ -18,7 +18,7 @@ async def connect(url: str, nkey: Path) -> Client:
 
     Raises Misconfigured (the key file), Unreachable.
     """
-    read_secret(nkey)
+    require_nkey(nkey)
     client = Client()
     try:
         await client.connect(

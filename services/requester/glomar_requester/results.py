@@ -43,6 +43,8 @@ class ResultWriter:
 
     def __enter__(self) -> Self:
         if self._path is not None:
+            if self._path.is_dir():
+                raise Misconfigured("is a directory", where=str(self._path), fix="Name a file")
             try:
                 descriptor = os.open(self._draft(self._path), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             except OSError as error:
@@ -70,7 +72,16 @@ class ResultWriter:
         if self._path is not None:
             self._file.close()
             if kind is None:
-                self._draft(self._path).replace(self._path)
+                self._put_in_place(self._path)
+
+    def _put_in_place(self, path: Path) -> None:
+        draft = self._draft(path)
+        try:
+            draft.replace(path)
+        except OSError as error:
+            raise Misconfigured(
+                f"can't be written ({error.strerror})", where=str(path), fix=f"The results are in {draft}"
+            ) from None
 
     def _head(self) -> None:
         """Before the first row, so that a run which fails at once prints nothing."""

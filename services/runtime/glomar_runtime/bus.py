@@ -24,6 +24,8 @@ from glomar_runtime.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
 
+INFO_TIMEOUT_S = 5.0
+
 BatchHandler = Callable[[list[Msg]], Awaitable[None]]
 MessageHandler = Callable[[Msg], Awaitable[None]]
 
@@ -35,6 +37,7 @@ class Bus(NatsBroker):
         super().__init__(settings.url, logger=None, apply_types=False, js_options={"prefix": API_PREFIX})
         self._settings = settings
         self._name = name
+        self._consumers: list[str] = []
 
     async def _connect(self) -> Client:
         client = await connect(self._settings, self._name)
@@ -57,6 +60,16 @@ class Bus(NatsBroker):
     def is_connected(self) -> bool:
         return bool(self.config.connection_state) and self.client.is_connected
 
+    async def check_consumers(self) -> None:
+        """Nothing else would tell that a consumer is gone: it just goes quiet. Raises Unreachable."""
+        for path in self._consumers:
+            try:
+                info = await self.client.request(f"{API_PREFIX}.CONSUMER.INFO.{path}", timeout=INFO_TIMEOUT_S)
+            except TimeoutError:
+                raise Unreachable("the consumer can't be looked at", where=path) from None
+            if b'"error"' in info.data:
+                raise Unreachable("the consumer is gone", where=path, fix="Run the topology step again")
+
     async def stop(self, *error: Any) -> None:
         """Lets what is on its way go out first; while the bus is away nothing can."""
         # Nor may it be closed: nats-py would write to the transport that is gone. It ends with the loop.
@@ -70,6 +83,7 @@ class Bus(NatsBroker):
 
         It gets up to MAX_BATCH nats-py messages, one batch at a time, and acknowledges by itself.
         """
+        self._consumers.append(f"{subjects.stream}.{consumer}")
         return self._subscribed(
             subjects.delivery(consumer),
             carries,

@@ -7,14 +7,19 @@ such message would stop verifier and auditor for everybody (docs/adr/0004).
 
 import logging
 import re
-from types import FunctionType
 from typing import Any
 
 from glomar_schemas.errors import GlomarError, Unreachable
 from glomar_schemas.keys import require_nkey
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.errors import ConnectionClosedError, NoRespondersError, NoServersError, OutboundBufferLimitError
+from nats.errors import (
+    ConnectionClosedError,
+    NoRespondersError,
+    NoServersError,
+    OutboundBufferLimitError,
+    UnexpectedEOF,
+)
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.protocol import parser
@@ -45,25 +50,14 @@ def plain_subject(subject: bytes) -> str:
     return _NOT_PLAIN.sub(b"?", subject).decode("ascii")
 
 
-_LINES = {
-    "MSG_RE": re.compile(rb"\AMSG ([^ \n]+) (\d+) (([^ \n]+) )?(\d+)\r\n"),
-    "HMSG_RE": re.compile(rb"\AHMSG ([^ \n]+) (\d+) (([^ \n]+) )?(\d+) (\d+)\r\n"),
-}
-"""The server parts the words of a line with one space each; nats-py would part them at any white space."""
-
-
-class _Parser(parser.Parser):
-    """nats-py's parser with our line patterns in the place of its module's."""
-
-    parse = FunctionType(parser.Parser.parse.__code__, {**vars(parser), **_LINES}, "parse", (b"",))
+# The server parts the words of a line with one space each; nats-py would part them at any white space, which
+# a subject may hold. Its patterns are globals of a module, so they are replaced there, for this process.
+parser.MSG_RE = re.compile(rb"\AMSG ([^ \n]+) (\d+) (([^ \n]+) )?(\d+)\r\n")
+parser.HMSG_RE = re.compile(rb"\AHMSG ([^ \n]+) (\d+) (([^ \n]+) )?(\d+) (\d+)\r\n")
 
 
 class BusClient(Client):
     """nats-py's client, whose read loop no message can end."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._ps = _Parser(self)
 
     def _build_message(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
@@ -150,6 +144,9 @@ async def connect(settings: ServiceSettings, name: str) -> BusClient:
 
 
 async def _on_error(error: Exception) -> None:
+    if isinstance(error, OSError | NoServersError | UnexpectedEOF):
+        # The bus is away: said once when it went, and by whatever a call raises.
+        return
     fault = error.what if isinstance(error, GlomarError) else type(error).__name__
     log.warning("bus connection error", extra={"error_type": fault})
 

@@ -18,8 +18,9 @@ Check = Callable[[], Awaitable[None]]
 """Returns when well; raises a GlomarError that says what is wrong."""
 
 
-def routes(checks: dict[str, Check]) -> list[tuple[str, ASGIApp]]:
+def routes(bus: Bus, subjects: Subjects, party: str) -> list[tuple[str, ASGIApp]]:
     """The ASGI routes of a service, to be given to AsgiFastStream."""
+    checks = {"store": _canary(bus, subjects, party), "consumers": bus.check_consumers}
 
     @get(description="200 while the process answers")
     async def live(scope: Scope) -> AsgiResponse:
@@ -39,7 +40,7 @@ def routes(checks: dict[str, Check]) -> list[tuple[str, ASGIApp]]:
     return [("/live", live), ("/ready", ready)]
 
 
-def canary(bus: Bus, subjects: Subjects, party: str) -> Check:
+def _canary(bus: Bus, subjects: Subjects, party: str) -> Check:
     """A check that stores one message durably, in a stream of its own that keeps only the newest."""
 
     async def check() -> None:

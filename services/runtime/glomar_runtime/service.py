@@ -23,6 +23,9 @@ from glomar_runtime.settings import ServiceSettings
 log = logging.getLogger(__name__)
 
 
+WATCH_EVERY_S = 1.0
+
+
 class Stop:
     """How any part of a service ends it; the first cause counts."""
 
@@ -132,9 +135,24 @@ def _listen(settings: ServiceSettings) -> socket.socket:
 
 
 async def _watch(bus: Bus, limit_s: float, stop: Stop) -> None:
-    """nats-py can give up reconnecting without telling; a service without a bus must not look alive."""
+    """nats-py can give up reconnecting without telling, and a consumer that was deleted just goes quiet: a
+    service that gets no messages must not look alive."""
     lost_s = 0.0
-    while lost_s < limit_s:
-        await asyncio.sleep(1.0)
-        lost_s = 0.0 if bus.is_connected else lost_s + 1.0
-    stop.because(Unreachable(f"no bus for {limit_s:.0f} s", fix="Start nats-server; then start this again"))
+    while True:
+        await asyncio.sleep(WATCH_EVERY_S)
+        try:
+            if not bus.is_connected:
+                raise Unreachable("no bus")
+            await bus.check_consumers()
+            lost_s = 0.0
+        except Unreachable as fault:
+            if not lost_s:
+                log.warning("cut off", extra={"fault": fault.what})
+            lost_s += WATCH_EVERY_S
+            if lost_s >= limit_s:
+                stop.because(
+                    Unreachable(
+                        f"{fault.what} for {limit_s:.0f} s", fix="Mend the bus; then start this again"
+                    )
+                )
+                return

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import Any, cast
 
 from faststream import BaseMiddleware, StreamMessage
-from glomar_schemas.subjects import TRACEPARENT, Kind, Subjects
+from glomar_schemas.subjects import TRACEPARENT, Kind, Subjects, is_request_id
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -133,7 +133,9 @@ class Spans:
 
     def _describe(self, subject: str) -> tuple[Kind, str]:
         kind, _, rest = subject.removeprefix(f"{self._subjects.root}.").partition(".")
-        return cast(Kind, kind), rest.rpartition(".")[2]
+        token = rest.rpartition(".")[2]
+        # What is no id is a text that the sender chose, of any length.
+        return cast(Kind, kind), token if is_request_id(token) else ""
 
     def _messaging(self, name: str, operation: str, kind: Kind, request_id: str) -> dict[str, str]:
         attributes = {

@@ -32,6 +32,8 @@ def stream_config(subjects: Subjects, replicas: int = 1) -> dict[str, Any]:
         "allow_direct": True,
         "allow_atomic": True,
         "max_msg_size": MAX_MESSAGE_BYTES,
+        # Nats-Msg-Id: another party's id would swallow a message. It can't be turned off; this is the least.
+        "duplicate_window": 100_000_000,
         # What nobody asks for is named too, so that it is compared.
         "max_age": 0,
         "max_msgs": -1,

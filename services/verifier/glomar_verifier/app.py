@@ -7,7 +7,7 @@ from importlib.metadata import version
 from faststream.asgi import AsgiFastStream
 from glomar_runtime.bus import Bus
 from glomar_runtime.delivery import delivery, stored
-from glomar_runtime.health import canary, routes
+from glomar_runtime.health import routes
 from glomar_runtime.service import Stop, background, ending
 from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans
 from glomar_schemas.agreement import load_agreement, load_trust
@@ -91,7 +91,7 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
 
     app = AsgiFastStream(
         bus,
-        asgi_routes=routes({"store": canary(bus, subjects, agreement.holder)}),
+        asgi_routes=routes(bus, subjects, agreement.holder),
         logger=None,
     )
 
