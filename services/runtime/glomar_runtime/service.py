@@ -46,7 +46,7 @@ class Stop:
 
 @contextlib.contextmanager
 def ending(stop: Stop) -> Iterator[None]:
-    """Around a handler: what can be tried again is left to the next delivery, everything else ends the process.
+    """Around a handler: what can be tried again is left to the next delivery, all else ends the process.
 
     The start after that recovers from what is on disk; FastStream alone would hand over the next batch.
     """

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 async def catch_up(client: Client, state: InForce, signed: SignedAgreement, subjects: Subjects) -> InForce:
-    """The state after every control that the stream holds. Raises Unreachable, Misconfigured, IntegrityError."""
+    """The state after every control that the stream holds. Raises Unreachable, Fatal."""
     while True:
         subject = subjects.control(state.slot + 1)
         stored = await get_by_subject(client, subjects.stream, subject)

@@ -73,7 +73,7 @@ class Worker:
                     await self._follow(client)
 
     async def resume(self, client: Client) -> int:
-        """Answers some of what waits for no hold any more -> how many it took off the list. Raises as `answer`."""
+        """Answers some of what waits for no hold any more -> how many. Raises as `answer`."""
         if not len(self._waiting):
             return 0
         async with self._one_at_a_time:

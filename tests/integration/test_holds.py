@@ -1,0 +1,125 @@
+"""A hold is absolute (G5): nothing in its scope is answered behind it, everything is once it is lifted."""
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from glomar_local.provision import provision
+from glomar_requester import Ask, Client, Profile, Question, Result
+from msgspec.structs import replace
+
+from tests.integration.asking import ask_all, confirmable, profile
+from tests.integration.bus import Bus, watching
+from tests.integration.conftest import Up, up, wait_until
+from tests.integration.evidence import await_ledger
+from tests.integration.holds import Officials
+
+WAITS = "mad"
+FLOWS = "federal"
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Up]:
+    with up(tmp_path / "data") as found:
+        yield found
+
+
+@pytest.fixture
+def bus(running: Up) -> Iterator[Bus]:
+    with watching(provision(running.layout, running.ports)) as found:
+        yield found
+
+
+class Asking(threading.Thread):
+    """Asks in the background, until every answer is there."""
+
+    def __init__(self, used: Profile, asks: list[Ask]) -> None:
+        super().__init__(daemon=True)
+        self._used, self._asks = used, asks
+        self.results: list[Result] = []
+
+    def run(self) -> None:
+        async def ask() -> None:
+            async with Client.connect(self._used) as client:
+                questions = [Question(each, key=f"{n}") for n, each in enumerate(self._asks)]
+                async for result in client.ask_many(questions, timeout_s=90):
+                    self.results.append(result)
+
+        asyncio.run(ask())
+
+
+def in_jurisdiction(name: str, number: int, start: int = 0) -> list[Ask]:
+    asks = confirmable(start + number)[start:]
+    return [replace(each, jurisdiction=name, reference=f"{name}-{n}") for n, each in enumerate(asks)]
+
+
+def verdicts_in(bus: Bus, asked: list[Result]) -> dict[str, int]:
+    """Request id -> the sequence of its verdict, where there is one."""
+    found = {each.request_id: bus.at(bus.subjects.verdict("ice", each.request_id)) for each in asked}
+    return {request_id: stored.sequence for request_id, stored in found.items() if stored is not None}
+
+
+def test_a_hold_stops_its_scope_alone_and_everything_goes_on_when_it_is_lifted(
+    running: Up, bus: Bus, tmp_path: Path
+) -> None:
+    officials = Officials(bus)
+    slot, placed = officials.hold(f"jurisdiction:{WAITS}")
+    held = Asking(profile(running.layout, tmp_path / "held.db"), in_jurisdiction(WAITS, 30))
+    held.start()
+
+    free = ask_all(profile(running.layout, tmp_path / "free.db"), in_jurisdiction(FLOWS, 30, start=30))
+
+    assert {each.outcome for each in free} == {"confirm"}
+    assert wait_until(lambda: bus.last_sequence() >= placed + 30 + 60), "the held requests are stored"
+    await_ledger(bus)
+    assert held.results == []
+
+    lifted = officials.lift(slot)
+    held.join(90)
+
+    assert [each.outcome for each in held.results] == ["confirm"] * 30
+    assert min(verdicts_in(bus, held.results).values()) > lifted
+
+
+def test_no_verdict_gets_behind_a_hold_that_came_while_the_verifier_slept(
+    running: Up, bus: Bus, tmp_path: Path
+) -> None:
+    officials = Officials(bus)
+    asks = confirmable(80)
+    asking = Asking(profile(running.layout, tmp_path / "store.db"), asks)
+    asking.start()
+    assert wait_until(lambda: bus.last_sequence() > 20)
+    verifier = running.pids["verifier"]
+
+    os.kill(verifier, signal.SIGSTOP)
+    slot, placed = officials.hold("all")
+    os.kill(verifier, signal.SIGCONT)
+
+    assert wait_until(lambda: bus.last_sequence() >= placed)
+    end = len(await_ledger(bus))
+    behind = [each for each in bus.messages(placed + 1) if ".verdict." in each.subject]
+    assert behind == [], f"{len(behind)} verdicts behind the hold, of {end} messages"
+
+    officials.lift(slot)
+    asking.join(90)
+    assert len(asking.results) == 80
+    assert {each.outcome for each in asking.results} == {"confirm"}
+    assert len(verdicts_in(bus, asking.results)) == 80
+
+
+def test_the_waiting_outlive_a_kill(running: Up, bus: Bus, tmp_path: Path) -> None:
+    officials = Officials(bus)
+    slot, placed = officials.hold("agency:ice")
+    asking = Asking(profile(running.layout, tmp_path / "store.db"), confirmable(20))
+    asking.start()
+    assert wait_until(lambda: bus.last_sequence() >= placed + 20)
+
+    os.kill(running.pids["verifier"], signal.SIGKILL)
+    officials.lift(slot)
+    asking.join(90)
+
+    assert [each.outcome for each in asking.results] == ["confirm"] * 20
