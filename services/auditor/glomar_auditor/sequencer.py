@@ -3,7 +3,6 @@
 Called by the auditor's app, one Ledger a process; everything it holds is rebuilt from the journal at open.
 """
 
-import fcntl
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from glomar_schemas.merkle import EMPTY_ROOT, leaf_hash
 from glomar_schemas.note import Checkpoint, format_vkey, open_checkpoint, parse_vkey, sign
 
 from glomar_auditor.journal import Frame, Journal, create_journal, read_frames
+from glomar_auditor.lock import claim
 from glomar_auditor.tiles import Disk, TileStore
 from glomar_auditor.tree import TILE_WIDTH, Tile, Tree
 
@@ -70,15 +70,7 @@ class Ledger:
         Raises Misconfigured if it can't be written, another process has it open, or key or origin changed;
         IntegrityError if journal, tiles and published checkpoint contradict each other; OSError.
         """
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            lock = _lock(directory / "lock")
-        except OSError as error:
-            raise Misconfigured(
-                f"the ledger can't be opened ({error.strerror})",
-                where=str(directory),
-                fix="Check path and permissions",
-            ) from None
+        lock = claim(directory)
         try:
             return cls(directory, signer, origin, lock, disk or Disk(), max_journal_bytes)
         except BaseException:
@@ -287,16 +279,3 @@ class Ledger:
 def _require(holds: bool, what: str, where: str = "journal", fix: str = _RESTORE) -> None:
     if not holds:
         raise IntegrityError(what, where=where, fix=fix)
-
-
-def _lock(path: Path) -> int:
-    """The descriptor whose flock makes this process the only writer; closing it, or dying, gives it up."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(fd)
-        raise Misconfigured(
-            "another process has this ledger open", where=str(path), fix="Stop it: a ledger has one writer"
-        ) from error
-    return fd
