@@ -23,7 +23,7 @@ from glomar_local import control, demo_report, demo_tables, interrupt, panel, po
 from glomar_local import demo as demonstration
 from glomar_local.doctor import examine
 from glomar_local.layout import Layout
-from glomar_local.provision import System, make_directories, provision
+from glomar_local.provision import System, make_root, provision
 from glomar_local.supervisor import Supervisor, running
 
 app = App("glomar", help="Glomar on one machine: an interagency bus that only ever confirms or denies.")
@@ -52,7 +52,7 @@ def up(
 
 
 async def _up(layout: Layout, chosen: ports.Ports, register: Path | None, as_json: bool) -> None:
-    make_directories(layout)
+    make_root(layout)
     with runfile.claim(layout) as lock:
         ports.require_free(chosen)
         system = provision(layout, chosen)
@@ -117,7 +117,7 @@ def demo(
 def _demo_dir(chosen: Path | None, keep: bool) -> Iterator[Layout]:
     if chosen is not None:
         layout = _layout(chosen)
-        make_directories(layout)
+        make_root(layout)
         yield layout
         return
     root = Path(tempfile.mkdtemp(prefix="glomar-demo-")).resolve()

@@ -94,11 +94,20 @@ def provision(layout: Layout, ports: Ports, source: Path | None = None) -> Syste
     return system
 
 
+def make_root(layout: Layout) -> None:
+    """The data directory itself, with nothing in it. Raises Misconfigured where it can't be made."""
+    _make(layout, [layout.root])
+
+
 def make_directories(layout: Layout) -> None:
     """Raises Misconfigured where they can't be made."""
+    _make(layout, layout.directories())
+
+
+def _make(layout: Layout, directories: list[Path]) -> None:
     try:
         layout.root.parent.mkdir(parents=True, exist_ok=True)
-        for directory in layout.directories():
+        for directory in directories:
             directory.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise Misconfigured(
