@@ -20,6 +20,7 @@ from glomar_requester.rows import COLUMNS, parse_ask
 from glomar_requester.settings import RequesterSettings
 from glomar_requester.spans import OtelTracing
 from glomar_runtime import telemetry
+from glomar_runtime.service import calm_collector
 from glomar_runtime.settings import load_settings
 
 from tests.bench.figures import Failed
@@ -81,4 +82,5 @@ async def main(config: Path, rows: list[dict[str, str]]) -> None:
 
 if __name__ == "__main__":
     asked = msgspec.json.Decoder(dict[str, str]).decode_lines(Path(sys.argv[2]).read_bytes())
+    calm_collector()
     uvloop.run(main(Path(sys.argv[1]), asked))

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 QUERY_TIMEOUT_S = 2.0
 QUERIES_IN_FLIGHT = 32
 LOOK_EVERY_S = 0.25
+FLOWING_S = 1.0
+PATIENCE_S = 12.0
+"""While pushes come, a late one is most likely behind others and not lost: it is given this much longer."""
 
 
 class Receiver:
@@ -37,6 +40,7 @@ class Receiver:
         self._commits = commits
         self._tracing = tracing
         self._waiting = Waiting()
+        self._last_push = -FLOWING_S
 
     def expect(self, asked: Asked, *, eagerly: bool, missed: bool = False) -> Waiter:
         """From now on its release is taken; eagerly: and asked for, should no push come.
@@ -55,6 +59,7 @@ class Receiver:
         waiter = self._waiting.get(message.subject.rpartition(".")[2])
         if waiter is None:
             return
+        self._last_push = asyncio.get_running_loop().time()
         try:
             with self._tracing.receive(message):
                 self._take(message.data, waiter)
@@ -86,7 +91,9 @@ class Receiver:
 
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            due = self._waiting.due(asyncio.get_running_loop().time())
+            now = asyncio.get_running_loop().time()
+            flowing = now - self._last_push < FLOWING_S
+            due = self._waiting.due(now - PATIENCE_S if flowing else now)
             await asyncio.gather(*(one(waiter) for waiter in due))
 
     def settled(self, entry: Entry) -> Result | None:
