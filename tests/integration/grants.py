@@ -53,7 +53,7 @@ GRANTED = {
         f"{ROOT}.canary.cbp", f"{ROOT}.result.cbp",
     },
     "irs": {
-        f"BUS.API.DIRECT.GET.{STREAM}.{ROOT}.control.1", f"BUS.API.CONSUMER.INFO.{STREAM}.verifier",
+        f"BUS.API.STREAM.MSG.GET.{STREAM}", f"BUS.API.CONSUMER.INFO.{STREAM}.verifier",
         f"{ROOT}.verdict.ice.new", f"{ROOT}.verdict.cbp.new", f"{ROOT}.canary.irs",
         f"$JS.ACK.{STREAM}.verifier.1.2.1.1700000000000000000.0",
     },
