@@ -9,7 +9,6 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from glomar_runtime.delivery import Stored, get_by_subject, moment
-from glomar_schemas.agreement import SignedAgreement
 from glomar_schemas.controls import Hold, InForce, apply
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import open_envelope
@@ -17,6 +16,7 @@ from glomar_schemas.errors import Refused
 from glomar_schemas.messages import Request, Tags, Verdict
 from glomar_schemas.sealing import Context, Opener
 from glomar_schemas.subjects import Subjects
+from glomar_schemas.versions import Versions
 from msgspec import Struct
 from nats.aio.client import Client
 
@@ -37,12 +37,17 @@ class Scope(Struct, frozen=True):
 class Withholding:
     """The controls of the stream, as far as they go, and what was in force at each of its sequences."""
 
-    def __init__(self, signed: SignedAgreement, subjects: Subjects, opener: Opener) -> None:
-        self._signed = signed
+    def __init__(self, versions: Versions, subjects: Subjects, opener: Opener) -> None:
+        self._versions = versions
         self._subjects = subjects
         self._opener = opener
         self._sequences = [0]
         self._states = [InForce()]
+
+    @property
+    def in_force(self) -> InForce:
+        """As far as the stream has been followed."""
+        return self._states[-1]
 
     async def releasable(self, client: Client, recorded: Sequence[Stored]) -> list[Stored]:
         """The verdicts among recorded messages that no hold covers. Raises Unreachable, IntegrityError."""
@@ -62,7 +67,14 @@ class Withholding:
             stored = await get_by_subject(client, self._subjects.stream, subject)
             if stored is None:
                 return
-            applied = apply(state, stored.body, self._signed, self._subjects, moment(stored.time_ns))
+            applied = apply(
+                state,
+                stored.body,
+                self._versions,
+                self._subjects,
+                stored.sequence,
+                moment(stored.time_ns),
+            )
             if applied.fault:
                 log.error("a control is void", extra={"sequence": stored.sequence, "fault": applied.fault})
             self._sequences.append(stored.sequence)
@@ -99,7 +111,7 @@ class Withholding:
     def _person(self, stored: Stored, agency: str) -> str:
         try:
             verdict, _ = open_envelope(stored.body, Verdict, stored.subject)
-            context = Context("verdict", self._signed.agreement.id, agency)
+            context = Context("verdict", self._subjects.agreement, agency)
             return decode(
                 self._opener.open(verdict.tags, context, "tags", verdict.request_id), Tags, what="tags"
             ).person

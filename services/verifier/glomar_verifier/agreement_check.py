@@ -67,7 +67,7 @@ def question(agreement: Agreement, changes: Mapping[str, object], gate: Gate) ->
     }
     request = _convert(stated | tree["request"], Request, "request")
     now = _convert(tree["now"], datetime, "now")
-    facts = Registry(agreement, _DIGEST).facts(request, _FIRST_OF_ITS_KIND, gate.today(now))
+    facts = Registry(agreement).facts(request, _FIRST_OF_ITS_KIND, gate.today(now), agreement_current=True)
     known = msgspec.to_builtins(facts, builtin_types=(timedelta,))
     return Question(
         request=request,

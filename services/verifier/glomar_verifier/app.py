@@ -10,12 +10,13 @@ from glomar_runtime.delivery import delivery, stored
 from glomar_runtime.health import routes
 from glomar_runtime.service import Stop, background, ending
 from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans
-from glomar_schemas.agreement import load_agreement, load_trust
+from glomar_schemas.agreement import load_trust
 from glomar_schemas.envelope import Signer
 from glomar_schemas.keys import key_id, read_sealing_key, read_secret, read_signing_key
 from glomar_schemas.messages import Request, Verdict
 from glomar_schemas.sealing import Opener
 from glomar_schemas.subjects import Subjects
+from glomar_schemas.versions import load_versions
 from nats.aio.msg import Msg
 
 from glomar_verifier.counts import Counts
@@ -33,15 +34,15 @@ RESUME_EVERY_S = 1.0
 
 def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, Bus]:
     """Raises Misconfigured, Malformed or Untrusted before anything is served."""
-    signed = load_agreement(settings.agreement, load_trust(settings.trust))
-    signed.require_in_force(datetime.now(UTC))
-    agreement = signed.agreement
+    versions = load_versions(settings.agreement, load_trust(settings.trust))
+    versions.require_any_in_force(datetime.now(UTC))
+    agreement = versions.newest.agreement
     subjects = Subjects(agreement.id, settings.incarnation)
     rules = load_rules()
     sealing_key = read_sealing_key(settings.sealing_key)
     counts = Counts(settings.counts, window_days=agreement.limits.window_days)
     desk = Desk(
-        signed,
+        versions,
         subjects,
         rules=rules,
         register=open_register(settings.register, rules),
@@ -54,7 +55,7 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
     bus = Bus(settings, "glomar-verifier")
     spans = Spans(subjects, "verifier")
     waiting = Waiting(settings.waiting)
-    worker = Worker(signed, subjects, desk, waiting, spans)
+    worker = Worker(versions, subjects, desk, waiting, spans)
 
     bus.publishes(
         subjects.template("verdict"),

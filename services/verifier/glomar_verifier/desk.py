@@ -17,6 +17,7 @@ from glomar_schemas.errors import Malformed
 from glomar_schemas.messages import Answer, Refusal, Tags, Verdict, encode
 from glomar_schemas.sealing import ANSWER_SIZES, TAGS_SIZES, Context, Opener, Sealer
 from glomar_schemas.subjects import Subjects
+from glomar_schemas.versions import Versions
 from msgspec import Struct
 from opentelemetry.trace import Span
 
@@ -46,12 +47,19 @@ class Work(Struct, frozen=True):
     waited: timedelta = timedelta(0)
 
 
+class Law(Struct, frozen=True):
+    """One version of the agreement, ready to be applied."""
+
+    gate: Gate
+    registry: Registry
+
+
 class Desk:
-    """Everything that a decision rests on, for one agreement."""
+    """Everything that a decision rests on, for one agreement in all its installed versions."""
 
     def __init__(
         self,
-        signed: SignedAgreement,
+        versions: Versions,
         subjects: Subjects,
         *,
         rules: Rules,
@@ -62,10 +70,12 @@ class Desk:
         signer: Signer,
         version: str,
     ) -> None:
-        self._signed = signed
         self._subjects = subjects
-        self._gate = Gate(signed.agreement, rules)
-        self._registry = Registry(signed.agreement, signed.digest)
+        # Compiled now, so that a version that comes into force is followed at once.
+        self._laws = {
+            digest: Law(Gate(signed.agreement, rules), Registry(signed.agreement))
+            for digest, signed in versions.by_digest.items()
+        }
         self._rules = rules
         self._register = register
         self._counts = counts
@@ -82,8 +92,9 @@ class Desk:
         now: the time that the conditions count from. Raises Untrusted when the agreement is not in force or
         oversight has no valid sealing key.
         """
-        self._signed.require_in_force(now)
-        readings = [self._read(item.stored) for item in work]
+        signed = in_force.require()
+        signed.require_in_force(now)
+        readings = [self._read(item.stored, signed) for item in work]
         tags = [self._tags(reading) for reading in readings]
         holds = [_hold_on(*pair, in_force) for pair in zip(readings, tags, strict=True)]
         # What waits under a hold is counted when it is decided, and not twice.
@@ -100,18 +111,16 @@ class Desk:
             if isinstance(reading, Unreadable):
                 answer = _refused((reading.refusal,))
             else:
-                answer = self._judge(reading, counted[reading.slot.sequence], now, spans, item)
+                answer = self._judge(reading, counted[reading.slot.sequence], in_force, now, spans, item)
             agency = reading.slot.agency
             if agency not in sealers:
-                sealers[agency] = self._sealer(agency, now)
-            decided.append(self._sign(reading.slot, answer, tag, sealers[agency], in_force.slot, now))
+                sealers[agency] = _sealer(signed, agency, now)
+            decided.append(self._sign(reading.slot, answer, tag, sealers[agency], in_force, now))
         return decided
 
-    def _read(self, message: Stored) -> Readable | Unreadable:
+    def _read(self, message: Stored, signed: SignedAgreement) -> Readable | Unreadable:
         at = moment(message.time_ns)
-        return read(
-            message.subject, message.body, message.sequence, at, self._signed, self._subjects, self._opener
-        )
+        return read(message.subject, message.body, message.sequence, at, signed, self._subjects, self._opener)
 
     def _tags(self, reading: Readable | Unreadable) -> Tags:
         if isinstance(reading, Unreadable):
@@ -136,11 +145,23 @@ class Desk:
         }
         return dict(zip(asks, self._counts.observe_batch(list(asks.values())), strict=True))
 
-    def _judge(self, reading: Readable, counted: Counted, now: datetime, spans: Spans, item: Work) -> Answer:
-        request = reading.request
+    def _judge(
+        self,
+        reading: Readable,
+        counted: Counted,
+        in_force: InForce,
+        now: datetime,
+        spans: Spans,
+        item: Work,
+    ) -> Answer:
+        request, law = reading.request, self._laws[in_force.require().digest]
         with spans.step("gate", item.span):
-            facts = self._registry.facts(request, counted, self._gate.today(now), held=item.waited)
-            refusals = self._gate.refusals(request, reading.particulars, facts, now)
+            # A request that was stored before a new version came need not have known it.
+            current = request.agreement_digest == in_force.digest_at(item.stored.sequence)
+            facts = law.registry.facts(
+                request, counted, law.gate.today(now), agreement_current=current, held=item.waited
+            )
+            refusals = law.gate.refusals(request, reading.particulars, facts, now)
         if refusals:
             return _refused(refusals)
         with spans.step("match", item.span):
@@ -152,12 +173,8 @@ class Desk:
                 return _refused((refusal,))
         return Answer(outcome=finding.outcome, record_consulted=True, salt=os.urandom(16))
 
-    def _sealer(self, agency: str, now: datetime) -> Sealer:
-        key = self._signed.ring.sealing_key(self._signed.agreement.oversight, now)
-        return Sealer(key, Context("verdict", self._signed.agreement.id, agency))
-
     def _sign(
-        self, slot: Slot, answer: Answer, tags: Tags, sealer: Sealer, control_n: int, now: datetime
+        self, slot: Slot, answer: Answer, tags: Tags, sealer: Sealer, in_force: InForce, now: datetime
     ) -> Decided:
         plaintext = encode(answer)
         subject = self._subjects.verdict(slot.agency, slot.request_id)
@@ -165,8 +182,8 @@ class Desk:
             request_id=slot.request_id,
             subject=subject,
             request_digest=slot.request_digest,
-            agreement_digest=self._signed.digest,
-            control_n=control_n,
+            agreement_digest=in_force.require().digest,
+            control_n=in_force.slot,
             decided_at=now.replace(microsecond=now.microsecond // 1000 * 1000),
             verifier=self._version,
             answer_digest=hashlib.sha256(plaintext).hexdigest(),
@@ -174,6 +191,11 @@ class Desk:
             tags=sealer.seal("tags", slot.request_id, encode(tags), TAGS_SIZES),
         )
         return Decided(slot.request_id, subject, seal_envelope(verdict, [self._signer]))
+
+
+def _sealer(signed: SignedAgreement, agency: str, now: datetime) -> Sealer:
+    key = signed.ring.sealing_key(signed.agreement.oversight, now)
+    return Sealer(key, Context("verdict", signed.agreement.id, agency))
 
 
 def _refused(refusals: tuple[Refusal, ...]) -> Answer:

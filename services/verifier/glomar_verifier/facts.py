@@ -34,9 +34,7 @@ class Facts(Counted, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Registry:
     """The lists of the agreement in force, ready to be asked: delegations, officers, safeguards."""
 
-    def __init__(self, agreement: Agreement, digest: str) -> None:
-        """digest: SHA-256 of the agreement's file, in hex."""
-        self._digest = digest
+    def __init__(self, agreement: Agreement) -> None:
         self._officers = frozenset(officer.id for officer in agreement.officers)
         self._delegations = defaultdict(list)
         for delegation in agreement.delegations:
@@ -50,9 +48,18 @@ class Registry:
                 self._notifications.add((safeguards.agency, notification))
 
     def facts(
-        self, request: Request, counted: Counted, today: date, *, held: timedelta = timedelta(0)
+        self,
+        request: Request,
+        counted: Counted,
+        today: date,
+        *,
+        agreement_current: bool,
+        held: timedelta = timedelta(0),
     ) -> Facts:
-        """today: the day of the decision in the agreement's time zone (`Gate.today`)."""
+        """today: the day of the decision in the agreement's time zone (`Gate.today`).
+
+        agreement_current: the request names the version that was in force when the stream stored it.
+        """
         delegations = self._delegations.get((request.agency, request.authorised_by), ())
         return Facts(
             people_with_same_reason=counted.people_with_same_reason,
@@ -62,6 +69,6 @@ class Registry:
             officer_registered=request.officer.id in self._officers,
             analysis_notified=(request.agency, request.automated_analysis) in self._notifications,
             safeguards_current=today <= self._certified_until.get(request.agency, date.min),
-            agreement_current=request.agreement_digest == self._digest,
+            agreement_current=agreement_current,
             held=held,
         )

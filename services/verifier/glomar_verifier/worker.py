@@ -11,11 +11,10 @@ from enum import Enum, auto
 
 from glomar_runtime.delivery import get_by_sequence, moment
 from glomar_runtime.telemetry import Spans, end_all, traceparent
-from glomar_schemas.agreement import SignedAgreement
 from glomar_schemas.batch import Outgoing
 from glomar_schemas.controls import Hold, InForce
-from glomar_schemas.errors import Retryable
 from glomar_schemas.subjects import MAX_BATCH, Subjects
+from glomar_schemas.versions import Versions
 from nats.aio.client import Client
 from opentelemetry.trace import Span
 
@@ -40,9 +39,9 @@ class Worker:
     """Holds what is in force as far as this process knows; the fence tells when that is not enough."""
 
     def __init__(
-        self, signed: SignedAgreement, subjects: Subjects, desk: Desk, waiting: Waiting, spans: Spans
+        self, versions: Versions, subjects: Subjects, desk: Desk, waiting: Waiting, spans: Spans
     ) -> None:
-        self._signed = signed
+        self._versions = versions
         self._subjects = subjects
         self._desk = desk
         self._waiting = waiting
@@ -55,10 +54,7 @@ class Worker:
     async def start(self, client: Client) -> None:
         """Raises Retryable while no agreement is in force on the stream."""
         await self._follow(client)
-        if self._in_force.slot == 0:
-            raise Retryable(
-                "no agreement has been put in force on this stream yet", where=self._subjects.stream
-            )
+        self._in_force.require()
 
     async def answer(self, client: Client, work: Sequence[Work], *, first_time: bool) -> list[Fate]:
         """What became of each request, in order.
@@ -136,4 +132,4 @@ class Worker:
             end_all(sending)
 
     async def _follow(self, client: Client) -> None:
-        self._in_force = await catch_up(client, self._in_force, self._signed, self._subjects)
+        self._in_force = await catch_up(client, self._in_force, self._versions, self._subjects)
