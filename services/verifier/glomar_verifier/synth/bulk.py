@@ -1,7 +1,7 @@
 """The request file of June 2025, shaped like the real one and about people who don't exist.
 
-Reported of it: 1.28 million names in one file; some 3.7 % with an address that could be one, the others blank,
-a ZIP code alone or a phrase ("Failed to Provide", "Unknown", "Don't Care 12345"); one official named as
+Reported of it: 1.28 million names in one file; 3.7 % with an address that could be one, the others blank, a
+ZIP code alone or a phrase ("Failed to Provide", "Unknown", "Don't Care 12345"); one official named as
 personally engaged in all of them; reasons copied from row to row. The tests and the benchmark send it.
 """
 
