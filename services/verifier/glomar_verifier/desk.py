@@ -26,6 +26,7 @@ from glomar_verifier.facts import Counted, Registry
 from glomar_verifier.gate import Gate
 from glomar_verifier.reading import MALFORMED, Readable, Slot, Unreadable, read
 from glomar_verifier.register import Register
+from glomar_verifier.roll import Rolls
 from glomar_verifier.rules import Rules
 from glomar_verifier.tags import Tagger
 
@@ -57,6 +58,7 @@ class Desk:
         rules: Rules,
         register: Register,
         counts: Counts,
+        rolls: Rolls,
         tagger: Tagger,
         opener: Opener,
         signer: Signer,
@@ -69,6 +71,7 @@ class Desk:
         self._rules = rules
         self._register = register
         self._counts = counts
+        self._rolls = rolls
         self._tagger = tagger
         self._opener = opener
         self._signer = signer
@@ -139,7 +142,11 @@ class Desk:
     def _judge(self, reading: Readable, counted: Counted, now: datetime, spans: Spans, item: Work) -> Answer:
         request = reading.request
         with spans.step("gate", item.span):
-            facts = self._registry.facts(request, counted, self._gate.today(now), held=item.waited)
+            today = self._gate.today(now)
+            engagement = self._rolls.engagement(
+                reading.slot.agency, reading.particulars.case_id, request.officer.id, today
+            )
+            facts = self._registry.facts(request, counted, engagement, today, held=item.waited)
             refusals = self._gate.refusals(request, reading.particulars, facts, now)
         if refusals:
             return _refused(refusals)

@@ -22,7 +22,7 @@ class Reloading(Generic[T]):
     """`value` is what the file said when it was last well; `absent` until there is a file."""
 
     def __init__(self, path: Path, read: Callable[[Path], T], absent: T) -> None:
-        """Reads the file, if there is one. Raises what `read` raises: at a start a person is there to mend it."""
+        """Reads the file, if there is one. Raises what `read` raises: at a start somebody can mend it."""
         self._path = path
         self._read = read
         self._stamp = _stamp(path)
