@@ -86,11 +86,15 @@ class Retention(_Table, frozen=True, kw_only=True):
 
 
 class Example(_Table, frozen=True, kw_only=True):
-    """A lawful request, decided at `now`: the fields of a Request and a Subject, but for what is sealed."""
+    """A lawful request, decided at `now`: the fields of a Request and a Subject, but for what is sealed.
+
+    facts: what the record holder knows about it that follows from no list in this file.
+    """
 
     now: Moment
     request: dict[str, object]
     particulars: dict[str, object]
+    facts: dict[str, object] = {}
 
 
 class Condition(_Table, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from glomar_local import ports, runfile
 from glomar_local.layout import Layout
+from glomar_local.population import make_rolls
 from glomar_local.ports import HOST
 from glomar_local.provision import System, provision
 from glomar_local.supervisor import running
@@ -38,6 +39,7 @@ async def run(
     with runfile.claim(layout) as lock:
         system = provision(layout, ports.free())
         os.link(register, layout.register)
+        make_rolls(layout, system.agreement, cases=plan.rows)
         async with running(system, lock, said.append) as supervisor:
             arguments = (str(layout.settings("requester")), str(rows))
             async with asking(MODULE, arguments, layout.log("asking"), _traced(system)) as client:

@@ -39,6 +39,7 @@ def up(
     *,
     data_dir: DataDir = DEFAULT_DIR,
     register: Annotated[Path | None, Parameter(help="CSV of the record holder's people")] = None,
+    roll: Annotated[Path | None, Parameter(help="CSV of the agency's open cases")] = None,
     port: Annotated[int, Parameter(help="the first of five ports; 0: any free ones")] = ports.FIRST_PORT,
     as_json: AsJson = False,
 ) -> None:
@@ -46,12 +47,14 @@ def up(
     layout = _layout(data_dir)
     chosen = ports.consecutive(port) if port else ports.free()
     try:
-        interrupt.run(_up(layout, chosen, register, as_json))
+        interrupt.run(_up(layout, chosen, register, roll, as_json))
     except interrupt.Interrupted:
         _say("stopped")
 
 
-async def _up(layout: Layout, chosen: ports.Ports, register: Path | None, as_json: bool) -> None:
+async def _up(
+    layout: Layout, chosen: ports.Ports, register: Path | None, roll: Path | None, as_json: bool
+) -> None:
     make_root(layout)
     with runfile.claim(layout) as lock:
         ports.require_free(chosen)
@@ -59,6 +62,7 @@ async def _up(layout: Layout, chosen: ports.Ports, register: Path | None, as_jso
         built = population.make_register(layout, system.agreement, register)
         if built:
             _say(f"register of {built.people} people, {built.rows_left_out} rows left out")
+        population.make_rolls(layout, system.agreement, roll)
         if not layout.example_requests.exists():
             today = date.today()  # noqa: DTZ011 (days are counted on a calendar)
             rows = population.make_requests(population.EXAMPLES, today)

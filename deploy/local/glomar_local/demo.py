@@ -58,6 +58,7 @@ async def run(layout: Layout, number: int, say: Say) -> Report:
     with runfile.claim(layout) as lock:
         system = provision(layout, ports.free())
         population.make_register(layout, system.agreement, None)
+        population.make_rolls(layout, system.agreement)
         planned = plan(number, date.today())  # noqa: DTZ011 (the order's days are counted on a calendar)
         say(f"{population.PEOPLE} synthetic people, {number} requests about them")
         async with running(system, lock, say) as supervisor:

@@ -61,6 +61,11 @@ class Layout(Struct, frozen=True):
         return self.root / "verifier" / "waiting.db"
 
     @property
+    def rolls(self) -> Path:
+        """`<agency>.csv`: the roll of open cases that the agency has filed with the record holder."""
+        return self.root / "verifier" / "rolls"
+
+    @property
     def ledger(self) -> Path:
         return self.root / "ledger"
 
@@ -109,4 +114,12 @@ class Layout(Struct, frozen=True):
             path.parent
             for path in (self.agreement, self.nats_conf, self.requests_store, self.register, self.traces)
         }
-        return [self.root, self.keys, *sorted(inner), self.nats_store, self.ledger, self.log("").parent]
+        return [
+            self.root,
+            self.keys,
+            *sorted(inner),
+            self.rolls,
+            self.nats_store,
+            self.ledger,
+            self.log("").parent,
+        ]

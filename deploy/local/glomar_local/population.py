@@ -4,14 +4,16 @@ Nobody in them exists; the same numbers make the same people.
 """
 
 import csv
+import shutil
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 
 from glomar_schemas.agreement import Agreement
 from glomar_verifier.register.build import BuildReport, build
+from glomar_verifier.roll import read_roll
 from glomar_verifier.rules import load_rules
-from glomar_verifier.synth import REQUEST_COLUMNS, people, requests, write_register
+from glomar_verifier.synth import REQUEST_COLUMNS, people, requests, write_register, write_roll
 
 from glomar_local.layout import Layout
 
@@ -33,6 +35,25 @@ def make_register(layout: Layout, agreement: Agreement, source: Path | None) -> 
         source = layout.register_csv
         write_register(PEOPLE, _SEED, source)
     return build(source, layout.register, load_rules(), address_form=agreement.address_form)
+
+
+def make_rolls(layout: Layout, agreement: Agreement, source: Path | None = None, cases: int = PEOPLE) -> None:
+    """Files each agency's roll of open cases: `source`, or so many synthetic cases where there is none yet.
+
+    Raises Malformed, Misconfigured; then the old one stays.
+    """
+    if source is not None:
+        read_roll(source)
+    for agency in agreement.requesters:
+        roll = layout.rolls / f"{agency}.csv"
+        if source is None and roll.exists():
+            continue
+        draft = roll.with_suffix(".draft")
+        if source is None:
+            write_roll(cases, draft, date.today())  # noqa: DTZ011 (days are counted on a calendar)
+        else:
+            shutil.copyfile(source, draft)
+        draft.replace(roll)
 
 
 def make_requests(number: int, today: date) -> list[dict[str, str]]:

@@ -12,7 +12,7 @@ from glomar_schemas.messages import Request, Sealed, Subject
 from glomar_schemas.subjects import Subjects
 from msgspec import Struct
 
-from glomar_verifier.facts import Counted, Facts, Registry
+from glomar_verifier.facts import Counted, Engagement, Facts, Registry
 from glomar_verifier.gate import Gate
 from glomar_verifier.rules import Rules
 
@@ -50,8 +50,8 @@ def check(agreement: Agreement, rules: Rules) -> tuple[str, ...]:
 def question(agreement: Agreement, changes: Mapping[str, object], gate: Gate) -> Question:
     """The agreement's example with `changes` (dotted field -> value) laid over it.
 
-    The facts follow from the agreement's lists, unless changed. Raises Malformed if the agreement brings no
-    example, and for an unknown field or a value of the wrong type.
+    The facts follow from the agreement's lists, unless the example or a change states them. Raises
+    Malformed if the agreement brings no example, and for an unknown field or a value of the wrong type.
     """
     if agreement.example is None:
         raise Malformed("has no [example] to try its conditions on", where=agreement.id)
@@ -67,7 +67,9 @@ def question(agreement: Agreement, changes: Mapping[str, object], gate: Gate) ->
     }
     request = _convert(stated | tree["request"], Request, "request")
     now = _convert(tree["now"], datetime, "now")
-    facts = Registry(agreement).facts(request, _FIRST_OF_ITS_KIND, gate.today(now), agreement_current=True)
+    facts = Registry(agreement).facts(
+        request, _FIRST_OF_ITS_KIND, Engagement(), gate.today(now), agreement_current=True
+    )
     known = msgspec.to_builtins(facts, builtin_types=(timedelta,))
     return Question(
         request=request,
@@ -85,7 +87,7 @@ def _fault(gate: Gate, agreement: Agreement, changes: Mapping[str, object], expe
 
 
 def _laid_over(example: Example, changes: Mapping[str, object]) -> dict[str, Any]:
-    tree: dict[str, Any] = msgspec.to_builtins(example, builtin_types=(datetime, timedelta)) | {"facts": {}}
+    tree: dict[str, Any] = msgspec.to_builtins(example, builtin_types=(datetime, timedelta))
     for path, value in changes.items():
         *tables, field = path.split(".")
         place = tree

@@ -22,6 +22,7 @@ from nats.aio.msg import Msg
 from glomar_verifier.counts import Counts
 from glomar_verifier.desk import Desk, Work
 from glomar_verifier.register.sqlite import open_register
+from glomar_verifier.roll import Rolls
 from glomar_verifier.rules import load_rules
 from glomar_verifier.settings import VerifierSettings
 from glomar_verifier.tags import Tagger
@@ -30,6 +31,8 @@ from glomar_verifier.worker import Fate, Worker
 
 RESUME_EVERY_S = 1.0
 """How soon after a hold was lifted its requests go on, where none waits in line already."""
+REFRESH_EVERY_S = 1.0
+"""How soon a roll that was filed anew is looked at."""
 
 
 def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, Bus]:
@@ -41,12 +44,14 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
     rules = load_rules()
     sealing_key = read_sealing_key(settings.sealing_key)
     counts = Counts(settings.counts, window_days=agreement.limits.window_days)
+    rolls = Rolls(settings.rolls, agreement.requesters)
     desk = Desk(
         versions,
         subjects,
         rules=rules,
         register=open_register(settings.register, rules),
         counts=counts,
+        rolls=rolls,
         tagger=Tagger(read_secret(settings.tag_key), where=str(settings.tag_key)),
         opener=Opener({key_id(sealing_key.public_key()): sealing_key}),
         signer=Signer(read_signing_key(settings.signing_key)),
@@ -90,6 +95,11 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
             if not resumed:
                 await asyncio.sleep(RESUME_EVERY_S)
 
+    async def refresh() -> None:
+        while True:
+            await asyncio.sleep(REFRESH_EVERY_S)
+            await asyncio.to_thread(rolls.refresh)
+
     app = AsgiFastStream(
         bus,
         asgi_routes=routes(bus, subjects, agreement.holder),
@@ -102,6 +112,7 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
         await worker.start(bus.client)
 
     background(app, resume)
+    background(app, refresh)
 
     @app.after_shutdown
     async def close() -> None:

@@ -27,6 +27,7 @@ from glomar_verifier.facts import Counted, Registry
 from glomar_verifier.gate import Gate
 from glomar_verifier.reading import MALFORMED, Readable, Slot, Unreadable, read
 from glomar_verifier.register import Register
+from glomar_verifier.roll import Rolls
 from glomar_verifier.rules import Rules
 from glomar_verifier.tags import Tagger
 
@@ -65,6 +66,7 @@ class Desk:
         rules: Rules,
         register: Register,
         counts: Counts,
+        rolls: Rolls,
         tagger: Tagger,
         opener: Opener,
         signer: Signer,
@@ -79,6 +81,7 @@ class Desk:
         self._rules = rules
         self._register = register
         self._counts = counts
+        self._rolls = rolls
         self._tagger = tagger
         self._opener = opener
         self._signer = signer
@@ -158,8 +161,12 @@ class Desk:
         with spans.step("gate", item.span):
             # A request that was stored before a new version came need not have known it.
             current = request.agreement_digest == in_force.digest_at(item.stored.sequence)
+            today = law.gate.today(now)
+            engagement = self._rolls.engagement(
+                reading.slot.agency, reading.particulars.case_id, request.officer.id, today
+            )
             facts = law.registry.facts(
-                request, counted, law.gate.today(now), agreement_current=current, held=item.waited
+                request, counted, engagement, today, agreement_current=current, held=item.waited
             )
             refusals = law.gate.refusals(request, reading.particulars, facts, now)
         if refusals:

@@ -20,11 +20,21 @@ class Counted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The agency used this request id before, with other bytes."""
 
 
+class Engagement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the agency's case roll says today; nothing is known without one."""
+
+    case_open: bool = False
+    officer_engaged: bool = False
+    """The case is open and names this officer."""
+
+
 class Facts(Counted, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole of `facts`. `held` is how long the request waited under holds."""
 
     delegation_valid: bool
     officer_registered: bool
+    case_open: bool
+    officer_engaged: bool
     analysis_notified: bool
     safeguards_current: bool
     agreement_current: bool
@@ -51,6 +61,7 @@ class Registry:
         self,
         request: Request,
         counted: Counted,
+        engagement: Engagement,
         today: date,
         *,
         agreement_current: bool,
@@ -67,6 +78,8 @@ class Registry:
             id_reused=counted.id_reused,
             delegation_valid=any(one.valid_from <= today <= one.valid_until for one in delegations),
             officer_registered=request.officer.id in self._officers,
+            case_open=engagement.case_open,
+            officer_engaged=engagement.officer_engaged,
             analysis_notified=(request.agency, request.automated_analysis) in self._notifications,
             safeguards_current=today <= self._certified_until.get(request.agency, date.min),
             agreement_current=agreement_current,

@@ -1,11 +1,13 @@
 """Requests about the generator's people, each with what the bus must answer and why.
 `glomar demo` sends them through the bus and compares; the tests decide them directly. All synthetic."""
 
+import csv
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from itertools import groupby
+from pathlib import Path
 
 from glomar_verifier.synth.kinds import KLASSES, Case, Row, criminal_ground, order_ground
 
@@ -49,9 +51,26 @@ def requests(
         yield {**lawful(case, serial), **klass.change(case), "truth": klass.truth, "klass": klass.name}
 
 
+def case_and_officer(serial: int) -> tuple[str, str]:
+    """The case of the serial-th request, and the officer who is engaged in it."""
+    return f"CASE-{serial:06d}", f"OFF-{serial % OFFICERS + 1:03d}"
+
+
+def write_roll(cases: int, out: Path, today: date) -> None:
+    """The agency's roll, in which the first so many cases have been open for a year."""
+    opened_on = today - timedelta(days=365)
+    with out.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("case_id", "officer_id", "opened_on", "closed_on"))
+        writer.writerows((*case_and_officer(serial), opened_on, "") for serial in range(1, cases + 1))
+
+
 def lawful(case: Case, serial: int) -> Row:
-    """A request that holds under every condition, about the person's present address."""
-    case_id = f"CASE-{serial:06d}"
+    """A request that holds under every condition, about the person's present address.
+
+    Lawful where the agency has filed the roll of `write_roll`.
+    """
+    case_id, officer_id = case_and_officer(serial)
     request = dict.fromkeys(REQUEST_COLUMNS, "")
     request |= {column: value for column, value in case.person.items() if column in request}
     request |= (
@@ -65,7 +84,7 @@ def lawful(case: Case, serial: int) -> Row:
         "relief_pending": "false",
         "wilfulness_attested": "true",
         "case_id": case_id,
-        "officer_id": f"OFF-{serial % OFFICERS + 1:03d}",
+        "officer_id": officer_id,
         "reason": f"{case_id}: the subject left the address on file; the return's address of those years is "
         f"needed to serve the warrant of docket {1_000_000 + serial}.",
         "intended_use": "criminal-investigation",
