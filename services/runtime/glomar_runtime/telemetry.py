@@ -1,7 +1,7 @@
 """Traces: one per request, across all services, holding no personal data. Set up once by `service.run`.
 
 Span names and attributes follow the OpenTelemetry messaging conventions, with the destination *template* in
-place of the subject, which holds the request id. What may leave the process is a closed list.
+place of the subject, which holds the request id. What may leave the process is a closed list, in `otlp`.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
@@ -13,63 +13,17 @@ from faststream import BaseMiddleware, StreamMessage
 from glomar_schemas.subjects import TRACEPARENT, Kind, Subjects, is_request_id
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.environment_variables import OTEL_EXPORTER_OTLP_ENDPOINT
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-ALLOWED_ATTRIBUTES = frozenset(
-    {
-        "error.type",
-        "glomar.sequence",
-        "messaging.consumer.group.name",
-        "messaging.destination.template",
-        "messaging.message.id",
-        "messaging.operation.name",
-        "messaging.operation.type",
-        "messaging.system",
-    }
-)
+from glomar_runtime.otlp import AllowListExporter
 
 _PROPAGATOR = TraceContextTextMapPropagator()
 _BATCH: ContextVar[Sequence[Span]] = ContextVar("spans of the messages being handled", default=())
-
-
-class AllowListExporter(SpanExporter):
-    """Hands on spans without events, status text, or any attribute that is not on the list."""
-
-    def __init__(self, inner: SpanExporter) -> None:
-        self._inner = inner
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        return self._inner.export([_cleaned(span) for span in spans])
-
-    def shutdown(self) -> None:
-        self._inner.shutdown()
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        return self._inner.force_flush(timeout_millis)
-
-
-def _cleaned(span: ReadableSpan) -> ReadableSpan:
-    attributes = span.attributes or {}
-    if ALLOWED_ATTRIBUTES.issuperset(attributes) and not span.events:
-        return span
-    return ReadableSpan(
-        name=span.name,
-        context=span.context,
-        parent=span.parent,
-        resource=span.resource,
-        attributes={name: value for name, value in attributes.items() if name in ALLOWED_ATTRIBUTES},
-        links=span.links,
-        kind=span.kind,
-        instrumentation_scope=span.instrumentation_scope,
-        start_time=span.start_time,
-        end_time=span.end_time,
-    )
 
 
 def set_up(service: str, environ: dict[str, str]) -> TracerProvider:
@@ -77,9 +31,7 @@ def set_up(service: str, environ: dict[str, str]) -> TracerProvider:
     provider = TracerProvider(resource=Resource.create({"service.name": service}))
     if environ.get(OTEL_EXPORTER_OTLP_ENDPOINT):
         provider.add_span_processor(
-            BatchSpanProcessor(
-                AllowListExporter(OTLPSpanExporter()), max_queue_size=50_000, max_export_batch_size=2_000
-            )
+            BatchSpanProcessor(AllowListExporter(), max_queue_size=50_000, max_export_batch_size=2_000)
         )
     trace.set_tracer_provider(provider)
     return provider
