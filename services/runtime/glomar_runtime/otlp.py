@@ -1,4 +1,4 @@
-"""Spans to OTLP bytes: quickly, and nothing in them that is not on the allow list. Used by `telemetry.set_up`.
+"""Spans to OTLP bytes: quickly, and nothing that is not on the allow list. Used by `telemetry.set_up`.
 
 Serialized protobuf messages that stand one behind the other are read as their merge. So what many spans have
 in common is encoded once, by the library, and each span adds what is its own: ids and times, which have fixed
@@ -28,7 +28,7 @@ _SHARED_ATTRIBUTES = frozenset(
     }
 )
 ALLOWED_ATTRIBUTES = _SHARED_ATTRIBUTES | {MESSAGE_ID}
-"""What may leave the process, if it is a text. Events, statuses, trace states and links' attributes never do."""
+"""What may leave the process, if it is a text. Events, statuses and trace states never do."""
 
 # Fields of opentelemetry/proto/trace/v1/trace.proto as they are on the wire: a tag (number << 3 | wire type),
 # before bytes their length, and the value.
@@ -44,7 +44,7 @@ _KEY, _VALUE, _STRING = b"\x0a", b"\x12", b"\x0a"
 
 
 class AllowListExporter(OTLPSpanExporter):
-    """The library's exporter, with its transport and the standard OTEL_EXPORTER_OTLP_ variables, for our bytes."""
+    """The library's exporter, with its transport and its OTEL_EXPORTER_OTLP_ variables, for our bytes."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         sent = self._client.export(encode(spans))
