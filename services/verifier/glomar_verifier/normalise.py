@@ -3,6 +3,7 @@ Called by `register build` on every row and by `conform.check` on every request;
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -65,6 +66,11 @@ def fold(text: str, where: str) -> str:
     """
     if not (text.isascii() and text.isprintable()):
         text = _latin(text, where)
+    return _plain(text)
+
+
+@lru_cache(maxsize=4096)  # one request asks for the same text up to four times, most for the same cities
+def _plain(text: str) -> str:
     joined = _JOINING.sub("", _DECIMAL_POINT.sub(" ", text.upper()))
     return _PARTING.sub(" ", joined).strip()
 

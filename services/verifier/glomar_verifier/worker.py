@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 
 from glomar_runtime.delivery import get_by_sequence, moment
-from glomar_runtime.telemetry import Spans, end_all, traceparent
+from glomar_runtime.telemetry import Spans, end_all, header
 from glomar_schemas.batch import Outgoing
 from glomar_schemas.controls import Hold, InForce
 from glomar_schemas.subjects import MAX_BATCH, Subjects
@@ -122,7 +122,7 @@ class Worker:
             for verdict, parent in zip(decided, parents, strict=True)
         ]
         outgoing = [
-            Outgoing(verdict.subject, verdict.body, traceparent(span))
+            Outgoing(verdict.subject, verdict.body, header(span))
             for verdict, span in zip(decided, sending, strict=True)
         ]
         try:
