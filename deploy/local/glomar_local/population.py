@@ -19,7 +19,7 @@ from glomar_local.layout import Layout
 
 PEOPLE = 10_000
 EXAMPLES = 100
-_SEED = 6103
+SEED = 6103
 
 Row = Mapping[str, str]
 
@@ -33,7 +33,7 @@ def make_register(layout: Layout, agreement: Agreement, source: Path | None) -> 
         if layout.register.exists():
             return None
         source = layout.register_csv
-        write_register(PEOPLE, _SEED, source)
+        write_register(PEOPLE, SEED, source)
     return build(source, layout.register, load_rules(), address_form=agreement.address_form)
 
 
@@ -61,9 +61,9 @@ def make_requests(number: int, today: date) -> list[dict[str, str]]:
 
     More than the people's names allow gives fewer rows; then names are asked about more than once.
     """
-    register = list(people(PEOPLE, _SEED))
+    register = list(people(PEOPLE, SEED))
     for per_name in (1, 2, 5, 20, 100):
-        rows = list(requests(register, number, _SEED, today, per_name=per_name))
+        rows = list(requests(register, number, SEED, today, per_name=per_name))
         if len(rows) == number:
             break
     return rows

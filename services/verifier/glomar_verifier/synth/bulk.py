@@ -16,7 +16,10 @@ from glomar_verifier.synth.requests import lawful
 COMPLETE = "complete"
 COMPLETE_SHARE = 0.037
 THE_OFFICER = "OFF-001"
-THE_REASON = "Subject of immigration enforcement. Address needed for purposes of locating the subject."
+REASONS = tuple(
+    f"Subject of enforcement list {number}. Address needed for purposes of locating the subject."
+    for number in range(1, 41)
+)
 
 _NOWHERE = ("street_number", "street_name", "unit", "po_box", "city", "state", "zip")
 
@@ -65,7 +68,7 @@ def bulk(register_rows: Iterable[Mapping[str, str]], n: int, seed: int, today: d
     grouped = groupby(register_rows, key=lambda row: row["person_id"])
     for serial, (_, spells) in zip(range(1, n + 1), grouped, strict=False):
         case = Case(list(spells), today, dice)
-        row = lawful(case, serial) | {"officer_id": THE_OFFICER, "reason": THE_REASON}
+        row = lawful(case, serial) | {"officer_id": THE_OFFICER, "reason": REASONS[serial % len(REASONS)]}
         if complete < serial * COMPLETE_SHARE:
             complete += 1
             yield row | {"klass": COMPLETE}
