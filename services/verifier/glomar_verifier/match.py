@@ -1,14 +1,16 @@
 """The gates and the decision: confirm if and only if exactly one person of the register passes every gate.
 Called by `conform.check`; pure. There is no score, so a lawyer can read the rule (design: matching.md)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import date
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
-from glomar_verifier.normalise import NormalAddress, NormalName, Street
+from glomar_verifier.normalise import NormalAddress, NormalName
 from glomar_verifier.rules import Rules
+from glomar_verifier.spelling import name_slips, same_street
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -48,7 +50,8 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def decide(candidates: Candidates, query: Query, rules: Rules) -> Finding:
-    """The order of the records doesn't matter. Two people, or none, or too many to weigh: deny."""
+    """The order of the records doesn't matter. Two people, or none, or too many to weigh: deny; and deny too
+    if someone else would pass, were the birth dates that are left out known to agree."""
     named: set[str] = set()
     passing: set[str] = set()
     for record in candidates.records:
@@ -56,8 +59,22 @@ def decide(candidates: Candidates, query: Query, rules: Rules) -> Finding:
             named.add(record.person_id)
             if all(gate(query, record, rules) for gate in OTHER_GATES.values()):
                 passing.add(record.person_id)
-    confirmed = candidates.complete and len(passing) == 1
+    confirmed = candidates.complete and len(passing) == 1 and not _rivals(candidates, query, passing, rules)
     return Finding("confirm" if confirmed else "deny", tuple(sorted(named)))
+
+
+def _rivals(candidates: Candidates, query: Query, passing: set[str], rules: Rules) -> bool:
+    others = (record for record in candidates.records if record.person_id not in passing)
+    return any(not gates(*_granted(query, record), rules) for record in others)
+
+
+def _granted(query: Query, record: Record) -> tuple[Query, Record]:
+    """Both with one birth date, if neither contradicts the other."""
+    born = query.date_of_birth or record.date_of_birth or date.min
+    return (
+        replace(query, date_of_birth=born),
+        replace(record, date_of_birth=record.date_of_birth or born),
+    )
 
 
 def gates(query: Query, record: Record, rules: Rules) -> tuple[str, ...]:
@@ -67,38 +84,42 @@ def gates(query: Query, record: Record, rules: Rules) -> tuple[str, ...]:
     return tuple(name for name, gate in every.items() if not gate(query, record, rules))
 
 
+def _vouched(query: Query, record: Record) -> bool:
+    """The birth date is given on both sides and agrees."""
+    return query.date_of_birth is not None and query.date_of_birth == record.date_of_birth
+
+
+def _slips(query: Query, record: Record, rules: Rules) -> tuple[int | None, int | None]:
+    return name_slips(query.name, record.name, rules, vouched=_vouched(query, record))
+
+
 def _first_name(query: Query, record: Record, rules: Rules) -> bool:
-    return query.name.first != "" and query.name.first == record.name.first
+    return _slips(query, record, rules)[0] is not None
 
 
 def _surname(query: Query, record: Record, rules: Rules) -> bool:
-    return same_surname(query.name.surname, record.name.surname, rules)
+    return _slips(query, record, rules)[1] is not None
 
 
-def same_surname(one: Iterable[str], other: Iterable[str], rules: Rules) -> bool:
-    """Written joined they are equal, or each token of the shorter is one of the longer: García López
-    matches García, López, López García and Garcialopez. Particles and single letters match nobody."""
-    left, right = tuple(one), tuple(other)
-    if not left or not right:
-        return False
-    if "".join(left) == "".join(right):
-        return True
-    shorter, longer = sorted((_telling(left, rules), _telling(right, rules)), key=len)
-    return bool(shorter) and shorter <= longer
-
-
-def _telling(tokens: tuple[str, ...], rules: Rules) -> frozenset[str]:
-    return frozenset(token for token in tokens if len(token) > 1 and token not in rules.particles)
+def _one_slip(query: Query, record: Record, rules: Rules) -> bool:
+    """A slip in the first name or in the surname; in both only if the birth date vouches for the person."""
+    return _vouched(query, record) or _slips(query, record, rules) != (1, 1)
 
 
 def _suffix(query: Query, record: Record, rules: Rules) -> bool:
-    return _agree_if_given(query.name.suffix, record.name.suffix)
+    """A Jr implies a Sr of the same name, so a suffix that only one side gives needs the birth date."""
+    asked, known = query.name.suffix, record.name.suffix
+    return asked == known or ((not asked or not known) and _vouched(query, record))
 
 
 def _middle_name(query: Query, record: Record, rules: Rules) -> bool:
-    """A stands for Ann; Ann is not Alice."""
+    """Word by word, A stands for Ann; Ann is not Alice, and not Anna. One that only one side gives is no
+    contradiction."""
     one, other = query.name.middle, record.name.middle
-    return one.startswith(other) or other.startswith(one)
+    if one.replace(" ", "") == other.replace(" ", ""):
+        return True
+    pairs = zip(one.split(), other.split(), strict=False)
+    return all(a == b or (1 in (len(a), len(b)) and a[0] == b[0]) for a, b in pairs)
 
 
 def _zip(query: Query, record: Record, rules: Rules) -> bool:
@@ -106,7 +127,9 @@ def _zip(query: Query, record: Record, rules: Rules) -> bool:
 
 
 def _state(query: Query, record: Record, rules: Rules) -> bool:
-    return _agree_if_given(query.address.state, record.address.state)
+    """What is no state contradicts none: the ZIP code says it too."""
+    states = {query.address.state, record.address.state} & rules.states
+    return len(states) < 2 or _vouched(query, record)
 
 
 def _delivery_point(query: Query, record: Record, rules: Rules) -> bool:
@@ -115,35 +138,8 @@ def _delivery_point(query: Query, record: Record, rules: Rules) -> bool:
     if not (_agree_if_given(asked.number, known.number) and _agree_if_given(asked.po_box, known.po_box)):
         return False
     if asked.number and known.number:
-        return same_street(asked.street, known.street, rules)
+        return same_street(asked.street, known.street, rules, vouched=_vouched(query, record))
     return asked.po_box != "" and asked.po_box == known.po_box
-
-
-def same_street(one: Street, other: Street, rules: Rules) -> bool:
-    """Direction and type may be missing, never different; figures and short names exact."""
-    if not one.base or not other.base or not _agree_if_given(one.type, other.type):
-        return False
-    mine = {one.direction, one.post_direction} - {""}
-    theirs = {other.direction, other.post_direction} - {""}
-    if mine and theirs and mine != theirs:
-        return False
-    if one.base == other.base:
-        return True
-    letters = min(len(one.base), len(other.base))
-    plain = one.base.isalpha() and other.base.isalpha()
-    return plain and letters >= rules.street_edit_min_letters and one_edit_apart(one.base, other.base)
-
-
-def one_edit_apart(one: str, other: str) -> bool:
-    """One letter put in, left out or changed, or two neighbours swapped. Equal strings are not."""
-    short, long = sorted((one, other), key=len)
-    if len(long) - len(short) > 1 or short == long:
-        return False
-    at = next((i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
-    if len(short) < len(long):
-        return short[at:] == long[at + 1 :]
-    swapped = short[at + 1 : at + 2] + short[at : at + 1] + short[at + 2 :]
-    return short[at + 1 :] == long[at + 1 :] or swapped == long[at:]
 
 
 def _unit(query: Query, record: Record, rules: Rules) -> bool:
@@ -151,10 +147,9 @@ def _unit(query: Query, record: Record, rules: Rules) -> bool:
 
 
 def _date_of_birth(query: Query, record: Record, rules: Rules) -> bool:
-    asked, known = query.date_of_birth, record.date_of_birth
-    if record.crowded:
-        return asked is not None and asked == known
-    return asked is None or known is None or asked == known
+    """Agrees if both sides give it; where many people live both must."""
+    either_blank = query.date_of_birth is None or record.date_of_birth is None
+    return _vouched(query, record) or (either_blank and not record.crowded)
 
 
 def _years(query: Query, record: Record, rules: Rules) -> bool:
@@ -169,6 +164,7 @@ Gate = Callable[[Query, Record, Rules], bool]
 NAME_GATES: dict[str, Gate] = {
     "first-name": _first_name,
     "surname": _surname,
+    "one-slip": _one_slip,
     "suffix": _suffix,
     "middle-name": _middle_name,
 }

@@ -143,7 +143,7 @@ class _Builder:
             [
                 (key, number)
                 for number, record in numbered
-                for key in block_keys(record.name, record.address, self._secret)
+                for key in block_keys(record.name, record.address, record.date_of_birth, self._secret)
             ],
         )
         self._database.executemany(

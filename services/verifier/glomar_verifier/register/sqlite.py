@@ -14,7 +14,7 @@ from glomar_verifier.register import RegisterInfo
 from glomar_verifier.rules import Rules
 
 APPLICATION_ID = 0x474C4D52  # "GLMR"
-FORMAT = 1
+FORMAT = 2
 
 # Ids run from 1 without gaps. `fields` is a msgpack Record. A lookup walks block's own tree, then spell's.
 SCHEMA = f"""
@@ -54,7 +54,8 @@ class SqliteRegister:
         """Raises IntegrityError if the file is damaged."""
         if not query.tax_periods:
             return Candidates(())
-        keys = self._keys.encode(list(block_keys(query.name, query.address, self._meta.secret))).decode()
+        filed = block_keys(query.name, query.address, query.date_of_birth, self._meta.secret)
+        keys = self._keys.encode(list(filed)).decode()
         years = (max(query.tax_periods), min(query.tax_periods))
         try:
             rows = self._database.execute(_CANDIDATES, (keys, *years, self._block_cap + 1)).fetchall()

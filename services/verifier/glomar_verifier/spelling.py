@@ -1,0 +1,150 @@
+"""When two spellings are one name or one street: what is the same, and what may be a slip of the pen.
+The gates in `match` call it; pure.
+
+A slip is one edit between a known name and a word that is none. Two known names are two names (CHEN, CHENG).
+Of two unknown words nobody can say which was meant, unless the birth date vouches for the person
+(docs/adr/0019).
+"""
+
+from collections.abc import Container, Sequence
+
+from glomar_verifier.normalise import NormalName, Street
+from glomar_verifier.rules import Rules
+
+
+def edits(one: str, other: str) -> int:
+    """Letters put in, left out or changed, and neighbours swapped: optimal string alignment."""
+    start = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
+    if start is None:
+        return abs(len(one) - len(other))
+    one, other = one[start:], other[start:]
+    while one and other and one[-1] == other[-1]:
+        one, other = one[:-1], other[:-1]
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, start=1):
+        before, above, row = row, before, [i]
+        for j, b in enumerate(other, start=1):
+            best = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and b == one[i - 2]:
+                best = min(best, above[j - 2] + 1)
+            row.append(best)
+    return row[-1]
+
+
+def is_slip(one: str, other: str, rules: Rules, *known: Container[str], vouched: bool) -> bool:
+    """`known` are tables of words. One edit, and exactly one of the two is known; if the birth date vouches
+    for the person, two edits in a long word, and both may be unknown. Never both known."""
+    shorter, longer = sorted((len(one), len(other)))
+    most = 2 if vouched and shorter >= rules.two_edits_min_letters else 1
+    if shorter < rules.edit_min_letters or longer - shorter > most or not (one.isalpha() and other.isalpha()):
+        return False
+    if edits(one, other) > most:
+        return False
+    how_many = sum(any(word in table for table in known) for word in (one, other))
+    return how_many == 1 or (vouched and how_many == 0)
+
+
+def name_slips(
+    asked: NormalName, known: NormalName, rules: Rules, *, vouched: bool
+) -> tuple[int | None, int | None]:
+    """Slips in the first name and in the surname, each 0 or 1; None for another name. If the birth date
+    vouches for the person, the two may stand in each other's place."""
+    if asked.first == known.first and asked.surname == known.surname:
+        return 0, 0
+    first = _word_slips(asked.first, known.first, rules, rules.first_names, vouched=vouched)
+    surname = surname_slips(asked.surname, known.surname, rules, vouched=vouched)
+    if vouched and first is None and surname is None:
+        turned = _word_slips("".join(asked.surname), known.first, rules, rules.first_names, vouched=True)
+        turned_surname = surname_slips((asked.first,), known.surname, rules, vouched=True)
+        if turned is not None and turned_surname is not None:
+            return turned, turned_surname
+    return first, surname
+
+
+def _word_slips(one: str, other: str, rules: Rules, table: Container[str], *, vouched: bool) -> int | None:
+    if one == other:
+        return 0 if one else None
+    return 1 if is_slip(one, other, rules, table, vouched=vouched) else None
+
+
+def surname_slips(one: Sequence[str], other: Sequence[str], rules: Rules, *, vouched: bool) -> int | None:
+    """How many tokens are slips, at most one; None for another name.
+
+    Written joined they are equal, or each token of the shorter is one of the longer: García López matches
+    García, López, López García and Garcialopez. Particles and single letters match nobody.
+    """
+    if not one or not other:
+        return None
+    if one == other or "".join(one) == "".join(other):
+        return 0
+    shorter, longer = sorted((_telling(one, rules), _telling(other, rules)), key=len)
+    odd = shorter - longer
+    if not odd:
+        return 0 if shorter else None
+    pairs = [(word, candidate) for word in odd for candidate in longer - shorter] if len(odd) == 1 else []
+    pairs.append(("".join(one), "".join(other)))
+    return 1 if any(is_slip(*pair, rules, rules.surnames, vouched=vouched) for pair in pairs) else None
+
+
+def _telling(tokens: Sequence[str], rules: Rules) -> frozenset[str]:
+    """The tokens that say who is meant."""
+    return frozenset(token for token in tokens if len(token) > 1 and token not in rules.particles)
+
+
+def same_street(one: Street, other: Street, rules: Rules, *, vouched: bool) -> bool:
+    """Direction and type may be missing, never different; every figure exact. One slip may be anywhere in the
+    line, the blanks and the type included."""
+    if not one.base or not other.base or not _same_direction(one, other):
+        return False
+    if one.type and other.type and one.type != other.type:
+        return False
+    if one.base == other.base or _same_line(one.base, other.base, rules, vouched=vouched):
+        return True
+    if one.type == other.type:
+        return False
+    typed, bare = (one, other) if one.type else (other, one)
+    return any(
+        _same_line(f"{typed.base} {spelling}", bare.base, rules, vouched=vouched)
+        for spelling in rules.type_spellings[typed.type]
+    )
+
+
+def _same_direction(one: Street, other: Street) -> bool:
+    """N Main St is Main St N; but on a grid E 1700 S is not S 1700 E."""
+    mine = tuple(way for way in (one.direction, one.post_direction) if way)
+    theirs = tuple(way for way in (other.direction, other.post_direction) if way)
+    return not mine or not theirs or mine == theirs
+
+
+def _same_line(one: str, other: str, rules: Rules, *, vouched: bool) -> bool:
+    """Equal but for a blank (Mc Donald, McDonald), or one edit apart with a blank counted as a letter: and of
+    the words that differ, all are known on one side, and not on the other."""
+    mine, theirs = _odd_words(one.split(), other.split())
+    odd = "".join(mine + theirs)
+    if not odd.isalpha():
+        # 1 23 is not 12 3, and 5th is not 6th.
+        return False
+    if "".join(mine) == "".join(theirs):
+        return True
+    left, right = " ".join(mine), " ".join(theirs)
+    shorter = min(len(left), len(right))
+    most = 2 if vouched and shorter >= rules.two_edits_min_letters else 1
+    if shorter < rules.edit_min_letters or abs(len(left) - len(right)) > most or edits(left, right) > most:
+        return False
+    how_many = sum(all(_is_street_word(word, rules) for word in words) for words in (mine, theirs))
+    return how_many == 1 or (vouched and how_many == 0)
+
+
+def _odd_words(one: list[str], other: list[str]) -> tuple[list[str], list[str]]:
+    """Without the words that both have at the beginning and at the end."""
+    while one and other and one[0] == other[0]:
+        one, other = one[1:], other[1:]
+    while one and other and one[-1] == other[-1]:
+        one, other = one[:-1], other[:-1]
+    return one, other
+
+
+def _is_street_word(word: str, rules: Rules) -> bool:
+    tables = (rules.street_words, rules.surnames, rules.first_names, rules.street_types)
+    return any(word in table for table in tables)
