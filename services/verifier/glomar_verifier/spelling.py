@@ -6,6 +6,7 @@ Of two unknown words nobody can say which was meant, unless the birth date vouch
 (docs/adr/0019).
 """
 
+from collections import Counter
 from collections.abc import Container, Sequence
 
 from glomar_verifier.normalise import NormalName, Street
@@ -32,16 +33,21 @@ def edits(one: str, other: str) -> int:
     return row[-1]
 
 
-def is_slip(one: str, other: str, rules: Rules, *known: Container[str], vouched: bool) -> bool:
-    """`known` are tables of words. One edit, and exactly one of the two is known; if the birth date vouches
-    for the person, two edits in a long word, and both may be unknown. Never both known."""
-    shorter, longer = sorted((len(one), len(other)))
+def is_slip(
+    one: Sequence[str], other: Sequence[str], rules: Rules, *known: Container[str], vouched: bool
+) -> bool:
+    """Two texts of one or more words, a blank counted as a letter; `known` are tables of words. One edit, and
+    of exactly one text all words are known. If the birth date vouches for the person: two edits in a long
+    text, and both may be unknown. Never both known."""
+    left, right = " ".join(one), " ".join(other)
+    shorter, longer = sorted((len(left), len(right)))
     most = 2 if vouched and shorter >= rules.two_edits_min_letters else 1
-    if shorter < rules.edit_min_letters or longer - shorter > most or not (one.isalpha() and other.isalpha()):
+    if shorter < rules.edit_min_letters or longer - shorter > most:
         return False
-    if edits(one, other) > most:
+    # Figures are exact: 5th is not 6th.
+    if not (left + right).replace(" ", "").isalpha() or edits(left, right) > most:
         return False
-    how_many = sum(any(word in table for table in known) for word in (one, other))
+    how_many = sum(all(any(word in table for table in known) for word in text) for text in (one, other))
     return how_many == 1 or (vouched and how_many == 0)
 
 
@@ -65,7 +71,7 @@ def name_slips(
 def _word_slips(one: str, other: str, rules: Rules, table: Container[str], *, vouched: bool) -> int | None:
     if one == other:
         return 0 if one else None
-    return 1 if is_slip(one, other, rules, table, vouched=vouched) else None
+    return 1 if is_slip([one], [other], rules, table, vouched=vouched) else None
 
 
 def surname_slips(one: Sequence[str], other: Sequence[str], rules: Rules, *, vouched: bool) -> int | None:
@@ -78,20 +84,20 @@ def surname_slips(one: Sequence[str], other: Sequence[str], rules: Rules, *, vou
         return None
     if one == other or "".join(one) == "".join(other):
         return 0
-    shorter, longer = sorted((_telling(one, rules), _telling(other, rules)), key=len)
-    odd = shorter - longer
+    shorter, longer = sorted((_telling(one, rules), _telling(other, rules)), key=Counter.total)
+    odd, left = shorter - longer, longer - shorter
     if not odd:
         return 0 if shorter else None
-    pairs = [(word, candidate) for word in odd for candidate in longer - shorter] if len(odd) == 1 else []
-    pairs.append(("".join(one), "".join(other)))
     # Few bear a rare surname: that two of them share all but a letter and a birthday needs no heed.
     known = (rules.surnames,) if vouched else (rules.surnames, rules.rare_surnames)
+    pairs = [([word], [candidate]) for word in odd for candidate in left] if odd.total() == 1 else []
+    pairs.append(_odd_words(list(one), list(other)))
     return 1 if any(is_slip(*pair, rules, *known, vouched=vouched) for pair in pairs) else None
 
 
-def _telling(tokens: Sequence[str], rules: Rules) -> frozenset[str]:
-    """The tokens that say who is meant."""
-    return frozenset(token for token in tokens if len(token) > 1 and token not in rules.particles)
+def _telling(tokens: Sequence[str], rules: Rules) -> Counter[str]:
+    """The tokens that say who is meant; García García has one twice."""
+    return Counter(token for token in tokens if len(token) > 1 and token not in rules.particles)
 
 
 def same_street(one: Street, other: Street, rules: Rules, *, vouched: bool) -> bool:
@@ -120,22 +126,13 @@ def _same_direction(one: Street, other: Street) -> bool:
 
 
 def _same_line(one: str, other: str, rules: Rules, *, vouched: bool) -> bool:
-    """Equal but for a blank (Mc Donald, McDonald), or one edit apart with a blank counted as a letter: and of
-    the words that differ, all are known on one side, and not on the other."""
+    """But for a blank (Mc Donald, McDonald; but 1 23 is not 12 3) or a slip in the words that differ."""
     mine, theirs = _odd_words(one.split(), other.split())
-    odd = "".join(mine + theirs)
-    if not odd.isalpha():
-        # 1 23 is not 12 3, and 5th is not 6th.
-        return False
-    if "".join(mine) == "".join(theirs):
-        return True
-    left, right = " ".join(mine), " ".join(theirs)
-    shorter = min(len(left), len(right))
-    most = 2 if vouched and shorter >= rules.two_edits_min_letters else 1
-    if shorter < rules.edit_min_letters or abs(len(left) - len(right)) > most or edits(left, right) > most:
-        return False
-    how_many = sum(all(_is_street_word(word, rules) for word in words) for words in (mine, theirs))
-    return how_many == 1 or (vouched and how_many == 0)
+    joined = "".join(mine)
+    if joined == "".join(theirs):
+        return joined.isalpha()
+    tables = (rules.street_words, rules.surnames, rules.first_names, rules.street_types, rules.base_words)
+    return is_slip(mine, theirs, rules, *tables, vouched=vouched)
 
 
 def _odd_words(one: list[str], other: list[str]) -> tuple[list[str], list[str]]:
@@ -145,8 +142,3 @@ def _odd_words(one: list[str], other: list[str]) -> tuple[list[str], list[str]]:
     while one and other and one[-1] == other[-1]:
         one, other = one[:-1], other[:-1]
     return one, other
-
-
-def _is_street_word(word: str, rules: Rules) -> bool:
-    tables = (rules.street_words, rules.surnames, rules.first_names, rules.street_types)
-    return any(word in table for table in tables)

@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 from glomar_schemas.errors import Misconfigured
 
@@ -22,7 +23,7 @@ class Words:
         if not _LINES.match(self._text):
             raise Misconfigured("holds a line that is no word of capital letters", where=where)
         lines = self._text.split()
-        if any(one >= other for one, other in zip(lines, lines[1:], strict=False)):
+        if any(one >= other for one, other in pairwise(lines)):
             raise Misconfigured("out of order, or a word stands twice", where=where)
 
     def __contains__(self, word: object) -> bool:

