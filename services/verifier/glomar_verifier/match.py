@@ -1,7 +1,7 @@
 """The gates and the decision: confirm if and only if exactly one person of the register passes every gate.
 Called by `conform.check`; pure. There is no score, so a lawyer can read the rule (design: matching.md)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Literal
 
@@ -55,17 +55,18 @@ def decide(candidates: Candidates, query: Query, rules: Rules) -> Finding:
     named: set[str] = set()
     passing: set[str] = set()
     for record in candidates.records:
-        if all(gate(query, record, rules) for gate in NAME_GATES.values()):
+        first_failed = next(_failed(query, record, rules), None)
+        if first_failed not in NAME_GATES:
             named.add(record.person_id)
-            if all(gate(query, record, rules) for gate in OTHER_GATES.values()):
-                passing.add(record.person_id)
+        if first_failed is None:
+            passing.add(record.person_id)
     confirmed = candidates.complete and len(passing) == 1 and not _rivals(candidates, query, passing, rules)
     return Finding("confirm" if confirmed else "deny", tuple(sorted(named)))
 
 
 def _rivals(candidates: Candidates, query: Query, passing: set[str], rules: Rules) -> bool:
     others = (record for record in candidates.records if record.person_id not in passing)
-    return any(not gates(*_granted(query, record), rules) for record in others)
+    return any(not any(_failed(*_granted(query, record), rules)) for record in others)
 
 
 def _granted(query: Query, record: Record) -> tuple[Query, Record]:
@@ -78,10 +79,30 @@ def _granted(query: Query, record: Record) -> tuple[Query, Record]:
 
 
 def gates(query: Query, record: Record, rules: Rules) -> tuple[str, ...]:
-    """Names of the gates that this record fails; empty if it passes. For tests and evaluation only:
-    a requester is never told (G4)."""
-    every = {**NAME_GATES, **OTHER_GATES}
-    return tuple(name for name, gate in every.items() if not gate(query, record, rules))
+    """Names of the gates that this record fails; empty if it passes. For tests, evaluation and the record
+    holder's own staff: a requester is never told (G4)."""
+    return tuple(_failed(query, record, rules))
+
+
+def _failed(query: Query, record: Record, rules: Rules) -> Iterator[str]:
+    yield from _failed_names(query, record, rules)
+    yield from (name for name, gate in OTHER_GATES.items() if not gate(query, record, rules))
+
+
+def _failed_names(query: Query, record: Record, rules: Rules) -> Iterator[str]:
+    """A slip in the first name or in the surname; in both only if the birth date vouches for the person."""
+    vouched = _vouched(query, record)
+    first, surname = name_slips(query.name, record.name, rules, vouched=vouched)
+    if first is None:
+        yield "first-name"
+    if surname is None:
+        yield "surname"
+    if first and surname and not vouched:
+        yield "one-slip"
+    if not _suffix(query, record):
+        yield "suffix"
+    if not _middle_name(query, record):
+        yield "middle-name"
 
 
 def _vouched(query: Query, record: Record) -> bool:
@@ -89,30 +110,13 @@ def _vouched(query: Query, record: Record) -> bool:
     return query.date_of_birth is not None and query.date_of_birth == record.date_of_birth
 
 
-def _slips(query: Query, record: Record, rules: Rules) -> tuple[int | None, int | None]:
-    return name_slips(query.name, record.name, rules, vouched=_vouched(query, record))
-
-
-def _first_name(query: Query, record: Record, rules: Rules) -> bool:
-    return _slips(query, record, rules)[0] is not None
-
-
-def _surname(query: Query, record: Record, rules: Rules) -> bool:
-    return _slips(query, record, rules)[1] is not None
-
-
-def _one_slip(query: Query, record: Record, rules: Rules) -> bool:
-    """A slip in the first name or in the surname; in both only if the birth date vouches for the person."""
-    return _vouched(query, record) or _slips(query, record, rules) != (1, 1)
-
-
-def _suffix(query: Query, record: Record, rules: Rules) -> bool:
+def _suffix(query: Query, record: Record) -> bool:
     """A Jr implies a Sr of the same name, so a suffix that only one side gives needs the birth date."""
     asked, known = query.name.suffix, record.name.suffix
     return asked == known or ((not asked or not known) and _vouched(query, record))
 
 
-def _middle_name(query: Query, record: Record, rules: Rules) -> bool:
+def _middle_name(query: Query, record: Record) -> bool:
     """Word by word, A stands for Ann; Ann is not Alice, and not Anna. One that only one side gives is no
     contradiction."""
     one, other = query.name.middle, record.name.middle
@@ -160,14 +164,8 @@ def _agree_if_given(one: str, other: str) -> bool:
     return not one or not other or one == other
 
 
+NAME_GATES = frozenset({"first-name", "surname", "one-slip", "suffix", "middle-name"})
 Gate = Callable[[Query, Record, Rules], bool]
-NAME_GATES: dict[str, Gate] = {
-    "first-name": _first_name,
-    "surname": _surname,
-    "one-slip": _one_slip,
-    "suffix": _suffix,
-    "middle-name": _middle_name,
-}
 OTHER_GATES: dict[str, Gate] = {
     "zip": _zip,
     "state": _state,

@@ -13,14 +13,19 @@ from glomar_verifier.normalise import NormalName, Street
 from glomar_verifier.rules import Rules
 
 
-def edits(one: str, other: str) -> int:
-    """Letters put in, left out or changed, and neighbours swapped: optimal string alignment."""
+def edits(one: str, other: str, most: int = 99) -> int:
+    """Letters put in, left out or changed, and neighbours swapped (optimal string alignment); `most` + 1 or
+    more where they are more than `most`."""
     start = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
     if start is None:
         return abs(len(one) - len(other))
-    one, other = one[start:], other[start:]
-    while one and other and one[-1] == other[-1]:
-        one, other = one[:-1], other[:-1]
+    end = 0
+    while end < min(len(one), len(other)) - start and one[-1 - end] == other[-1 - end]:
+        end += 1
+    one, other = one[start : len(one) - end], other[start : len(other) - end]
+    # What one edit leaves is at most two letters, swapped.
+    if most == 1 and max(len(one), len(other)) > 2:
+        return 2
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, a in enumerate(one, start=1):
@@ -45,7 +50,7 @@ def is_slip(
     if shorter < rules.edit_min_letters or longer - shorter > most:
         return False
     # Figures are exact: 5th is not 6th.
-    if not (left + right).replace(" ", "").isalpha() or edits(left, right) > most:
+    if not (left + right).replace(" ", "").isalpha() or edits(left, right, most) > most:
         return False
     how_many = sum(all(any(word in table for table in known) for word in text) for text in (one, other))
     return how_many == 1 or (vouched and how_many == 0)
