@@ -24,6 +24,7 @@ from glomar_verifier.register.sqlite import open_register
 from glomar_verifier.rules import load_rules
 from glomar_verifier.settings import VerifierSettings
 from glomar_verifier.tags import Tagger
+from glomar_verifier.veto import VetoList
 from glomar_verifier.waiting import Waiting
 from glomar_verifier.worker import Fate, Worker
 
@@ -46,6 +47,7 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
         rules=rules,
         register=open_register(settings.register, rules),
         counts=counts,
+        veto=VetoList(settings.veto),
         tagger=Tagger(read_secret(settings.tag_key), where=str(settings.tag_key)),
         opener=Opener({key_id(sealing_key.public_key()): sealing_key}),
         signer=Signer(read_signing_key(settings.signing_key)),

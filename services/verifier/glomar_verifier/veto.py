@@ -1,0 +1,128 @@
+"""The holder's veto (26 U.S.C. 6103(i)(6)): people of the register about whom nothing is disclosed, as a CSV file.
+Called by `veto install`, and by the desk, which looks for a new list before every batch.
+
+Nothing that is said or written here names an id or a reason.
+"""
+
+import csv
+import logging
+import os
+from datetime import date
+from pathlib import Path
+
+from glomar_schemas.errors import GlomarError, Malformed, Misconfigured
+from msgspec import Struct
+
+from glomar_verifier.register.rows import Row, RowFault, read_rows
+
+log = logging.getLogger(__name__)
+
+COLUMNS = ("person_id", "since", "reason")
+REQUIRED = ("person_id", "since")
+
+Veto = dict[str, date]
+"""person_id -> the first day on which it counts."""
+
+
+class Checked(Struct, frozen=True):
+    """A list is good if it has no faults."""
+
+    veto: Veto
+    faults: tuple[RowFault, ...]
+
+
+def check(source: Path) -> Checked:
+    """Reads the whole list. Raises Malformed for a bad header, Misconfigured if it can't be read."""
+    veto: Veto = {}
+    faults = []
+    for row in read_rows(source, COLUMNS, REQUIRED):
+        fault = row if isinstance(row, RowFault) else _take(row, veto)
+        if fault:
+            faults.append(fault)
+    return Checked(veto, tuple(faults))
+
+
+def install(source: Path, to: Path) -> Checked:
+    """Replaces the list in one step if every row is good; else nothing changes. The reasons stay behind.
+
+    The installed file belongs to its owner alone (mode 0600). Raises as `check`, and Misconfigured if `to`
+    can't be written.
+    """
+    checked = check(source)
+    if checked.faults:
+        return checked
+    draft = to.with_name(f"{to.name}.draft")
+    try:
+        with open(draft, "w", encoding="utf-8", newline="", opener=_private) as file:
+            writer = csv.writer(file)
+            writer.writerow(REQUIRED)
+            writer.writerows((person, since.isoformat()) for person, since in sorted(checked.veto.items()))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(to)
+    except OSError as error:
+        raise Misconfigured(f"can't be written ({error.strerror})", where=str(to)) from None
+    return checked
+
+
+class VetoList:
+    """The installed list, which may be replaced while this runs. A bad one changes nothing, but is told."""
+
+    def __init__(self, path: Path | None) -> None:
+        """None: the holder keeps no list. Raises Malformed, Misconfigured: without its list nothing starts."""
+        self._path = path
+        self._state = _state_of(path)
+        self._veto = _load(path) if path else {}
+
+    def covers(self, person: str, today: date) -> bool:
+        """Is this register's id on the list, and does it count already?"""
+        since = self._veto.get(person)
+        return since is not None and since <= today
+
+    def follow(self) -> None:
+        """Takes over a list that was installed meanwhile."""
+        state = _state_of(self._path)
+        if self._path is None or state == self._state:
+            return
+        self._state = state
+        try:
+            self._veto = _load(self._path)
+        except GlomarError as error:
+            log.error("the new veto list is not used; the old one stays", extra={"fault": error.what})
+        else:
+            log.info("a new veto list is in force")
+
+
+def _load(path: Path) -> Veto:
+    checked = check(path)
+    if checked.faults:
+        raise Malformed(f"{len(checked.faults)} rows of the veto list are bad", where=str(path))
+    return checked.veto
+
+
+def _state_of(path: Path | None) -> tuple[int, ...] | None:
+    """What changes when the file is replaced."""
+    try:
+        found = path.stat() if path else None
+    except OSError:
+        return None
+    return (found.st_ino, found.st_mtime_ns, found.st_size) if found else None
+
+
+def _take(row: Row, veto: Veto) -> RowFault | None:
+    person, since = row.fields["person_id"], row.fields["since"]
+    if not person.strip():
+        return RowFault(row.line, "person_id", "blank")
+    if person in veto:
+        return RowFault(row.line, "person_id", "stands in the list already")
+    try:
+        if len(since) != len("YYYY-MM-DD"):
+            raise ValueError
+        veto[person] = date.fromisoformat(since)
+    except ValueError:
+        return RowFault(row.line, "since", "not a date as YYYY-MM-DD")
+    return None
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
