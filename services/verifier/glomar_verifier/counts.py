@@ -15,6 +15,7 @@ import msgspec
 from glomar_schemas.errors import IntegrityError, Misconfigured, Retryable
 from glomar_schemas.messages import Tags
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from glomar_verifier.disclosure import HiddenName, same_name
 from glomar_verifier.facts import Counted
@@ -110,9 +111,10 @@ class Counts:
         Raises Retryable (locked, disk full), and then nothing of the batch was counted; IntegrityError when
         the file is damaged.
         """
+        keyed = [(item, _keys(item)) for item in items]
         with self._transaction():
-            tally = Tally(self._db)
-            counted = [self._observe(item, tally) for item in items]
+            tally = Tally(self._db, (series for _, keys in keyed for series in keys.series))
+            counted = [self._observe(item, keys, tally) for item, keys in keyed]
             tally.write()
         return counted
 
@@ -125,9 +127,16 @@ class Counts:
         if not items:
             return []
         with self._transaction():
-            return [self._look(item) for item in items]
+            oldest = min(item.at_ns for item in items) - self._window_ns
+            self._db.execute("DELETE FROM looked WHERE at_ns <= ?", (oldest,))
+            addresses = [self._look(item) for item in items]
+            self._db.executemany(
+                "UPDATE asked SET addresses = ? WHERE agency = ? AND request_id = ?",
+                [(n, item.agency, item.request_id) for n, item in zip(addresses, items, strict=True)],
+            )
+        return addresses
 
-    def _observe(self, ask: Ask, tally: Tally) -> Counted:
+    def _observe(self, ask: Ask, keys: "_Keys", tally: Tally) -> Counted:
         digest = bytes.fromhex(ask.digest)
         tally.forget_until(ask.at_ns - self._window_ns)
         before = self._db.execute(
@@ -137,13 +146,19 @@ class Counts:
         if before is not None:
             numbers, first_digest = before
             return Counted(**_NUMBERS.decode(numbers), id_reused=first_digest != digest)
-        of_requests = [
-            key("requests", ask.agency, *parts)
-            for parts in (("officer", ask.officer), ("case", ask.tags.case), ("day", ask.day))
-        ]
-        numbers = _members(ask, tally) | {
-            fact: tally.add(series, 1) for fact, series in zip(_OF_REQUESTS, of_requests, strict=True)
+        numbers = {
+            "people_with_same_reason": tally.see(keys.reason, keys.person, ask.at_ns),
+            "open_cases_of_officer": tally.see(keys.cases, keys.case, ask.at_ns),
+            # Without an address there is none to be counted.
+            "addresses_of_name": tally.see(keys.name, keys.address, ask.at_ns)
+            if ask.address
+            else tally.add(keys.name, 0),
+            "people_at_address": tally.see(keys.place, keys.person, ask.at_ns) if ask.address else 0,
+            "requests_of_officer": tally.add(keys.of_officer, 1),
+            "requests_in_case": tally.add(keys.of_case, 1),
+            "requests_of_day": tally.add(keys.of_day, 1),
         }
+        of_requests = keys.of_officer, keys.of_case, keys.of_day
         self._db.execute(
             "INSERT INTO asked VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
             (ask.agency, ask.request_id, digest, ask.at_ns, *of_requests, _ENCODER.encode(numbers)),
@@ -151,7 +166,6 @@ class Counts:
         return Counted(**numbers, id_reused=False)
 
     def _look(self, lookup: Lookup) -> int:
-        self._db.execute("DELETE FROM looked WHERE at_ns <= ?", (lookup.at_ns - self._window_ns,))
         of_request = (lookup.agency, lookup.request_id)
         before = self._db.execute(
             "SELECT addresses FROM asked WHERE agency = ? AND request_id = ?", of_request
@@ -163,24 +177,20 @@ class Counts:
             "INSERT INTO looked VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET at_ns = max(at_ns, excluded.at_ns)",
             [(part, address, name, lookup.at_ns) for part in lookup.asked.parts],
         )
-        addresses = self._addresses_of(lookup.meant)
-        self._db.execute(
-            "UPDATE asked SET addresses = ? WHERE agency = ? AND request_id = ?", (addresses, *of_request)
-        )
-        return addresses
+        return self._addresses_of(lookup.meant, lookup.at_ns - self._window_ns) if lookup.meant else 0
 
-    def _addresses_of(self, meant: Sequence[HiddenName]) -> int:
+    def _addresses_of(self, meant: Sequence[HiddenName], after_ns: int) -> int:
         parts = {part for name in meant for part in name.parts}
-        found: dict[bytes, set[int]] = {}
-        for part in parts:
-            for address, name in self._db.execute("SELECT address, name FROM looked WHERE part = ?", (part,)):
-                found.setdefault(name, set()).add(address)
-        addresses: set[int] = set()
-        for name, under_it in found.items():
-            asked = _NAME.decode(name)
-            if any(same_name(asked, one) for one in meant):
-                addresses |= under_it
-        return len(addresses)
+        rows = self._db.execute(
+            f"SELECT address, name FROM looked WHERE part IN ({', '.join('?' * len(parts))}) AND at_ns > ?",  # noqa: S608
+            (*parts, after_ns),
+        )
+        under: dict[bytes, set[int]] = {}
+        for address, name in rows:
+            under.setdefault(name, set()).add(address)
+        asked = {name: _NAME.decode(name) for name in under}
+        fitting = (under[name] for name in under if any(same_name(asked[name], one) for one in meant))
+        return len(set().union(*fitting))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -198,28 +208,46 @@ class Counts:
                 self._db.execute("ROLLBACK")
 
 
-_OF_REQUESTS = ("requests_of_officer", "requests_in_case", "requests_of_day")
 _ENCODER = msgspec.msgpack.Encoder()
 _NUMBERS = msgspec.msgpack.Decoder(dict[str, int])
 _NAME = msgspec.msgpack.Decoder(HiddenName)
 
 
-def _members(ask: Ask, tally: Tally) -> dict[str, int]:
-    """What is counted by whom or what it is about. Without an address there is none to be counted."""
+class _Keys(Struct, frozen=True):
+    """What stands in the tables for one request: the members, then the series that they belong to."""
+
+    person: int
+    case: int
+    address: int
+    reason: int
+    cases: int
+    name: int
+    place: int
+    of_officer: int
+    of_case: int
+    of_day: int
+
+    @property
+    def series(self) -> tuple[int, ...]:
+        return astuple(self)[3:]
+
+
+def _keys(ask: Ask) -> _Keys:
+    """Of one agency each, so that no other's questions count."""
     agency, tags = ask.agency, ask.tags
-    person, name = key(tags.person), key("name", agency, tags.person)
-    address = key(ask.address)
-    return {
-        "people_with_same_reason": tally.see(key("reason", agency, tags.reason), person, ask.at_ns),
+    return _Keys(
+        person=key(tags.person),
         # The person belongs to the case: one case id for a million people is a million cases.
-        "open_cases_of_officer": tally.see(
-            key("officer", agency, ask.officer), key(tags.case, tags.person), ask.at_ns
-        ),
-        "addresses_of_name": tally.see(name, address, ask.at_ns) if ask.address else tally.add(name, 0),
-        "people_at_address": tally.see(key("address", agency, ask.address), person, ask.at_ns)
-        if ask.address
-        else 0,
-    }
+        case=key(tags.case, tags.person),
+        address=key(ask.address),
+        reason=key("reason", agency, tags.reason),
+        cases=key("officer", agency, ask.officer),
+        name=key("name", agency, tags.person),
+        place=key("address", agency, ask.address),
+        of_officer=key("requests", agency, "officer", ask.officer),
+        of_case=key("requests", agency, "case", tags.case),
+        of_day=key("requests", agency, "day", ask.day),
+    )
 
 
 def _open(path: Path, timeout_s: float) -> sqlite3.Connection:

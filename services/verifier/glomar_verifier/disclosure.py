@@ -14,8 +14,8 @@ from glomar_verifier.match import Finding
 class HiddenName(Struct, frozen=True, array_like=True):
     """A name under a key of the record holder, of which the gates' own questions can still be asked.
 
-    whole: first name and joined surname; tokens: the first name with each telling token of the surname;
-    suffix: 0 for none.
+    whole: first name and joined surname; tokens: the first name with each telling token of the surname, the same
+    number as `whole` where there is but one; suffix: 0 for none.
     """
 
     whole: int

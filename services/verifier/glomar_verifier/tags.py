@@ -54,7 +54,7 @@ class Tagger:
         """For the counts alone: another agency's are other numbers."""
         first, surname = name.first, name.surname
         return HiddenName(
-            whole=self._number("whole name", agency, first, "".join(surname)),
+            whole=self._number("name", agency, first, "".join(surname)),
             tokens=tuple(sorted(self._number("name", agency, first, one) for one in telling(surname, rules))),
             suffix=self._number("suffix", agency, name.suffix) if name.suffix else 0,
         )

@@ -4,15 +4,26 @@ What was counted is written back once, at the end: a batch asks for the same off
 """
 
 import sqlite3
+from collections.abc import Iterable
 from hashlib import blake2b
+
+import msgspec
 
 
 class Tally:
     """Good for one transaction that nobody else writes in, hence BEGIN IMMEDIATE."""
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, series: Iterable[int]) -> None:
+        """series: those that will be asked about; read at once, since one by one takes longer."""
         self._db = database
-        self._members: dict[int, int] = {}
+        self._members = dict.fromkeys(series, 0)
+        wanted = msgspec.json.encode(list(self._members)).decode()
+        self._members.update(
+            database.execute(
+                "SELECT t.series, members FROM json_each(?) AS w CROSS JOIN tally AS t ON t.series = w.value",
+                (wanted,),
+            )
+        )
         self._oldest_ns = self._find_oldest()
 
     def see(self, series: int, member: int, at_ns: int) -> int:
