@@ -69,7 +69,7 @@ class Allowed(_Table, frozen=True, kw_only=True):
 
 
 class Limits(_Table, frozen=True, kw_only=True):
-    """Numbers that the conditions refer to: counts of one agency, within the window, refused attempts included.
+    """Numbers that the conditions refer to: of one agency, within the window, refused attempts included.
 
     An agreement that has no such limit leaves it out, and its condition as well.
     """

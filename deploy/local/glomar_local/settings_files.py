@@ -34,6 +34,7 @@ def render(layout: Layout, ports: Ports, agreement: Agreement) -> dict[str, str]
             "register": layout.register,
             "counts": layout.counts,
             "waiting": layout.waiting,
+            "veto": layout.veto,
         },
         "requester": {
             **_shared(layout, ports.bus, agency, ports.requester),

@@ -33,10 +33,10 @@ PRAGMA synchronous = FULL;
 PRAGMA wal_autocheckpoint = 10000;
 """
 
-# `asked`: one row a request, with what it was told. `seen`: a `series` is one reason, officer, name or address
-# of an agency, its `member` a person, a case or an address. `tally`: how many members or requests a series
-# has, since an officer's are too many to be counted anew each time. `looked`: which addresses were looked up
-# under which names; a row for each part of a name by which it may be found again.
+# `asked`: one row a request, with what it was told. `seen`: a `series` is one reason, officer, name or
+# address of an agency, its `member` a person, a case or an address. `tally`: how many members or requests a
+# series has, since an officer's are too many to be counted anew each time. `looked`: which addresses were
+# looked up under which names; a row for each part of a name by which it may be found again.
 _SCHEMA = """
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS asked (
@@ -174,15 +174,17 @@ class Counts:
             return int(before[0])
         address, name = key(lookup.address), _ENCODER.encode(lookup.asked)
         self._db.executemany(
-            "INSERT INTO looked VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET at_ns = max(at_ns, excluded.at_ns)",
+            "INSERT INTO looked VALUES (?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET at_ns = max(at_ns, excluded.at_ns)",
             [(part, address, name, lookup.at_ns) for part in lookup.asked.parts],
         )
         return self._addresses_of(lookup.meant, lookup.at_ns - self._window_ns) if lookup.meant else 0
 
     def _addresses_of(self, meant: Sequence[HiddenName], after_ns: int) -> int:
         parts = {part for name in meant for part in name.parts}
+        marks = ", ".join("?" * len(parts))
         rows = self._db.execute(
-            f"SELECT address, name FROM looked WHERE part IN ({', '.join('?' * len(parts))}) AND at_ns > ?",  # noqa: S608
+            f"SELECT address, name FROM looked WHERE part IN ({marks}) AND at_ns > ?",  # noqa: S608
             (*parts, after_ns),
         )
         under: dict[bytes, set[int]] = {}

@@ -114,7 +114,8 @@ class Desk:
         judged = [self._judge(readings[at], counted, now, spans, work[at]) for at in free]
         answers = self._last_word([readings[at] for at in free], judged, [work[at] for at in free], now)
         slot = release_slot(began, clock())
-        decided = self._seal([(readings[at].slot, tags[at]) for at in free], answers, in_force.slot, slot, now)
+        questions = [(readings[at].slot, tags[at]) for at in free]
+        decided = self._seal(questions, answers, in_force.slot, slot, now)
         of_place = dict(zip(free, decided, strict=True))
         return [of_place[at] if hold is None else hold for at, hold in enumerate(holds)]
 

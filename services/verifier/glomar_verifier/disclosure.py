@@ -1,5 +1,5 @@
-"""May the one person whom the register has found be confirmed? The last word after the lookup, and the names by
-which a person is counted without being known. Called by the desk, the tags and the counts; pure.
+"""May the person whom the register has found be confirmed? The last word after the lookup, and the names
+by which a person is counted without being known. Called by the desk, the tags and the counts; pure.
 
 Whatever speaks against it, the answer is the same deny as for a person who is not there.
 """
@@ -14,8 +14,8 @@ from glomar_verifier.match import Finding
 class HiddenName(Struct, frozen=True, array_like=True):
     """A name under a key of the record holder, of which the gates' own questions can still be asked.
 
-    whole: first name and joined surname; tokens: the first name with each telling token of the surname, the same
-    number as `whole` where there is but one; suffix: 0 for none.
+    whole: first name and joined surname; tokens: the first name with each telling token of the surname, the
+    same number as `whole` where there is but one; suffix: 0 for none.
     """
 
     whole: int

@@ -35,8 +35,8 @@ class Gate:
     """The conditions of one agreement, compiled once. Not for two threads at a time."""
 
     def __init__(self, agreement: Agreement, rules: Rules) -> None:
-        """Raises Malformed naming the condition for bad CEL or a limit that is not set, or the agreement for an
-        unknown time zone."""
+        """Raises Malformed naming the condition for bad CEL or a limit that is not set, or the agreement for
+        an unknown time zone."""
         self._zone = _zone(agreement)
         callables = functions(rules)
         vocabulary = Vocabulary(

@@ -6,8 +6,8 @@ from glomar_runtime.settings import ServiceSettings
 
 
 class VerifierSettings(ServiceSettings, frozen=True, kw_only=True):
-    """sealing_key: opens particulars; tag_key: 32 bytes for the tags; register, counts, waiting: SQLite; veto: the
-    holder's list, if it keeps one."""
+    """sealing_key: opens particulars; tag_key: 32 bytes for the tags; register, counts, waiting: SQLite;
+    veto: the record holder's list, if it keeps one."""
 
     signing_key: Path
     sealing_key: Path

@@ -1,5 +1,5 @@
-"""Release slots: the moments at which verdicts are published. Called by the desk, which signs the slot, and kept by
-the worker, which waits for it; pure.
+"""Release slots: the moments at which verdicts are published. Called by the desk, which signs the slot; the
+worker waits for it. Pure.
 
 How long a lookup took could tell what it found. So the slot is reckoned from when the judging began.
 """
@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 SLOT = timedelta(milliseconds=5)
 JUDGING = timedelta(milliseconds=3)
-"""What judging and signing a lone request is given, whatever it finds. A large batch takes longer, as a whole."""
+"""What judging and signing a lone request is given, whatever it finds. A large batch takes longer."""
 
 _START = datetime(2020, 1, 1, tzinfo=UTC)
 

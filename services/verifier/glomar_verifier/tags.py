@@ -1,5 +1,5 @@
-"""Tags: keyed hashes by which people, addresses, reasons and cases are counted without being known. Called by the
-verifier's app for each request, and by `accounting` for a person who asks; pure."""
+"""Tags: keyed hashes by which people, addresses, reasons and cases are counted without being known. Called
+by the desk for each request, and by `accounting` for a person who asks; pure."""
 
 import hmac
 
@@ -37,7 +37,7 @@ class Tagger:
         return self._tag("case", case_id)
 
     def address(self, address: NormalAddress) -> str:
-        """Blank unless it names a house or a box. The city is no part of it: the match does not ask for it."""
+        """Blank unless it names a house or a box. The city is no part of it: no gate asks for it."""
         if not (address.po_box or (address.number and address.street.base)):
             return ""
         street = astuple(address.street)

@@ -1,6 +1,6 @@
 """Series and how many members each has, within one transaction of the counts. Called by `counts`.
 
-What was counted is written back once, at the end: a batch asks for the same officers and days again and again.
+What was counted is written back once, at the end: a batch asks for the same officers again and again.
 """
 
 import sqlite3
@@ -64,9 +64,8 @@ class Tally:
         self._db.executemany("DELETE FROM tally WHERE series = ?", gone)
 
     def _find_oldest(self) -> int | None:
-        query = "SELECT min(at_ns) FROM (SELECT min(at_ns) AS at_ns FROM seen UNION SELECT min(at_ns) FROM asked)"
-        oldest: int | None = self._db.execute(query).fetchone()[0]
-        return oldest
+        found = self._db.execute("SELECT min(at_ns) FROM seen UNION SELECT min(at_ns) FROM asked")
+        return min((oldest for (oldest,) in found if oldest is not None), default=None)
 
 
 def key(*parts: str) -> int:

@@ -1,5 +1,5 @@
-"""The holder's veto (26 U.S.C. 6103(i)(6)): people of the register about whom nothing is disclosed, as a CSV file.
-Called by `veto install`, and by the desk, which looks for a new list before every batch.
+"""The holder's veto (26 U.S.C. 6103(i)(6)): a CSV file of people about whom nothing is disclosed. Called by
+`veto install`, and by the desk, which looks for a new list before every batch.
 
 Nothing that is said or written here names an id or a reason.
 """
@@ -43,33 +43,36 @@ def check(source: Path) -> Checked:
 
 
 def install(source: Path, to: Path) -> Checked:
-    """Replaces the list in one step if every row is good; else nothing changes. The reasons stay behind.
-
-    The installed file belongs to its owner alone (mode 0600). Raises as `check`, and Misconfigured if `to`
-    can't be written.
-    """
+    """Puts the list in force if every row is good; else nothing changes. Raises as `check` and `write`."""
     checked = check(source)
-    if checked.faults:
-        return checked
+    if not checked.faults:
+        write(checked.veto, to)
+    return checked
+
+
+def write(veto: Veto, to: Path) -> None:
+    """Replaces the installed list in one step. It is its owner's alone (mode 0600), and holds no reasons.
+
+    Raises Misconfigured.
+    """
     draft = to.with_name(f"{to.name}.draft")
     try:
         with open(draft, "w", encoding="utf-8", newline="", opener=_private) as file:
             writer = csv.writer(file)
             writer.writerow(REQUIRED)
-            writer.writerows((person, since.isoformat()) for person, since in sorted(checked.veto.items()))
+            writer.writerows((person, since.isoformat()) for person, since in sorted(veto.items()))
             file.flush()
             os.fsync(file.fileno())
         draft.replace(to)
     except OSError as error:
         raise Misconfigured(f"can't be written ({error.strerror})", where=str(to)) from None
-    return checked
 
 
 class VetoList:
     """The installed list, which may be replaced while this runs. A bad one changes nothing, but is told."""
 
     def __init__(self, path: Path | None) -> None:
-        """None: the holder keeps no list. Raises Malformed, Misconfigured: without its list nothing starts."""
+        """None: the holder keeps none. Raises Malformed, Misconfigured: without its list nothing starts."""
         self._path = path
         self._state = _state_of(path)
         self._veto = _load(path) if path else {}
