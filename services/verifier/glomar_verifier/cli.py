@@ -93,7 +93,7 @@ def install(
     to: Annotated[Path, Parameter(help="the list that the verifier's settings name; replaced in one step")],
     as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
 ) -> None:
-    """Put a veto list in force, also while the verifier runs. One bad row: the old list stays (exit code 3)."""
+    """Put a veto list in force, also while the verifier runs. One bad row, and the old one stays (exit 3)."""
     checked = install_veto(source, to)
     faults = [{"line": fault.line, "column": fault.column, "what": fault.what} for fault in checked.faults]
     if as_json:

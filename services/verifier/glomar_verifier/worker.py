@@ -162,5 +162,5 @@ def _running_from(start: datetime) -> Clock:
 
 async def _wait_for(slot: datetime, clock: Clock) -> None:
     """The loop's timers count whole milliseconds, and may come early."""
-    while (left := slot - clock()) > timedelta(0):
-        await asyncio.sleep(left.total_seconds())  # noqa: ASYNC110
+    while (left := slot - clock()) > timedelta(0):  # noqa: ASYNC110
+        await asyncio.sleep(left.total_seconds())
