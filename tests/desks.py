@@ -42,7 +42,7 @@ _CASES = count(1)
 
 
 def about(row: Mapping[str, str] = ANA, /, **changes: object) -> Ask:
-    """A lawful request about a person of the register, at that address; in a case and for a reason of its own."""
+    """A lawful request about a person of the register, at that address; case and reason its own."""
     number = next(_CASES)
     told: dict[str, object] = {column: row[column] for column in COLUMNS} | {
         "tax_periods": (2023, 2024),
