@@ -13,7 +13,7 @@ from pathlib import Path
 from glomar_schemas.errors import GlomarError, Malformed, Misconfigured
 from msgspec import Struct
 
-from glomar_verifier.register.rows import Row, RowFault, read_rows
+from glomar_verifier.register.rows import Row, RowFault, read_day, read_rows
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def write(veto: Veto, to: Path) -> None:
     draft = to.with_name(f"{to.name}.draft")
     try:
         with open(draft, "w", encoding="utf-8", newline="", opener=_private) as file:
-            writer = csv.writer(file)
+            writer = csv.writer(file, lineterminator="\n")
             writer.writerow(REQUIRED)
             writer.writerows((person, since.isoformat()) for person, since in sorted(veto.items()))
             file.flush()
@@ -119,11 +119,9 @@ def _take(row: Row, veto: Veto) -> RowFault | None:
     if person in veto:
         return RowFault(row.line, "person_id", "stands in the list already")
     try:
-        if len(since) != len("YYYY-MM-DD"):
-            raise ValueError
-        veto[person] = date.fromisoformat(since)
-    except ValueError:
-        return RowFault(row.line, "since", "not a date as YYYY-MM-DD")
+        veto[person] = read_day(since, "since")
+    except Malformed as fault:
+        return RowFault(row.line, fault.where, fault.what)
     return None
 
 
