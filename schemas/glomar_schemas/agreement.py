@@ -69,14 +69,28 @@ class Allowed(_Table, frozen=True, kw_only=True):
 
 
 class Limits(_Table, frozen=True, kw_only=True):
-    """Counts past which a request is refused before any record is read."""
+    """Numbers that the conditions refer to: of one agency, within the window, refused attempts included.
+
+    An agreement that has no such limit leaves it out, and its condition as well.
+    """
 
     days_after_order: Count
     reason_min_characters: Count
-    same_reason_people: Count
-    """People about whom one and the same reason may be given within the window."""
-    open_cases_per_officer: Count
     window_days: Count
+    same_reason_people: Count
+    """People about whom one and the same reason may be given."""
+    open_cases_per_officer: Count
+    addresses_per_name: Count | None = None
+    """Addresses at which somebody of one name may be asked for."""
+    people_per_address: Count | None = None
+    """Names for which may be asked at one address."""
+    requests_per_officer: Count | None = None
+    requests_per_case: Count | None = None
+    requests_per_day: Count | None = None
+    """Of the agency, on one calendar day."""
+    addresses_per_person: Count | None = None
+    """Addresses at which one person of the register may be looked up, under whatever spelling of the name.
+    No condition: whoever asks for more is told `deny`, as for somebody who is not there."""
 
 
 class Retention(_Table, frozen=True, kw_only=True):
@@ -100,7 +114,7 @@ class Example(_Table, frozen=True, kw_only=True):
 class Condition(_Table, frozen=True, kw_only=True):
     """One legal element: `holds` is CEL over request, particulars, agreement, facts, now and today."""
 
-    id: Annotated[str, Meta(pattern=r"^L[0-9]{1,2}\Z")]
+    id: Annotated[str, Meta(pattern=r"^L[0-9]{1,2}[a-z]?\Z")]
     name: Short
     citation: Line
     holds: Text

@@ -19,6 +19,7 @@ from glomar_schemas.agreement import (
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.note import VerifierKey, format_vkey, parse_vkey
 from glomar_schemas.subjects import Subjects
+from glomar_verifier import veto
 from msgspec import Struct
 
 from glomar_local import nats_conf, settings_files
@@ -153,3 +154,5 @@ def _write_derived(system: System) -> None:
     layout.nats_conf.write_text(conf, encoding="utf-8")
     for service, text in settings_files.render(layout, system.ports, agreement).items():
         layout.settings(service).write_text(text, encoding="utf-8")
+    if not layout.veto.exists():
+        veto.write({}, layout.veto)

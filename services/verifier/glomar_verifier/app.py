@@ -26,6 +26,8 @@ from glomar_verifier.roll import Rolls
 from glomar_verifier.rules import load_rules
 from glomar_verifier.settings import VerifierSettings
 from glomar_verifier.tags import Tagger
+from glomar_verifier.verdicts import Clerk
+from glomar_verifier.veto import VetoList
 from glomar_verifier.waiting import Waiting
 from glomar_verifier.worker import Fate, Worker
 
@@ -52,10 +54,14 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
         register=open_register(settings.register, rules),
         counts=counts,
         rolls=rolls,
+        veto=VetoList(settings.veto),
         tagger=Tagger(read_secret(settings.tag_key), where=str(settings.tag_key)),
         opener=Opener({key_id(sealing_key.public_key()): sealing_key}),
-        signer=Signer(read_signing_key(settings.signing_key)),
-        version=f"glomar-verifier/{version('glomar-verifier')} {rules.label}",
+        clerk=Clerk(
+            subjects,
+            Signer(read_signing_key(settings.signing_key)),
+            f"glomar-verifier/{version('glomar-verifier')} {rules.label}",
+        ),
     )
     bus = Bus(settings, "glomar-verifier")
     spans = Spans(subjects, "verifier")

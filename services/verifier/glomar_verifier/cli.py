@@ -17,12 +17,15 @@ from glomar_verifier.register.build import build as build_register
 from glomar_verifier.rules import load_rules
 from glomar_verifier.settings import VerifierSettings
 from glomar_verifier.synth.people import write_register
+from glomar_verifier.veto import install as install_veto
 
 app = App("glomar-verifier", help="The record holder's side of Glomar: the gate, the match, the verdict.")
 register = App("register", help="Make and build registers.")
 agreement = App("agreement", help="Check an agreement file.")
+veto = App("veto", help="People about whom the record holder discloses nothing (26 U.S.C. 6103(i)(6)).")
 app.command(register)
 app.command(agreement)
+app.command(veto)
 
 
 @app.command
@@ -81,6 +84,29 @@ def check_agreement(file: Annotated[Path, Parameter(help="an agreement.toml")]) 
     if faults:
         raise Refused("; ".join(faults), where=str(file), fix="Mend the condition or its example")
     print(f"{len(found.conditions)} conditions, every example comes out as it says")
+
+
+@veto.command
+def install(
+    source: Annotated[Path, Parameter(help="CSV: person_id, since, and a reason that nobody is shown")],
+    *,
+    to: Annotated[Path, Parameter(help="the list that the verifier's settings name; replaced in one step")],
+    as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
+) -> None:
+    """Put a veto list in force, also while the verifier runs. One bad row, and the old one stays (exit 3)."""
+    checked = install_veto(source, to)
+    faults = [{"line": fault.line, "column": fault.column, "what": fault.what} for fault in checked.faults]
+    if as_json:
+        people = len(checked.veto)
+        print(json.dumps({"version": 1, "installed": not faults, "people": people, "faults": faults}))
+    else:
+        for fault in faults:
+            print(f"{source}: line {fault['line']}, {fault['column'] or 'row'}: {fault['what']}")
+    if faults:
+        what = f"{len(faults)} bad rows; nothing was installed"
+        raise Refused(what, where=str(source), fix="The old list stays in force")
+    if not as_json:
+        print(f"{to}: {len(checked.veto)} people")
 
 
 def main() -> None:

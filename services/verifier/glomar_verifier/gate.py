@@ -35,7 +35,8 @@ class Gate:
     """The conditions of one agreement, compiled once. Not for two threads at a time."""
 
     def __init__(self, agreement: Agreement, rules: Rules) -> None:
-        """Raises Malformed naming the condition for bad CEL, or the agreement for an unknown time zone."""
+        """Raises Malformed naming the condition for bad CEL or a limit that is not set, or the agreement for
+        an unknown time zone."""
         self._zone = _zone(agreement)
         callables = functions(rules)
         vocabulary = Vocabulary(
@@ -47,6 +48,7 @@ class Gate:
         mentions: set[tuple[str, str]] = set()
         for condition in agreement.conditions:
             expression = compile_condition(condition, vocabulary)
+            _require_limits(agreement.limits, expression.mentions, condition.id)
             mentions |= expression.mentions
             refusal = Refusal(condition=condition.id, citation=condition.citation, message=condition.refusal)
             self._conditions.append((expression.program, refusal))
@@ -86,6 +88,13 @@ class Gate:
             return program.execute(self._context) is True
         except _CEL_ERRORS:
             return False
+
+
+def _require_limits(limits: Limits, mentions: frozenset[tuple[str, str]], condition: str) -> None:
+    """What is compared with nothing would never hold; that is a mistake of the file, not of a request."""
+    for variable, field in mentions:
+        if variable == "limits" and getattr(limits, field) is None:
+            raise Malformed(f"limits.{field} is not set", where=f"condition {condition}")
 
 
 def _zone(agreement: Agreement) -> ZoneInfo:

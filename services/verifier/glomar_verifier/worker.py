@@ -5,8 +5,9 @@ Called by the app for delivered requests, and by itself for those that a lifted 
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 
 from glomar_runtime.delivery import get_by_sequence, moment
@@ -18,10 +19,11 @@ from glomar_schemas.versions import Versions
 from nats.aio.client import Client
 from opentelemetry.trace import Span
 
-from glomar_verifier.clock import Clock
+from glomar_verifier import clock as clocks
 from glomar_verifier.control import catch_up
-from glomar_verifier.desk import Decided, Desk, Work
+from glomar_verifier.desk import Clock, Desk, Work
 from glomar_verifier.outbox import Stale, store_verdicts
+from glomar_verifier.verdicts import Decided
 from glomar_verifier.waiting import Held, Waiting
 
 log = logging.getLogger(__name__)
@@ -46,7 +48,7 @@ class Worker:
         self._desk = desk
         self._waiting = waiting
         self._spans = spans
-        self._clock = Clock()
+        self._clock = clocks.Clock()
         self._in_force = InForce()
         # A cluster refuses a fenced batch while another one is in flight.
         self._one_at_a_time = asyncio.Lock()
@@ -61,12 +63,14 @@ class Worker:
 
         first_time: none of them was delivered before. Raises Retryable, Refused, Fatal.
         """
-        async with self._one_at_a_time:
-            while True:
-                try:
-                    return await self._answer(client, work, first_time=first_time)
-                except Stale:
-                    await self._follow(client)
+        while True:
+            known = self._in_force
+            try:
+                return await self._answer(client, work, known, first_time=first_time)
+            except Stale:
+                async with self._one_at_a_time:
+                    if self._in_force is known:
+                        await self._follow(client)
 
     async def resume(self, client: Client) -> int:
         """Answers some of what waits for no hold any more -> how many. Raises as `answer`."""
@@ -94,14 +98,20 @@ class Worker:
         self._waiting.remove(answered)
         return len(answered)
 
-    async def _answer(self, client: Client, work: Sequence[Work], *, first_time: bool) -> list[Fate]:
+    async def _answer(
+        self, client: Client, work: Sequence[Work], known: InForce, *, first_time: bool
+    ) -> list[Fate]:
         newest = moment(max(item.stored.time_ns for item in work))
-        now = self._clock.now(datetime.now(UTC), newest)
-        outcomes = self._desk.decide(work, self._in_force, now, self._spans)
+        clock = _running_from(self._clock.now(datetime.now(UTC), newest))
+        outcomes = self._desk.decide(work, known, clock, self._spans)
         fates = [Fate.WAITING] * len(work)
         free = [at for at, found in enumerate(outcomes) if isinstance(found, Decided)]
         decided = [found for found in outcomes if isinstance(found, Decided)]
-        stand = await self._store(client, decided, [work[at].span for at in free], first_time=first_time)
+        await _wait_for(max((verdict.slot for verdict in decided), default=clock()), clock)
+        async with self._one_at_a_time:
+            stand = await self._store(
+                client, decided, [work[at].span for at in free], known.slot, first_time=first_time
+            )
         for at, stands in zip(free, stand, strict=True):
             fates[at] = Fate.ANSWERED if stands else Fate.UNSETTLED
         held = [
@@ -115,7 +125,13 @@ class Worker:
         return fates
 
     async def _store(
-        self, client: Client, decided: Sequence[Decided], parents: Sequence[Span], *, first_time: bool
+        self,
+        client: Client,
+        decided: Sequence[Decided],
+        parents: Sequence[Span],
+        control_n: int,
+        *,
+        first_time: bool,
     ) -> list[bool]:
         sending = [
             self._spans.send("verdict", verdict.request_id, parent)
@@ -126,10 +142,22 @@ class Worker:
             for verdict, span in zip(decided, sending, strict=True)
         ]
         try:
-            empty_slot = self._subjects.control(self._in_force.slot + 1)
+            empty_slot = self._subjects.control(control_n + 1)
             return await store_verdicts(client, outgoing, empty_slot, first_time=first_time)
         finally:
             end_all(sending)
 
     async def _follow(self, client: Client) -> None:
         self._in_force = await catch_up(client, self._in_force, self._versions, self._subjects)
+
+
+def _running_from(start: datetime) -> Clock:
+    """Shows `start` now. No step of the machine's clock moves it."""
+    begun = time.monotonic()
+    return lambda: start + timedelta(seconds=time.monotonic() - begun)
+
+
+async def _wait_for(slot: datetime, clock: Clock) -> None:
+    """The loop's timers count whole milliseconds, and may come early."""
+    while (left := slot - clock()) > timedelta(0):  # noqa: ASYNC110
+        await asyncio.sleep(left.total_seconds())
