@@ -62,16 +62,18 @@ class Allowed(_Table, frozen=True, kw_only=True):
     grounds: dict[Short, Line]
     statutes: dict[Short, tuple[Short, ...]]
     """ground -> the statutes that it may rest on."""
-    removal_classes: tuple[Short, ...]
     intended_uses: dict[Short, Line]
     jurisdictions: tuple[Short, ...]
     earliest_tax_year: Annotated[int, Meta(ge=1900, le=2200)]
+    removal_classes: tuple[Short, ...] = ()
+    """Empty where the agreement is not about removal."""
 
 
 class Limits(_Table, frozen=True, kw_only=True):
     """Counts past which a request is refused before any record is read."""
 
-    days_after_order: Count
+    days_after_order: Count | None = None
+    """None where no clock runs from an order; a condition that counts on it then fails."""
     reason_min_characters: Count
     same_reason_people: Count
     """People about whom one and the same reason may be given within the window."""

@@ -94,7 +94,11 @@ def _laid_over(example: Example, changes: Mapping[str, object]) -> dict[str, Any
             if not isinstance(inner, dict):
                 raise Malformed("no such field in the example", where=path)
             place = inner
-        place[field] = value
+        if value == "" and place is tree["particulars"] and field in Subject.__struct_fields__:
+            # TOML has no null: as in the files of requests, empty means not given.
+            place.pop(field, None)
+        else:
+            place[field] = value
     return tree
 
 
