@@ -25,6 +25,8 @@ from glomar_schemas.sealing import ANSWER_SIZES
 T = TypeVar("T")
 
 Count = Annotated[int, Meta(ge=0)]
+Stated = Annotated[str, Meta(min_length=1, max_length=200)]
+"""A line that may not be left blank: whoever is refused reads it."""
 
 
 class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -103,10 +105,10 @@ class Condition(_Table, frozen=True, kw_only=True):
     """One legal element: `holds` is CEL over request, particulars, agreement, facts, now and today."""
 
     id: Annotated[str, Meta(pattern=r"^L[0-9]{1,2}\Z")]
-    name: Short
-    citation: Line
+    name: Stated
+    citation: Stated
     holds: Text
-    refusal: Line
+    refusal: Stated
     accepted: dict[str, object] = {}
     """An example that passes: dotted field names -> values laid over the agreement's example."""
     refused: dict[str, object] = {}

@@ -36,13 +36,9 @@ class Gate:
 
     def __init__(self, agreement: Agreement, rules: Rules) -> None:
         """Raises Malformed naming the condition for bad CEL, or the agreement for an unknown time zone."""
-        self._zone = _zone(agreement)
+        self._zone = time_zone(agreement)
         callables = functions(rules)
-        vocabulary = Vocabulary(
-            fields={name: kind.__struct_fields__ for name, kind in _VARIABLES.items()},
-            scalars=("now", "today"),
-            functions={*callables, *BUILTIN},
-        )
+        vocabulary = words(rules)
         self._conditions = []
         mentions: set[tuple[str, str]] = set()
         for condition in agreement.conditions:
@@ -88,7 +84,17 @@ class Gate:
             return False
 
 
-def _zone(agreement: Agreement) -> ZoneInfo:
+def words(rules: Rules) -> Vocabulary:
+    """All that a condition may mention."""
+    return Vocabulary(
+        fields={name: kind.__struct_fields__ for name, kind in _VARIABLES.items()},
+        scalars=("now", "today"),
+        functions={*functions(rules), *BUILTIN},
+    )
+
+
+def time_zone(agreement: Agreement) -> ZoneInfo:
+    """Raises Malformed."""
     try:
         return ZoneInfo(agreement.time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
