@@ -137,6 +137,8 @@ class Agreement(_Table, frozen=True, kw_only=True):
     delegations: tuple[Delegation, ...]
     officers: tuple[Officer, ...]
     handling: tuple[Text, ...] = ()
+    redactions: tuple[Line, ...] = ()
+    """Values that the public version leaves out, as in `parties.x.contact` or `handling[3]`."""
     example: Example | None = None
     conditions: Annotated[tuple[Condition, ...], Meta(min_length=1)]
     keys: tuple[KeyRecord, ...] = ()

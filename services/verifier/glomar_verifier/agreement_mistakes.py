@@ -18,7 +18,7 @@ from glomar_verifier import expressions
 from glomar_verifier.agreement_check import outcome
 from glomar_verifier.gate import Gate, time_zone, words
 from glomar_verifier.rules import Rules
-from glomar_verifier.toml_lines import Place, line_of, lines
+from glomar_verifier.toml_lines import Place, Span, dotted, line_of, spans
 
 _TOML_LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 _TOML_END = " (at end of document)"
@@ -47,16 +47,16 @@ def read(raw: bytes, rules: Rules) -> tuple[Agreement | None, list[Mistake]]:
     except tomllib.TOMLDecodeError as error:
         return None, [_of_syntax(str(error), raw)]
     # tomllib takes both line ends, and so a lone \r is none.
-    found = lines(text)
+    found = spans(text)
     faults = list(_of_shape(tree, Agreement, ()))
     agreement = None
     if not faults:
         agreement = msgspec.convert(tree, Agreement)
-        faults = [*_of_lists(agreement), *_of_whole(agreement)]
+        faults = [*_of_lists(agreement), *_of_whole(agreement), *_of_redactions(agreement, found)]
         faults += _of_conditions(agreement, rules, text, found)
     if not faults:
         faults = list(_of_loading(raw))
-    mistakes = {Mistake(line_of(found, place) + down, _dotted(place), what) for place, what, down in faults}
+    mistakes = {Mistake(line_of(found, place) + down, dotted(place), what) for place, what, down in faults}
     return agreement, sorted(mistakes)
 
 
@@ -66,10 +66,6 @@ class Fault(NamedTuple):
     place: Place
     what: str
     down: int = 0
-
-
-def _dotted(place: Place) -> str:
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
 
 
 def _of_syntax(message: str, raw: bytes) -> Mistake:
@@ -156,6 +152,15 @@ def _of_whole(agreement: Agreement) -> Iterator[Fault]:
             yield Fault(place, "one party has two roles; each watches the others")
 
 
+def _of_redactions(agreement: Agreement, found: Mapping[Place, Span]) -> Iterator[Fault]:
+    values = {dotted(place) for place, span in found.items() if not span.is_table}
+    for number, name in enumerate(agreement.redactions):
+        if name not in values:
+            yield Fault(
+                ("redactions", number), "names no value of this file, as in parties.x.contact, handling[3]"
+            )
+
+
 def _of_loading(raw: bytes) -> Iterator[Fault]:
     """Whatever else the services would refuse to load it for."""
     try:
@@ -165,9 +170,9 @@ def _of_loading(raw: bytes) -> Iterator[Fault]:
 
 
 def _of_conditions(
-    agreement: Agreement, rules: Rules, text: str, found: Mapping[Place, int]
+    agreement: Agreement, rules: Rules, text: str, found: Mapping[Place, Span]
 ) -> Iterator[Fault]:
-    vocabulary, text_lines = words(rules), text.splitlines()
+    vocabulary, text_lines = words(rules), text.split("\n")
     compiles = True
     for number, condition in enumerate(agreement.conditions):
         place: Place = ("conditions", number, "holds")

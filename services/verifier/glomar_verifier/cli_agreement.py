@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import App, Parameter
-from glomar_schemas.agreement import Agreement, Trust, load_trust
+from glomar_schemas.agreement import Agreement, Trust, load_trust, parse_agreement
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import Signature
 from glomar_schemas.errors import Malformed, Misconfigured, Refused
@@ -16,6 +16,7 @@ from glomar_verifier import agreement_mistakes
 from glomar_verifier.agreement_check import outcome
 from glomar_verifier.agreement_diff import Change, changes
 from glomar_verifier.agreement_mistakes import Mistake
+from glomar_verifier.agreement_publish import public_text
 from glomar_verifier.agreement_report import Tried, describe, describe_changes, differences
 from glomar_verifier.agreement_signers import Signer, signers
 from glomar_verifier.gate import Gate
@@ -57,6 +58,20 @@ def check(
         if not mistakes:
             print(f"No mistake: {len(tried)} examples come out as they say.")
     _require_well(file, mistakes, signed if trust else [])
+
+
+@app.command
+def publish(
+    file: AgreementFile, *, out: Annotated[Path, Parameter(help="the public version; replaced if there")]
+) -> None:
+    """Write the version for the public: marked redactions, and the SHA-256 of the full text."""
+    raw = _read(file)
+    found = parse_agreement(raw, where=str(file))
+    try:
+        out.write_text(public_text(raw, found), encoding="utf-8")
+    except OSError as error:
+        raise Misconfigured(f"can't be written ({error.strerror})", where=str(out)) from None
+    print(f"{out}: {len(found.redactions)} values left out of {file}")
 
 
 def _require_well(file: Path, mistakes: list[Mistake], signed: list[Signer]) -> None:

@@ -1,10 +1,11 @@
-"""In which line of a TOML text does a value stand? tomllib reads values without places.
-Called by `agreement check`; pure. The text must be TOML: tomllib says whether it is.
+"""In which lines of a TOML text does a value stand? tomllib reads values without places.
+Called by `agreement check` and `agreement publish`; pure. The text must be TOML: tomllib says whether it is.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 Place = tuple[str | int, ...]
 """Keys and indices from the root: ("conditions", 6, "holds")."""
@@ -19,25 +20,38 @@ _TOKEN = re.compile(
 _END = ("mark", "\n", 0)
 
 
-def lines(text: str) -> Mapping[Place, int]:
-    """Place -> line, from 1, of every table, key and array element."""
+class Span(NamedTuple):
+    """Lines from 1, the last one included; of a table its header alone."""
+
+    first: int
+    last: int
+    is_table: bool = False
+
+
+def spans(text: str) -> Mapping[Place, Span]:
+    """Where every table, key with its value, and array element stands."""
     return _Reader(text).read()
 
 
-def line_of(found: Mapping[Place, int], place: Place) -> int:
+def line_of(found: Mapping[Place, Span], place: Place) -> int:
     """The line of the place, or of the nearest thing around it that stands in the text; 1 for the root."""
     while place and place not in found:
         place = place[:-1]
-    return found.get(place, 1)
+    return found[place].first if place else 1
+
+
+def dotted(place: Place) -> str:
+    """As people write it: `conditions[6].holds`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
 
 
 class _Reader:
     def __init__(self, text: str) -> None:
         self._tokens = [*_tokens(text), _END]
         self._at = 0
-        self._lines: dict[Place, int] = {}
+        self._spans: dict[Place, Span] = {}
 
-    def read(self) -> Mapping[Place, int]:
+    def read(self) -> Mapping[Place, Span]:
         table: Place = ()
         arrays: Counter[Place] = Counter()
         while self._at < len(self._tokens) - 1:
@@ -52,17 +66,17 @@ class _Reader:
                     table = (*table, arrays[table] - 1)
                 while self._take("]"):
                     pass
-                self._lines.setdefault(table, line)
+                self._spans.setdefault(table, Span(line, line, is_table=True))
             else:
                 self._pair(table)
-        return self._lines
+        return self._spans
 
     def _pair(self, table: Place) -> None:
         line = self._tokens[self._at][2]
         place = (*table, *self._key())
-        self._lines[place] = line
         self._take("=")
         self._value(place)
+        self._spans[place] = Span(line, self._last_line())
 
     def _key(self) -> Place:
         parts: list[str] = []
@@ -77,8 +91,9 @@ class _Reader:
             number = 0
             while not self._take("]"):
                 if not (self._take("\n") or self._take(",")):
-                    self._lines[(*place, number)] = self._tokens[self._at][2]
+                    line = self._tokens[self._at][2]
                     self._value((*place, number))
+                    self._spans[(*place, number)] = Span(line, self._last_line())
                     number += 1
         elif self._take("{"):
             while not self._take("}"):
@@ -88,6 +103,11 @@ class _Reader:
             # A scalar; a date and its time are two words.
             while self._tokens[self._at][0] != "mark":
                 self._at += 1
+
+    def _last_line(self) -> int:
+        """Of what was read last."""
+        _, text, line = self._tokens[self._at - 1]
+        return line + text.count("\n")
 
     def _take(self, mark: str) -> bool:
         kind, text, _ = self._tokens[self._at]

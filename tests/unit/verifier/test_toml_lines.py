@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from glomar_verifier.toml_lines import Place, line_of, lines
+from glomar_verifier.toml_lines import Place, line_of, spans
 
 from tests.examples import AGREEMENT_FILE
 
@@ -62,7 +62,7 @@ last = true
 )
 def test_a_value_is_found_in_its_line(place: Place, line: int) -> None:
     assert tomllib.loads(TEXT)
-    assert line_of(lines(TEXT), place) == line
+    assert line_of(spans(TEXT), place) == line
 
 
 def places(tree: object, place: Place = ()) -> Iterator[tuple[Place, object]]:
@@ -79,11 +79,11 @@ def places(tree: object, place: Place = ()) -> Iterator[tuple[Place, object]]:
 )
 def test_every_value_of_a_real_agreement_stands_in_the_line_that_is_named(file: Path) -> None:
     text = file.read_text()
-    found, text_lines = lines(text), text.splitlines()
+    found, text_lines = spans(text), text.splitlines()
     checked = 0
     for place, value in places(tomllib.loads(text)):
         if place[-1] in ("id", "name", "citation", "party", "refusal") and isinstance(value, str):
             assert place in found, place
-            assert value in text_lines[found[place] - 1], place
+            assert value in text_lines[found[place].first - 1], place
             checked += 1
     assert checked > 50
