@@ -25,6 +25,8 @@ from glomar_schemas.sealing import ANSWER_SIZES
 T = TypeVar("T")
 
 Count = Annotated[int, Meta(ge=0)]
+Stated = Annotated[str, Meta(min_length=1, max_length=200)]
+"""A line that may not be left blank: whoever is refused reads it."""
 
 
 class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,10 +64,11 @@ class Allowed(_Table, frozen=True, kw_only=True):
     grounds: dict[Short, Line]
     statutes: dict[Short, tuple[Short, ...]]
     """ground -> the statutes that it may rest on."""
-    removal_classes: tuple[Short, ...]
     intended_uses: dict[Short, Line]
     jurisdictions: tuple[Short, ...]
     earliest_tax_year: Annotated[int, Meta(ge=1900, le=2200)]
+    removal_classes: tuple[Short, ...] = ()
+    """Empty where the agreement is not about removal."""
 
 
 class Limits(_Table, frozen=True, kw_only=True):
@@ -74,7 +77,8 @@ class Limits(_Table, frozen=True, kw_only=True):
     An agreement that has no such limit leaves it out, and its condition as well.
     """
 
-    days_after_order: Count
+    days_after_order: Count | None = None
+    """None where no clock runs from an order; a condition that counts on it then fails."""
     reason_min_characters: Count
     window_days: Count
     same_reason_people: Count
@@ -115,10 +119,10 @@ class Condition(_Table, frozen=True, kw_only=True):
     """One legal element: `holds` is CEL over request, particulars, agreement, facts, now and today."""
 
     id: Annotated[str, Meta(pattern=r"^L[0-9]{1,2}[a-z]?\Z")]
-    name: Short
-    citation: Line
+    name: Stated
+    citation: Stated
     holds: Text
-    refusal: Line
+    refusal: Stated
     accepted: dict[str, object] = {}
     """An example that passes: dotted field names -> values laid over the agreement's example."""
     refused: dict[str, object] = {}
@@ -147,6 +151,8 @@ class Agreement(_Table, frozen=True, kw_only=True):
     delegations: tuple[Delegation, ...]
     officers: tuple[Officer, ...]
     handling: tuple[Text, ...] = ()
+    redactions: tuple[Line, ...] = ()
+    """Values that the public version leaves out, as in `parties.x.contact` or `handling[3]`."""
     example: Example | None = None
     conditions: Annotated[tuple[Condition, ...], Meta(min_length=1)]
     keys: tuple[KeyRecord, ...] = ()

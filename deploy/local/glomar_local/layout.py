@@ -65,6 +65,14 @@ class Layout(Struct, frozen=True):
         """`<agency>.csv`: the roll of open cases that the agency has filed with the record holder."""
         return self.root / "verifier" / "rolls"
 
+    def beside(self, agreement_id: str) -> "Layout":
+        """Where everything of a further agreement lies, which runs on the same bus."""
+        return Layout(self.root / "agreements" / agreement_id)
+
+    def others(self) -> list[str]:
+        """The ids of the further agreements that were made here."""
+        return sorted(path.name for path in (self.root / "agreements").glob("*"))
+
     @property
     def veto(self) -> Path:
         """The record holder's list of people about whom nothing is disclosed."""

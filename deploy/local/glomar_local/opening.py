@@ -27,7 +27,15 @@ FIRST_SLOT = 1
 
 
 async def open_bus(system: System) -> None:
-    """Returns once services may connect. Raises Unreachable; IntegrityError for a stream set up otherwise."""
+    """Returns once services may connect, under this agreement and those beside it.
+
+    Raises Unreachable; IntegrityError for a stream set up otherwise.
+    """
+    for each in system.all:
+        await _open(each)
+
+
+async def _open(system: System) -> None:
     async with connected(system, OPERATOR, limit_s=LIMIT_S) as admin:
         await _answering(admin, system)
         try:

@@ -8,10 +8,9 @@ from cyclopts import App, Parameter
 from glomar_runtime import service
 from glomar_runtime.cli import progress, run_cli
 from glomar_runtime.settings import load_settings
-from glomar_schemas.agreement import parse_agreement
-from glomar_schemas.errors import Misconfigured, Refused
+from glomar_schemas.errors import Refused
 
-from glomar_verifier.agreement_check import check
+from glomar_verifier import cli_agreement
 from glomar_verifier.app import build_app
 from glomar_verifier.register.build import build as build_register
 from glomar_verifier.rules import load_rules
@@ -21,10 +20,9 @@ from glomar_verifier.veto import install as install_veto
 
 app = App("glomar-verifier", help="The record holder's side of Glomar: the gate, the match, the verdict.")
 register = App("register", help="Make and build registers.")
-agreement = App("agreement", help="Check an agreement file.")
 veto = App("veto", help="People about whom the record holder discloses nothing (26 U.S.C. 6103(i)(6)).")
 app.command(register)
-app.command(agreement)
+app.command(cli_agreement.app)
 app.command(veto)
 
 
@@ -68,22 +66,6 @@ def build(
     for fault in faults:
         print(f"{source}: line {fault['line']}, {fault['column']}: {fault['what']}; left out")
     print(f"{db}: {report.people} people, {report.spells} spells, {report.rows_left_out} rows left out")
-
-
-@agreement.command(name="check")
-def check_agreement(file: Annotated[Path, Parameter(help="an agreement.toml")]) -> None:
-    """Run the accepted and the refused example of each condition. Exit code 3 if one comes out wrong."""
-    try:
-        raw = file.read_bytes()
-    except OSError as error:
-        raise Misconfigured(f"can't be read ({error.strerror})", where=str(file)) from None
-    found = parse_agreement(raw, where=str(file))
-    faults = check(found, load_rules())
-    for condition in found.conditions:
-        print(f"{condition.id:4} {condition.name}  [{condition.citation}]")
-    if faults:
-        raise Refused("; ".join(faults), where=str(file), fix="Mend the condition or its example")
-    print(f"{len(found.conditions)} conditions, every example comes out as it says")
 
 
 @veto.command
