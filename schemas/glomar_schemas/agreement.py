@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Meta, Struct
 
+from glomar_schemas import ed25519
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import AGREEMENT_TYPE, Signature, Signer, pre_authentication
 from glomar_schemas.errors import Malformed, Misconfigured, Untrusted
@@ -252,12 +252,10 @@ def _require_signature(
     signature = next((signature for signature in signatures if signature.keyid == wanted), None)
     if signature is None:
         raise Untrusted(f"not signed by the official of {party}", where=where, fix="Nothing is answered")
-    try:
-        official.verify(signature.sig, pre_authentication(AGREEMENT_TYPE, raw))
-    except InvalidSignature:
+    if not ed25519.holds(official, signature.sig, pre_authentication(AGREEMENT_TYPE, raw)):
         raise Untrusted(
             f"the signature of {party} does not fit the file", where=where, fix="It was altered after signing"
-        ) from None
+        )
 
 
 def _read(path: Path) -> bytes:

@@ -112,5 +112,6 @@ def time_zone(agreement: Agreement) -> ZoneInfo:
 
 def _values(source: Struct, fields: list[str]) -> Mapping[str, object]:
     """The fields as CEL knows them: moments and durations stay, days become text, structs become maps."""
-    tree = msgspec.to_builtins(source, builtin_types=(datetime, timedelta))
-    return {field: tree[field] for field in fields}
+    mentioned = {field: getattr(source, field) for field in fields}
+    values: dict[str, object] = msgspec.to_builtins(mentioned, builtin_types=(datetime, timedelta))
+    return values
