@@ -9,11 +9,12 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from glomar_schemas.agreement import SignedAgreement
+from glomar_schemas.agreement import Agreement, SignedAgreement
 from glomar_schemas.envelope import open_envelope, signers
 from glomar_schemas.errors import IntegrityError, Misconfigured, Refused, Untrusted
 from glomar_schemas.keys import OFFICIAL
 from glomar_schemas.messages import Control
+from glomar_schemas.scopes import require_known
 from glomar_schemas.subjects import Subjects
 
 
@@ -74,14 +75,26 @@ def apply(state: InForce, body: bytes, signed: SignedAgreement, subjects: Subjec
                 where=subjects.root,
                 fix="Run a version that knows it",
             )
-        return Applied(replace(act(state, control, parties, signed), slot=slot))
+        if needed := lacking(control.action, parties, signed.agreement):
+            raise Untrusted(needed)
+        return Applied(replace(act(state, control, signed), slot=slot))
     except Refused as fault:
         return Applied(replace(state, slot=slot), fault.what)
 
 
-def _agreement(state: InForce, control: Control, parties: frozenset[str], signed: SignedAgreement) -> InForce:
-    if not {signed.agreement.holder, *signed.agreement.requesters} <= parties:
-        raise Untrusted("an agreement needs the officials of all its parties")
+def lacking(action: str, parties: frozenset[str], agreement: Agreement) -> str:
+    """Whose officials must sign, while these parties' have; "" when that is enough."""
+    match action:
+        case "hold":
+            return "" if parties else "a hold needs an official of one party"
+        case "lift":
+            return "" if len(parties) >= 2 else "lifting a hold needs officials of two parties"
+        case _:
+            enough = {agreement.holder, *agreement.requesters} <= parties
+            return "" if enough else f"an {action} needs the officials of all its parties"
+
+
+def _agreement(state: InForce, control: Control, signed: SignedAgreement) -> InForce:
     if control.agreement_digest != signed.digest:
         raise Misconfigured(
             "another version of the agreement is in force than the one in the settings",
@@ -91,20 +104,19 @@ def _agreement(state: InForce, control: Control, parties: frozenset[str], signed
     return state
 
 
-def _hold(state: InForce, control: Control, parties: frozenset[str], signed: SignedAgreement) -> InForce:
+def _hold(state: InForce, control: Control, signed: SignedAgreement) -> InForce:
+    require_known(control.scope, signed.agreement)
     return replace(state, holds=(*state.holds, Hold(control.slot, control.scope, control.authority)))
 
 
-def _lift(state: InForce, control: Control, parties: frozenset[str], signed: SignedAgreement) -> InForce:
-    if len(parties) < 2:
-        raise Untrusted("lifting a hold needs officials of two parties")
+def _lift(state: InForce, control: Control, signed: SignedAgreement) -> InForce:
     remaining = tuple(hold for hold in state.holds if hold.slot != control.lifts)
     if len(remaining) == len(state.holds):
         raise Untrusted("lifts a hold that is not in force")
     return replace(state, holds=remaining)
 
 
-_ACTIONS: dict[str, Callable[[InForce, Control, frozenset[str], SignedAgreement], InForce]] = {
+_ACTIONS: dict[str, Callable[[InForce, Control, SignedAgreement], InForce]] = {
     "agreement": _agreement,
     "hold": _hold,
     "lift": _lift,

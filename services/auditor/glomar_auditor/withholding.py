@@ -8,9 +8,10 @@ import logging
 from bisect import bisect_right
 from collections.abc import Sequence
 
-from glomar_runtime.delivery import Stored, get_by_subject, moment
+from glomar_runtime.controls import newer, tell
+from glomar_runtime.delivery import Stored, get_by_subject
 from glomar_schemas.agreement import SignedAgreement
-from glomar_schemas.controls import Hold, InForce, apply
+from glomar_schemas.controls import Hold, InForce
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import open_envelope
 from glomar_schemas.errors import Refused
@@ -56,15 +57,8 @@ class Withholding:
 
     async def _follow(self, client: Client) -> None:
         """Asks the stream itself, since a hold may stand behind what has been recorded so far."""
-        while True:
-            state = self._states[-1]
-            subject = self._subjects.control(state.slot + 1)
-            stored = await get_by_subject(client, self._subjects.stream, subject)
-            if stored is None:
-                return
-            applied = apply(state, stored.body, self._signed, self._subjects, moment(stored.time_ns))
-            if applied.fault:
-                log.error("a control is void", extra={"sequence": stored.sequence, "fault": applied.fault})
+        async for stored, applied in newer(client, self._states[-1], self._signed, self._subjects):
+            tell(stored, applied)
             self._sequences.append(stored.sequence)
             self._states.append(applied.in_force)
 

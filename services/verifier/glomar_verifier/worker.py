@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import Enum, auto
 
+from glomar_runtime.controls import newer, tell
 from glomar_runtime.delivery import get_by_sequence, moment
 from glomar_runtime.telemetry import Spans, end_all, traceparent
 from glomar_schemas.agreement import SignedAgreement
@@ -20,7 +21,6 @@ from nats.aio.client import Client
 from opentelemetry.trace import Span
 
 from glomar_verifier.clock import Clock
-from glomar_verifier.control import catch_up
 from glomar_verifier.desk import Decided, Desk, Work
 from glomar_verifier.outbox import Stale, store_verdicts
 from glomar_verifier.waiting import Held, Waiting
@@ -136,4 +136,6 @@ class Worker:
             end_all(sending)
 
     async def _follow(self, client: Client) -> None:
-        self._in_force = await catch_up(client, self._in_force, self._signed, self._subjects)
+        async for stored, applied in newer(client, self._in_force, self._signed, self._subjects):
+            tell(stored, applied)
+            self._in_force = applied.in_force

@@ -14,6 +14,7 @@ from tests.examples import model_agreement
 
 OFFICIALS = (samples.HOLDER, samples.REQUESTER)
 SIGNED = SignedAgreement(model_agreement(), samples.AGREEMENT_DIGEST, samples.RING)
+PERSON, SOMEBODY_ELSE = samples.digest("person").hex(), samples.digest("somebody else").hex()
 STARTED = InForce(1)
 HELD = InForce(2, (Hold(2, "all", "Order of the court"),))
 
@@ -104,26 +105,28 @@ def test_another_agreement_than_the_installed_one_stops_whoever_reads_it() -> No
     [
         ("all", True),
         ("agency:ice", True),
-        ("agency:cbp", False),
         ("jurisdiction:federal", True),
-        ("jurisdiction:D. Mass.", False),
-        ("person:abc", True),
-        ("person:abd", False),
+        ("jurisdiction:mad", False),
+        (f"person:{PERSON}", True),
+        (f"person:{SOMEBODY_ELSE}", False),
     ],
 )
 def test_a_hold_covers_its_scope_and_nothing_else(scope: str, covered: bool) -> None:
     state = place(scope).applied().in_force
 
-    assert (state.hold_on("ice", "federal", "abc") is not None) is covered
+    assert (state.hold_on("ice", "federal", PERSON) is not None) is covered
 
 
-@pytest.mark.parametrize(("scope", "covered"), [("all", True), ("agency:ice", True), ("person:abc", False)])
+@pytest.mark.parametrize(
+    ("scope", "covered"), [("all", True), ("agency:ice", True), (f"person:{PERSON}", False)]
+)
 def test_what_can_not_be_read_is_covered_by_agency_only(scope: str, covered: bool) -> None:
     assert (place(scope).applied().in_force.hold_on("ice", "", "") is not None) is covered
 
 
-def test_a_misspelt_scope_is_void() -> None:
-    applied = place("agncy:ice").applied()
+@pytest.mark.parametrize("scope", ["agncy:ice", "agency:cbp", "jurisdiction:D. Mass.", "person:abc"])
+def test_a_scope_that_names_nothing_is_void(scope: str) -> None:
+    applied = place(scope).applied()
 
     assert applied.in_force == InForce(2)
     assert applied.fault
