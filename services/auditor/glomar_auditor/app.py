@@ -15,9 +15,9 @@ from glomar_schemas.agreement import load_trust
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import Envelope
 from glomar_schemas.errors import Refused, Retryable
-from glomar_schemas.keys import key_id, read_sealing_key, read_signing_key
+from glomar_schemas.keyholder import Keyholder, key_files
+from glomar_schemas.keys import read_signing_key
 from glomar_schemas.messages import ResultPending, ResultQuery, Sealed, encode
-from glomar_schemas.sealing import Opener
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import load_versions
 from nats.aio.msg import Msg
@@ -40,13 +40,12 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
     versions = load_versions(settings.agreement, load_trust(settings.trust))
     agreement = versions.newest.agreement
     subjects = Subjects(agreement.id, settings.incarnation)
-    sealing_key = read_sealing_key(settings.sealing_key)
-    opener = Opener({key_id(sealing_key.public_key()): sealing_key})
+    keyholder = Keyholder(agreement.oversight, key_files(settings.sealing_key))
     signer = read_signing_key(settings.ledger_key)
     ledger = Ledger.open(settings.ledger, signer, subjects.origin(agreement.oversight))
     recorder = Recorder(ledger, subjects)
-    withholding = Withholding(versions, subjects, opener)
-    releaser = Releaser(ledger, subjects, opener)
+    withholding = Withholding(versions, subjects, keyholder)
+    releaser = Releaser(ledger, subjects, keyholder.opener)
     spans = Spans(subjects, "auditor")
     bus = Bus(settings, "glomar-auditor")
 

@@ -13,8 +13,9 @@ from glomar_schemas.controls import Hold, InForce, apply
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import open_envelope
 from glomar_schemas.errors import Refused
+from glomar_schemas.keyholder import Keyholder
 from glomar_schemas.messages import Request, Tags, Verdict
-from glomar_schemas.sealing import Context, Opener
+from glomar_schemas.sealing import Context
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import Versions
 from msgspec import Struct
@@ -37,10 +38,10 @@ class Scope(Struct, frozen=True):
 class Withholding:
     """The controls of the stream, as far as they go, and what was in force at each of its sequences."""
 
-    def __init__(self, versions: Versions, subjects: Subjects, opener: Opener) -> None:
+    def __init__(self, versions: Versions, subjects: Subjects, keyholder: Keyholder) -> None:
         self._versions = versions
         self._subjects = subjects
-        self._opener = opener
+        self._keyholder = keyholder
         self._sequences = [0]
         self._states = [InForce()]
 
@@ -54,7 +55,11 @@ class Withholding:
         verdicts = [message for message in recorded if self._is_verdict(message)]
         if not verdicts:
             return []
+        followed = len(self._states)
         await self._follow(client)
+        if len(self._states) > followed and self.in_force.signed is not None:
+            # Only once all are read: a key that the first controls named may have been destroyed since.
+            self._keyholder.follow(self.in_force)
         if not any(state.holds for state in self._states):
             return verdicts
         return [verdict for verdict in verdicts if await self._is_free(client, verdict)]
@@ -113,7 +118,9 @@ class Withholding:
             verdict, _ = open_envelope(stored.body, Verdict, stored.subject)
             context = Context("verdict", self._subjects.agreement, agency)
             return decode(
-                self._opener.open(verdict.tags, context, "tags", verdict.request_id), Tags, what="tags"
+                self._keyholder.opener.open(verdict.tags, context, "tags", verdict.request_id),
+                Tags,
+                what="tags",
             ).person
         except Refused:
             return ""

@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 
 from glomar_schemas import leaf as leaves
 from glomar_schemas import receipt as receipts
+from glomar_schemas.agreement import SignedAgreement
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import open_envelope, require_signer
 from glomar_schemas.errors import IntegrityError, Refused, Untrusted
@@ -77,7 +78,8 @@ def verify(release_json: bytes, asked: Asked, identity: Identity) -> Proven:
         verdict, envelope = open_envelope(release.verdict, Verdict, subject)
         leaf = leaves.decode(release.leaf)
         at = _EPOCH + timedelta(microseconds=leaf.time_ns // 1000)
-        require_signer(envelope, identity.signed.agreement.holder, identity.signed.ring, at)
+        signed = _version(verdict, identity)
+        require_signer(envelope, signed.agreement.holder, signed.ring, at)
         plaintext = unpad(release.answer)
         answer = decode(plaintext, Answer, what="answer")
         checkpoint = _check_receipt(release.receipt.decode(), leaf, identity)
@@ -87,7 +89,7 @@ def verify(release_json: bytes, asked: Asked, identity: Identity) -> Proven:
         raise _broken("the ledger's entry is of another message")
     if verdict.answer_digest != hashlib.sha256(plaintext).hexdigest():
         raise _broken("the answer is not the one that the holder signed")
-    _require_agreement_of(release, verdict, answer, asked, identity)
+    _require_agreement_of(release, verdict, answer, asked)
     refused = not answer.record_consulted
     result = Result(
         request_id=asked.request_id,
@@ -107,20 +109,24 @@ def receipt_text(release_json: bytes) -> str:
     return _read(release_json, Release).receipt.decode()
 
 
-def _require_agreement_of(
-    release: Release, verdict: Verdict, answer: Answer, asked: Asked, identity: Identity
-) -> None:
+def _require_agreement_of(release: Release, verdict: Verdict, answer: Answer, asked: Asked) -> None:
     """Each part was made for this request, and they say the same."""
     if release.request_id != asked.request_id:
         raise _broken("it is for another request")
     if verdict.request_digest != asked.digest:
         raise _broken("the verdict is about other bytes than those that were asked")
-    if verdict.agreement_digest != identity.signed.digest:
-        raise _broken("decided under another version of the agreement", "Install the version in force")
     if answer.outcome == "confirm" and not answer.record_consulted:
         raise _broken("a confirmation without a lookup")
     if answer.record_consulted and answer.refusals:
         raise _broken("reasons are given after a lookup")
+
+
+def _version(verdict: Verdict, identity: Identity) -> SignedAgreement:
+    """Under which it was decided: that may be a newer one than it was asked under, or by now an older one."""
+    signed = identity.versions.get(verdict.agreement_digest)
+    if signed is None:
+        raise _broken("decided under another version of the agreement", "Install the version in force")
+    return signed
 
 
 def _check_receipt(text: str, leaf: Leaf, identity: Identity) -> Checkpoint:

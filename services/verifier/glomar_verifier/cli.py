@@ -1,4 +1,4 @@
-"""`glomar-verifier`: serve the verifier, make and build registers. stdout is data, stderr is people."""
+"""`glomar-verifier`: serve, keep epochs, make and build registers. stdout is data, stderr is people."""
 
 import json
 from pathlib import Path
@@ -13,6 +13,7 @@ from glomar_schemas.errors import Misconfigured, Refused
 
 from glomar_verifier.agreement_check import check
 from glomar_verifier.app import build_app
+from glomar_verifier.epochs.cli import app as epoch
 from glomar_verifier.register.build import build as build_register
 from glomar_verifier.rules import load_rules
 from glomar_verifier.settings import VerifierSettings
@@ -23,6 +24,7 @@ register = App("register", help="Make and build registers.")
 agreement = App("agreement", help="Check an agreement file.")
 app.command(register)
 app.command(agreement)
+app.command(epoch)
 
 
 @app.command

@@ -13,6 +13,7 @@ from glomar_runtime.delivery import get_by_sequence, moment
 from glomar_runtime.telemetry import Spans, end_all, traceparent
 from glomar_schemas.batch import Outgoing
 from glomar_schemas.controls import Hold, InForce
+from glomar_schemas.keyholder import Keyholder
 from glomar_schemas.subjects import MAX_BATCH, Subjects
 from glomar_schemas.versions import Versions
 from nats.aio.client import Client
@@ -39,11 +40,18 @@ class Worker:
     """Holds what is in force as far as this process knows; the fence tells when that is not enough."""
 
     def __init__(
-        self, versions: Versions, subjects: Subjects, desk: Desk, waiting: Waiting, spans: Spans
+        self,
+        versions: Versions,
+        subjects: Subjects,
+        desk: Desk,
+        keyholder: Keyholder,
+        waiting: Waiting,
+        spans: Spans,
     ) -> None:
         self._versions = versions
         self._subjects = subjects
         self._desk = desk
+        self._keyholder = keyholder
         self._waiting = waiting
         self._spans = spans
         self._clock = Clock()
@@ -70,10 +78,11 @@ class Worker:
 
     async def resume(self, client: Client) -> int:
         """Answers some of what waits for no hold any more -> how many. Raises as `answer`."""
+        async with self._one_at_a_time:
+            # Also when nothing waits: a key that was shredded must not stay until somebody asks.
+            await self._follow(client)
         if not len(self._waiting):
             return 0
-        async with self._one_at_a_time:
-            await self._follow(client)
         held = self._waiting.resumable([hold.slot for hold in self._in_force.holds], MAX_BATCH)
         calls = (get_by_sequence(client, self._subjects.stream, one.sequence) for one in held)
         now = datetime.now(UTC)
@@ -132,4 +141,7 @@ class Worker:
             end_all(sending)
 
     async def _follow(self, client: Client) -> None:
-        self._in_force = await catch_up(client, self._in_force, self._versions, self._subjects)
+        in_force = await catch_up(client, self._in_force, self._versions, self._subjects)
+        if in_force.slot > self._in_force.slot and in_force.signed is not None:
+            self._keyholder.follow(in_force)
+        self._in_force = in_force

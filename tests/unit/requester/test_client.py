@@ -32,7 +32,7 @@ def identity() -> Identity:
     """With keys that are valid now, since the client reads the clock."""
     return make_identity(
         samples.REQUESTER,
-        world.signed_agreement(datetime.now(UTC) - timedelta(days=600)),
+        world.installed(world.signed_agreement(datetime.now(UTC) - timedelta(days=600))),
         samples.signer(samples.REQUESTER),
         samples.sealing_key(samples.REQUESTER),
         defaults=world.DEFAULTS,

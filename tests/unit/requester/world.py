@@ -25,6 +25,7 @@ from glomar_schemas.merkle import leaf_hash, node_hash
 from glomar_schemas.messages import Answer, Release, ResultPending, ResultQuery, Tags, Verdict, encode
 from glomar_schemas.sealing import ANSWER_SIZES, RELEASE_SIZES, TAGS_SIZES, Context, Sealer, pad
 from glomar_schemas.subjects import BATCH_COMMIT, BATCH_ID
+from glomar_schemas.versions import Versions
 from msgspec import Struct
 from nats.errors import NoRespondersError
 
@@ -53,11 +54,15 @@ def signed_agreement(ring_from: datetime = samples.VALID_FROM) -> SignedAgreemen
     return SignedAgreement(agreement, samples.AGREEMENT_DIGEST, KeyRing(records))
 
 
+def installed(*signed: SignedAgreement) -> Versions:
+    return Versions({each.digest: each for each in signed})
+
+
 @cache
 def identity() -> Identity:
     return make_identity(
         samples.REQUESTER,
-        signed_agreement(),
+        installed(signed_agreement()),
         samples.signer(samples.REQUESTER),
         samples.sealing_key(samples.REQUESTER),
         defaults=DEFAULTS,
@@ -103,7 +108,7 @@ def decide(
     """Holder and auditor in one: the verdict is leaf 1 of a log of two."""
     plaintext = encode(answer)
     sealer = Sealer(
-        identity().signed.ring.sealing_key(samples.OVERSIGHT, datetime.now(UTC)),
+        identity().versions.newest.ring.sealing_key(samples.OVERSIGHT, datetime.now(UTC)),
         Context("verdict", samples.AGREEMENT, samples.REQUESTER),
     )
     fields: dict[str, Any] = {
@@ -143,7 +148,7 @@ def _receipt(entry: leaves.Leaf, ledger_key: str, origin: str, index: int) -> st
 
 def sealed(made: Made, release: bytes | None = None, agency: str = samples.REQUESTER) -> bytes:
     """As the auditor pushes it."""
-    key = identity().signed.ring.sealing_key(samples.REQUESTER, datetime.now(UTC))
+    key = identity().versions.newest.ring.sealing_key(samples.REQUESTER, datetime.now(UTC))
     context = Context("release", samples.AGREEMENT, agency)
     plaintext = encode(made.release) if release is None else release
     return encode(Sealer(key, context).seal("release", made.asked.request_id, plaintext, RELEASE_SIZES))
