@@ -1,4 +1,4 @@
-"""The private sealing keys of one party: those in force, and no others. Called by whoever opens what is sealed.
+"""The private sealing keys of one party: those in force, and no others. Called by whoever opens things.
 
 A new key is taken up at its control and a destroyed one forgotten at its control, without a new start.
 """

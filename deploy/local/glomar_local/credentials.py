@@ -37,7 +37,7 @@ def parties(agreement: Agreement) -> tuple[str, ...]:
 
 
 def holdings(agreement: Agreement) -> list[Holding]:
-    """Every private key in a file of its own whose public half the agreement names: whose it is, and what for.
+    """Every private key that lies in a file of its own: whose it is, and what for.
 
     The holder's sealing key is none of them: it is an epoch's (`first_epoch`).
     """
