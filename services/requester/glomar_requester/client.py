@@ -22,6 +22,7 @@ from glomar_requester.commits import Commits
 from glomar_requester.connection import connect
 from glomar_requester.identity import Identity, load_identity
 from glomar_requester.inbox import Result, receipt_text, verify
+from glomar_requester.notice import Standing
 from glomar_requester.pipeline import Pipeline
 from glomar_requester.profile import Profile
 from glomar_requester.publish import Conflict
@@ -58,11 +59,11 @@ class Client:
         self, connection: Connection, identity: Identity, store: Store, tracing: Tracing | None = None
     ) -> None:
         """On an existing connection; whoever owns that hands each message on `releases` to `receive`."""
-        self._identity = identity
+        self._standing = Standing(identity)
         self._commits = Commits(store)
         tracing = tracing or NoTracing()
-        self._sender = Sender(connection, identity, self._commits, tracing)
-        self._receiver = Receiver(connection, identity, self._commits, tracing)
+        self._sender = Sender(connection, self._standing, self._commits, tracing)
+        self._receiver = Receiver(connection, self._standing, self._commits, tracing)
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
@@ -102,7 +103,7 @@ class Client:
     @property
     def releases(self) -> str:
         """The subject on which releases are pushed."""
-        return self._identity.subjects.release(self._identity.agency)
+        return self._standing.identity.subjects.release(self._standing.identity.agency)
 
     async def receive(self, message: Msg) -> None:
         """Takes one push."""
@@ -166,8 +167,8 @@ class Client:
         entry = await self._entry(request_id)
         if entry.release is None:
             raise Refused("there is no answer to prove", where=request_id, fix="Ask for the result first")
-        release_json = self._identity.vault.unlock(request_id, entry.release)
-        proven = verify(release_json, entry.asked, self._identity)
+        release_json = self._standing.identity.vault.unlock(request_id, entry.release)
+        proven = verify(release_json, entry.asked, self._standing.identity)
         return Proof(
             proven.result, receipt_text(release_json), proven.leaf.body_sha256.hex(), proven.checkpoint
         )

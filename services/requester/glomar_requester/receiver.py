@@ -15,8 +15,8 @@ from nats.errors import Error as NatsError
 
 from glomar_requester.ask import Asked
 from glomar_requester.commits import Commits
-from glomar_requester.identity import Identity
 from glomar_requester.inbox import Result, open_release, verify
+from glomar_requester.notice import Standing
 from glomar_requester.store import Answered, Entry
 from glomar_requester.tracing import Tracing
 from glomar_requester.waiting import FIRST_QUERY_S, Waiter, Waiting
@@ -33,10 +33,10 @@ PATIENCE_S = 12.0
 
 class Receiver:
     def __init__(
-        self, connection: Connection, identity: Identity, commits: Commits, tracing: Tracing
+        self, connection: Connection, standing: Standing, commits: Commits, tracing: Tracing
     ) -> None:
         self._connection = connection
-        self._identity = identity
+        self._standing = standing
         self._commits = commits
         self._tracing = tracing
         self._waiting = Waiting()
@@ -69,7 +69,7 @@ class Receiver:
     async def query(self, waiter: Waiter) -> None:
         """Asks the auditor once; the waiter's future then has the result, if released, or IntegrityError."""
         request_id = waiter.asked.request_id
-        subject = self._identity.subjects.result(self._identity.agency)
+        subject = self._standing.identity.subjects.result(self._standing.identity.agency)
         body = encode(ResultQuery(request_id=request_id))
         try:
             reply = await self._connection.request(subject, body, timeout=QUERY_TIMEOUT_S)
@@ -99,19 +99,21 @@ class Receiver:
     def settled(self, entry: Entry) -> Result | None:
         """What the store already knows, verified anew. Raises IntegrityError."""
         if entry.release is not None:
-            release_json = self._identity.vault.unlock(entry.asked.request_id, entry.release)
-            return verify(release_json, entry.asked, self._identity).result
+            release_json = self._standing.identity.vault.unlock(entry.asked.request_id, entry.release)
+            return verify(release_json, entry.asked, self._standing.identity).result
         if entry.published is not None and entry.published.sequence is None:
             return unproven(entry.asked, rejected=True)
         return None
 
     def _take(self, raw: bytes, waiter: Waiter) -> None:
         request_id = waiter.asked.request_id
-        release_json = open_release(raw, request_id, self._identity)
+        release_json = open_release(raw, request_id, self._standing.identity)
         if release_json is None:
             return
-        result = verify(release_json, waiter.asked, self._identity).result
-        self._commits.soon([Answered(request_id, self._identity.vault.lock(request_id, release_json))])
+        result = verify(release_json, waiter.asked, self._standing.identity).result
+        self._commits.soon(
+            [Answered(request_id, self._standing.identity.vault.lock(request_id, release_json))]
+        )
         if not waiter.future.done():
             waiter.future.set_result(result)
         self._waiting.drop(request_id)
