@@ -5,7 +5,7 @@ behind a hold; this also keeps back what a dishonest one stored.
 """
 
 import logging
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from glomar_runtime.delivery import Stored, get_by_subject, moment
@@ -54,12 +54,17 @@ class Withholding:
         verdicts = [message for message in recorded if self._is_verdict(message)]
         if not verdicts:
             return []
-        await self._follow(client)
+        await self.follow(client)
         if not any(state.holds for state in self._states):
             return verdicts
         return [verdict for verdict in verdicts if await self._is_free(client, verdict)]
 
-    async def _follow(self, client: Client) -> None:
+    def around(self, sequence: int) -> tuple[InForce, InForce]:
+        """What was in force before the message with that sequence, and from it on."""
+        before, after = (bisect(self._sequences, sequence) - 1 for bisect in (bisect_left, bisect_right))
+        return self._states[max(before, 0)], self._states[after]
+
+    async def follow(self, client: Client) -> None:
         """Asks the stream itself, since a hold may stand behind what has been recorded so far."""
         while True:
             state = self._states[-1]
@@ -82,7 +87,7 @@ class Withholding:
 
     async def _is_free(self, client: Client, verdict: Stored) -> bool:
         scope = await self._scope(client, verdict)
-        then = self._states[bisect_right(self._sequences, verdict.sequence) - 1]
+        _, then = self.around(verdict.sequence)
         if scope.under(then) is not None:
             # For ever: it was decided or stored against a hold, and lifting that does not mend it.
             log.error("violation: a verdict behind a hold", extra={"sequence": verdict.sequence})
