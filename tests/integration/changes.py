@@ -1,6 +1,6 @@
 """Keys, shreddings and versions as officials put them in force, and an agency that knows of them."""
 
-import asyncio
+import os
 import subprocess
 import time
 from collections.abc import Sequence
@@ -8,16 +8,16 @@ from datetime import UTC, datetime, timedelta
 
 from glomar_local.child import program
 from glomar_local.layout import Layout
-from glomar_requester import Ask, Client, Profile, Question, Result
-from glomar_requester.connection import connect
+from glomar_requester import Ask, Profile, Question
+from glomar_requester.compose import Label, compose, new_request_id
 from glomar_requester.identity import Identity, load_identity
-from glomar_requester.store import Store
 from glomar_schemas.keys import KeyRecord
-from glomar_schemas.versions import Versions
+from glomar_schemas.messages import Answer
 from glomar_verifier.epochs.files import EpochFiles
 from msgspec.structs import replace
 
-from tests.integration.asking import LIMIT_S
+from tests.integration.bus import Bus
+from tests.integration.evidence import await_verdicts, opened
 from tests.integration.holds import Officials
 
 BOTH = ("irs", "ice")
@@ -62,27 +62,23 @@ def command(layout: Layout, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 def knowing(used: Profile, *records: KeyRecord) -> Identity:
-    """The agency, which seals to the newest of these keys."""
+    """An agency that knows of these keys besides those of the agreement, and of no control else."""
     identity = load_identity(used)
-    [signed] = identity.versions.by_digest.values()
-    ring = signed.ring
+    ring = identity.signed.ring
     for record in records:
         ring = ring.having(record)
-    return replace(identity, versions=Versions({signed.digest: replace(signed, ring=ring)}))
+    return replace(identity, signed=replace(identity.signed, ring=ring))
 
 
-def ask_as(identity: Identity, used: Profile, asks: Sequence[Ask]) -> list[Result]:
-    """Results in the order of the asks; each is asked anew."""
-
-    async def run() -> list[Result]:
-        connection = await connect(used.url, used.nkey)
-        try:
-            async with Client(connection, identity, Store(used.store)) as client:
-                await connection.subscribe(client.releases, cb=client.receive)
-                questions = [Question(each) for each in asks]
-                found = {r.reference: r async for r in client.ask_many(questions, timeout_s=LIMIT_S)}
-                return [found[each.reference] for each in asks]
-        finally:
-            await connection.close()
-
-    return asyncio.run(run())
+def ask_late(bus: Bus, identity: Identity, asks: Sequence[Ask]) -> list[Answer]:
+    """The answers to an agency that has heard of no control since `identity` was loaded, past its client."""
+    now = datetime.now(UTC)
+    ids = [new_request_id(int(now.timestamp() * 1000), os.urandom(10)) for _ in asks]
+    labels = [Label(request_id, "") for request_id in ids]
+    prepared = compose([Question(ask) for ask in asks], labels, identity, now)
+    subjects = [identity.subjects.request(identity.agency, request_id) for request_id in ids]
+    for subject, each in zip(subjects, prepared, strict=True):
+        stored = bus.wire(identity.agency).ask(subject.encode(), each.body)
+        assert stored.get("seq"), stored
+    verdicts = await_verdicts(bus, identity.agency, ids)
+    return [opened(bus.system, verdicts[request_id], identity.agency)[1] for request_id in ids]

@@ -55,11 +55,15 @@ def render(agreement: Agreement, subjects: Subjects, users: dict[str, str], *, p
                 exports += [
                     f'{{stream: "{subjects.release(agency)}", accounts: [{account(agency)}]}}',
                     f'{{service: "{subjects.result(agency)}", accounts: [{account(agency)}]}}',
+                    f'{{stream: "{subjects.notice(agency)}", accounts: [{account(agency)}]}}',
+                    f'{{service: "{subjects.notices(agency)}", accounts: [{account(agency)}]}}',
                 ]
         if party in agreement.requesters:
             imports += [
                 f'{{stream: {{account: {oversight}, subject: "{subjects.release(party)}"}}}}',
                 f'{{service: {{account: {oversight}, subject: "{subjects.result(party)}"}}}}',
+                f'{{stream: {{account: {oversight}, subject: "{subjects.notice(party)}"}}}}',
+                f'{{service: {{account: {oversight}, subject: "{subjects.notices(party)}"}}}}',
             ]
         blocks.append(_account(name, users[party], exports, imports))
     return _HEAD.format(port=port, store=store) + "accounts {\n" + "\n".join(blocks) + "\n}\n"
@@ -71,7 +75,9 @@ def _services(agreement: Agreement, subjects: Subjects) -> Iterable[Service]:
     for agency in agreement.requesters:
         yield Service(account(agency), subjects.request(agency))
         yield Service(account(agency), f"$JS.API.DIRECT.GET.{stream}.{subjects.request(agency)}")
+        yield Service(account(agency), subjects.ack(agency))
     yield Service(holder, subjects.verdict("*", "*"))
+    yield Service(holder, subjects.recall("*", "*"))
     for party in (holder, oversight):
         yield Service(party, f"$JS.API.STREAM.MSG.GET.{stream}")
     yield Service(oversight, f"$JS.API.STREAM.INFO.{stream}")

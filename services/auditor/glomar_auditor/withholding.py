@@ -5,7 +5,7 @@ behind a hold; this also keeps back what a dishonest one stored.
 """
 
 import logging
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from glomar_runtime.delivery import Stored, get_by_subject, moment
@@ -55,23 +55,28 @@ class Withholding:
         verdicts = [message for message in recorded if self._is_verdict(message)]
         if not verdicts:
             return []
-        followed = len(self._states)
-        await self._follow(client)
-        if len(self._states) > followed and self.in_force.signed is not None:
-            # Only once all are read: a key that the first controls named may have been destroyed since.
-            self._keyholder.follow(self.in_force)
+        await self.follow(client)
         if not any(state.holds for state in self._states):
             return verdicts
         return [verdict for verdict in verdicts if await self._is_free(client, verdict)]
 
-    async def _follow(self, client: Client) -> None:
-        """Asks the stream itself, since a hold may stand behind what has been recorded so far."""
+    def around(self, sequence: int) -> tuple[InForce, InForce]:
+        """What was in force before the message with that sequence, and from it on."""
+        before, after = (bisect(self._sequences, sequence) - 1 for bisect in (bisect_left, bisect_right))
+        return self._states[max(before, 0)], self._states[after]
+
+    async def follow(self, client: Client) -> None:
+        """Asks the stream itself, since a hold may stand behind what has been recorded so far.
+
+        Raises Misconfigured if oversight has no private key to a sealing key in force.
+        """
+        known = self.in_force.slot
         while True:
             state = self._states[-1]
             subject = self._subjects.control(state.slot + 1)
             stored = await get_by_subject(client, self._subjects.stream, subject)
             if stored is None:
-                return
+                break
             applied = apply(
                 state,
                 stored.body,
@@ -84,10 +89,13 @@ class Withholding:
                 log.error("a control is void", extra={"sequence": stored.sequence, "fault": applied.fault})
             self._sequences.append(stored.sequence)
             self._states.append(applied.in_force)
+        if self.in_force.slot > known and self.in_force.signed is not None:
+            # Once all are read: a key that the first controls named may have been destroyed since.
+            self._keyholder.follow(self.in_force)
 
     async def _is_free(self, client: Client, verdict: Stored) -> bool:
         scope = await self._scope(client, verdict)
-        then = self._states[bisect_right(self._sequences, verdict.sequence) - 1]
+        _, then = self.around(verdict.sequence)
         if scope.under(then) is not None:
             # For ever: it was decided or stored against a hold, and lifting that does not mend it.
             log.error("violation: a verdict behind a hold", extra={"sequence": verdict.sequence})

@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from glomar_schemas.agreement import SignedAgreement
 from glomar_schemas.envelope import seal_envelope
 from glomar_schemas.errors import Untrusted
 from glomar_schemas.messages import Officer, Request, Sealed, Subject, encode
@@ -39,30 +38,24 @@ def compose(
     questions: Sequence[Question], labels: Sequence[Label], identity: Identity, now: datetime
 ) -> list[Prepared]:
     """One body for each question. Raises BadForm; Untrusted if the agreement or a key is not valid."""
-    signed = identity.current(now)
+    signed = identity.signed
+    signed.require_in_force(now)
     party, _ = signed.ring.signer(identity.signer.key_id, now)
     if party != identity.agency:
         raise Untrusted(f"the signing key is {party}'s in the agreement", where=identity.agency)
     holder_key = signed.ring.sealing_key(signed.agreement.holder, now)
     sealer = Sealer(holder_key, identity.to_holder)
     return [
-        _compose(question, label, identity, signed, sealer, now)
+        _compose(question, label, identity, sealer, now)
         for question, label in zip(questions, labels, strict=True)
     ]
 
 
-def _compose(
-    question: Question,
-    label: Label,
-    identity: Identity,
-    signed: SignedAgreement,
-    sealer: Sealer,
-    now: datetime,
-) -> Prepared:
+def _compose(question: Question, label: Label, identity: Identity, sealer: Sealer, now: datetime) -> Prepared:
     ask = question.ask
     require_form(ask)
     particulars = sealer.seal("particulars", label.request_id, encode(_subject(ask)), PARTICULARS_SIZES)
-    request = _request(ask, label.request_id, identity, signed, particulars, now)
+    request = _request(ask, label.request_id, identity, particulars, now)
     body = seal_envelope(request, [identity.signer])
     asked = Asked(
         request_id=label.request_id,
@@ -76,20 +69,13 @@ def _compose(
     return Prepared(asked, body)
 
 
-def _request(
-    ask: Ask,
-    request_id: str,
-    identity: Identity,
-    signed: SignedAgreement,
-    particulars: Sealed,
-    now: datetime,
-) -> Request:
+def _request(ask: Ask, request_id: str, identity: Identity, particulars: Sealed, now: datetime) -> Request:
     defaults = identity.defaults
     return Request(
         id=request_id,
         subject=identity.subjects.request(identity.agency, request_id),
-        agreement=signed.agreement.id,
-        agreement_digest=signed.digest,
+        agreement=identity.signed.agreement.id,
+        agreement_digest=identity.signed.digest,
         agency=identity.agency,
         officer=Officer(id=ask.officer_id, unit=ask.officer_unit or defaults.officer_unit),
         authorised_by=ask.authorised_by or defaults.authorised_by,

@@ -10,7 +10,6 @@ from typing import Literal, TypeVar
 
 from glomar_schemas import leaf as leaves
 from glomar_schemas import receipt as receipts
-from glomar_schemas.agreement import SignedAgreement
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import open_envelope, require_signer
 from glomar_schemas.errors import IntegrityError, Refused, Untrusted
@@ -25,7 +24,7 @@ from glomar_requester.identity import Identity
 
 T = TypeVar("T")
 
-Outcome = Literal["confirm", "deny", "refused", "rejected", "unanswered"]
+Outcome = Literal["confirm", "deny", "refused", "rejected", "unanswered", "recalled", "expired"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -35,6 +34,7 @@ class Result(Struct, frozen=True, kw_only=True):
 
     confirm | deny: a record was looked up. refused: denied before any lookup, `refusals` say why.
     rejected: never accepted by the bus. unanswered: no answer in time; it may still come.
+    recalled | expired: there was an answer, and it may not be handed out any more.
     `sequence` is the verdict's in the stream; the ledger's leaf is `sequence - 1`.
     """
 
@@ -49,11 +49,16 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 class Proven(Struct, frozen=True):
-    """A result with what proves it: the ledger's entry of the verdict, and the checkpoint that covers it."""
+    """A result with what proves it: the ledger's entry of the verdict, and the checkpoint that covers it.
+
+    receipt: as other tools read it; kept_until: from then on the answer must be destroyed.
+    """
 
     result: Result
     leaf: Leaf
     checkpoint: Checkpoint
+    receipt: str
+    kept_until: datetime
 
 
 def open_release(raw: bytes, request_id: str, identity: Identity) -> bytes | None:
@@ -77,12 +82,18 @@ def verify(release_json: bytes, asked: Asked, identity: Identity) -> Proven:
     try:
         verdict, envelope = open_envelope(release.verdict, Verdict, subject)
         leaf = leaves.decode(release.leaf)
-        at = _EPOCH + timedelta(microseconds=leaf.time_ns // 1000)
-        signed = _version(verdict, identity)
+        at = moment(leaf)
+        signed = identity.under(verdict.agreement_digest)
+        if signed is None:
+            raise _broken(
+                "decided under another version of the agreement than those that were in force",
+                "Install every version that was signed",
+            )
         require_signer(envelope, signed.agreement.holder, signed.ring, at)
         plaintext = unpad(release.answer)
         answer = decode(plaintext, Answer, what="answer")
-        checkpoint = _check_receipt(release.receipt.decode(), leaf, identity)
+        receipt = release.receipt.decode()
+        checkpoint = check_receipt(receipt, leaf, identity)
     except (Refused, UnicodeDecodeError) as fault:
         raise _broken(fault.what if isinstance(fault, Refused) else "not UTF-8") from None
     if leaf.subject != subject or leaf.body_sha256 != hashlib.sha256(release.verdict).digest():
@@ -101,12 +112,8 @@ def verify(release_json: bytes, asked: Asked, identity: Identity) -> Proven:
         receipt_ok=True,
         decided_at=verdict.decided_at,
     )
-    return Proven(result, leaf, checkpoint)
-
-
-def receipt_text(release_json: bytes) -> str:
-    """The receipt as a file that other tools read. Raises IntegrityError."""
-    return _read(release_json, Release).receipt.decode()
+    kept_until = verdict.decided_at + timedelta(days=signed.agreement.retention.answer_days)
+    return Proven(result, leaf, checkpoint, receipt, kept_until)
 
 
 def _require_agreement_of(release: Release, verdict: Verdict, answer: Answer, asked: Asked) -> None:
@@ -121,15 +128,8 @@ def _require_agreement_of(release: Release, verdict: Verdict, answer: Answer, as
         raise _broken("reasons are given after a lookup")
 
 
-def _version(verdict: Verdict, identity: Identity) -> SignedAgreement:
-    """Under which it was decided: that may be a newer one than it was asked under, or by now an older one."""
-    signed = identity.versions.get(verdict.agreement_digest)
-    if signed is None:
-        raise _broken("decided under another version of the agreement", "Install the version in force")
-    return signed
-
-
-def _check_receipt(text: str, leaf: Leaf, identity: Identity) -> Checkpoint:
+def check_receipt(text: str, leaf: Leaf, identity: Identity) -> Checkpoint:
+    """Under any key of the ledger. Raises Refused."""
     *others, last = identity.logs
     for log in others:
         try:
@@ -137,6 +137,11 @@ def _check_receipt(text: str, leaf: Leaf, identity: Identity) -> Checkpoint:
         except Untrusted:
             continue
     return receipts.check_under(text, leaf, last.open)
+
+
+def moment(leaf: Leaf) -> datetime:
+    """The stream time, to the microsecond."""
+    return _EPOCH + timedelta(microseconds=leaf.time_ns // 1000)
 
 
 def _read(raw: bytes, kind: type[T]) -> T:

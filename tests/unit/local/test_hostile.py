@@ -21,7 +21,7 @@ def test_a_forged_request_is_well_formed_and_its_signature_does_not_hold(tmp_pat
     )
 
     with pytest.raises(Untrusted, match="does not hold"):
-        require_signer(envelope, "ice", identity.versions.newest.ring, request.issued_at)
+        require_signer(envelope, "ice", identity.signed.ring, request.issued_at)
 
 
 def test_malformed_bodies_are_no_requests(tmp_path: Path) -> None:

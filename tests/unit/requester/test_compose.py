@@ -23,7 +23,7 @@ def request_of(ask: Ask) -> Request:
     [prepared] = world.prepared(ask)
     subject = samples.SUBJECTS.request(samples.REQUESTER, prepared.asked.request_id)
     request, envelope = open_envelope(prepared.body, Request, subject)
-    require_signer(envelope, samples.REQUESTER, world.identity().versions.newest.ring, world.NOW)
+    require_signer(envelope, samples.REQUESTER, world.identity().signed.ring, world.NOW)
     return request
 
 
@@ -143,7 +143,7 @@ def test_nothing_is_asked_outside_the_agreements_time() -> None:
 def test_a_key_of_another_party_signs_nothing() -> None:
     stranger = make_identity(
         samples.REQUESTER,
-        world.installed(world.signed_agreement()),
+        world.signed_agreement(),
         samples.signer(samples.HOLDER),
         samples.sealing_key(samples.REQUESTER),
     )
@@ -156,7 +156,7 @@ def test_an_agency_that_the_agreement_does_not_know_is_a_mistake_of_the_settings
     with pytest.raises(Misconfigured):
         make_identity(
             "atf",
-            world.installed(world.signed_agreement()),
+            world.signed_agreement(),
             samples.signer(samples.REQUESTER),
             samples.sealing_key(samples.REQUESTER),
         )

@@ -22,10 +22,20 @@ from glomar_schemas.agreement import SignedAgreement, parse_agreement
 from glomar_schemas.envelope import seal_envelope
 from glomar_schemas.keys import KeyRecord, KeyRing, public_text
 from glomar_schemas.merkle import leaf_hash, node_hash
-from glomar_schemas.messages import Answer, Release, ResultPending, ResultQuery, Tags, Verdict, encode
+from glomar_schemas.messages import (
+    Answer,
+    Notice,
+    Notices,
+    NoticesQuery,
+    Release,
+    ResultPending,
+    ResultQuery,
+    Tags,
+    Verdict,
+    encode,
+)
 from glomar_schemas.sealing import ANSWER_SIZES, RELEASE_SIZES, TAGS_SIZES, Context, Sealer, pad
 from glomar_schemas.subjects import BATCH_COMMIT, BATCH_ID
-from glomar_schemas.versions import Versions
 from msgspec import Struct
 from nats.errors import NoRespondersError
 
@@ -54,15 +64,11 @@ def signed_agreement(ring_from: datetime = samples.VALID_FROM) -> SignedAgreemen
     return SignedAgreement(agreement, samples.AGREEMENT_DIGEST, KeyRing(records))
 
 
-def installed(*signed: SignedAgreement) -> Versions:
-    return Versions({each.digest: each for each in signed})
-
-
 @cache
 def identity() -> Identity:
     return make_identity(
         samples.REQUESTER,
-        installed(signed_agreement()),
+        signed_agreement(),
         samples.signer(samples.REQUESTER),
         samples.sealing_key(samples.REQUESTER),
         defaults=DEFAULTS,
@@ -108,7 +114,7 @@ def decide(
     """Holder and auditor in one: the verdict is leaf 1 of a log of two."""
     plaintext = encode(answer)
     sealer = Sealer(
-        identity().versions.newest.ring.sealing_key(samples.OVERSIGHT, datetime.now(UTC)),
+        identity().signed.ring.sealing_key(samples.OVERSIGHT, datetime.now(UTC)),
         Context("verdict", samples.AGREEMENT, samples.REQUESTER),
     )
     fields: dict[str, Any] = {
@@ -148,7 +154,7 @@ def _receipt(entry: leaves.Leaf, ledger_key: str, origin: str, index: int) -> st
 
 def sealed(made: Made, release: bytes | None = None, agency: str = samples.REQUESTER) -> bytes:
     """As the auditor pushes it."""
-    key = identity().versions.newest.ring.sealing_key(samples.REQUESTER, datetime.now(UTC))
+    key = identity().signed.ring.sealing_key(samples.REQUESTER, datetime.now(UTC))
     context = Context("release", samples.AGREEMENT, agency)
     plaintext = encode(made.release) if release is None else release
     return encode(Sealer(key, context).seal("release", made.asked.request_id, plaintext, RELEASE_SIZES))
@@ -168,6 +174,7 @@ class FakeBus:
     refuse: err_code -> how many batch commits are still refused with it. away: nobody responds.
     full: nothing is taken. lose_acks: how many are stored without an acknowledgement.
     pushes: whether the auditor's pushes arrive. answering: whether there are verdicts at all.
+    notices: what the auditor answers when it is asked, with its sequences; audited: up to where.
     """
 
     def __init__(self) -> None:
@@ -180,6 +187,8 @@ class FakeBus:
         self.answering = True
         self.lose_acks = 0
         self.full = False
+        self.notices: list[tuple[int, Notice]] = []
+        self.audited = 0
         self.receive: Callable[[Any], Any] | None = None
         self.spoil: Callable[[bytes], bytes] = lambda raw: raw
         self._batches: dict[str, list[tuple[str, bytes]]] = {}
@@ -207,6 +216,8 @@ class FakeBus:
             return Reply(subject, body, {"Nats-Sequence": str(sequence)})
         if subject == samples.SUBJECTS.result(samples.REQUESTER):
             return self._result(msgspec.json.decode(payload, type=ResultQuery).request_id)
+        if subject == samples.SUBJECTS.notices(samples.REQUESTER):
+            return self._notices(msgspec.json.decode(payload, type=NoticesQuery).after)
         return self._store(subject, payload, headers or {})
 
     def _store(self, subject: str, payload: bytes, headers: dict[str, str]) -> Reply:
@@ -225,7 +236,7 @@ class FakeBus:
             return _refused(10077)
         for one, body in messages:
             self.stream[one] = (len(self.stream) + 1, body)
-            if self.answering and self.pushes:
+            if self.answering and self.pushes and ".request." in one:
                 self._push(one.rpartition(".")[2])
         if self.lose_acks:
             self.lose_acks -= 1
@@ -248,11 +259,19 @@ class FakeBus:
             return Reply("", encode(ResultPending(request_id=request_id)))
         return Reply("", self.spoil(self._release(request_id)))
 
+    def _notices(self, after: int) -> Reply:
+        """One a page, so that every reader has to ask again."""
+        behind = [(sequence, each) for sequence, each in self.notices if sequence > after]
+        page = tuple(each for _, each in behind[:1])
+        through = behind[0][0] if behind else max(after, self.audited)
+        return Reply("", encode(Notices(notices=page, through=through, more=bool(behind))))
+
     def _release(self, request_id: str) -> bytes:
         _, body = self.stream[samples.SUBJECTS.request(samples.REQUESTER, request_id)]
         digest = hashlib.sha256(body).hexdigest()
         asked = Asked(request_id, "", "", b"", digest, "", NOW)
-        return sealed(decide(asked, time_ns=int(datetime.now(UTC).timestamp() * 1e9)))
+        now = datetime.now(UTC)
+        return sealed(decide(asked, time_ns=int(now.timestamp() * 1e9), decided_at=now))
 
 
 def _refused(err_code: int) -> Reply:
