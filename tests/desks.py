@@ -21,12 +21,14 @@ from glomar_runtime.telemetry import Spans
 from glomar_schemas.controls import InForce
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import Signer, open_envelope
+from glomar_schemas.keyholder import Keyholder
 from glomar_schemas.keys import key_id, read_sealing_key, read_secret, read_signing_key
 from glomar_schemas.messages import Answer, Verdict
 from glomar_schemas.sealing import Context, Opener
 from glomar_schemas.versions import Versions
 from glomar_verifier.counts import Counts
 from glomar_verifier.desk import Desk, Work
+from glomar_verifier.epochs.files import EpochFiles
 from glomar_verifier.register.build import build
 from glomar_verifier.register.sqlite import open_register
 from glomar_verifier.roll import Rolls
@@ -90,13 +92,17 @@ class Office:
             _write_roll(self.system.layout.rolls / f"{agency}.csv")
         build(write_csv(root / "register.csv", rows), self.system.layout.register, RULES)
         self._identity = identity_of(self.system)
+        signed = self.system.signed
+        self._in_force = InForce(slot=1, signed=signed, versions=((1, signed.digest),))
         self._sequence = 1
 
     @contextmanager
     def desk(self) -> Iterator[Desk]:
         layout, signed = self.system.layout, self.system.signed
         holder = signed.agreement.holder
-        sealing_key = read_sealing_key(layout.private_key(holder, "seal"))
+        epochs = EpochFiles(layout.epochs, (layout.custodian("a"), layout.custodian("b")))
+        keyholder = Keyholder(holder, epochs.load)
+        keyholder.follow(self._in_force)
         with ExitStack() as stack:
             register = open_register(layout.register, RULES)
             stack.callback(register.close)
@@ -111,7 +117,7 @@ class Office:
                 rolls=Rolls(layout.rolls, signed.agreement.requesters),
                 veto=VetoList(layout.veto),
                 tagger=Tagger(read_secret(layout.tag_key(holder))),
-                opener=Opener({key_id(sealing_key.public_key()): sealing_key}),
+                opener=keyholder.opener,
                 clerk=Clerk(
                     self.system.subjects,
                     Signer(read_signing_key(layout.private_key(holder, "sign"))),
@@ -135,9 +141,7 @@ class Office:
     def answers(
         self, desk: Desk, work: Sequence[Work], clock: Callable[[], datetime] | None = None
     ) -> list[Said]:
-        signed = self.system.signed
-        in_force = InForce(slot=1, signed=signed, versions=((1, signed.digest),))
-        outcomes = desk.decide(work, in_force, clock or still(), Spans(self.system.subjects))
+        outcomes = desk.decide(work, self._in_force, clock or still(), Spans(self.system.subjects))
         return [self._opened(each) for each in outcomes if isinstance(each, Decided)]
 
     def ask(self, desk: Desk, asks: Sequence[Ask]) -> list[str]:

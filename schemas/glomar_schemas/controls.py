@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from glomar_schemas.agreement import Agreement, SignedAgreement
 from glomar_schemas.envelope import open_envelope, signers
 from glomar_schemas.errors import Misconfigured, Refused, Retryable, Untrusted
-from glomar_schemas.keys import OFFICIAL, KeyRecord, KeyRing
+from glomar_schemas.keys import OFFICIAL, KeyRecord
 from glomar_schemas.messages import Control
 from glomar_schemas.scopes import require_known
 from glomar_schemas.subjects import Subjects
@@ -60,6 +60,16 @@ class InForce(Struct, frozen=True):
             raise Retryable("no agreement has been put in force on this stream yet")
         return self.signed
 
+    def with_keys(self, signed: SignedAgreement) -> SignedAgreement:
+        """A version with the keys of its file, those that controls added, without those they destroyed."""
+        ring = signed.ring
+        for record in self.added:
+            if ring.get(record.key_id) is None:
+                ring = ring.having(record)
+        for key_id in self.shredded:
+            ring = ring.without(key_id)
+        return replace(signed, ring=ring)
+
     def digest_at(self, sequence: int) -> str:
         """Of the version that was in force when the stream stored that sequence; "" before the first."""
         return next((digest for since, digest in reversed(self.versions) if since < sequence), "")
@@ -86,15 +96,23 @@ class _Opened(Struct, frozen=True):
 
 
 def apply(
-    state: InForce, body: bytes, versions: Versions, subjects: Subjects, sequence: int, at: datetime
+    state: InForce,
+    body: bytes,
+    versions: Versions,
+    subjects: Subjects,
+    sequence: int,
+    at: datetime,
+    *,
+    slot: int | None = None,
 ) -> Applied:
-    """Applies the control in slot `state.slot + 1`; `sequence` and `at` are the stream's.
+    """Applies the control in the next slot; `sequence` and `at` are the stream's.
 
+    slot: a later one, for a reader who is not told of every control, as an agency is not.
     A control that is malformed, or not signed by whom it must be, is void: its slot is used up, and nothing
     else changes. Raises Misconfigured for a version of the agreement that is not installed: whoever can't
     tell what is in force must not decide.
     """
-    slot = state.slot + 1
+    slot = slot or state.slot + 1
     try:
         control, envelope = open_envelope(body, Control, subjects.control(slot))
         judge = _judge(state, control, versions)
@@ -139,20 +157,9 @@ def _agreement(state: InForce, opened: _Opened, versions: Versions) -> InForce:
         raise Untrusted("not a newer version than the one in force")
     return replace(
         state,
-        signed=replace(signed, ring=_ring(signed.ring, state)),
+        signed=state.with_keys(signed),
         versions=(*state.versions, (opened.sequence, signed.digest)),
     )
-
-
-def _ring(written: KeyRing, state: InForce) -> KeyRing:
-    """The keys of a new version's file, with those that controls added and without those they destroyed."""
-    ring = written
-    for record in state.added:
-        if ring.get(record.key_id) is None:
-            ring = ring.having(record)
-    for key_id in state.shredded:
-        ring = ring.without(key_id)
-    return ring
 
 
 def _hold(state: InForce, opened: _Opened, versions: Versions) -> InForce:

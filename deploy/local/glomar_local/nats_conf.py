@@ -86,11 +86,15 @@ def _admit(tenant: Tenant, accounts: Mapping[str, _Account]) -> None:
                 own.exports += [
                     f'{{stream: "{subjects.release(agency)}", accounts: [{account(agency)}]}}',
                     f'{{service: "{subjects.result(agency)}", accounts: [{account(agency)}]}}',
+                    f'{{stream: "{subjects.notice(agency)}", accounts: [{account(agency)}]}}',
+                    f'{{service: "{subjects.notices(agency)}", accounts: [{account(agency)}]}}',
                 ]
         if party in agreement.requesters:
             own.imports += [
                 f'{{stream: {{account: {oversight}, subject: "{subjects.release(party)}"}}}}',
                 f'{{service: {{account: {oversight}, subject: "{subjects.result(party)}"}}}}',
+                f'{{stream: {{account: {oversight}, subject: "{subjects.notice(party)}"}}}}',
+                f'{{service: {{account: {oversight}, subject: "{subjects.notices(party)}"}}}}',
             ]
 
 
@@ -100,7 +104,9 @@ def _services(agreement: Agreement, subjects: Subjects) -> Iterable[Service]:
     for agency in agreement.requesters:
         yield Service(account(agency), subjects.request(agency))
         yield Service(account(agency), f"$JS.API.DIRECT.GET.{stream}.{subjects.request(agency)}")
+        yield Service(account(agency), subjects.ack(agency))
     yield Service(holder, subjects.verdict("*", "*"))
+    yield Service(holder, subjects.recall("*", "*"))
     for party in (holder, oversight):
         yield Service(party, f"$JS.API.STREAM.MSG.GET.{stream}")
         # Who may carry a control: what makes it count is who signed it.

@@ -18,6 +18,7 @@ from glomar_schemas.agreement import (
     sign_agreement,
 )
 from glomar_schemas.errors import Misconfigured
+from glomar_schemas.keys import KeyRecord
 from glomar_schemas.note import VerifierKey, format_vkey, parse_vkey
 from glomar_schemas.subjects import Subjects
 from glomar_verifier import veto
@@ -27,6 +28,7 @@ from msgspec.structs import replace
 from glomar_local import nats_conf, settings_files
 from glomar_local.credentials import (
     OPERATOR,
+    first_epoch,
     holdings,
     make_missing,
     official,
@@ -187,10 +189,17 @@ def _trust_file(layout: Layout, agreement: Agreement) -> str:
 def _keys_tables(layout: Layout, agreement: Agreement) -> str:
     start = datetime.now(UTC).replace(microsecond=0) - SKEW
     end = start + timedelta(days=365 * KEY_YEARS)
-    tables = [
-        f'\n[[keys]]\nparty = "{party}"\nuse = "{use}"\npublic = "{public_key(layout, party, use)}"\n'
-        f"valid_from = {start.isoformat()}\nvalid_until = {end.isoformat()}\n"
+    records = [
+        KeyRecord(
+            party=party, use=use, public=public_key(layout, party, use), valid_from=start, valid_until=end
+        )
         for party, use in holdings(agreement)
+    ]
+    records.append(first_epoch(layout, agreement.holder, start, end))
+    tables = [
+        f'\n[[keys]]\nparty = "{record.party}"\nuse = "{record.use}"\npublic = "{record.public}"\n'
+        f"valid_from = {record.valid_from.isoformat()}\nvalid_until = {record.valid_until.isoformat()}\n"
+        for record in records
     ]
     return "".join(["\n# The parties' public keys, appended by `glomar up` before signing.\n", *tables])
 

@@ -22,14 +22,16 @@ def render(layout: Layout, ports: Ports, agreement: Agreement) -> dict[str, str]
     tables: dict[str, dict[str, Value]] = {
         "auditor": {
             **_shared(layout, ports.bus, oversight, ports.auditor),
-            "sealing_key": layout.private_key(oversight, "seal"),
+            "sealing_key": layout.sealing_keys(oversight),
             "ledger_key": layout.private_key(oversight, "ledger"),
             "ledger": layout.ledger,
         },
         "verifier": {
             **_shared(layout, ports.bus, holder, ports.verifier),
             "signing_key": layout.private_key(holder, "sign"),
-            "sealing_key": layout.private_key(holder, "seal"),
+            "epochs": layout.epochs,
+            "custodian_a": layout.custodian("a"),
+            "custodian_b": layout.custodian("b"),
             "tag_key": layout.tag_key(holder),
             "register": layout.register,
             "counts": layout.counts,
@@ -41,7 +43,7 @@ def render(layout: Layout, ports: Ports, agreement: Agreement) -> dict[str, str]
             **_shared(layout, ports.bus, agency, ports.requester),
             "agency": agency,
             "signing_key": layout.private_key(agency, "sign"),
-            "sealing_key": layout.private_key(agency, "seal"),
+            "sealing_key": layout.sealing_keys(agency),
             "store": layout.requests_store,
             "token": layout.token,
             "authorised_by": _delegation(agreement, agency),

@@ -6,7 +6,7 @@ behind a hold; this also keeps back what a dishonest one stored.
 
 import asyncio
 import logging
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from glomar_runtime.controls import newer, tell
@@ -15,8 +15,9 @@ from glomar_schemas.controls import Hold, InForce
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import open_envelope
 from glomar_schemas.errors import Refused
+from glomar_schemas.keyholder import Keyholder
 from glomar_schemas.messages import Request, Tags, Verdict
-from glomar_schemas.sealing import Context, Opener
+from glomar_schemas.sealing import Context
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import Versions
 from msgspec import Struct
@@ -39,10 +40,10 @@ class Scope(Struct, frozen=True):
 class Withholding:
     """The controls of the stream, as far as they go, and what was in force at each of its sequences."""
 
-    def __init__(self, versions: Versions, subjects: Subjects, opener: Opener) -> None:
+    def __init__(self, versions: Versions, subjects: Subjects, keyholder: Keyholder) -> None:
         self._versions = versions
         self._subjects = subjects
-        self._opener = opener
+        self._keyholder = keyholder
         self._sequences = [0]
         self._states = [InForce()]
         self._one_at_a_time = asyncio.Lock()
@@ -79,14 +80,26 @@ class Withholding:
             if each.sequence not in scopes or self._is_free(each.sequence, scopes[each.sequence])
         ]
 
+    def around(self, sequence: int) -> tuple[InForce, InForce]:
+        """What was in force before the message with that sequence, and from it on."""
+        before = bisect_left(self._sequences, sequence) - 1
+        return self._states[max(before, 0)], self._then(sequence)
+
     async def follow(self, client: Client) -> None:
-        """Asks the stream itself, since a hold may stand behind what has been recorded so far."""
+        """Asks the stream itself, since a hold may stand behind what has been recorded so far.
+
+        Raises Misconfigured if oversight has no private key to a sealing key in force.
+        """
         async with self._one_at_a_time:
+            known = self.in_force.slot
             async for stored, applied in newer(client, self._states[-1], self._versions, self._subjects):
                 tell(stored, applied)
                 # A slot may have been filled before an earlier one; it counts once all before it are.
                 self._sequences.append(max(self._sequences[-1], stored.sequence))
                 self._states.append(applied.in_force)
+            if self.in_force.slot > known and self.in_force.signed is not None:
+                # Once all are read: a key that the first controls named may have been destroyed since.
+                self._keyholder.follow(self.in_force)
 
     def _then(self, sequence: int) -> InForce:
         return self._states[bisect_right(self._sequences, sequence) - 1]
@@ -128,7 +141,9 @@ class Withholding:
             verdict, _ = open_envelope(stored.body, Verdict, stored.subject)
             context = Context("verdict", self._subjects.agreement, agency)
             return decode(
-                self._opener.open(verdict.tags, context, "tags", verdict.request_id), Tags, what="tags"
+                self._keyholder.opener.open(verdict.tags, context, "tags", verdict.request_id),
+                Tags,
+                what="tags",
             ).person
         except Refused:
             return ""

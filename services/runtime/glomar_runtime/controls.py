@@ -29,6 +29,14 @@ async def newer(
         state = applied.in_force
 
 
+async def newest(client: Client, versions: Versions, subjects: Subjects) -> InForce:
+    """After every control that the stream holds. Raises Unreachable, Fatal."""
+    state = InForce()
+    async for _, applied in newer(client, state, versions, subjects):
+        state = applied.in_force
+    return state
+
+
 def tell(stored: Stored, applied: Applied) -> None:
     """One line in the log of a service that has come to a control."""
     if applied.fault:

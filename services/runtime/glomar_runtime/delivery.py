@@ -5,6 +5,7 @@ Facts come from the acknowledgement subject or the API's JSON, never from header
 
 import json
 import re
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import msgspec
@@ -77,6 +78,18 @@ async def get_by_sequence(client: Client, stream: str, sequence: int) -> Stored 
 async def get_by_subject(client: Client, stream: str, subject: str) -> Stored | None:
     """The one message of a write-once subject. None if there is none yet. Raises Unreachable."""
     return await _get(client, stream, {"last_by_subj": subject})
+
+
+async def next_by_subject(client: Client, stream: str, subject: str, sequence: int) -> Stored | None:
+    """The first message from that sequence on whose subject fits, wildcards allowed. Raises Unreachable."""
+    return await _get(client, stream, {"seq": sequence, "next_by_subj": subject})
+
+
+async def walk(client: Client, stream: str, subject: str, after: int = 0) -> AsyncIterator[Stored]:
+    """Every message behind that sequence whose subject fits, in order. Raises Unreachable."""
+    while (found := await next_by_subject(client, stream, subject, after + 1)) is not None:
+        yield found
+        after = found.sequence
 
 
 async def stream_state(client: Client, stream: str) -> StreamState:

@@ -1,4 +1,4 @@
-"""`glomar-verifier`: serve the verifier, make and build registers. stdout is data, stderr is people."""
+"""`glomar-verifier`: serve, keep epochs, make and build registers. stdout is data, stderr is people."""
 
 import json
 from pathlib import Path
@@ -12,6 +12,7 @@ from glomar_schemas.errors import Refused
 
 from glomar_verifier import cli_agreement
 from glomar_verifier.app import build_app
+from glomar_verifier.epochs.cli import app as epoch
 from glomar_verifier.register.build import build as build_register
 from glomar_verifier.rules import load_rules
 from glomar_verifier.settings import VerifierSettings
@@ -24,6 +25,7 @@ veto = App("veto", help="People about whom the record holder discloses nothing (
 app.command(register)
 app.command(cli_agreement.app)
 app.command(veto)
+app.command(epoch)
 
 
 @app.command

@@ -17,6 +17,7 @@ from glomar_runtime.telemetry import Spans, end_all, header
 from glomar_schemas.batch import Outgoing
 from glomar_schemas.controls import Hold, InForce
 from glomar_schemas.errors import Retryable
+from glomar_schemas.keyholder import Keyholder
 from glomar_schemas.subjects import MAX_BATCH, Subjects
 from glomar_schemas.versions import Versions
 from nats.aio.client import Client
@@ -44,11 +45,18 @@ class Worker:
     """Holds what is in force as far as this process knows; the fence tells when that is not enough."""
 
     def __init__(
-        self, versions: Versions, subjects: Subjects, desk: Desk, waiting: Waiting, spans: Spans
+        self,
+        versions: Versions,
+        subjects: Subjects,
+        desk: Desk,
+        keyholder: Keyholder,
+        waiting: Waiting,
+        spans: Spans,
     ) -> None:
         self._versions = versions
         self._subjects = subjects
         self._desk = desk
+        self._keyholder = keyholder
         self._waiting = waiting
         self._spans = spans
         self._clock = clocks.Clock()
@@ -103,6 +111,7 @@ class Worker:
         Raises as `answer`.
         """
         async with self._one_at_a_time:
+            # Also when nothing waits: a key that was shredded must not stay until somebody asks.
             await self._follow(client)
         held = self._waiting.resumable([hold.slot for hold in self._in_force.holds], MAX_BATCH)
         calls = (get_by_sequence(client, self._subjects.stream, one.sequence) for one in held)
@@ -190,9 +199,13 @@ class Worker:
             end_all(sending)
 
     async def _follow(self, client: Client) -> None:
-        async for stored, applied in newer(client, self._in_force, self._versions, self._subjects):
+        in_force = self._in_force
+        async for stored, applied in newer(client, in_force, self._versions, self._subjects):
             tell(stored, applied)
-            self._in_force = applied.in_force
+            in_force = applied.in_force
+        if in_force.slot > self._in_force.slot and in_force.signed is not None:
+            self._keyholder.follow(in_force)
+        self._in_force = in_force
 
 
 def _running_from(start: datetime) -> Clock:

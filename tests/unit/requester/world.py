@@ -22,7 +22,18 @@ from glomar_schemas.agreement import SignedAgreement, parse_agreement
 from glomar_schemas.envelope import seal_envelope
 from glomar_schemas.keys import KeyRecord, KeyRing, public_text
 from glomar_schemas.merkle import leaf_hash, node_hash
-from glomar_schemas.messages import Answer, Release, ResultPending, ResultQuery, Tags, Verdict, encode
+from glomar_schemas.messages import (
+    Answer,
+    Notice,
+    Notices,
+    NoticesQuery,
+    Release,
+    ResultPending,
+    ResultQuery,
+    Tags,
+    Verdict,
+    encode,
+)
 from glomar_schemas.sealing import ANSWER_SIZES, RELEASE_SIZES, TAGS_SIZES, Context, Sealer, pad
 from glomar_schemas.subjects import BATCH_COMMIT, BATCH_ID
 from msgspec import Struct
@@ -163,6 +174,7 @@ class FakeBus:
     refuse: err_code -> how many batch commits are still refused with it. away: nobody responds.
     full: nothing is taken. lose_acks: how many are stored without an acknowledgement.
     pushes: whether the auditor's pushes arrive. answering: whether there are verdicts at all.
+    notices: what the auditor answers when it is asked, with its sequences; audited: up to where.
     """
 
     def __init__(self) -> None:
@@ -175,6 +187,8 @@ class FakeBus:
         self.answering = True
         self.lose_acks = 0
         self.full = False
+        self.notices: list[tuple[int, Notice]] = []
+        self.audited = 0
         self.receive: Callable[[Any], Any] | None = None
         self.spoil: Callable[[bytes], bytes] = lambda raw: raw
         self._batches: dict[str, list[tuple[str, bytes]]] = {}
@@ -202,6 +216,8 @@ class FakeBus:
             return Reply(subject, body, {"Nats-Sequence": str(sequence)})
         if subject == samples.SUBJECTS.result(samples.REQUESTER):
             return self._result(msgspec.json.decode(payload, type=ResultQuery).request_id)
+        if subject == samples.SUBJECTS.notices(samples.REQUESTER):
+            return self._notices(msgspec.json.decode(payload, type=NoticesQuery).after)
         return self._store(subject, payload, headers or {})
 
     def _store(self, subject: str, payload: bytes, headers: dict[str, str]) -> Reply:
@@ -220,7 +236,7 @@ class FakeBus:
             return _refused(10077)
         for one, body in messages:
             self.stream[one] = (len(self.stream) + 1, body)
-            if self.answering and self.pushes:
+            if self.answering and self.pushes and ".request." in one:
                 self._push(one.rpartition(".")[2])
         if self.lose_acks:
             self.lose_acks -= 1
@@ -243,11 +259,19 @@ class FakeBus:
             return Reply("", encode(ResultPending(request_id=request_id)))
         return Reply("", self.spoil(self._release(request_id)))
 
+    def _notices(self, after: int) -> Reply:
+        """One a page, so that every reader has to ask again."""
+        behind = [(sequence, each) for sequence, each in self.notices if sequence > after]
+        page = tuple(each for _, each in behind[:1])
+        through = behind[0][0] if behind else max(after, self.audited)
+        return Reply("", encode(Notices(notices=page, through=through, more=bool(behind))))
+
     def _release(self, request_id: str) -> bytes:
         _, body = self.stream[samples.SUBJECTS.request(samples.REQUESTER, request_id)]
         digest = hashlib.sha256(body).hexdigest()
         asked = Asked(request_id, "", "", b"", digest, "", NOW)
-        return sealed(decide(asked, time_ns=int(datetime.now(UTC).timestamp() * 1e9)))
+        now = datetime.now(UTC)
+        return sealed(decide(asked, time_ns=int(now.timestamp() * 1e9), decided_at=now))
 
 
 def _refused(err_code: int) -> Reply:

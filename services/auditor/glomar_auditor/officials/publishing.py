@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from glomar_runtime.connection import BusClient, connect
-from glomar_runtime.controls import newer
+from glomar_runtime.controls import newest
 from glomar_runtime.delivery import get_by_subject
 from glomar_schemas.batch import SLOT_TAKEN, NotStored, Outgoing, store
 from glomar_schemas.controls import InForce, apply
@@ -19,7 +19,7 @@ from glomar_auditor.officials.settings import Office
 async def in_force(office: Office) -> InForce:
     """After every control that the stream holds. Raises Unreachable, Fatal."""
     async with _connected(office) as client:
-        return await _newest(client, office)
+        return await newest(client, office.versions, office.subjects)
 
 
 async def publish(office: Office, control: Control, draft: Draft) -> int:
@@ -31,7 +31,7 @@ async def publish(office: Office, control: Control, draft: Draft) -> int:
     if not draft.signatures:
         raise Refused("nobody has signed it yet", fix="Sign it with: glomar-auditor control sign")
     async with _connected(office) as client:
-        state = await _newest(client, office)
+        state = await newest(client, office.versions, office.subjects)
         if control.slot <= state.slot:
             return await _stored_before(client, office, control, draft)
         if control.slot > state.slot + 1:
@@ -58,13 +58,6 @@ async def _stored_before(client: BusClient, office: Office, control: Control, dr
             fix="Nothing was published. Draft it again",
         )
     return stored.sequence
-
-
-async def _newest(client: BusClient, office: Office) -> InForce:
-    state = InForce()
-    async for _, applied in newer(client, state, office.versions, office.subjects):
-        state = applied.in_force
-    return state
 
 
 @contextlib.asynccontextmanager
