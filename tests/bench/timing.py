@@ -1,4 +1,4 @@
-"""Does the time of a verdict tell what the lookup found? Measured as the bus's operator could. Called by main.
+"""Does the time of a verdict tell what the lookup found? Seen as the bus's operator could. Called by main.
 
     python -m tests.bench.timing [--number 5000] [--people 100000]
 
@@ -156,7 +156,7 @@ async def _times(system: System, asks: Mapping[str, list[Ask]], number: int) -> 
 def _composed(
     system: System, asks: Mapping[str, list[Ask]], order: list[str]
 ) -> Iterator[tuple[str, str, bytes]]:
-    """(kind, subject, body) of each, each in a case of its own. Sealed some at a time, since they must be fresh."""
+    """(kind, subject, body) of each, each in a case of its own; sealed some at a time, to be fresh."""
     identity, serial = identity_of(system), 0
     supply = {kind: cycle(found) for kind, found in asks.items()}
     for first in range(0, len(order), AT_ONCE):
