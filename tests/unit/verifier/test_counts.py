@@ -229,6 +229,12 @@ def test_a_request_that_comes_late_is_counted_among_the_later_ones(counts: Count
     assert people(counts.observe_batch([ask(4, reason="aa")])) == [4]
 
 
+def test_what_comes_late_leaves_the_window_within_the_same_batch(counts: Counts) -> None:
+    late = ask(1, reason="aa", at_ns=START_NS)
+    on_time = [ask(n, reason="aa", at_ns=START_NS + n * 30 * DAY_NS) for n in (2, 3)]
+    assert people(counts.observe_batch([late, *on_time])) == [1, 1, 1]
+
+
 def test_nothing_is_kept_past_the_window(counts: Counts, tmp_path: Path) -> None:
     counts.observe_batch([ask(number) for number in range(10)])
     counts.observe_batch([ask(11, at_ns=START_NS + 31 * DAY_NS)])
