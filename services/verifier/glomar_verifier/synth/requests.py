@@ -26,19 +26,20 @@ def requests(
     """Rows of the requests file with `truth` and `klass`, one for each of up to `n` people.
 
     The register's rows come as `people` makes them, a person's spells together. At most `per_name` people
-    who share a first name and a part of the last are asked about, since the agreement's quotas count by
-    name; so the register should hold some three times `n` people, and for a large `n` `per_name` must grow.
-    Every class comes up by its weight among the people whom it fits.
+    who share a first name, a part of the last and a suffix are asked about, since the agreement's quotas
+    count by name; so the register should hold some three times `n` people, and for a large `n` `per_name`
+    must grow. Every class comes up by its weight among the people whom it fits.
     """
     dice = random.Random(seed)  # noqa: S311 (reproducible test data, no secret)
     used: Counter[str] = Counter()
-    names: Counter[tuple[str, str]] = Counter()
+    names: Counter[tuple[str, str, str]] = Counter()
     serial = 0
     for _, spells in groupby(register_rows, key=lambda row: row["person_id"]):
         if serial == n:
             return
         case = Case(list(spells), today, dice)
-        alike = [(case.person["first_name"], part) for part in case.person["last_name"].split()]
+        first, last, suffix = (case.person[column] for column in ("first_name", "last_name", "suffix"))
+        alike = [(first, part, suffix) for part in last.split()]
         if any(names[name] >= per_name for name in alike):
             continue
         names.update(alike)
