@@ -1,6 +1,6 @@
 """`make bench`: product and naive relay side by side, in one run, on this machine.
 
-    python -m tests.bench [--full] [--runs 3] [--requests 20000] [--asks 500] [--no-profile]
+    python -m tests.bench [--full] [--runs 3] [--requests 20000] [--asks 500] [--no-profile] [--timing 5000]
 
 Prints Markdown, writes bench-results/<time>.json. Exit code 1 if a run fails (an answer is lost or wrong); a
 goal that is missed is only said.
@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 from glomar_schemas.errors import GlomarError
 
-from tests.bench import machine, peer, population, product, profile, report
+from tests.bench import machine, peer, population, product, profile, report, timing
 from tests.bench.figures import Failed, Results, Run
 from tests.bench.plan import Plan
 from tests.bench.processes import ROOT, quiet
@@ -51,6 +51,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quiet-s", type=float, default=60, help="how long to wait for a quiet machine")
     parser.add_argument("--tries", type=int, default=3, help="how often at most for one undisturbed run")
     parser.add_argument("--no-profile", dest="profile", action="store_false")
+    parser.add_argument("--timing", type=int, default=timing.NUMBER, help="requests of each kind; 0: none")
     return parser.parse_args()
 
 
@@ -85,6 +86,11 @@ async def _bench(options: argparse.Namespace) -> None:
     out.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
     print(report.render(results))
     _say(f"written to {out}")
+    if options.timing:
+        await quiet(options.quiet_s)
+        found_timing = await timing.measure(options.timing, people, OUT)
+        print(f"\nDoes the time of a verdict tell what was found?\n\n{timing.render(found_timing)}")
+        _say(f"written to {timing.write(found_timing, OUT)}")
 
 
 async def _undisturbed(once: Once, what: str, options: argparse.Namespace) -> Run:

@@ -19,6 +19,7 @@ from glomar_local.supervisor import running
 from glomar_local.tally import audit
 from glomar_local.trace_store import decode
 
+from tests.bench import population
 from tests.bench.figures import Failed, Run
 from tests.bench.plan import Plan, Watch, carry_out
 from tests.bench.processes import asking
@@ -37,7 +38,7 @@ async def run(
     layout.root.mkdir(mode=0o700)
     said: list[str] = []
     with runfile.claim(layout) as lock:
-        system = provision(layout, ports.free())
+        system = provision(layout, ports.free(), population.agreement(directory / "agreement.toml"))
         os.link(register, layout.register)
         make_rolls(layout, system.agreement, cases=plan.rows)
         async with running(system, lock, said.append) as supervisor:

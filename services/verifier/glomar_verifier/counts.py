@@ -129,12 +129,7 @@ class Counts:
         with self._transaction():
             oldest = min(item.at_ns for item in items) - self._window_ns
             self._db.execute("DELETE FROM looked WHERE at_ns <= ?", (oldest,))
-            addresses = [self._look(item) for item in items]
-            self._db.executemany(
-                "UPDATE asked SET addresses = ? WHERE agency = ? AND request_id = ?",
-                [(n, item.agency, item.request_id) for n, item in zip(addresses, items, strict=True)],
-            )
-        return addresses
+            return [self._look(item) for item in items]
 
     def _observe(self, ask: Ask, keys: "_Keys", tally: Tally) -> Counted:
         digest = bytes.fromhex(ask.digest)
@@ -178,7 +173,11 @@ class Counts:
             " ON CONFLICT DO UPDATE SET at_ns = max(at_ns, excluded.at_ns)",
             [(part, address, name, lookup.at_ns) for part in lookup.asked.parts],
         )
-        return self._addresses_of(lookup.meant, lookup.at_ns - self._window_ns) if lookup.meant else 0
+        addresses = self._addresses_of(lookup.meant, lookup.at_ns - self._window_ns) if lookup.meant else 0
+        self._db.execute(
+            "UPDATE asked SET addresses = ? WHERE agency = ? AND request_id = ?", (addresses, *of_request)
+        )
+        return addresses
 
     def _addresses_of(self, meant: Sequence[HiddenName], after_ns: int) -> int:
         parts = {part for name in meant for part in name.parts}

@@ -9,6 +9,9 @@ from hashlib import blake2b
 
 import msgspec
 
+_NONE_NS = 2**63 - 1
+"""Younger than anything that SQLite can hold."""
+
 
 class Tally:
     """Good for one transaction that nobody else writes in, hence BEGIN IMMEDIATE."""
@@ -28,6 +31,7 @@ class Tally:
 
     def see(self, series: int, member: int, at_ns: int) -> int:
         """The members of the series within the window, this one included; each once, as of its latest."""
+        self._oldest_ns = min(self._oldest_ns, at_ns)
         came = self._db.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", (series, member, at_ns))
         if came.rowcount:
             return self.add(series, 1)
@@ -47,7 +51,7 @@ class Tally:
 
     def forget_until(self, at_ns: int) -> None:
         """Takes out what is not younger."""
-        if self._oldest_ns is None or self._oldest_ns > at_ns:
+        if self._oldest_ns > at_ns:
             return
         for (series,) in self._db.execute("DELETE FROM seen WHERE at_ns <= ? RETURNING series", (at_ns,)):
             self.add(series, -1)
@@ -63,9 +67,9 @@ class Tally:
         self._db.executemany("INSERT OR REPLACE INTO tally VALUES (?, ?)", kept)
         self._db.executemany("DELETE FROM tally WHERE series = ?", gone)
 
-    def _find_oldest(self) -> int | None:
+    def _find_oldest(self) -> int:
         found = self._db.execute("SELECT min(at_ns) FROM seen UNION SELECT min(at_ns) FROM asked")
-        return min((oldest for (oldest,) in found if oldest is not None), default=None)
+        return min((oldest for (oldest,) in found if oldest is not None), default=_NONE_NS)
 
 
 def key(*parts: str) -> int:

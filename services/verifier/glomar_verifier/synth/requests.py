@@ -40,8 +40,8 @@ def requests(
         if serial == n:
             return
         case = Case(list(spells), today, dice)
-        first, suffix = case.person["first_name"], case.person["suffix"]
-        alike = [(first, part, suffix) for part in case.person["last_name"].split()]
+        first, last, suffix = (case.person[column] for column in ("first_name", "last_name", "suffix"))
+        alike = [(first, part, suffix) for part in last.split()]
         if any(names[name] >= per_name for name in alike):
             continue
         names.update(alike)
