@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 
 import msgspec
-from glomar_local.provision import shipped_agreement
+from glomar_schemas import shipped
 from glomar_schemas.agreement import parse_agreement
 from glomar_verifier.register.build import build
 from glomar_verifier.register.sqlite import FORMAT
@@ -33,7 +33,7 @@ def register(number: int, cache: Path) -> Path:
 def _build(number: int, built: Path, rules: Rules) -> None:
     built.parent.mkdir(parents=True, exist_ok=True)
     extract = built.with_suffix(".csv")
-    source = shipped_agreement()
+    source = shipped.agreement()
     form = parse_agreement(source.read_bytes(), where=str(source)).address_form
     write_register(number, SEED, extract)
     try:
