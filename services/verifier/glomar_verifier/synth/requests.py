@@ -50,7 +50,8 @@ def requests(
             return
         case = Case(list(spells), today, dice, scenario.birth_date_needed)
         name = (case.person["first_name"], case.person["last_name"], case.person["suffix"])
-        if names[name] >= per_name:
+        undated = scenario.birth_date_needed and not case.person["date_of_birth"]
+        if names[name] >= per_name or undated:
             continue
         names[name] += 1
         serial += 1
