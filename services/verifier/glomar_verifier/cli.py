@@ -1,4 +1,4 @@
-"""`glomar-verifier`: serve the verifier, make and build registers. stdout is data, stderr is people."""
+"""`glomar-verifier`: serve the verifier, make and build registers, check rolls. stdout is data, stderr is people."""
 
 import json
 from pathlib import Path
@@ -12,13 +12,16 @@ from glomar_runtime.settings import load_settings
 from glomar_verifier import cli_agreement
 from glomar_verifier.app import build_app
 from glomar_verifier.register.build import build as build_register
+from glomar_verifier.roll import read_roll
 from glomar_verifier.rules import load_rules
 from glomar_verifier.settings import VerifierSettings
 from glomar_verifier.synth.people import write_register
 
 app = App("glomar-verifier", help="The record holder's side of Glomar: the gate, the match, the verdict.")
 register = App("register", help="Make and build registers.")
+roll = App("roll", help="Check case rolls.")
 app.command(register)
+app.command(roll)
 app.command(cli_agreement.app)
 
 
@@ -62,6 +65,12 @@ def build(
     for fault in faults:
         print(f"{source}: line {fault['line']}, {fault['column']}: {fault['what']}; left out")
     print(f"{db}: {report.people} people, {report.spells} spells, {report.rows_left_out} rows left out")
+
+
+@roll.command(name="check")
+def check_roll(file: Annotated[Path, Parameter(help="CSV, one row for each case and officer")]) -> None:
+    """Read a roll as the verifier will, and name the bad lines. Exit code 3 if there is one."""
+    print(f"{file}: {len(read_roll(file))} rows, each with a case and an officer")
 
 
 def main() -> None:
