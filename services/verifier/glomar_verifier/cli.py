@@ -1,4 +1,4 @@
-"""`glomar-verifier`: serve the verifier, make and build registers, check rolls. stdout is data, stderr is people."""
+"""`glomar-verifier`: serve the verifier, build registers, check rolls. stdout is data, stderr is people."""
 
 import json
 from pathlib import Path
