@@ -1,7 +1,7 @@
 """Checking Ed25519 signatures (RFC 8032), the most frequent costly step there is. Called by whoever must know
 who signed.
 
-By libsodium, which takes half of OpenSSL's time for it (docs/adr/0011). Keys stay those of `cryptography`.
+By libsodium, which takes half of OpenSSL's time for it (docs/adr/0021). Keys stay those of `cryptography`.
 """
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

@@ -75,7 +75,7 @@ async def _up(
         population.make_rolls(layout, system.agreement, roll)
         if not layout.example_requests.exists():
             today = date.today()  # noqa: DTZ011 (days are counted on a calendar)
-            rows = population.make_requests(population.EXAMPLES, today)
+            rows = population.make_requests(population.EXAMPLES, today, system.agreement.id)
             population.write_requests(rows, layout.example_requests)
         for other in system.others:
             population.make_register(other.layout, other.agreement, None)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import glomar_schemas
+from glomar_schemas import shipped
 from glomar_schemas.agreement import (
     Agreement,
     SignedAgreement,
@@ -80,28 +80,6 @@ class System(Struct, frozen=True):
         return parse_vkey(format_vkey(self.subjects.origin(oversight), newest))
 
 
-def shipped_agreements() -> dict[str, Path]:
-    """Id -> text of each agreement that comes with Glomar: without keys, unsigned. Raises Misconfigured."""
-    package = Path(glomar_schemas.__file__).parent
-    for folder in (package / "agreements", package.parent / "agreements"):
-        if found := sorted(folder.glob("*/agreement.toml")):
-            return {path.parent.name: path for path in found}
-    raise Misconfigured("the agreements that come with Glomar are missing", fix="Install it again")
-
-
-def shipped_agreement(name: str | None = None) -> Path:
-    """One of them, by default the first. Raises Misconfigured."""
-    found = shipped_agreements()
-    try:
-        return found[name] if name is not None else next(iter(found.values()))
-    except KeyError:
-        raise Misconfigured(
-            "no agreement of this name comes with Glomar",
-            where="--agreement",
-            fix=f"Known: {', '.join(found)}",
-        ) from None
-
-
 def provision(
     layout: Layout, ports: Ports, source: Path | None = None, agreements: Sequence[str] = ()
 ) -> System:
@@ -113,7 +91,7 @@ def provision(
     altered after it was signed).
     """
     if source is None and not layout.signatures.exists():
-        source = shipped_agreement(*agreements[:1])
+        source = shipped.agreement(*agreements[:1])
     main = _provision(layout, ports, source)
     wanted = dict.fromkeys(each for each in (*layout.others(), *agreements) if each != main.agreement.id)
     others = [
@@ -126,7 +104,7 @@ def provision(
 
 
 def _source_of(layout: Layout, name: str) -> Path | None:
-    return None if layout.signatures.exists() else shipped_agreement(name)
+    return None if layout.signatures.exists() else shipped.agreement(name)
 
 
 def _provision(layout: Layout, ports: Ports, source: Path | None) -> System:

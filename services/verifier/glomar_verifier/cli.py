@@ -1,4 +1,4 @@
-"""`glomar-verifier`: serve, keep epochs, make and build registers. stdout is data, stderr is people."""
+"""`glomar-verifier`: serve; registers, rolls, veto lists, epochs. stdout is data, stderr is people."""
 
 import json
 from pathlib import Path
@@ -14,6 +14,7 @@ from glomar_verifier import cli_agreement
 from glomar_verifier.app import build_app
 from glomar_verifier.epochs.cli import app as epoch
 from glomar_verifier.register.build import build as build_register
+from glomar_verifier.roll import read_roll
 from glomar_verifier.rules import load_rules
 from glomar_verifier.settings import VerifierSettings
 from glomar_verifier.synth.people import write_register
@@ -22,7 +23,9 @@ from glomar_verifier.veto import install as install_veto
 app = App("glomar-verifier", help="The record holder's side of Glomar: the gate, the match, the verdict.")
 register = App("register", help="Make and build registers.")
 veto = App("veto", help="People about whom the record holder discloses nothing (26 U.S.C. 6103(i)(6)).")
+roll = App("roll", help="Check case rolls.")
 app.command(register)
+app.command(roll)
 app.command(cli_agreement.app)
 app.command(veto)
 app.command(epoch)
@@ -91,6 +94,12 @@ def install(
         raise Refused(what, where=str(source), fix="The old list stays in force")
     if not as_json:
         print(f"{to}: {len(checked.veto)} people")
+
+
+@roll.command(name="check")
+def check_roll(file: Annotated[Path, Parameter(help="CSV, one row for each case and officer")]) -> None:
+    """Read a roll as the verifier will, and name the bad lines. Exit code 3 if there is one."""
+    print(f"{file}: {len(read_roll(file))} rows, each with a case and an officer")
 
 
 def main() -> None:
