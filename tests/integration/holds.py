@@ -13,9 +13,10 @@ from tests.integration.bus import Bus
 class Officials:
     """Draws the next control, signs it and has it stored."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, slot: int = 1) -> None:
+        """slot: the last one that is filled."""
         self._bus = bus
-        self._slot = 1
+        self._slot = slot
 
     def hold(self, scope: str) -> tuple[int, int]:
         """-> (slot, stream sequence) of a hold that the holder's official alone has placed."""

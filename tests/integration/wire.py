@@ -29,7 +29,11 @@ class Wire:
         self._file = self._socket.makefile("rb")
         self._inbox = f"_INBOX.{os.urandom(8).hex()}".encode()
         self._asked = 0
-        self._log_in(seed)
+        try:
+            self._log_in(seed)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
