@@ -130,6 +130,9 @@ def get_json(url: str) -> dict[str, Any]:
         with urllib.request.urlopen(url, timeout=10) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
+    except urllib.error.HTTPError as refusal:
+        refused: dict[str, Any] = json.load(refusal)
+        return refused
     except (urllib.error.URLError, OSError):
         return {}
 

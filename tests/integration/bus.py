@@ -45,6 +45,11 @@ class Bus:
             self._wires[party] = self.new_wire(party)
         return self._wires[party]
 
+    def forget(self, party: str) -> None:
+        """Its next message goes out on a new connection."""
+        if party in self._wires:
+            self._wires.pop(party).close()
+
     def new_wire(self, party: str) -> Wire:
         return Wire(self.system.ports.bus, self.system.layout.nkey(party))
 

@@ -5,12 +5,14 @@ a vertical tab, form feed or carriage return for the end of a subject; nats-serv
 such message would stop verifier and auditor for everybody (docs/adr/0004).
 """
 
+import contextlib
 import logging
 import re
 from typing import Any
 
 from glomar_schemas.errors import GlomarError, Unreachable
 from glomar_schemas.keys import require_nkey
+from glomar_schemas.servers import attempts
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import (
@@ -117,6 +119,14 @@ class _Streams(JetStreamContext):
 async def connect(settings: ServiceSettings, name: str) -> BusClient:
     """A connection that reconnects for ever. Raises Misconfigured, Unreachable."""
     require_nkey(settings.nkey)
+    *others, last = attempts(settings.url)
+    for servers in others:
+        with contextlib.suppress(Unreachable):
+            return await _connect(settings, name, servers)
+    return await _connect(settings, name, last)
+
+
+async def _connect(settings: ServiceSettings, name: str, servers: list[str]) -> BusClient:
     client = BusClient()
 
     async def on_disconnected() -> None:
@@ -124,7 +134,8 @@ async def connect(settings: ServiceSettings, name: str) -> BusClient:
             log.warning("disconnected from the bus; reconnecting")
 
     options: dict[str, Any] = {
-        "servers": settings.url,
+        "servers": servers,
+        "dont_randomize": True,
         "name": name,
         "nkeys_seed": str(settings.nkey),
         "connect_timeout": CONNECT_TIMEOUT_S,
