@@ -13,6 +13,7 @@ from glomar_schemas.errors import Misconfigured, Refused
 
 from glomar_verifier.agreement_check import check
 from glomar_verifier.app import build_app
+from glomar_verifier.recalls.cli import recall, recalls
 from glomar_verifier.register.build import build as build_register
 from glomar_verifier.rules import load_rules
 from glomar_verifier.settings import VerifierSettings
@@ -23,6 +24,8 @@ register = App("register", help="Make and build registers.")
 agreement = App("agreement", help="Check an agreement file.")
 app.command(register)
 app.command(agreement)
+app.command(recall)
+app.command(recalls)
 
 
 @app.command
