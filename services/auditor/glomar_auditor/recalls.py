@@ -31,7 +31,7 @@ class Recalls:
         self._one_at_a_time = asyncio.Lock()
 
     async def note(self, client: Client, recorded: Sequence[Stored], size: int) -> None:
-        """Returns once every recall of the ledger is known. recorded: its newest messages; size: the ledger's.
+        """Returns once every recall of the ledger is known. recorded: its newest messages; size: its own.
 
         Raises Unreachable, Misconfigured.
         """

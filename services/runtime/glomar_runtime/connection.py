@@ -114,8 +114,11 @@ class _Streams(JetStreamContext):
         return feed
 
 
-async def connect(settings: ServiceSettings, name: str) -> BusClient:
-    """A connection that reconnects for ever. Raises Misconfigured, Unreachable."""
+async def connect(settings: ServiceSettings, name: str, *, quiet: bool = False) -> BusClient:
+    """A connection that reconnects for ever. quiet: for a command, which says by its errors what is wrong.
+
+    Raises Misconfigured, Unreachable.
+    """
     require_nkey(settings.nkey)
     client = BusClient()
     options: dict[str, Any] = {
@@ -126,9 +129,9 @@ async def connect(settings: ServiceSettings, name: str) -> BusClient:
         "reconnect_time_wait": RETRY_S,
         "ping_interval": PING_S,
         "error_cb": _on_error,
-        "disconnected_cb": _on_disconnected,
-        "reconnected_cb": _on_reconnected,
     }
+    if not quiet:
+        options |= {"disconnected_cb": _on_disconnected, "reconnected_cb": _on_reconnected}
     try:
         # The first connection fails at once, with a message; only later ones are tried for ever.
         await client.connect(**options, allow_reconnect=False, max_reconnect_attempts=1)

@@ -152,7 +152,7 @@ async def _holder(config: Path) -> AsyncIterator[tuple[Client, Subjects, SignedA
     versions = load_versions(settings.agreement, load_trust(settings.trust))
     signer = Signer(read_signing_key(settings.signing_key))
     subjects = Subjects(versions.newest.agreement.id, settings.incarnation)
-    client = await connect(settings, "glomar-verifier recalls")
+    client = await connect(settings, "glomar-verifier recalls", quiet=True)
     try:
         in_force = await catch_up(client, InForce(), versions, subjects)
         yield client, subjects, in_force.require(), signer

@@ -1,4 +1,4 @@
-"""A file of verdicts to recall: CSV (RFC 4180) with a header row. Pure but for reading it; for the command."""
+"""A file of verdicts to recall: CSV (RFC 4180) with a header row. Called by the command."""
 
 import csv
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ class Row(Struct, frozen=True):
 
 
 def read_rows(file: Path, agency: str, cause: Cause | None) -> Iterator[Row]:
-    """agency, cause: for rows that leave them out. Raises Misconfigured (unreadable), Malformed (no such CSV)."""
+    """agency, cause: for rows that leave them out. Raises Misconfigured (unreadable), Malformed."""
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except OSError as error:
