@@ -1,7 +1,8 @@
-"""Recalled and expired answers, on a bus that refuses and a clock that is set: destroyed, certified, never shown."""
+"""Recalled and expired answers, on a bus that refuses and a clock that is set: destroyed and certified."""
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -150,11 +151,13 @@ def test_an_ack_whose_acknowledgement_was_lost_is_stored_once(desk: Desk) -> Non
     async def steps(client: Client) -> None:
         result = await client.ask(an_ask(), timeout_s=LIMIT_S)
         desk.bus.lose_acks = 1
-        with pytest.raises(Retryable):
-            await push(client, recall_of(result.request_id, 7))
-            await client.destroy()
-        await client.destroy()
-        await client.destroy()
+        await push(client, recall_of(result.request_id, 7))
+        async with asyncio.timeout(LIMIT_S):
+            # The client does it by itself too, so it is either of them who misses the acknowledgement.
+            while desk.bus.lose_acks or Store(desk.path).unacknowledged(1):
+                with suppress(Retryable):
+                    await client.destroy()
+                await asyncio.sleep(0)
 
     desk.run(steps)
     acks = [body for body in desk.bus.sent if b"vnd.glomar.ack" in body]
