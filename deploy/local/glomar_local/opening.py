@@ -29,7 +29,8 @@ FIRST_SLOT = 1
 async def open_bus(system: System, replicas: int = 1) -> None:
     """Returns once services may connect, under this agreement and those beside it.
 
-    replicas: as many as a cluster has nodes. Raises Unreachable; IntegrityError for a stream set up otherwise.
+    replicas: as many as a cluster has nodes.
+    Raises Unreachable; IntegrityError for a stream set up otherwise.
     """
     for each in system.all:
         await _open(each, replicas)

@@ -99,5 +99,7 @@ def concerns(before: InForce, after: InForce, agency: str) -> bool:
     """
     scopes = [hold.scope.partition(":") for hold in {*before.holds} ^ {*after.holds}]
     if scopes:
-        return any(kind in ("all", "jurisdiction") or name == agency for kind, _, name in scopes)
+        return any(
+            kind in ("all", "jurisdiction") or (kind, name) == ("agency", agency) for kind, _, name in scopes
+        )
     return (before.signed, before.added, before.shredded) != (after.signed, after.added, after.shredded)

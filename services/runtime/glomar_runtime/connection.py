@@ -116,17 +116,20 @@ class _Streams(JetStreamContext):
         return feed
 
 
-async def connect(settings: ServiceSettings, name: str) -> BusClient:
-    """A connection that reconnects for ever. Raises Misconfigured, Unreachable."""
+async def connect(settings: ServiceSettings, name: str, *, quiet: bool = False) -> BusClient:
+    """A connection that reconnects for ever. quiet: for a command, which says by its errors what is wrong.
+
+    Raises Misconfigured, Unreachable.
+    """
     require_nkey(settings.nkey)
     *others, last = attempts(settings.url)
     for servers in others:
         with contextlib.suppress(Unreachable):
-            return await _connect(settings, name, servers)
-    return await _connect(settings, name, last)
+            return await _connect(settings, name, servers, quiet)
+    return await _connect(settings, name, last, quiet)
 
 
-async def _connect(settings: ServiceSettings, name: str, servers: list[str]) -> BusClient:
+async def _connect(settings: ServiceSettings, name: str, servers: list[str], quiet: bool) -> BusClient:
     client = BusClient()
 
     async def on_disconnected() -> None:
@@ -142,9 +145,9 @@ async def _connect(settings: ServiceSettings, name: str, servers: list[str]) -> 
         "reconnect_time_wait": RETRY_S,
         "ping_interval": PING_S,
         "error_cb": _on_error,
-        "disconnected_cb": on_disconnected,
-        "reconnected_cb": _on_reconnected,
     }
+    if not quiet:
+        options |= {"disconnected_cb": on_disconnected, "reconnected_cb": _on_reconnected}
     try:
         # The first connection fails at once, with a message; only later ones are tried for ever.
         await client.connect(**options, allow_reconnect=False, max_reconnect_attempts=1)

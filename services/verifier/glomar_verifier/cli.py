@@ -13,6 +13,7 @@ from glomar_schemas.errors import Refused
 from glomar_verifier import cli_agreement
 from glomar_verifier.app import build_app
 from glomar_verifier.epochs.cli import app as epoch
+from glomar_verifier.recalls.cli import recall, recalls
 from glomar_verifier.register.build import build as build_register
 from glomar_verifier.roll import read_roll
 from glomar_verifier.rules import load_rules
@@ -29,6 +30,8 @@ app.command(roll)
 app.command(cli_agreement.app)
 app.command(veto)
 app.command(epoch)
+app.command(recall)
+app.command(recalls)
 
 
 @app.command
