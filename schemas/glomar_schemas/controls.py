@@ -9,11 +9,12 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from glomar_schemas.agreement import SignedAgreement
+from glomar_schemas.agreement import Agreement, SignedAgreement
 from glomar_schemas.envelope import Envelope, open_envelope, signers
 from glomar_schemas.errors import Misconfigured, Refused, Retryable, Untrusted
 from glomar_schemas.keys import OFFICIAL, KeyRecord
 from glomar_schemas.messages import Control
+from glomar_schemas.scopes import require_known
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import Versions
 
@@ -121,6 +122,21 @@ def apply(
         return Applied(replace(state, slot=slot), fault.what)
 
 
+def lacking(action: str, parties: frozenset[str], agreement: Agreement) -> str:
+    """Whose officials must sign, while these parties' have; "" when that is enough."""
+    match action:
+        case "agreement":
+            enough = {agreement.holder, *agreement.requesters} <= parties
+            return "" if enough else "an agreement needs the officials of all its parties"
+        case "hold":
+            return "" if parties else "a hold needs an official of one party"
+        case _:
+            return "" if len(parties) >= 2 else f"{_TWO[action]} needs officials of two parties"
+
+
+_TWO = {"lift": "lifting a hold", "key": "a new key", "shred": "destroying a key"}
+
+
 def _signers(
     state: InForce, control: Control, envelope: Envelope, versions: Versions, at: datetime
 ) -> frozenset[str]:
@@ -135,13 +151,13 @@ def _agreement(state: InForce, opened: _Opened, versions: Versions) -> InForce:
     signed = versions.get(control.agreement_digest)
     if signed is None:
         # Only what the parties signed may stop a service; anybody else's control is void.
-        _require_all_parties(state.signed or versions.newest, opened)
+        _require_enough(opened, (state.signed or versions.newest).agreement)
         raise Misconfigured(
             "another version of the agreement is in force than those installed",
             where=f"control {control.slot}",
             fix="Install the version that was signed",
         )
-    _require_all_parties(signed, opened)
+    _require_enough(opened, signed.agreement)
     if state.signed is not None and signed.agreement.version <= state.signed.agreement.version:
         raise Untrusted("not a newer version than the one in force")
     return replace(
@@ -151,18 +167,14 @@ def _agreement(state: InForce, opened: _Opened, versions: Versions) -> InForce:
     )
 
 
-def _require_all_parties(signed: SignedAgreement, opened: _Opened) -> None:
-    if not {signed.agreement.holder, *signed.agreement.requesters} <= opened.parties:
-        raise Untrusted("an agreement needs the officials of all its parties")
-
-
 def _hold(state: InForce, opened: _Opened, versions: Versions) -> InForce:
     control = opened.control
+    require_known(control.scope, (state.signed or versions.newest).agreement)
     return replace(state, holds=(*state.holds, Hold(control.slot, control.scope, control.authority)))
 
 
 def _lift(state: InForce, opened: _Opened, versions: Versions) -> InForce:
-    _require_two(opened, "lifting a hold")
+    _require_enough(opened, (state.signed or versions.newest).agreement)
     remaining = tuple(hold for hold in state.holds if hold.slot != opened.control.lifts)
     if len(remaining) == len(state.holds):
         raise Untrusted("lifts a hold that is not in force")
@@ -170,8 +182,8 @@ def _lift(state: InForce, opened: _Opened, versions: Versions) -> InForce:
 
 
 def _key(state: InForce, opened: _Opened, versions: Versions) -> InForce:
-    _require_two(opened, "a new key")
     signed, record = _in_force(state), opened.control.key
+    _require_enough(opened, signed.agreement)
     if record is None:
         raise Untrusted("names no key")
     if record.party not in opened.parties:
@@ -186,8 +198,8 @@ def _key(state: InForce, opened: _Opened, versions: Versions) -> InForce:
 
 
 def _shred(state: InForce, opened: _Opened, versions: Versions) -> InForce:
-    _require_two(opened, "destroying a key")
     signed, key_id = _in_force(state), opened.control.key_id or ""
+    _require_enough(opened, signed.agreement)
     key = signed.ring.get(key_id)
     if key is None or key.use != "seal":
         raise Untrusted("destroys a key that is no sealing key in force")
@@ -205,9 +217,9 @@ def _in_force(state: InForce) -> SignedAgreement:
     return state.signed
 
 
-def _require_two(opened: _Opened, what: str) -> None:
-    if len(opened.parties) < 2:
-        raise Untrusted(f"{what} needs officials of two parties")
+def _require_enough(opened: _Opened, agreement: Agreement) -> None:
+    if needed := lacking(opened.control.action, opened.parties, agreement):
+        raise Untrusted(needed)
 
 
 _ACTIONS: dict[str, Callable[[InForce, _Opened, Versions], InForce]] = {

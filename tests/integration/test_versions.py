@@ -14,12 +14,12 @@ from glomar_requester.identity import load_identity
 from glomar_schemas.agreement import SignedAgreement, load_agreement, load_trust, sign_agreement
 from msgspec.structs import replace
 
-from tests.integration.asking import ask_all, confirmable, profile
+from tests.integration.asking import Asking, ask_all, confirmable, profile
 from tests.integration.bus import Bus, watching
 from tests.integration.changes import BOTH, Changing, ask_late
 from tests.integration.conftest import STOP_LIMIT_S, Up, up, wait_until
 from tests.integration.evidence import await_ledger, await_verdicts, opened
-from tests.integration.test_holds import Asking, in_jurisdiction
+from tests.integration.test_holds import in_jurisdiction
 
 GONE, STAYS = "mad", "mnd"
 MISCONFIGURED = 2

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from faststream.asgi import AsgiFastStream
 from glomar_runtime.bus import Bus
 from glomar_runtime.delivery import Stored, get_by_subject, stored
-from glomar_runtime.health import routes
+from glomar_runtime.health import controls_shown, routes
 from glomar_runtime.service import Stop, background, ending
 from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans, traceparent
 from glomar_schemas.agreement import load_trust
@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 COMPARE_EVERY_S = 1.0
 """How often stream and ledger are compared; also the longest that a lost newest message stays unrecorded."""
+VIOLATIONS_SHOWN = 100
+"""In /status, the newest ones; the log has all."""
 
 
 def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bus]:
@@ -129,6 +131,14 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
         for agency, told in await noticing.pushes(bus.client, recorded):
             await bus.client.publish(subjects.notice(agency), encode(told))
 
+    def status() -> dict[str, object]:
+        violations = withholding.violations
+        return {
+            "ledger_size": ledger.size,
+            **controls_shown(withholding.in_force),
+            "violations": {"count": len(violations), "sequences": violations[-VIOLATIONS_SHOWN:]},
+        }
+
     @contextlib.asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
         try:
@@ -139,7 +149,7 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
     app = AsgiFastStream(
         bus,
         lifespan=lifespan,
-        asgi_routes=routes(bus, subjects, agreement.oversight),
+        asgi_routes=routes(bus, subjects, agreement.oversight, status=status),
         logger=None,
     )
 
@@ -147,6 +157,7 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
         size = -1
         while True:
             with ending(stop):
+                await withholding.follow(bus.client)
                 idle, size = ledger.size == size, ledger.size
                 await release(await recorder.compare(bus.client, catch_up=idle), {})
             await asyncio.sleep(COMPARE_EVERY_S)

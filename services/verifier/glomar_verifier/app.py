@@ -88,13 +88,16 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
         while True:
             resumed = 0
             with ending(stop):
+                await worker.rebuild(bus.client)
                 resumed = await worker.resume(bus.client)
             if not resumed:
                 await asyncio.sleep(RESUME_EVERY_S)
 
     app = AsgiFastStream(
         bus,
-        asgi_routes=routes(bus, subjects, agreement.holder),
+        asgi_routes=routes(
+            bus, subjects, agreement.holder, status=worker.status, checks={"clock": worker.check_clock}
+        ),
         logger=None,
     )
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import App, Parameter
 from glomar_runtime.connection import connect
+from glomar_runtime.controls import newest
 from glomar_runtime.settings import load_settings
 from glomar_schemas.agreement import load_trust
 from glomar_schemas.controls import InForce
@@ -16,7 +17,6 @@ from glomar_schemas.errors import Misconfigured, Refused
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import Versions, load_versions
 
-from glomar_verifier.control import catch_up
 from glomar_verifier.epochs.epoch import survey
 from glomar_verifier.epochs.files import EpochFiles
 from glomar_verifier.settings import VerifierSettings
@@ -108,7 +108,7 @@ async def _in_force(settings: VerifierSettings, versions: Versions) -> InForce:
     client = await connect(settings, "glomar-verifier epoch")
     try:
         subjects = Subjects(versions.newest.agreement.id, settings.incarnation)
-        return await catch_up(client, InForce(), versions, subjects)
+        return await newest(client, versions, subjects)
     finally:
         await client.close()
 
