@@ -1,26 +1,32 @@
 """Keys, shreddings and versions as officials put them in force, and an agency that knows of them."""
 
 import os
-import subprocess
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from subprocess import CompletedProcess
 
-from glomar_local.child import program
+from glomar_local.credentials import official
 from glomar_local.layout import Layout
 from glomar_requester import Ask, Profile, Question
 from glomar_requester.compose import Label, compose, new_request_id
 from glomar_requester.identity import Identity, load_identity
+from glomar_schemas.agreement import SignedAgreement, load_agreement, load_trust, sign_agreement
 from glomar_schemas.keys import KeyRecord
 from glomar_schemas.messages import Answer
+from glomar_verifier.cli import app
 from glomar_verifier.epochs.files import EpochFiles
 from msgspec.structs import replace
 
 from tests.integration.bus import Bus
 from tests.integration.evidence import await_verdicts, opened
 from tests.integration.holds import Officials
+from tests.integration.officials import typed
 
 BOTH = ("irs", "ice")
+GONE = "mad"
+"""A jurisdiction that the second version no longer lists."""
 SOON = timedelta(seconds=5)
 """Enough for a control to be stored before the key that it names counts."""
 
@@ -48,17 +54,27 @@ def new_epoch(layout: Layout, lasts: timedelta) -> KeyRecord:
     return epoch_files(layout).create("irs", start, start + lasts)
 
 
+def second_version(layout: Layout, folder: Path) -> SignedAgreement:
+    """Signed by all, it allows one jurisdiction less. folder: not always where services look."""
+    text = layout.agreement.read_text(encoding="utf-8")
+    for old, new in (("\nversion = 1\n", "\nversion = 2\n"), (f'"{GONE}", ', "")):
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    path = folder / "agreement-2.toml"
+    path.write_text(text, encoding="utf-8")
+    signatures = sign_agreement(text.encode(), [official(layout, party) for party in BOTH])
+    path.with_name(f"{path.name}.sig").write_bytes(signatures)
+    return load_agreement(path, load_trust(layout.trust))
+
+
 def wait_for(moment: datetime) -> None:
     while (left := (moment - datetime.now(UTC)).total_seconds()) > 0:
         time.sleep(left)
 
 
-def command(layout: Layout, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """`glomar-verifier …` as the holder types it."""
-    config = ("--config", str(layout.settings("verifier")))
-    return subprocess.run(
-        [program("glomar-verifier"), *arguments, *config], capture_output=True, text=True, timeout=60
-    )
+def command(layout: Layout, *arguments: str) -> CompletedProcess[str]:
+    """`glomar-verifier …` as the holder types it; in this process, which spares the program's start."""
+    return typed(app, [*arguments, "--config", str(layout.settings("verifier"))])
 
 
 def knowing(used: Profile, *records: KeyRecord) -> Identity:

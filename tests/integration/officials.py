@@ -7,12 +7,24 @@ from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
+from cyclopts import App
 from glomar_auditor.cli import app
 from glomar_local.layout import Layout
 from glomar_runtime.cli import run_cli
 
 HOLDER, OVERSIGHT, AGENCY = "verifier", "auditor", "requester"
 """Whose settings file: the service of the party that they belong to."""
+
+
+def typed(app: App, command: list[str]) -> CompletedProcess[str]:
+    """In this process, which is as the program does it and spares its start."""
+    code, out, err = 0, io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        try:
+            run_cli(app, command)
+        except SystemExit as ended:
+            code = int(ended.code or 0)
+    return CompletedProcess(command, code, out.getvalue(), err.getvalue())
 
 
 class Commands:
@@ -26,15 +38,8 @@ class Commands:
         return self._folder / f"{name}.json"
 
     def run(self, *arguments: str, as_: str = OVERSIGHT) -> CompletedProcess[str]:
-        """In this process, which is as the program does it and spares its start."""
-        command = ["control", *arguments, "--config", str(self._layout.settings(as_))]
-        code, out, err = 0, io.StringIO(), io.StringIO()
-        with redirect_stdout(out), redirect_stderr(err):
-            try:
-                run_cli(app, command)
-            except SystemExit as ended:
-                code = int(ended.code or 0)
-        return CompletedProcess(command, code, out.getvalue(), err.getvalue())
+        """What became of it."""
+        return typed(app, ["control", *arguments, "--config", str(self._layout.settings(as_))])
 
     def json(self, *arguments: str, as_: str = OVERSIGHT) -> dict[str, Any]:
         """What it prints, if it ends well."""

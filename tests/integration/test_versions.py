@@ -7,21 +7,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from glomar_local.credentials import official
-from glomar_local.layout import Layout
 from glomar_local.provision import provision
 from glomar_requester.identity import load_identity
-from glomar_schemas.agreement import SignedAgreement, load_agreement, load_trust, sign_agreement
+from glomar_schemas.agreement import SignedAgreement
 from msgspec.structs import replace
 
 from tests.integration.asking import Asking, ask_all, confirmable, profile
 from tests.integration.bus import Bus, watching
-from tests.integration.changes import BOTH, Changing, ask_late
+from tests.integration.changes import GONE, Changing, ask_late, second_version
 from tests.integration.conftest import STOP_LIMIT_S, Up, up, wait_until
 from tests.integration.evidence import await_ledger, await_verdicts, opened
 from tests.integration.test_holds import in_jurisdiction
 
-GONE, STAYS = "mad", "mnd"
+STAYS = "mnd"
 MISCONFIGURED = 2
 
 
@@ -35,19 +33,6 @@ def running(tmp_path: Path) -> Iterator[Up]:
 def bus(running: Up) -> Iterator[Bus]:
     with watching(provision(running.layout, running.ports)) as found:
         yield found
-
-
-def second_version(layout: Layout, folder: Path) -> SignedAgreement:
-    """Signed by all, it allows one jurisdiction less. folder: not always where services look."""
-    text = layout.agreement.read_text(encoding="utf-8")
-    for old, new in (("\nversion = 1\n", "\nversion = 2\n"), (f'"{GONE}", ', "")):
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    path = folder / "agreement-2.toml"
-    path.write_text(text, encoding="utf-8")
-    signatures = sign_agreement(text.encode(), [official(layout, party) for party in BOTH])
-    path.with_name(f"{path.name}.sig").write_bytes(signatures)
-    return load_agreement(path, load_trust(layout.trust))
 
 
 def install(running: Up) -> SignedAgreement:

@@ -92,7 +92,7 @@ class Withholding:
         """
         async with self._one_at_a_time:
             known = self.in_force.slot
-            async for stored, applied in newer(client, self._states[-1], self._versions, self._subjects):
+            async for stored, applied in newer(client, self.in_force, self._versions, self._subjects):
                 tell(stored, applied)
                 # A slot may have been filled before an earlier one; it counts once all before it are.
                 self._sequences.append(max(self._sequences[-1], stored.sequence))

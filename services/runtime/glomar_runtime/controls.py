@@ -30,7 +30,7 @@ async def newer(
 
 
 async def newest(client: Client, versions: Versions, subjects: Subjects) -> InForce:
-    """After every control that the stream holds. Raises Unreachable, Fatal."""
+    """What is in force after every control that the stream holds. Raises Unreachable, Fatal."""
     state = InForce()
     async for _, applied in newer(client, state, versions, subjects):
         state = applied.in_force

@@ -42,6 +42,11 @@ def draft(control: Control) -> Draft:
     return Draft(payload=payload, payload_type=payload_type(Control))
 
 
+def cited(found: Draft) -> str:
+    """The digest of the agreement's version that the control names. Raises Malformed."""
+    return decode(found.payload, Control, what="the control").agreement_digest
+
+
 def opened(found: Draft, signed: SignedAgreement, at: datetime) -> tuple[Control, frozenset[str]]:
     """The control, and the parties whose officials have signed it so far.
 

@@ -14,12 +14,11 @@ from glomar_auditor.officials.draft_file import Draft
 def explain(found: Draft, control: Control, signed: SignedAgreement, at: datetime) -> list[str]:
     """Lines: what it does and from when, its authority, who has signed, what is missing."""
     agreement, signed_by = signed.agreement, signatures(found, signed, at)
-    effect = _EFFECTS.get(control.action, _other)
     lines = [
         f"Control {control.slot} under {agreement.id}: {control.action}",
         "",
         f"From the moment at which the bus has stored it in slot {control.slot}:",
-        *(f"  {line}" for line in effect(control, agreement)),
+        *(f"  {line}" for line in _EFFECTS[control.action](control, agreement)),
         "",
         f"Authority: {control.authority}",
         f"Reason:    {control.reason or '(none given)'}",
@@ -69,8 +68,45 @@ def _lift(control: Control, agreement: Agreement) -> list[str]:
     ]
 
 
-def _other(control: Control, agreement: Agreement) -> list[str]:
-    return [f"What a control `{control.action}` says is in force; PROTOCOL.md, section control, has it."]
+def _key(control: Control, agreement: Agreement) -> list[str]:
+    record = control.key
+    if record is None:
+        return ["Nothing: it names no key."]
+    use = {"seal": "what is sealed to it", "official": "its officials' orders"}.get(
+        record.use, "its messages"
+    )
+    return [
+        f"{_name(record.party, agreement)} uses one more key, for {use}: {record.key_id}",
+        f"It counts from {record.valid_from.isoformat()} to {record.valid_until.isoformat()}.",
+        "Its older keys count as long as they did before.",
+    ]
 
 
-_EFFECTS: dict[str, Callable[[Control, Agreement], list[str]]] = {"hold": _hold, "lift": _lift}
+def _shred(control: Control, agreement: Agreement) -> list[str]:
+    return [
+        f"The sealing key {control.key_id} is in force no more. Its party forgets it, and its custodians",
+        "destroy it. What was sealed to it can never be opened again, by anybody.",
+        "The ledger keeps every message, and verifies as before.",
+    ]
+
+
+def _agreement(control: Control, agreement: Agreement) -> list[str]:
+    return [
+        f"Version {agreement.version} of the agreement is in force (SHA-256 {control.agreement_digest}).",
+        "A request that names another version is refused from then on. What was stored before and is not",
+        "answered yet is decided under this version.",
+        "A service at which it is not installed stops.",
+    ]
+
+
+def _name(party: str, agreement: Agreement) -> str:
+    return agreement.parties[party].name if party in agreement.parties else party
+
+
+_EFFECTS: dict[str, Callable[[Control, Agreement], list[str]]] = {
+    "hold": _hold,
+    "lift": _lift,
+    "key": _key,
+    "shred": _shred,
+    "agreement": _agreement,
+}

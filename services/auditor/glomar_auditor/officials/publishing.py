@@ -38,7 +38,7 @@ async def publish(office: Office, control: Control, draft: Draft) -> int:
             raise Refused(
                 f"slot {control.slot} is not the next one, which is {state.slot + 1}", fix="Draft it again"
             )
-        # Whatever its sequence will be, it counts from there on.
+        # The sequence is not known yet, and decides nothing.
         applied = apply(state, draft.body, office.versions, office.subjects, 0, datetime.now(UTC))
         if applied.fault:
             raise Refused(f"it would be void: {applied.fault}", fix="Nothing was published")
