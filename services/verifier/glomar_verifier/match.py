@@ -6,7 +6,7 @@ from datetime import date
 from typing import Literal
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from glomar_verifier.normalise import NormalAddress, NormalName
 from glomar_verifier.rules import Rules
@@ -42,26 +42,23 @@ class Candidates(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """The answer, and who was meant: `people` are the register's ids that pass the name gates, for the
-    quota on addresses asked per person and for the holder's veto. They never leave the verifier."""
+    """The answer. With a confirm, the register's id of the person and every way in which it writes the name:
+    for the holder's veto and the quota of addresses. They never leave the verifier."""
 
     outcome: Literal["confirm", "deny"]
-    people: tuple[str, ...] = ()
+    person: str = ""
+    names: tuple[NormalName, ...] = ()
 
 
 def decide(candidates: Candidates, query: Query, rules: Rules) -> Finding:
     """The order of the records doesn't matter. Two people, or none, or too many to weigh: deny; and deny too
     if someone else would pass, were the birth dates that are left out known to agree."""
-    named: set[str] = set()
-    passing: set[str] = set()
-    for record in candidates.records:
-        first_failed = next(_failed(query, record, rules), None)
-        if first_failed not in NAME_GATES:
-            named.add(record.person_id)
-        if first_failed is None:
-            passing.add(record.person_id)
-    confirmed = candidates.complete and len(passing) == 1 and not _rivals(candidates, query, passing, rules)
-    return Finding("confirm" if confirmed else "deny", tuple(sorted(named)))
+    passing = {record.person_id for record in candidates.records if not any(_failed(query, record, rules))}
+    if not candidates.complete or len(passing) != 1 or _rivals(candidates, query, passing, rules):
+        return Finding("deny")
+    [person] = passing
+    names = {record.name for record in candidates.records if record.person_id == person}
+    return Finding("confirm", person, tuple(sorted(names, key=astuple)))
 
 
 def _rivals(candidates: Candidates, query: Query, passing: set[str], rules: Rules) -> bool:
@@ -86,7 +83,7 @@ def gates(query: Query, record: Record, rules: Rules) -> tuple[str, ...]:
 
 def _failed(query: Query, record: Record, rules: Rules) -> Iterator[str]:
     yield from _failed_names(query, record, rules)
-    yield from (name for name, gate in OTHER_GATES.items() if not gate(query, record, rules))
+    yield from (name for name, gate in ADDRESS_AND_TIME.items() if not gate(query, record, rules))
 
 
 def _failed_names(query: Query, record: Record, rules: Rules) -> Iterator[str]:
@@ -164,9 +161,8 @@ def _agree_if_given(one: str, other: str) -> bool:
     return not one or not other or one == other
 
 
-NAME_GATES = frozenset({"first-name", "surname", "one-slip", "suffix", "middle-name"})
 Gate = Callable[[Query, Record, Rules], bool]
-OTHER_GATES: dict[str, Gate] = {
+ADDRESS_AND_TIME: dict[str, Gate] = {
     "zip": _zip,
     "state": _state,
     "delivery-point": _delivery_point,

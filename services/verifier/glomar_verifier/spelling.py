@@ -89,7 +89,7 @@ def surname_slips(one: Sequence[str], other: Sequence[str], rules: Rules, *, vou
         return None
     if one == other or "".join(one) == "".join(other):
         return 0
-    shorter, longer = sorted((_telling(one, rules), _telling(other, rules)), key=Counter.total)
+    shorter, longer = sorted((telling(one, rules), telling(other, rules)), key=Counter.total)
     odd, left = shorter - longer, longer - shorter
     if not odd:
         return 0 if shorter else None
@@ -100,7 +100,7 @@ def surname_slips(one: Sequence[str], other: Sequence[str], rules: Rules, *, vou
     return 1 if any(is_slip(*pair, rules, *known, vouched=vouched) for pair in pairs) else None
 
 
-def _telling(tokens: Sequence[str], rules: Rules) -> Counter[str]:
+def telling(tokens: Sequence[str], rules: Rules) -> Counter[str]:
     """The tokens that say who is meant; García García has one twice."""
     return Counter(token for token in tokens if len(token) > 1 and token not in rules.particles)
 

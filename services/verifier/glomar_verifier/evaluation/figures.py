@@ -28,8 +28,8 @@ class Rate(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """Shares of confirmed requests: of true ones that is recall, of negatives the false confirms.
 
-    `gap` is the largest group's distance in recall, in points of a hundred, among groups of at least
-    GROUP_TRIALS true requests; `gap_alike` the same with every group weighing its classes alike.
+    `gap` is the distance in recall between the best and the worst served group, in points of a hundred, among
+    groups with at least GROUP_TRIALS true requests. `gates` counts what stopped true requests.
     """
 
     version: int

@@ -7,8 +7,9 @@ from datetime import date, timedelta
 from anyascii import anyascii
 from msgspec.structs import replace
 
+from glomar_verifier.asked import Asked
 from glomar_verifier.evaluation.slips import look_alike
-from glomar_verifier.evaluation.trials import Asked, Klass, Subject, as_registered
+from glomar_verifier.evaluation.trials import Klass, Subject, as_registered
 
 OTHER_DIRECTION = {"N": "S", "S": "N", "E": "W", "W": "E"}
 OTHER_TYPE = {"St": "Ave", "Ave": "St", "Rd": "Dr", "Dr": "Rd", "Ln": "Ct", "Ct": "Ln", "Blvd": "Pkwy"}

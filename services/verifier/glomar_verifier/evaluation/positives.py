@@ -4,8 +4,9 @@
 from anyascii import anyascii
 from msgspec.structs import replace
 
+from glomar_verifier.asked import Asked
 from glomar_verifier.evaluation.slips import mistyped, mistyped_in
-from glomar_verifier.evaluation.trials import Asked, Klass, Subject, as_registered
+from glomar_verifier.evaluation.trials import Klass, Subject, as_registered
 
 SPELT_OUT = {
     "N": "North", "S": "South", "E": "East", "W": "West", "St": "Street", "Ave": "Avenue", "Rd": "Road",

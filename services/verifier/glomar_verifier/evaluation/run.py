@@ -13,12 +13,13 @@ from pathlib import Path
 
 from glomar_schemas.errors import Malformed
 
+from glomar_verifier.asked import Asked
 from glomar_verifier.conform import normal_query
 from glomar_verifier.evaluation.figures import Report, Tally
 from glomar_verifier.evaluation.groups import Groups
 from glomar_verifier.evaluation.negatives import ABSENT, NEGATIVES
 from glomar_verifier.evaluation.positives import POSITIVES
-from glomar_verifier.evaluation.trials import Asked, KnownNames, Row, Subject, Trial, trials
+from glomar_verifier.evaluation.trials import KnownNames, Row, Subject, Trial, trials
 from glomar_verifier.match import decide, gates
 from glomar_verifier.normalise import fold
 from glomar_verifier.register import Register

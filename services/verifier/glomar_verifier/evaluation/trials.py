@@ -8,28 +8,11 @@ from typing import Literal
 
 import msgspec
 
+from glomar_verifier.asked import Asked
 from glomar_verifier.rules import Rules
 
 Row = Mapping[str, str]
 Truth = Literal["confirm", "deny"]
-
-
-class Asked(msgspec.Struct, frozen=True):
-    """A request's particulars as `conform.normal_query` takes them, and the years asked about."""
-
-    first_name: str
-    middle_name: str
-    last_name: str
-    suffix: str
-    date_of_birth: date | None
-    street_number: str
-    street_name: str
-    unit: str
-    po_box: str
-    city: str
-    state: str
-    zip: str
-    tax_periods: tuple[int, ...]
 
 
 class Trial(msgspec.Struct, frozen=True):
