@@ -31,7 +31,7 @@ def explain(
     request: Annotated[Path | None, Parameter(help="CSV with the columns of a request file")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say which gate each person near a request failed. For the record holder's own staff, never the asker."""
+    """Say which gate each person near a request failed. For the record holder's staff alone."""
     rules = load_rules()
     register = open_register(db, rules)
     try:
@@ -63,9 +63,8 @@ def _print(line: int, found: Explanation, as_json: bool) -> None:
         return
     print(f"line {line}: {found.outcome}, {found.reason}")
     for one in found.near:
-        print(
-            f"  {one.person_id} {one.from_year}-{one.to_year}: {', '.join(one.failed) or 'passes every gate'}"
-        )
+        failed = ", ".join(one.failed) or "passes every gate"
+        print(f"  {one.person_id} {one.from_year}-{one.to_year}: {failed}")
 
 
 def evaluate(

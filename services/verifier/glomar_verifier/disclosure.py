@@ -30,8 +30,8 @@ class HiddenName(Struct, frozen=True, array_like=True):
 
 
 def same_name(one: HiddenName, other: HiddenName) -> bool:
-    """As `spelling.surname_slips` without a slip, with the first name and the suffix. A middle name can be left out by whoever
-    asks, so it tells nobody apart here."""
+    """As `spelling.surname_slips` where there is no slip, with the first name and the suffix. A middle name
+    can be left out by whoever asks, so it tells nobody apart here."""
     if one.suffix and other.suffix and one.suffix != other.suffix:
         return False
     if one.whole == other.whole:

@@ -40,9 +40,7 @@ class Explanation(msgspec.Struct, frozen=True):
             return "exactly one person passes every gate"
         if passing:
             return "one person passes, and another would if the birth date that is left out agreed"
-        return (
-            "nobody passes every gate" if self.near else "nobody near: another ZIP code, house number or name"
-        )
+        return "nobody passes every gate" if self.near else "nobody near: no such ZIP code, number and name"
 
 
 def explain(register: Register, asked: Asked, rules: Rules) -> Explanation:

@@ -140,9 +140,9 @@ def _spellings(table: Mapping[str, str], name: str) -> dict[str, str]:
 
 
 def _written_out(table: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Standard -> its spellings that are words: STREET, not ST, which ends many a name (Forest)."""
+    """Standard -> its spellings of three letters or more."""
     return {
-        standard: tuple(word for word in (standard, *variants.split()) if len(word) > 3)
+        standard: tuple(word for word in (standard, *variants.split()) if len(word) > 2)
         for standard, variants in table.items()
     }
 

@@ -118,9 +118,16 @@ def same_street(one: Street, other: Street, rules: Rules, *, vouched: bool) -> b
         return False
     typed, bare = (one, other) if one.type else (other, one)
     return any(
-        _same_line(f"{typed.base} {spelling}", bare.base, rules, vouched=vouched)
-        for spelling in rules.type_spellings[typed.type]
+        _types(typed.base, word, bare.base, rules, vouched) for word in rules.type_spellings[typed.type]
     )
+
+
+def _types(base: str, word: str, line: str, rules: Rules, vouched: bool) -> bool:
+    """Is the line the base and this word of a type, with one slip: Oakstreet, Oak Steret? Broadway is not
+    Broad Way."""
+    mine, theirs = _odd_words([*base.split(), word], line.split())
+    glued = "".join(mine) == "".join(theirs) and len(word) > 3 and "".join(mine).isalpha()
+    return glued or is_slip(mine, theirs, rules, *_street_tables(rules), vouched=vouched)
 
 
 def _same_direction(one: Street, other: Street) -> bool:
@@ -136,8 +143,11 @@ def _same_line(one: str, other: str, rules: Rules, *, vouched: bool) -> bool:
     joined = "".join(mine)
     if joined == "".join(theirs):
         return joined.isalpha()
-    tables = (rules.street_words, rules.surnames, rules.first_names, rules.street_types, rules.base_words)
-    return is_slip(mine, theirs, rules, *tables, vouched=vouched)
+    return is_slip(mine, theirs, rules, *_street_tables(rules), vouched=vouched)
+
+
+def _street_tables(rules: Rules) -> tuple[Container[str], ...]:
+    return rules.street_words, rules.surnames, rules.first_names, rules.street_types, rules.base_words
 
 
 def _odd_words(one: list[str], other: list[str]) -> tuple[list[str], list[str]]:

@@ -53,11 +53,10 @@ class Tagger:
     def name(self, agency: str, name: NormalName, rules: Rules) -> HiddenName:
         """For the counts alone: another agency's are other numbers."""
         first, surname = name.first, name.surname
+        tokens = telling(surname, rules).elements()
         return HiddenName(
             whole=self._number("name", agency, first, "".join(surname)),
-            tokens=tuple(
-                sorted(self._number("name", agency, first, one) for one in telling(surname, rules).elements())
-            ),
+            tokens=tuple(sorted(self._number("name", agency, first, one) for one in tokens)),
             suffix=self._number("suffix", agency, name.suffix) if name.suffix else 0,
         )
 

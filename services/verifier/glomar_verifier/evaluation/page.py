@@ -3,33 +3,19 @@
 
 from collections.abc import Iterable, Mapping
 from html import escape
+from importlib import resources
 
 from glomar_verifier.evaluation.figures import Rate, Report
 
 LABEL_W, PLOT_W, ROW_H = 270, 460, 22
-STYLE = """
-:root{color-scheme:light dark;--ink:#1c2430;--dim:#5b6675;--line:#d5dbe3;--good:#1f6f54;--bad:#b3341f;--back:#fff}
-@media(prefers-color-scheme:dark){:root{--ink:#e6eaf0;--dim:#9aa6b5;--line:#38424f;--good:#5cc79c;--bad:#ff8a70;
---back:#12171d}}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--back);max-width:56rem;margin:2rem auto;
-padding:0 1rem}
-h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2.2rem}p{max-width:44rem}
-.key{display:flex;flex-wrap:wrap;gap:.8rem}.key div{border:1px solid var(--line);border-radius:6px;padding:.6rem 1rem}
-.key b{display:block;font-size:1.5rem}.key span,figcaption,.dim{color:var(--dim)}
-table{border-collapse:collapse;width:100%;margin:.6rem 0}
-td,th{border-bottom:1px solid var(--line);padding:.2rem .6rem;text-align:right;font-variant-numeric:tabular-nums}
-td:first-child,th:first-child{text-align:left}figure{margin:0}svg{max-width:100%;height:auto}
-svg text{fill:var(--ink);font:13px system-ui,sans-serif}svg .axis{stroke:var(--line)}svg .axis-text{fill:var(--dim)}
-svg .span{stroke:var(--good);stroke-width:2}svg .point{fill:var(--good)}
-svg .bad .span{stroke:var(--bad)}svg .bad .point{fill:var(--bad)}
-"""
 
 
 def page(report: Report) -> str:
     """A whole document, UTF-8."""
+    style = (resources.files("glomar_verifier") / "evaluation" / "page.css").read_text(encoding="utf-8")
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Matching: precision and recall</title>
-<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>
+<meta name="viewport" content="width=device-width"><style>{style}</style></head><body>
 <h1>Matching: precision and recall</h1>
 <p class="dim">{report.people:,} synthetic people, seed {report.seed}, {escape(report.rules)}.
 Bounds are those within which the true rate lies 19 times of 20.</p>
@@ -43,9 +29,9 @@ at most {report.false_confirms.high:.2g} of such requests</span></div>
 <h2>Recall by kind of request</h2>
 {_plot(report.classes, "Share confirmed of those who are in the register at that address", low=0.5)}
 <h2>Recall by name group</h2>
-<p>A surname's group is the one to which at least half of its bearers counted themselves in the census of 2020.
-This is the usual proxy where nobody's own answer is known. It says nothing about any one person, women who took a
-husband's name are counted by his, and few surnames of black Americans have such a majority.</p>
+<p>A surname's group is the one to which at least half of its bearers counted themselves in the census of
+2020. This is the usual proxy where nobody's own answer is known. It says nothing about any one person, women
+who took a husband's name are counted by his, and few surnames of black Americans have such a majority.</p>
 {_plot(report.groups, "Share confirmed of those who are in the register at that address", low=0.8)}
 <h2>Hard negatives by kind</h2>
 {_table(report.negative_classes, "false confirms")}

@@ -13,7 +13,8 @@ def table(report: Report) -> str:
 def _lines(report: Report) -> Iterator[str]:
     yield f"{report.people:,} synthetic people, seed {report.seed}, {report.rules}"
     wrong, recall = report.false_confirms, report.recall
-    yield f"false confirms  {wrong.hits:,} of {wrong.trials:,} hard negatives, so at most {wrong.high:.2g} of them"
+    most = f"at most {wrong.high:.2g} of them"
+    yield f"false confirms  {wrong.hits:,} of {wrong.trials:,} hard negatives: {most}"
     yield f"recall          {_share(recall)} of {recall.trials:,} true requests"
     yield f"precision       {_share(report.precision)} of {report.precision.trials:,} confirms"
     yield f"gap in recall   {report.gap:.1f} points between the best and the worst served name group"
