@@ -1,7 +1,6 @@
 """The kinds of hard negative: nearly the person, nearly the address, and never to be confirmed.
 `run` draws trials from NEGATIVES; pure. Whoever is `absent` is asked about by their own particulars."""
 
-from collections.abc import Container
 from datetime import date, timedelta
 
 from anyascii import anyascii
@@ -21,7 +20,7 @@ NICKNAMES = {
 }  # fmt: skip
 
 
-def _other_name(subject: Subject, column: str, known: Container[str], born: str) -> Asked | None:
+def _other_name(subject: Subject, column: str, known: frozenset[str], born: str) -> Asked | None:
     """A look-alike who is someone else. Born: with the registered birth date (the hardest), or without."""
     name = subject.row[column]
     head, _, rest = name.partition(" ")

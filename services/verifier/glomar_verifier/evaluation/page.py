@@ -48,7 +48,8 @@ def _plot(rates: Mapping[str, Rate], caption: str, *, low: float) -> str:
     low = min([low, *(int(rate.low * 10) / 10 for rate in rates.values())])
     height = ROW_H * len(rates) + 34
     marks = "".join(_mark(row, name, rate, low) for row, (name, rate) in enumerate(rates.items()))
-    ticks = "".join(_tick(low + (1 - low) * step / 5, low, height) for step in range(6))
+    tenths = range(round(low * 10), 11)
+    ticks = "".join(_tick(tenth / 10, low, height) for tenth in tenths)
     return (
         f'<figure><svg viewBox="0 0 {LABEL_W + PLOT_W + 130} {height}" role="img" '
         f'aria-label="{escape(caption)}">{ticks}{marks}</svg><figcaption>{escape(caption)}</figcaption></figure>'

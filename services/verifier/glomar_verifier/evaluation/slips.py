@@ -1,7 +1,7 @@
 """Slips of the pen and look-alikes, as the trials need them. `positives` and `negatives` call it; pure."""
 
 import random
-from collections.abc import Container
+from functools import lru_cache
 
 from anyascii import anyascii
 
@@ -35,11 +35,15 @@ def mistyped_in(text: str, dice: random.Random) -> str | None:
     return text.replace(word, mistyped(word, dice), 1)
 
 
-def look_alike(name: str, known: Container[str], dice: random.Random) -> str | None:
+def look_alike(name: str, known: frozenset[str], dice: random.Random) -> str | None:
     """Another known name, one edit away; None if there is none."""
-    plain = anyascii(name).upper()
-    near = [word for word in sorted(one_edit_from(plain)) if word in known and word != plain]
+    near = _near(anyascii(name).upper(), known)
     return dice.choice(near).title() if near else None
+
+
+@lru_cache(maxsize=50_000)
+def _near(word: str, known: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted((one_edit_from(word) - {word}) & known))
 
 
 def one_edit_from(word: str) -> set[str]:
