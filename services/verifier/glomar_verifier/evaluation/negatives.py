@@ -57,7 +57,7 @@ def _number(subject: Subject, change: int) -> Asked | None:
 
 def _number_turned(subject: Subject) -> Asked | None:
     number = subject.row["street_number"]
-    turned = number[:-2] + number[-1:] + number[-2:-1]
+    turned = number[1:2] + number[:1] + number[2:]
     return replace(subject.asked, street_number=turned) if turned != number else None
 
 
