@@ -1,4 +1,4 @@
-"""Prints what the matching makes of FEBRL 4, and which gate stopped the rest: `python -m tests.febrl4_report`.
+"""Prints what the matching makes of FEBRL 4, and which gate stopped the rest (python -m tests.febrl4_report).
 The figures stand in docs/matching.md."""
 
 import tempfile
