@@ -189,6 +189,15 @@ CHANGES = st.fixed_dictionaries(
         "from_year": st.sampled_from(["2015", "2024"]),
     },
 )
+# Few columns, so that slips in both names, exchanged names and suffixes meet often.
+NAMES = st.fixed_dictionaries(
+    {
+        "first_name": st.sampled_from(["Mariana", "Maraina", "García"]),
+        "last_name": st.sampled_from(["García", "Garcqia", "Mariana"]),
+        "suffix": st.sampled_from(["", "", "Jr"]),
+        "date_of_birth": st.sampled_from([ANA["date_of_birth"], ANA["date_of_birth"], ""]),
+    }
+)
 PEOPLE = st.lists(CHANGES, min_size=1, max_size=5)
 
 
@@ -224,15 +233,14 @@ def test_removing_evidence_that_is_required_never_turns_deny_into_confirm(
     assert decided(household(changes), less, () if removed == "years" else (2023, 2024)).outcome == "deny"
 
 
-@given(PEOPLE, CHANGES)
+@given(st.lists(NAMES, min_size=1, max_size=3), NAMES)
 def test_leaving_out_a_birth_date_that_contradicts_nobody_never_turns_deny_into_confirm(
     changes: list[dict[str, str]], asked: dict[str, str]
 ) -> None:
     rows = household(changes)
     request = with_(**{**asked, "date_of_birth": ANA["date_of_birth"]})
-    if all(row["date_of_birth"] in ("", ANA["date_of_birth"]) for row in rows):
-        before, after = decided(rows, request), decided(rows, {**request, "date_of_birth": ""})
-        assert before.outcome == "confirm" or after.outcome == "deny"
+    before, after = decided(rows, request), decided(rows, {**request, "date_of_birth": ""})
+    assert before.outcome == "confirm" or after.outcome == "deny"
 
 
 @given(CHANGES, st.integers(1, 99_999).filter(lambda number: number != 120))
@@ -254,7 +262,7 @@ def keys_of(who: Query | Record) -> frozenset[int]:
     return block_keys(who.name, who.address, who.date_of_birth, SECRET)
 
 
-@given(CHANGES, CHANGES)
+@given(CHANGES | NAMES, CHANGES | NAMES)
 def test_a_record_that_passes_every_gate_shares_a_blocking_key(
     known: dict[str, str], asked: dict[str, str]
 ) -> None:
