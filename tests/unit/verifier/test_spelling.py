@@ -16,7 +16,8 @@ def with_(**changes: str) -> dict[str, str]:
 TWO_FIRST_NAMES = [
     ("Juan", "Juana"), ("Maria", "Mario"), ("Ana", "Anna"), ("Daniel", "Daniela"), ("Jayden", "Kayden"),
     ("Francisco", "Francisca"), ("Erica", "Erika"), ("Marc", "Mark"), ("Dillon", "Dylon"), ("Jon", "John"),
-    ("Thi", "Thu"), ("Ming", "Ling"), ("Mohamed", "Mohammed"), ("Oleg", "Olga"),
+    ("Thi", "Thu"), ("Ming", "Ling"), ("Mohamed", "Mohammed"), ("Daewon", "Laewon"),
+    ("Zhiying", "Ziying"), ("Oleg", "Olga"),
     ("Shaniya", "Shaniyah"), ("Abdirahman", "Abdurahman"), ("Christian", "Christina"),
     ("Michele", "Michelle"),
 ]  # fmt: skip
@@ -71,7 +72,8 @@ def test_without_the_birth_date_one_edit_in_one_name_is_all(asked: dict[str, str
         ({}, {"first_name": "Robret", "last_name": "Hernanddez"}, "confirm", "deny"),
         ({}, {"first_name": "Hernandez", "last_name": "Robert"}, "confirm", "deny"),
         ({"last_name": "Qxvandopoulos"}, {"last_name": "Qxvandopulos"}, "confirm", "deny"),
-        ({"first_name": "Qxvanna"}, {"first_name": "Qxvana"}, "confirm", "deny"),
+        ({"first_name": "Qxvanna"}, {"first_name": "Qxvana"}, "deny", "deny"),
+        ({}, {"first_name": "Robbrtt"}, "deny", "deny"),
         ({"suffix": "Jr"}, {"suffix": ""}, "confirm", "deny"),
         ({"suffix": ""}, {"suffix": "Jr"}, "confirm", "deny"),
         ({"suffix": "Sr"}, {"suffix": "Jr"}, "deny", "deny"),
@@ -80,7 +82,6 @@ def test_without_the_birth_date_one_edit_in_one_name_is_all(asked: dict[str, str
         ({"last_name": "García López"}, {"last_name": "García Lopes"}, "deny", "deny"),
         # Rare surnames: with the same first name, address and birth date it is one person.
         ({"last_name": "García López"}, {"last_name": "Garcías López"}, "confirm", "deny"),
-        ({"last_name": "García López"}, {"last_name": "Garciasz López"}, "deny", "deny"),
     ],
 )
 def test_the_birth_date_vouches_for_more_but_never_for_another_name(

@@ -48,4 +48,4 @@ def test_the_shipped_tables_hold_what_they_say() -> None:
     assert "JUANA" in RULES.first_names and "HILLSIDE" in RULES.street_words
     for table in (RULES.surnames, RULES.first_names, RULES.rare_surnames, RULES.street_words):
         assert "SMIHT" not in table and "ROBRET" not in table
-        assert 5_000 < len(table) < 200_000
+        assert 5_000 < len(table) < 250_000
