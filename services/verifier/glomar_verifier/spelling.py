@@ -127,7 +127,9 @@ def _types(base: str, word: str, line: str, rules: Rules, vouched: bool) -> bool
     Broad Way."""
     mine, theirs = _odd_words([*base.split(), word], line.split())
     glued = "".join(mine) == "".join(theirs) and len(word) > 3 and "".join(mine).isalpha()
-    return glued or is_slip(mine, theirs, rules, *_street_tables(rules), vouched=vouched)
+    # In the type's own place only another type is another street.
+    tables = (rules.street_types,) if mine == [word] else _street_tables(rules)
+    return glued or is_slip(mine, theirs, rules, *tables, vouched=vouched)
 
 
 def _same_direction(one: Street, other: Street) -> bool:

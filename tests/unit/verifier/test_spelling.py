@@ -107,6 +107,8 @@ def test_a_wrong_birth_date_vouches_for_nobody() -> None:
         ("Chestnut St", "Chestnu Tstreet", "confirm"),
         ("Chestnut Ave", "Chestnut Avneue", "confirm"),
         ("1st Ave", "1st Aev", "confirm"),
+        ("Chestnut Pl", "Chestnut Lace", "confirm"),
+        ("Chestnut Pl", "Chestnut Plz", "deny"),
         ("Mc Kinley Ave", "McKinley Ave", "confirm"),
         ("Martin Luther King Blvd", "Martin Luther Kinng Blvd", "confirm"),
         ("21st St", "Twenty-First Street", "confirm"),
