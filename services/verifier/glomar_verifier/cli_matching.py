@@ -11,12 +11,12 @@ from cyclopts import Parameter
 from glomar_runtime.cli import progress
 from glomar_schemas.errors import Malformed, Misconfigured
 
-from glomar_verifier.asked import ASKED_COLUMNS, Asked, read_asked
 from glomar_verifier.evaluation.page import page
 from glomar_verifier.evaluation.run import evaluate as run_evaluation
 from glomar_verifier.evaluation.table import table
 from glomar_verifier.explain import Explanation
 from glomar_verifier.explain import explain as explain_one
+from glomar_verifier.question import QUESTION_COLUMNS, Question, read_question
 from glomar_verifier.register.rows import RowFault, read_rows
 from glomar_verifier.register.sqlite import open_register
 from glomar_verifier.rules import load_rules
@@ -41,19 +41,19 @@ def explain(
         register.close()
 
 
-def _asked(request: Path | None, fields: tuple[str, ...]) -> Iterator[tuple[int, Asked]]:
+def _asked(request: Path | None, fields: tuple[str, ...]) -> Iterator[tuple[int, Question]]:
     """(line of the file, or 1; the particulars)."""
     if request is None:
         given = dict(field.partition("=")[::2] for field in fields)
-        unknown = set(given) - set(ASKED_COLUMNS)
+        unknown = set(given) - set(QUESTION_COLUMNS)
         if unknown or not given:
-            raise Misconfigured("no request", where="explain", fix=f"Columns: {', '.join(ASKED_COLUMNS)}")
-        yield 1, read_asked(given)
+            raise Misconfigured("no request", where="explain", fix=f"Columns: {', '.join(QUESTION_COLUMNS)}")
+        yield 1, read_question(given)
         return
     for row in read_rows(request, (*REQUEST_COLUMNS, *TRUTH_COLUMNS), ("first_name", "last_name", "zip")):
         if isinstance(row, RowFault):
             raise Malformed(row.what, where=f"{request}, line {row.line}")
-        yield row.line, read_asked(row.fields)
+        yield row.line, read_question(row.fields)
 
 
 def _print(line: int, found: Explanation, as_json: bool) -> None:

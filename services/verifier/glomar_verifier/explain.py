@@ -5,9 +5,9 @@ from typing import Literal
 
 import msgspec
 
-from glomar_verifier.asked import Asked
 from glomar_verifier.conform import normal_query
 from glomar_verifier.match import decide, gates
+from glomar_verifier.question import Question
 from glomar_verifier.register import Register
 from glomar_verifier.rules import Rules
 
@@ -43,7 +43,7 @@ class Explanation(msgspec.Struct, frozen=True):
         return "nobody passes every gate" if self.near else "nobody near: no such ZIP code, number and name"
 
 
-def explain(register: Register, asked: Asked, rules: Rules) -> Explanation:
+def explain(register: Register, asked: Question, rules: Rules) -> Explanation:
     """Raises Malformed for text that has no normal form."""
     query = normal_query(asked, asked.tax_periods, rules, register.info().address_form)
     found = register.candidates(query)

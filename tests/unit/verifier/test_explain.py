@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from glomar_schemas.errors import GlomarError
-from glomar_verifier.asked import read_asked
 from glomar_verifier.cli_matching import explain as command
 from glomar_verifier.explain import explain
+from glomar_verifier.question import read_question
 from glomar_verifier.register.sqlite import SqliteRegister
 
 from tests.registers import ANA, RULES, opened
@@ -24,7 +24,7 @@ def register(tmp_path: Path) -> SqliteRegister:
 
 
 def why(register: SqliteRegister, **changes: str) -> tuple[str, dict[str, tuple[str, ...]]]:
-    asked = read_asked({**ASKED, "tax_periods": "2023;2024", **changes})
+    asked = read_question({**ASKED, "tax_periods": "2023;2024", **changes})
     found = explain(register, asked, RULES)
     return found.reason, {one.person_id: one.failed for one in found.near}
 
@@ -74,4 +74,4 @@ def test_what_is_no_request_is_refused_in_one_line(tmp_path: Path, fields: tuple
 
 def test_a_request_without_years_is_refused() -> None:
     with pytest.raises(GlomarError, match="tax_periods"):
-        read_asked(ASKED)
+        read_question(ASKED)

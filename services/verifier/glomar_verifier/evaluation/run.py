@@ -13,7 +13,6 @@ from pathlib import Path
 
 from glomar_schemas.errors import Malformed
 
-from glomar_verifier.asked import Asked
 from glomar_verifier.conform import normal_query
 from glomar_verifier.evaluation.figures import Report, Tally
 from glomar_verifier.evaluation.groups import Groups
@@ -22,6 +21,7 @@ from glomar_verifier.evaluation.positives import POSITIVES
 from glomar_verifier.evaluation.trials import KnownNames, Row, Subject, Trial, trials
 from glomar_verifier.match import decide, gates
 from glomar_verifier.normalise import fold
+from glomar_verifier.question import Question
 from glomar_verifier.register import Register
 from glomar_verifier.register.build import build
 from glomar_verifier.register.extract import COLUMNS
@@ -141,5 +141,5 @@ def _who(row: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(fold(row[column], column) for column in ("first_name", "last_name", *AT_HOME))
 
 
-def _who_is_asked(asked: Asked) -> tuple[str, ...]:
+def _who_is_asked(asked: Question) -> tuple[str, ...]:
     return tuple(fold(getattr(asked, column), column) for column in ("first_name", "last_name", *AT_HOME))

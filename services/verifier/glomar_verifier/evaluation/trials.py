@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from glomar_verifier.asked import Asked
+from glomar_verifier.question import Question
 from glomar_verifier.rules import Rules
 
 Row = Mapping[str, str]
@@ -21,7 +21,7 @@ class Trial(msgspec.Struct, frozen=True):
     klass: str
     truth: Truth
     surname: str
-    asked: Asked
+    asked: Question
 
 
 class KnownNames(msgspec.Struct, frozen=True):
@@ -54,12 +54,12 @@ class Subject(msgspec.Struct, frozen=True):
         return self.spells[-1]
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> Question:
         """As registered, for the newest address; half of all requests lack the birth date."""
         return as_registered(self.row, with_birth_date=self.dice.random() < 0.5)
 
 
-Change = Callable[[Subject], Asked | None]
+Change = Callable[[Subject], Question | None]
 
 
 class Klass(msgspec.Struct, frozen=True):
@@ -72,13 +72,13 @@ class Klass(msgspec.Struct, frozen=True):
     make: Change
 
 
-def as_registered(row: Row, *, with_birth_date: bool = True) -> Asked:
+def as_registered(row: Row, *, with_birth_date: bool = True) -> Question:
     born = row["date_of_birth"] if with_birth_date else ""
     last_year = int(row["to_year"] or "2024")
-    return Asked(
+    return Question(
         **{
             column: row[column]
-            for column in Asked.__struct_fields__
+            for column in Question.__struct_fields__
             if column in row and column != "date_of_birth"
         },
         date_of_birth=date.fromisoformat(born) if born else None,

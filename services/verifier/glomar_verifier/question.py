@@ -11,10 +11,10 @@ TEXTS = (
     "first_name", "middle_name", "last_name", "suffix", "street_number", "street_name", "unit", "po_box",
     "city", "state", "zip",
 )  # fmt: skip
-ASKED_COLUMNS = (*TEXTS, "date_of_birth", "tax_periods")
+QUESTION_COLUMNS = (*TEXTS, "date_of_birth", "tax_periods")
 
 
-class Asked(msgspec.Struct, frozen=True):
+class Question(msgspec.Struct, frozen=True):
     """What `conform.normal_query` takes, and the calendar years asked about. Blank means not given."""
 
     first_name: str
@@ -32,7 +32,7 @@ class Asked(msgspec.Struct, frozen=True):
     tax_periods: tuple[int, ...]
 
 
-def read_asked(fields: Mapping[str, str]) -> Asked:
+def read_question(fields: Mapping[str, str]) -> Question:
     """Columns as in a request file (PROTOCOL.md, Files); absent ones are blank. Raises Malformed."""
     texts = {column: fields.get(column, "") for column in TEXTS}
     born = fields.get("date_of_birth", "")
@@ -43,4 +43,4 @@ def read_asked(fields: Mapping[str, str]) -> Asked:
     years = [year.strip() for year in fields.get("tax_periods", "").split(";")]
     if not all(len(year) == 4 and year.isascii() and year.isdigit() for year in years):
         raise Malformed("not years with ; between them", where="tax_periods")
-    return Asked(**texts, date_of_birth=birth_date, tax_periods=tuple(int(year) for year in years))
+    return Question(**texts, date_of_birth=birth_date, tax_periods=tuple(int(year) for year in years))
