@@ -74,8 +74,9 @@ def _street(subject: Subject, others: dict[str, str]) -> Question | None:
 
 
 def _street_look_alike(subject: Subject) -> Question | None:
-    """Another street: one word becomes another known one."""
-    words = [word for word in subject.row["street_name"].split() if word.isalpha() and len(word) > 3]
+    """Another street: one word of its name becomes another known one; its type is tried elsewhere."""
+    name = subject.row["street_name"].split()[:-1]
+    words = [word for word in name if word.isalpha() and len(word) > 3]
     names = subject.known
     for known in (names.street, names.last, names.first):
         other = look_alike(words[0], known, subject.dice) if words else None

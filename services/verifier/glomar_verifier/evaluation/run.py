@@ -87,7 +87,9 @@ def _run(
     for home, absent in homes:
         there = [spells[-1] for spells in home if spells is not absent]
         for spells in home:
-            subject = Subject(spells, [row for row in there if row is not spells[-1]], dice, known)
+            others = [row for row in there if row is not spells[-1]]
+            crowded = len(home) >= court.rules.crowded_people
+            subject = Subject(spells, others, dice, known, crowded)
             if spells is absent:
                 court.try_all(trials(subject, (ABSENT,), 1), subject)
             else:

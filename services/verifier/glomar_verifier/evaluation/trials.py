@@ -41,13 +41,15 @@ class KnownNames(msgspec.Struct, frozen=True):
 class Subject(msgspec.Struct, frozen=True):
     """One person of the register and all that a class may need to shape a request about them.
 
-    `spells` are the person's rows, the newest last; `household` the others who live there.
+    `spells` are the person's rows, the newest last; `household` the others who live there. `crowded`: so many
+    that the rules ask for the birth date.
     """
 
     spells: Sequence[Row]
     household: Sequence[Row]
     dice: random.Random
     known: KnownNames
+    crowded: bool
 
     @property
     def row(self) -> Row:
@@ -55,8 +57,8 @@ class Subject(msgspec.Struct, frozen=True):
 
     @property
     def asked(self) -> Question:
-        """As registered, for the newest address; half of all requests lack the birth date."""
-        return as_registered(self.row, with_birth_date=self.dice.random() < 0.5)
+        """As registered, for the newest address; half of all requests that may lack the birth date do."""
+        return as_registered(self.row, with_birth_date=self.crowded or self.dice.random() < 0.5)
 
 
 Change = Callable[[Subject], Question | None]
