@@ -10,7 +10,7 @@ from msgspec.structs import astuple, replace
 
 from glomar_verifier.normalise import NormalAddress, NormalName
 from glomar_verifier.rules import Rules
-from glomar_verifier.spelling import name_slips, same_street
+from glomar_verifier.spelling import exchanged, first_name_slips, same_street, surname_slips
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -62,17 +62,19 @@ def decide(candidates: Candidates, query: Query, rules: Rules) -> Finding:
 
 
 def _rivals(candidates: Candidates, query: Query, passing: set[str], rules: Rules) -> bool:
-    others = (record for record in candidates.records if record.person_id not in passing)
+    # Where both birth dates are given there is nothing to grant.
+    others = (
+        record
+        for record in candidates.records
+        if record.person_id not in passing and not (query.date_of_birth and record.date_of_birth)
+    )
     return any(not any(_failed(*_granted(query, record), rules)) for record in others)
 
 
 def _granted(query: Query, record: Record) -> tuple[Query, Record]:
-    """Both with one birth date, if neither contradicts the other."""
+    """Both with the birth date that one of them gives, or with any."""
     born = query.date_of_birth or record.date_of_birth or date.min
-    return (
-        replace(query, date_of_birth=born),
-        replace(record, date_of_birth=record.date_of_birth or born),
-    )
+    return replace(query, date_of_birth=born), replace(record, date_of_birth=born)
 
 
 def gates(query: Query, record: Record, rules: Rules) -> tuple[str, ...]:
@@ -88,10 +90,13 @@ def _failed(query: Query, record: Record, rules: Rules) -> Iterator[str]:
 
 def _failed_names(query: Query, record: Record, rules: Rules) -> Iterator[str]:
     """A slip in the first name or in the surname; in both only if the birth date vouches for the person."""
-    vouched = _vouched(query, record)
-    first, surname = name_slips(query.name, record.name, rules, vouched=vouched)
+    vouched, asked, known = _vouched(query, record), query.name, record.name
+    if vouched:
+        asked = exchanged(asked, known, rules) or asked
+    first = first_name_slips(asked.first, known.first, rules)
     if first is None:
         yield "first-name"
+    surname = surname_slips(asked.surname, known.surname, rules, vouched=vouched)
     if surname is None:
         yield "surname"
     if first and surname and not vouched:

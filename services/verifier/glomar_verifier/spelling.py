@@ -9,6 +9,8 @@ more is a slip in a surname or a street; not in a first name, for twins share it
 from collections import Counter
 from collections.abc import Container, Sequence
 
+from msgspec.structs import replace
+
 from glomar_verifier.normalise import NormalName, Street
 from glomar_verifier.rules import Rules
 
@@ -16,13 +18,18 @@ from glomar_verifier.rules import Rules
 def edits(one: str, other: str, most: int = 99) -> int:
     """Letters put in, left out or changed, and neighbours swapped (optimal string alignment); `most` + 1 or
     more where they are more than `most`."""
-    start = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), None)
-    if start is None:
-        return abs(len(one) - len(other))
-    end = 0
+    if abs(len(one) - len(other)) > most:
+        return most + 1
+    start = end = 0
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        start += 1
     while end < min(len(one), len(other)) - start and one[-1 - end] == other[-1 - end]:
         end += 1
     one, other = one[start : len(one) - end], other[start : len(other) - end]
+    if not one or not other:
+        return len(one) + len(other)
     # What one edit leaves is at most two letters, swapped.
     if most == 1 and max(len(one), len(other)) > 2:
         return 2
@@ -45,38 +52,34 @@ def is_slip(
     of exactly one text all words are known. If the birth date vouches for the person: two edits in a long
     text, and both may be unknown. Never both known."""
     left, right = " ".join(one), " ".join(other)
-    shorter, longer = sorted((len(left), len(right)))
+    shorter = min(len(left), len(right))
     most = 2 if vouched and shorter >= rules.two_edits_min_letters else 1
-    if shorter < rules.edit_min_letters or longer - shorter > most:
+    if shorter < rules.edit_min_letters or edits(left, right, most) > most:
         return False
     # Figures are exact: 5th is not 6th.
-    if not (left + right).replace(" ", "").isalpha() or edits(left, right, most) > most:
+    if not (left + right).replace(" ", "").isalpha():
         return False
     how_many = sum(all(any(word in table for table in known) for word in text) for text in (one, other))
     return how_many == 1 or (vouched and how_many == 0)
 
 
-def name_slips(
-    asked: NormalName, known: NormalName, rules: Rules, *, vouched: bool
-) -> tuple[int | None, int | None]:
-    """Slips in the first name and in the surname, each 0 or 1; None for another name. If the birth date
-    vouches for the person, the two may stand in each other's place."""
-    if asked.first == known.first and asked.surname == known.surname:
-        return 0, 0
-    first = _first_name_slips(asked.first, known.first, rules)
-    surname = surname_slips(asked.surname, known.surname, rules, vouched=vouched)
-    if vouched and first is None and surname is None:
-        turned = _first_name_slips("".join(asked.surname), known.first, rules)
-        turned_surname = surname_slips((asked.first,), known.surname, rules, vouched=True)
-        if turned is not None and turned_surname is not None:
-            return turned, turned_surname
-    return first, surname
-
-
-def _first_name_slips(one: str, other: str, rules: Rules) -> int | None:
+def first_name_slips(one: str, other: str, rules: Rules) -> int | None:
+    """0 if equal, 1 for a slip, None for another name."""
     if one == other:
         return 0 if one else None
     return 1 if is_slip([one], [other], rules, rules.first_names, vouched=False) else None
+
+
+def exchanged(asked: NormalName, known: NormalName, rules: Rules) -> NormalName | None:
+    """The name asked with first and last name in each other's place, if the names fit so and not as they stand.
+    To be tried only where the birth date vouches for the person."""
+    if asked.first == known.first:
+        return None
+    turned = replace(asked, first="".join(asked.surname), surname=(asked.first,))
+    if first_name_slips(turned.first, known.first, rules) is None:
+        return None
+    fits = surname_slips(turned.surname, known.surname, rules, vouched=True) is not None
+    return turned if fits else None
 
 
 def surname_slips(one: Sequence[str], other: Sequence[str], rules: Rules, *, vouched: bool) -> int | None:
