@@ -71,7 +71,7 @@ def first_name_slips(one: str, other: str, rules: Rules) -> int | None:
 
 
 def exchanged(asked: NormalName, known: NormalName, rules: Rules) -> NormalName | None:
-    """The name asked with first and last name in each other's place, if the names fit so and not as they stand.
+    """The name asked with first and last name in each other's place, if they fit so and not as they stand.
     To be tried only where the birth date vouches for the person."""
     if asked.first == known.first:
         return None

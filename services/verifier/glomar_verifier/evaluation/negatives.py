@@ -137,7 +137,8 @@ def _generation(subject: Subject) -> Question | None:
     """The Jr of a Sr, the Sr of a Jr, the III of either; and the Jr of whoever has none on file."""
     suffix = {"Sr": "Jr", "Jr": subject.dice.choice(("Sr", "III")), "": "Jr"}.get(subject.row["suffix"])
     there = {row["suffix"] for row in subject.household if row["first_name"] == subject.row["first_name"]}
-    if suffix is None or suffix in there:
+    named_so = {"Junior", "Senior"} & set(subject.row["middle_name"].split())
+    if suffix is None or suffix in there or named_so:
         return None
     return replace(as_registered(subject.row, with_birth_date=False), suffix=suffix)
 
