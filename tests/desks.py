@@ -21,14 +21,19 @@ from glomar_runtime.telemetry import Spans
 from glomar_schemas.controls import InForce
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import Signer, open_envelope
+from glomar_schemas.keyholder import Keyholder
 from glomar_schemas.keys import key_id, read_sealing_key, read_secret, read_signing_key
 from glomar_schemas.messages import Answer, Verdict
 from glomar_schemas.sealing import Context, Opener
+from glomar_schemas.versions import Versions
 from glomar_verifier.counts import Counts
-from glomar_verifier.desk import Decided, Desk, Work
+from glomar_verifier.desk import Desk, Work
+from glomar_verifier.epochs.files import EpochFiles
 from glomar_verifier.register.build import build
 from glomar_verifier.register.sqlite import open_register
+from glomar_verifier.roll import Rolls
 from glomar_verifier.tags import Tagger
+from glomar_verifier.verdicts import Clerk, Decided
 from glomar_verifier.veto import VetoList
 from msgspec import Struct
 from opentelemetry.trace import INVALID_SPAN
@@ -38,6 +43,8 @@ from tests.registers import ANA, RULES, write_csv
 COLUMNS = ("first_name", "last_name", "street_number", "street_name", "unit", "city", "state", "zip")
 
 
+CASES = 3_000
+"""So many are on the roll."""
 _CASES = count(1)
 
 
@@ -81,31 +88,41 @@ class Office:
 
     def __init__(self, root: Path, rows: Sequence[Mapping[str, str]], source: Path | None = None) -> None:
         self.system: System = provision(Layout(root.resolve()), ports.free(), source)
+        for agency in self.system.agreement.requesters:
+            _write_roll(self.system.layout.rolls / f"{agency}.csv")
         build(write_csv(root / "register.csv", rows), self.system.layout.register, RULES)
         self._identity = identity_of(self.system)
+        signed = self.system.signed
+        self._in_force = InForce(slot=1, signed=signed, versions=((1, signed.digest),))
         self._sequence = 1
 
     @contextmanager
     def desk(self) -> Iterator[Desk]:
         layout, signed = self.system.layout, self.system.signed
         holder = signed.agreement.holder
-        sealing_key = read_sealing_key(layout.private_key(holder, "seal"))
+        epochs = EpochFiles(layout.epochs, (layout.custodian("a"), layout.custodian("b")))
+        keyholder = Keyholder(holder, epochs.load)
+        keyholder.follow(self._in_force)
         with ExitStack() as stack:
             register = open_register(layout.register, RULES)
             stack.callback(register.close)
             counts = Counts(layout.counts, window_days=signed.agreement.limits.window_days)
             stack.callback(counts.close)
             yield Desk(
-                signed,
+                Versions({signed.digest: signed}),
                 self.system.subjects,
                 rules=RULES,
                 register=register,
                 counts=counts,
+                rolls=Rolls(layout.rolls, signed.agreement.requesters),
                 veto=VetoList(layout.veto),
                 tagger=Tagger(read_secret(layout.tag_key(holder))),
-                opener=Opener({key_id(sealing_key.public_key()): sealing_key}),
-                signer=Signer(read_signing_key(layout.private_key(holder, "sign"))),
-                version="test",
+                opener=keyholder.opener,
+                clerk=Clerk(
+                    self.system.subjects,
+                    Signer(read_signing_key(layout.private_key(holder, "sign"))),
+                    "test",
+                ),
             )
 
     def requests(self, asks: Sequence[Ask]) -> list[Work]:
@@ -124,7 +141,7 @@ class Office:
     def answers(
         self, desk: Desk, work: Sequence[Work], clock: Callable[[], datetime] | None = None
     ) -> list[Said]:
-        outcomes = desk.decide(work, InForce(slot=1), clock or still(), Spans(self.system.subjects))
+        outcomes = desk.decide(work, self._in_force, clock or still(), Spans(self.system.subjects))
         return [self._opened(each) for each in outcomes if isinstance(each, Decided)]
 
     def ask(self, desk: Desk, asks: Sequence[Ask]) -> list[str]:
@@ -139,6 +156,13 @@ class Office:
         context = Context("verdict", agreement.id, self._identity.agency)
         plaintext = opener.open(verdict.answer, context, "answer", verdict.request_id)
         return Said(verdict, decode(plaintext, Answer, what="answer"), decided)
+
+
+def _write_roll(out: Path) -> None:
+    """Two officers who are engaged in every case that the tests name."""
+    cases = [f"{kind}-{number}" for kind in ("C", "CASE") for number in range(CASES)]
+    rows = [f"{case},{officer},2025-01-02," for case in cases for officer in ("OFF-001", "OFF-002")]
+    out.write_text("\n".join(["case_id,officer_id,opened_on,closed_on", *rows, ""]), encoding="utf-8")
 
 
 def still(at: datetime | None = None) -> Callable[[], datetime]:

@@ -13,6 +13,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from glomar_local.opening import open_bus
 from glomar_local.ports import HOST
@@ -89,6 +90,13 @@ class Processes:
         except (urllib.error.URLError, OSError):
             return False
 
+    def pid(self, name: str) -> int:
+        return self._running[name].pid
+
+    def status(self, name: str) -> dict[str, Any]:
+        """What its /status says; empty while nobody answers."""
+        return get_json(f"http://{HOST}:{self._commands[name].ready_port}/status")
+
     def is_running(self, name: str) -> bool:
         return self._running[name].poll() is None
 
@@ -114,6 +122,19 @@ class Processes:
             if process.poll() is None:
                 process.kill()
                 process.wait(END_LIMIT_S)
+
+
+def get_json(url: str) -> dict[str, Any]:
+    """Empty while nobody answers there."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+    except urllib.error.HTTPError as refusal:
+        refused: dict[str, Any] = json.load(refusal)
+        return refused
+    except (urllib.error.URLError, OSError):
+        return {}
 
 
 @contextlib.contextmanager

@@ -18,8 +18,10 @@ S = TypeVar("S", bound="ServiceSettings")
 
 ENV_PREFIX = "GLOMAR_"
 
-BusUrl = Annotated[str, Meta(pattern=r"^(nats|tls)://(\[[0-9A-Fa-f:]+\]|[^\s/:@]+)(:[0-9]{1,5})?\Z")]
-"""Without user and password: a party is known by its nkey, and settings hold no secret."""
+_SERVER = r"(nats|tls)://(\[[0-9A-Fa-f:]+\]|[^\s/:@,]+)(:[0-9]{1,5})?"
+BusUrl = Annotated[str, Meta(pattern=rf"^{_SERVER}(,{_SERVER})*\Z")]
+"""One server, or the nodes of a cluster with commas between. Without user and password: a party is known by
+its nkey, and settings hold no secret."""
 
 
 class ServiceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -31,11 +31,21 @@ class Counted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """It used this request id before, with other bytes."""
 
 
+class Engagement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the agency's case roll says today; nothing is known without one."""
+
+    case_open: bool = False
+    officer_engaged: bool = False
+    """The case is open and names this officer."""
+
+
 class Facts(Counted, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole of `facts`. `held` is how long the request waited under holds."""
 
     delegation_valid: bool
     officer_registered: bool
+    case_open: bool
+    officer_engaged: bool
     analysis_notified: bool
     safeguards_current: bool
     agreement_current: bool
@@ -45,9 +55,7 @@ class Facts(Counted, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Registry:
     """The lists of the agreement in force, ready to be asked: delegations, officers, safeguards."""
 
-    def __init__(self, agreement: Agreement, digest: str) -> None:
-        """digest: SHA-256 of the agreement's file, in hex."""
-        self._digest = digest
+    def __init__(self, agreement: Agreement) -> None:
         self._officers = frozenset(officer.id for officer in agreement.officers)
         self._delegations = defaultdict(list)
         for delegation in agreement.delegations:
@@ -61,16 +69,28 @@ class Registry:
                 self._notifications.add((safeguards.agency, notification))
 
     def facts(
-        self, request: Request, counted: Counted, today: date, *, held: timedelta = timedelta(0)
+        self,
+        request: Request,
+        counted: Counted,
+        engagement: Engagement,
+        today: date,
+        *,
+        agreement_current: bool,
+        held: timedelta = timedelta(0),
     ) -> Facts:
-        """today: the day of the decision in the agreement's time zone (`Gate.today`)."""
+        """today: the day of the decision in the agreement's time zone (`Gate.today`).
+
+        agreement_current: the request names the version that was in force when the stream stored it.
+        """
         delegations = self._delegations.get((request.agency, request.authorised_by), ())
         return Facts(
             **{fact: getattr(counted, fact) for fact in Counted.__struct_fields__},
             delegation_valid=any(one.valid_from <= today <= one.valid_until for one in delegations),
             officer_registered=request.officer.id in self._officers,
+            case_open=engagement.case_open,
+            officer_engaged=engagement.officer_engaged,
             analysis_notified=(request.agency, request.automated_analysis) in self._notifications,
             safeguards_current=today <= self._certified_until.get(request.agency, date.min),
-            agreement_current=request.agreement_digest == self._digest,
+            agreement_current=agreement_current,
             held=held,
         )

@@ -5,17 +5,15 @@ Nothing that is said or written here names an id or a reason.
 """
 
 import csv
-import logging
 import os
 from datetime import date
 from pathlib import Path
 
-from glomar_schemas.errors import GlomarError, Malformed, Misconfigured
+from glomar_schemas.errors import Malformed, Misconfigured
 from msgspec import Struct
 
 from glomar_verifier.register.rows import Row, RowFault, read_day, read_rows
-
-log = logging.getLogger(__name__)
+from glomar_verifier.reloading import Reloading
 
 COLUMNS = ("person_id", "since", "reason")
 REQUIRED = ("person_id", "since")
@@ -73,27 +71,21 @@ class VetoList:
 
     def __init__(self, path: Path | None) -> None:
         """None: the holder keeps none. Raises Malformed, Misconfigured: without its list nothing starts."""
-        self._path = path
-        self._state = _state_of(path)
-        self._veto = _load(path) if path else {}
+        if path is not None and not path.exists():
+            raise Misconfigured(
+                "the veto list is missing", where=str(path), fix="Install one; it may be empty"
+            )
+        self._list = Reloading[Veto](path, _load, {}) if path else None
 
     def covers(self, person: str, today: date) -> bool:
         """Is this register's id on the list, and does it count already?"""
-        since = self._veto.get(person)
+        since = self._list.value.get(person) if self._list else None
         return since is not None and since <= today
 
     def follow(self) -> None:
         """Takes over a list that was installed meanwhile."""
-        state = _state_of(self._path)
-        if self._path is None or state == self._state:
-            return
-        self._state = state
-        try:
-            self._veto = _load(self._path)
-        except GlomarError as error:
-            log.error("the new veto list is not used; the old one stays", extra={"fault": error.what})
-        else:
-            log.info("a new veto list is in force")
+        if self._list:
+            self._list.refresh()
 
 
 def _load(path: Path) -> Veto:
@@ -101,15 +93,6 @@ def _load(path: Path) -> Veto:
     if checked.faults:
         raise Malformed(f"{len(checked.faults)} rows of the veto list are bad", where=str(path))
     return checked.veto
-
-
-def _state_of(path: Path | None) -> tuple[int, ...] | None:
-    """What changes when the file is replaced."""
-    try:
-        found = path.stat() if path else None
-    except OSError:
-        return None
-    return (found.st_ino, found.st_mtime_ns, found.st_size) if found else None
 
 
 def _take(row: Row, veto: Veto) -> RowFault | None:
