@@ -7,8 +7,13 @@ import msgspec
 from glomar_schemas.agreement import Agreement
 from glomar_schemas.envelope import Envelope
 from glomar_schemas.messages import (
+    Ack,
     Answer,
     Control,
+    Notice,
+    Notices,
+    NoticesQuery,
+    Recall,
     Release,
     Request,
     ResultPending,
@@ -20,10 +25,15 @@ from glomar_schemas.messages import (
 )
 
 KINDS: dict[str, type[Any]] = {
+    "ack": Ack,
     "agreement": Agreement,
     "answer": Answer,
     "control": Control,
     "envelope": Envelope,
+    "notice": Notice,
+    "notices": Notices,
+    "notices-query": NoticesQuery,
+    "recall": Recall,
     "release": Release,
     "request": Request,
     "result-pending": ResultPending,

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Meta, Struct
 
+from glomar_schemas import ed25519
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import AGREEMENT_TYPE, Signature, Signer, pre_authentication
 from glomar_schemas.errors import Malformed, Misconfigured, Untrusted
@@ -72,15 +72,29 @@ class Allowed(_Table, frozen=True, kw_only=True):
 
 
 class Limits(_Table, frozen=True, kw_only=True):
-    """Counts past which a request is refused before any record is read."""
+    """Numbers that the conditions refer to: of one agency, within the window, refused attempts included.
+
+    An agreement that has no such limit leaves it out, and its condition as well.
+    """
 
     days_after_order: Count | None = None
     """None where no clock runs from an order; a condition that counts on it then fails."""
     reason_min_characters: Count
-    same_reason_people: Count
-    """People about whom one and the same reason may be given within the window."""
-    open_cases_per_officer: Count
     window_days: Count
+    same_reason_people: Count
+    """People about whom one and the same reason may be given."""
+    open_cases_per_officer: Count
+    addresses_per_name: Count | None = None
+    """Addresses at which somebody of one name may be asked for."""
+    people_per_address: Count | None = None
+    """Names for which may be asked at one address."""
+    requests_per_officer: Count | None = None
+    requests_per_case: Count | None = None
+    requests_per_day: Count | None = None
+    """Of the agency, on one calendar day."""
+    addresses_per_person: Count | None = None
+    """Addresses at which one person of the register may be looked up, under whatever spelling of the name.
+    No condition: whoever asks for more is told `deny`, as for somebody who is not there."""
 
 
 class Retention(_Table, frozen=True, kw_only=True):
@@ -104,7 +118,7 @@ class Example(_Table, frozen=True, kw_only=True):
 class Condition(_Table, frozen=True, kw_only=True):
     """One legal element: `holds` is CEL over request, particulars, agreement, facts, now and today."""
 
-    id: Annotated[str, Meta(pattern=r"^L[0-9]{1,2}\Z")]
+    id: Annotated[str, Meta(pattern=r"^L[0-9]{1,2}[a-z]?\Z")]
     name: Stated
     citation: Stated
     holds: Text
@@ -238,12 +252,10 @@ def _require_signature(
     signature = next((signature for signature in signatures if signature.keyid == wanted), None)
     if signature is None:
         raise Untrusted(f"not signed by the official of {party}", where=where, fix="Nothing is answered")
-    try:
-        official.verify(signature.sig, pre_authentication(AGREEMENT_TYPE, raw))
-    except InvalidSignature:
+    if not ed25519.holds(official, signature.sig, pre_authentication(AGREEMENT_TYPE, raw)):
         raise Untrusted(
             f"the signature of {party} does not fit the file", where=where, fix="It was altered after signing"
-        ) from None
+        )
 
 
 def _read(path: Path) -> bytes:

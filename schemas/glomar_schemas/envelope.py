@@ -8,17 +8,17 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Annotated, TypeVar
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta, Struct
 
+from glomar_schemas import ed25519
 from glomar_schemas.decoding import decode
 from glomar_schemas.errors import Malformed, Untrusted
 from glomar_schemas.keys import SERVICE, KeyId, KeyRing, KeyUse, key_id
-from glomar_schemas.messages import Control, Message, Request, Verdict, encode
+from glomar_schemas.messages import Ack, Control, Message, Recall, Request, Verdict, encode
 from glomar_schemas.subjects import Subjects
 
-Signed = TypeVar("Signed", Request, Verdict, Control)
+Signed = TypeVar("Signed", Request, Verdict, Control, Recall, Ack)
 
 AGREEMENT_TYPE = "application/vnd.glomar.agreement.v1+toml"
 
@@ -88,6 +88,10 @@ def _names(subject: str, message: Signed) -> bool:
         return subject == Subjects(message.agreement).request(message.agency, message.id)
     if isinstance(message, Control):
         return subject == Subjects(message.agreement).control(message.slot)
+    if isinstance(message, Recall):
+        return subject == Subjects(message.agreement).recall(message.agency, message.request_id)
+    if isinstance(message, Ack):
+        return subject == Subjects(message.agreement).ack(message.agency, message.request_id)
     tokens = subject.split(".")
     return len(tokens) == 5 and tokens[2] == "verdict" and tokens[4] == message.request_id
 
@@ -100,10 +104,8 @@ def signers(
     parties = set()
     for signature in envelope.signatures:
         party, public = ring.signer(signature.keyid, at, uses)
-        try:
-            public.verify(signature.sig, signed)
-        except InvalidSignature:
-            raise Untrusted("a signature does not hold") from None
+        if not ed25519.holds(public, signature.sig, signed):
+            raise Untrusted("a signature does not hold")
         parties.add(party)
     return frozenset(parties)
 

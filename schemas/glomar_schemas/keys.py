@@ -55,6 +55,11 @@ class KeyRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     valid_from: Annotated[datetime, Meta(tz=True)]
     valid_until: Annotated[datetime, Meta(tz=True)]
 
+    @property
+    def key_id(self) -> str:
+        """Raises Misconfigured if it is no key."""
+        return key_id(parse_public(self.public))
+
 
 class Key(Struct, frozen=True):
     """A KeyRecord, parsed."""
@@ -75,10 +80,30 @@ class KeyRing:
 
     def __init__(self, records: Iterable[KeyRecord]) -> None:
         self._keys: dict[str, Key] = {}
-        for key in map(_parse, records):
-            if key.id in self._keys:
-                raise Misconfigured("one key is named twice", where=f"key of {key.party}")
-            self._keys[key.id] = key
+        for record in records:
+            self._add(record)
+
+    def _add(self, record: KeyRecord) -> None:
+        key = _parse(record)
+        if key.id in self._keys:
+            raise Misconfigured("one key is named twice", where=f"key of {key.party}")
+        self._keys[key.id] = key
+
+    def having(self, record: KeyRecord) -> "KeyRing":
+        """A ring with one more key. Raises Misconfigured."""
+        ring = self.without("")
+        ring._add(record)
+        return ring
+
+    def without(self, key_id: str) -> "KeyRing":
+        """A ring that does not know this key."""
+        ring = KeyRing(())
+        ring._keys = {id_: key for id_, key in self._keys.items() if id_ != key_id}
+        return ring
+
+    def get(self, key_id: str) -> Key | None:
+        """Whatever it is for, and whether it is valid or not."""
+        return self._keys.get(key_id)
 
     def signer(
         self, key_id: str, at: datetime, uses: Collection[KeyUse] = SERVICE

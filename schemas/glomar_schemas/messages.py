@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from glomar_schemas.keys import KeyId
+from glomar_schemas.keys import KeyId, KeyRecord
 from glomar_schemas.subjects import FIRST_YEAR, LAST_YEAR
 
 Token = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}\Z")]
@@ -35,7 +35,7 @@ Tag = Annotated[str, Meta(pattern=r"^[0-9a-f]{0,64}\Z", description="HMAC-SHA256
 Scope = Annotated[
     str,
     Meta(
-        pattern=r"^(all|agency:[a-z0-9][a-z0-9-]{0,62}|jurisdiction:.{1,100}|person:[0-9a-f]{1,64})\Z",
+        pattern=r"^(all|agency:[a-z0-9][a-z0-9-]{0,62}|jurisdiction:.{1,100}|person:[0-9a-f]{64})\Z",
         description="all | agency:X | jurisdiction:Y | person:TAG; a scope that is misspelt holds nothing",
     ),
 ]
@@ -162,9 +162,58 @@ class Control(Message, frozen=True, kw_only=True, tag="control"):
     agreement_digest: Sha256
     scope: Scope = "all"
     lifts: Annotated[Slot | None, Meta(description="the slot of the hold that a `lift` lifts")] = None
+    key: Annotated[KeyRecord | None, Meta(description="of a `key`: what its party uses too")] = None
+    key_id: Annotated[KeyId | None, Meta(description="of a `shred`: the destroyed sealing key")] = None
     authority: Line
     reason: Text = ""
     issued_at: Moment
+
+
+class Recall(Message, frozen=True, kw_only=True, tag="recall"):
+    """The record holder takes a verdict back: whoever received it must destroy it and say so in an Ack."""
+
+    request_id: RequestId
+    subject: Line
+    agreement: Token
+    agency: Token
+    verdict_digest: Annotated[Sha256, Meta(description="of the verdict's body as stored")]
+    cause: Literal["wrong-match", "record-corrected", "unlawful-request", "court-order", "other"]
+    recalled_at: Moment
+    recalled_by: Annotated[Line, Meta(description="the office that recalls; no person's name")]
+
+
+class Ack(Message, frozen=True, kw_only=True, tag="ack"):
+    """The requester's certificate that it has destroyed an answer, once recalled or expired."""
+
+    request_id: RequestId
+    subject: Line
+    agreement: Token
+    agency: Token
+    cause: Literal["recall", "expiry"]
+    destroyed_at: Moment
+    certified_by: Annotated[Line, Meta(description="the office or system that certifies")]
+
+
+class Notice(Message, frozen=True, kw_only=True, tag="notice"):
+    """What the auditor tells an agency: a control or a recall that concerns it, once the ledger holds it."""
+
+    leaf: Annotated[bytes, Meta(description="its entry in the ledger: sequence, time, subject, digest")]
+    body: Annotated[bytes, Meta(description="the message's body as stored (a DSSE envelope)")]
+    receipt: Annotated[bytes, Meta(description="tlog-proof@v1 of the leaf, UTF-8")]
+
+
+class NoticesQuery(Message, frozen=True, kw_only=True, tag="notices-query"):
+    """Asks the auditor for the notices behind a stream sequence, oldest first. after 0: from the start."""
+
+    after: Annotated[int, Meta(ge=0, le=2**53 - 1)]
+
+
+class Notices(Message, frozen=True, kw_only=True, tag="notices"):
+    """One page. through: no notice up to this sequence is missing; more: ask again from there."""
+
+    notices: tuple[Notice, ...]
+    through: Annotated[int, Meta(ge=0, le=2**53 - 1)]
+    more: bool
 
 
 class Release(Message, frozen=True, kw_only=True, tag="release"):

@@ -10,10 +10,14 @@ from msgspec import Struct
 
 from glomar_schemas.errors import Malformed
 
-Kind = Literal["request", "verdict", "control", "recall", "ack", "release", "result", "notice", "checkpoint"]
+Kind = Literal[
+    "request", "verdict", "control", "recall", "ack", "release", "result", "notice", "notices", "checkpoint"
+]
 
 MAX_MESSAGE_BYTES = 64 * 1024
 """Of headers and body together: the server counts both against the stream's max_msg_size."""
+MAX_NOTICE_BYTES = 120 * 1024
+"""Of a notice or a page of them, which is not stored: the largest message in base64, and its receipt."""
 MAX_BATCH = 200
 """Messages in one atomic batch. The server's limit is 1,000; past 200 the fsync no longer dominates."""
 FIRST_YEAR, LAST_YEAR = 1900, 2200
@@ -72,11 +76,25 @@ class Subjects(Struct, frozen=True):
     def control(self, slot: int | str) -> str:
         return f"{self.root}.control.{slot}"
 
+    def recall(self, agency: str, request_id: str) -> str:
+        return f"{self.root}.recall.{agency}.{request_id}"
+
+    def ack(self, agency: str, request_id: str = "*") -> str:
+        return f"{self.root}.ack.{agency}.{request_id}"
+
     def release(self, agency: str, request_id: str = "*") -> str:
         return f"{self.root}.release.{agency}.{request_id}"
 
     def result(self, agency: str) -> str:
         return f"{self.root}.result.{agency}"
+
+    def notice(self, agency: str) -> str:
+        """Where controls and recalls are pushed to an agency."""
+        return f"{self.root}.notice.{agency}"
+
+    def notices(self, agency: str) -> str:
+        """Where an agency asks for those that it has missed."""
+        return f"{self.root}.notices.{agency}"
 
     def checkpoint(self) -> str:
         return f"{self.root}.checkpoint"
@@ -98,7 +116,7 @@ class Subjects(Struct, frozen=True):
         match kind:
             case "control":
                 return f"{self.root}.control.{{slot}}"
-            case "result" | "notice":
+            case "result" | "notice" | "notices":
                 return f"{self.root}.{kind}.{{agency}}"
             case "checkpoint":
                 return f"{self.root}.checkpoint"

@@ -11,6 +11,7 @@ import sys
 from glomar_auditor import app, cli
 from glomar_auditor.release import Releaser
 from glomar_runtime.delivery import Stored
+from glomar_schemas.agreement import SignedAgreement
 from glomar_schemas.messages import Sealed
 from glomar_schemas.sealing import Sealer
 
@@ -18,11 +19,11 @@ from glomar_schemas.sealing import Sealer
 class DyingReleaser(Releaser):
     left = 0
 
-    def _release(self, stored: Stored, sealer: Sealer) -> Sealed:
+    def _release(self, stored: Stored, signed: SignedAgreement, sealer: Sealer) -> Sealed:
         if not self.left:
             os.kill(os.getpid(), signal.SIGKILL)
         DyingReleaser.left -= 1
-        return super()._release(stored, sealer)
+        return super()._release(stored, signed, sealer)
 
 
 if __name__ == "__main__":

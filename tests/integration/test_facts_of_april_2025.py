@@ -19,12 +19,11 @@ from glomar_local.child import program
 from glomar_requester import Ask, Result
 from msgspec.structs import replace
 
-from tests.integration.asking import ask_all, confirmable, profile
+from tests.integration.asking import Asking, ask_all, confirmable, profile
 from tests.integration.bus import Bus, system_of, watching
 from tests.integration.conftest import Up, up, wait_until
 from tests.integration.evidence import await_ledger
 from tests.integration.holds import Officials
-from tests.integration.test_holds import Asking
 from tests.integration.wire import Refusal
 
 LIMIT_S = 60

@@ -21,6 +21,7 @@ from rich.text import Text
 
 from glomar_local import control, demo_report, demo_tables, interrupt, panel, population, ports, runfile
 from glomar_local import demo as demonstration
+from glomar_local import standing as standings
 from glomar_local.doctor import examine
 from glomar_local.layout import Layout
 from glomar_local.provision import System, make_root, provision
@@ -160,18 +161,19 @@ def _demo_dir(chosen: Path | None, keep: bool) -> Iterator[Layout]:
 
 @app.command
 def status(*, data_dir: DataDir = DEFAULT_DIR, as_json: AsJson = False) -> None:
-    """Say what runs and whether it is ready. Exit code 5 if anything is not."""
+    """Say what runs, and which holds are in force. Exit code 5 if anything is not ready."""
     layout = _layout(data_dir)
     run = control.require_running(layout)
     states = asyncio.run(control.states(run, layout))
+    standing = asyncio.run(standings.ask(run))
     if as_json:
         urls = panel.all_addresses(run)
         found = {
             name: {"pid": pid, "state": states[name], "url": urls.get(name)} for name, pid in run.pids.items()
         }
-        _print_json({"version": 1, "data_dir": str(layout.root), "processes": found})
+        _print_json({"version": 1, "data_dir": str(layout.root), "processes": found, "control": standing})
     else:
-        _out().print(panel.processes(run, states))
+        _out().print(panel.processes(run, states), standings.render(standing))
     control.require_well(states)
 
 

@@ -74,6 +74,11 @@ class Layout(Struct, frozen=True):
         return sorted(path.name for path in (self.root / "agreements").glob("*"))
 
     @property
+    def veto(self) -> Path:
+        """The record holder's list of people about whom nothing is disclosed."""
+        return self.root / "verifier" / "veto.csv"
+
+    @property
     def ledger(self) -> Path:
         return self.root / "ledger"
 

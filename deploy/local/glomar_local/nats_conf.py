@@ -103,6 +103,8 @@ def _services(agreement: Agreement, subjects: Subjects) -> Iterable[Service]:
     yield Service(holder, subjects.verdict("*", "*"))
     for party in (holder, oversight):
         yield Service(party, f"$JS.API.STREAM.MSG.GET.{stream}")
+        # Who may carry a control: what makes it count is who signed it.
+        yield Service(party, subjects.control("*"))
     yield Service(oversight, f"$JS.API.STREAM.INFO.{stream}")
     for party, consumer in ((holder, "verifier"), (oversight, "auditor")):
         yield Service(party, f"$JS.API.CONSUMER.INFO.{stream}.{consumer}")

@@ -20,6 +20,7 @@ from glomar_schemas.agreement import (
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.note import VerifierKey, format_vkey, parse_vkey
 from glomar_schemas.subjects import Subjects
+from glomar_verifier import veto
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -116,6 +117,8 @@ def _provision(layout: Layout, ports: Ports, source: Path | None) -> System:
     system = System(layout, ports, signed)
     for service, text in settings_files.render(layout, ports, system.agreement).items():
         layout.settings(service).write_text(text, encoding="utf-8")
+    if not layout.veto.exists():
+        veto.write({}, layout.veto)
     return system
 
 

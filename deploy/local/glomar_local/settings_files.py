@@ -35,6 +35,7 @@ def render(layout: Layout, ports: Ports, agreement: Agreement) -> dict[str, str]
             "counts": layout.counts,
             "waiting": layout.waiting,
             "rolls": layout.rolls,
+            "veto": layout.veto,
         },
         "requester": {
             **_shared(layout, ports.bus, agency, ports.requester),

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 from faststream.asgi import AsgiFastStream
 from glomar_runtime.bus import Bus
 from glomar_runtime.delivery import Stored, get_by_subject, stored
-from glomar_runtime.health import routes
+from glomar_runtime.health import controls_shown, routes
 from glomar_runtime.service import Stop, background, ending
-from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans, traceparent
-from glomar_schemas.agreement import load_agreement, load_trust
+from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans, header
+from glomar_schemas.agreement import load_trust
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import Envelope
 from glomar_schemas.errors import Refused, Retryable
@@ -19,6 +19,7 @@ from glomar_schemas.keys import key_id, read_sealing_key, read_signing_key
 from glomar_schemas.messages import ResultPending, ResultQuery, Sealed, encode
 from glomar_schemas.sealing import Opener
 from glomar_schemas.subjects import Subjects
+from glomar_schemas.versions import load_versions
 from nats.aio.msg import Msg
 from opentelemetry.trace import Span
 
@@ -32,20 +33,22 @@ log = logging.getLogger(__name__)
 
 COMPARE_EVERY_S = 1.0
 """How often stream and ledger are compared; also the longest that a lost newest message stays unrecorded."""
+VIOLATIONS_SHOWN = 100
+"""In /status, the newest ones; the log has all."""
 
 
 def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bus]:
     """Raises Misconfigured, Untrusted or IntegrityError before anything is served."""
-    signed = load_agreement(settings.agreement, load_trust(settings.trust))
-    agreement = signed.agreement
+    versions = load_versions(settings.agreement, load_trust(settings.trust))
+    agreement = versions.newest.agreement
     subjects = Subjects(agreement.id, settings.incarnation)
     sealing_key = read_sealing_key(settings.sealing_key)
     opener = Opener({key_id(sealing_key.public_key()): sealing_key})
     signer = read_signing_key(settings.ledger_key)
     ledger = Ledger.open(settings.ledger, signer, subjects.origin(agreement.oversight))
     recorder = Recorder(ledger, subjects)
-    withholding = Withholding(signed, subjects, opener)
-    releaser = Releaser(ledger, signed, subjects, opener)
+    withholding = Withholding(versions, subjects, opener)
+    releaser = Releaser(ledger, subjects, opener)
     spans = Spans(subjects, "auditor")
     bus = Bus(settings, "glomar-auditor")
 
@@ -88,16 +91,26 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
     async def released(agency: str, request_id: str) -> Sealed | ResultPending:
         verdict = await get_by_subject(bus.client, subjects.stream, subjects.verdict(agency, request_id))
         if verdict is not None and verdict.sequence <= ledger.size:
-            for found in releaser.releases(await withholding.releasable(bus.client, [verdict])):
+            free = await withholding.releasable(bus.client, [verdict])
+            for found in releaser.releases(free, withholding.in_force):
                 return found.sealed
         return ResultPending(request_id=request_id)
 
     async def release(recorded: list[Stored], opened: dict[int, Span]) -> None:
-        for found in releaser.releases(await withholding.releasable(bus.client, recorded)):
+        free = await withholding.releasable(bus.client, recorded)
+        for found in releaser.releases(free, withholding.in_force):
             span = spans.send("release", found.request_id, opened.get(found.verdict_sequence))
             subject = subjects.release(found.agency, found.request_id)
-            await bus.client.publish(subject, encode(found.sealed), headers=traceparent(span))
+            await bus.client.publish(subject, encode(found.sealed), headers=header(span))
             span.end()
+
+    def status() -> dict[str, object]:
+        violations = withholding.violations
+        return {
+            "ledger_size": ledger.size,
+            **controls_shown(withholding.in_force),
+            "violations": {"count": len(violations), "sequences": violations[-VIOLATIONS_SHOWN:]},
+        }
 
     @contextlib.asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -109,7 +122,7 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
     app = AsgiFastStream(
         bus,
         lifespan=lifespan,
-        asgi_routes=routes(bus, subjects, agreement.oversight),
+        asgi_routes=routes(bus, subjects, agreement.oversight, status=status),
         logger=None,
     )
 
@@ -117,6 +130,7 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
         size = -1
         while True:
             with ending(stop):
+                await withholding.follow(bus.client)
                 idle, size = ledger.size == size, ledger.size
                 await release(await recorder.compare(bus.client, catch_up=idle), {})
             await asyncio.sleep(COMPARE_EVERY_S)

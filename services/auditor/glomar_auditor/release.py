@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from glomar_runtime.delivery import Stored, moment
 from glomar_schemas.agreement import SignedAgreement
+from glomar_schemas.controls import InForce
 from glomar_schemas.envelope import open_envelope, require_signer
 from glomar_schemas.errors import Refused, Untrusted
 from glomar_schemas.leaf import Leaf
@@ -35,22 +36,25 @@ class Outgoing(Struct, frozen=True):
 class Releaser:
     """Opens verdicts with the auditor's key and seals them, with their receipts, to the agencies."""
 
-    def __init__(self, ledger: Ledger, signed: SignedAgreement, subjects: Subjects, opener: Opener) -> None:
+    def __init__(self, ledger: Ledger, subjects: Subjects, opener: Opener) -> None:
         self._ledger = ledger
-        self._signed = signed
         self._subjects = subjects
         self._opener = opener
 
-    def releases(self, verdicts: Sequence[Stored]) -> list[Outgoing]:
+    def releases(self, verdicts: Sequence[Stored], in_force: InForce) -> list[Outgoing]:
         """Recorded verdicts, sealed to their agencies with one key a batch."""
+        signed = in_force.signed
+        if signed is None:
+            # Whose verdict could it be? None is released, now or later.
+            return []
         sealers: dict[str, Sealer] = {}
         outgoing = []
         for message in verdicts:
             try:
                 address = self._subjects.parse(message.subject)
                 if address.agency not in sealers:
-                    sealers[address.agency] = self._sealer(address.agency, message.time_ns)
-                sealed = self._release(message, sealers[address.agency])
+                    sealers[address.agency] = _sealer(signed, address.agency, message.time_ns)
+                sealed = self._release(message, signed, sealers[address.agency])
             except Refused as fault:
                 # It stays recorded as what it is; an answer that its holder did not sign is never handed on.
                 log.error("withheld", extra={"sequence": message.sequence, "fault": fault.what})
@@ -58,19 +62,12 @@ class Releaser:
             outgoing.append(Outgoing(address.agency, address.token, sealed, message.sequence))
         return outgoing
 
-    def _sealer(self, agency: str, time_ns: int) -> Sealer:
-        """For all releases to one agency in one batch. Raises Untrusted if it has no valid sealing key."""
-        if agency not in self._signed.agreement.requesters:
-            raise Untrusted("not a requester of this agreement", where="verdict subject")
-        key = self._signed.ring.sealing_key(agency, moment(time_ns))
-        return Sealer(key, Context("release", self._signed.agreement.id, agency))
-
-    def _release(self, stored: Stored, sealer: Sealer) -> Sealed:
+    def _release(self, stored: Stored, signed: SignedAgreement, sealer: Sealer) -> Sealed:
         """Raises Refused if the verdict is not one that the holder signed for this slot."""
         address = self._subjects.parse(stored.subject)
         verdict, envelope = open_envelope(stored.body, Verdict, stored.subject)
-        require_signer(envelope, self._signed.agreement.holder, self._signed.ring, moment(stored.time_ns))
-        context = Context("verdict", self._signed.agreement.id, address.agency)
+        require_signer(envelope, signed.agreement.holder, signed.ring, moment(stored.time_ns))
+        context = Context("verdict", signed.agreement.id, address.agency)
         answer = self._opener.open(verdict.answer, context, "answer", verdict.request_id)
         release = Release(
             request_id=verdict.request_id,
@@ -81,6 +78,14 @@ class Releaser:
             receipt=self._ledger.receipt(stored.sequence - 1).encode(),
         )
         return sealer.seal("release", verdict.request_id, encode(release), RELEASE_SIZES)
+
+
+def _sealer(signed: SignedAgreement, agency: str, time_ns: int) -> Sealer:
+    """For all releases to one agency in one batch. Raises Untrusted if it has no valid sealing key."""
+    if agency not in signed.agreement.requesters:
+        raise Untrusted("not a requester of this agreement", where="verdict subject")
+    key = signed.ring.sealing_key(agency, moment(time_ns))
+    return Sealer(key, Context("release", signed.agreement.id, agency))
 
 
 def stored_leaf(message: Stored) -> Leaf:

@@ -118,6 +118,11 @@ async def connect(settings: ServiceSettings, name: str) -> BusClient:
     """A connection that reconnects for ever. Raises Misconfigured, Unreachable."""
     require_nkey(settings.nkey)
     client = BusClient()
+
+    async def on_disconnected() -> None:
+        if not client.is_closed:
+            log.warning("disconnected from the bus; reconnecting")
+
     options: dict[str, Any] = {
         "servers": settings.url,
         "name": name,
@@ -126,7 +131,7 @@ async def connect(settings: ServiceSettings, name: str) -> BusClient:
         "reconnect_time_wait": RETRY_S,
         "ping_interval": PING_S,
         "error_cb": _on_error,
-        "disconnected_cb": _on_disconnected,
+        "disconnected_cb": on_disconnected,
         "reconnected_cb": _on_reconnected,
     }
     try:
@@ -149,10 +154,6 @@ async def _on_error(error: Exception) -> None:
         return
     fault = error.what if isinstance(error, GlomarError) else type(error).__name__
     log.warning("bus connection error", extra={"error_type": fault})
-
-
-async def _on_disconnected() -> None:
-    log.warning("disconnected from the bus; reconnecting")
 
 
 async def _on_reconnected() -> None:

@@ -45,7 +45,7 @@ def load_settings(kind: type[S], file: Path, flags: Mapping[str, str] | None = N
         raise Misconfigured(f"can't be read ({error.strerror})", where=str(file)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Misconfigured(f"not TOML: {error}", where=str(file)) from None
-    annotations = {**ServiceSettings.__annotations__, **kind.__annotations__}
+    annotations = ServiceSettings.__annotations__ | kind.__annotations__
     paths = {name for name, annotation in annotations.items() if annotation in (Path, Path | None)}
     values = {
         name: str(file.parent / value) if name in paths and isinstance(value, str) else value

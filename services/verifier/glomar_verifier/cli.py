@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 from glomar_runtime import service
 from glomar_runtime.cli import progress, run_cli
 from glomar_runtime.settings import load_settings
+from glomar_schemas.errors import Refused
 
 from glomar_verifier import cli_agreement
 from glomar_verifier.app import build_app
@@ -16,13 +17,16 @@ from glomar_verifier.roll import read_roll
 from glomar_verifier.rules import load_rules
 from glomar_verifier.settings import VerifierSettings
 from glomar_verifier.synth.people import write_register
+from glomar_verifier.veto import install as install_veto
 
 app = App("glomar-verifier", help="The record holder's side of Glomar: the gate, the match, the verdict.")
 register = App("register", help="Make and build registers.")
 roll = App("roll", help="Check case rolls.")
+veto = App("veto", help="People about whom the record holder discloses nothing (26 U.S.C. 6103(i)(6)).")
 app.command(register)
 app.command(roll)
 app.command(cli_agreement.app)
+app.command(veto)
 
 
 @app.command
@@ -71,6 +75,29 @@ def build(
 def check_roll(file: Annotated[Path, Parameter(help="CSV, one row for each case and officer")]) -> None:
     """Read a roll as the verifier will, and name the bad lines. Exit code 3 if there is one."""
     print(f"{file}: {len(read_roll(file))} rows, each with a case and an officer")
+
+
+@veto.command
+def install(
+    source: Annotated[Path, Parameter(help="CSV: person_id, since, and a reason that nobody is shown")],
+    *,
+    to: Annotated[Path, Parameter(help="the list that the verifier's settings name; replaced in one step")],
+    as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
+) -> None:
+    """Put a veto list in force, also while the verifier runs. One bad row, and the old one stays (exit 3)."""
+    checked = install_veto(source, to)
+    faults = [{"line": fault.line, "column": fault.column, "what": fault.what} for fault in checked.faults]
+    if as_json:
+        people = len(checked.veto)
+        print(json.dumps({"version": 1, "installed": not faults, "people": people, "faults": faults}))
+    else:
+        for fault in faults:
+            print(f"{source}: line {fault['line']}, {fault['column'] or 'row'}: {fault['what']}")
+    if faults:
+        what = f"{len(faults)} bad rows; nothing was installed"
+        raise Refused(what, where=str(source), fix="The old list stays in force")
+    if not as_json:
+        print(f"{to}: {len(checked.veto)} people")
 
 
 def main() -> None:

@@ -35,7 +35,8 @@ class Gate:
     """The conditions of one agreement, compiled once. Not for two threads at a time."""
 
     def __init__(self, agreement: Agreement, rules: Rules) -> None:
-        """Raises Malformed naming the condition for bad CEL, or the agreement for an unknown time zone."""
+        """Raises Malformed naming the condition for bad CEL or a limit that is not set, or the agreement for
+        an unknown time zone."""
         self._zone = time_zone(agreement)
         callables = functions(rules)
         vocabulary = words(rules)
@@ -43,6 +44,7 @@ class Gate:
         mentions: set[tuple[str, str]] = set()
         for condition in agreement.conditions:
             expression = compile_condition(condition, vocabulary)
+            _require_limits(agreement.limits, expression.mentions, condition.id)
             mentions |= expression.mentions
             refusal = Refusal(condition=condition.id, citation=condition.citation, message=condition.refusal)
             self._conditions.append((expression.program, refusal))
@@ -84,6 +86,13 @@ class Gate:
             return False
 
 
+def _require_limits(limits: Limits, mentions: frozenset[tuple[str, str]], condition: str) -> None:
+    """What is compared with nothing would never hold; that is a mistake of the file, not of a request."""
+    for variable, field in mentions:
+        if variable == "limits" and getattr(limits, field) is None:
+            raise Malformed(f"limits.{field} is not set", where=f"condition {condition}")
+
+
 def words(rules: Rules) -> Vocabulary:
     """All that a condition may mention."""
     return Vocabulary(
@@ -103,5 +112,6 @@ def time_zone(agreement: Agreement) -> ZoneInfo:
 
 def _values(source: Struct, fields: list[str]) -> Mapping[str, object]:
     """The fields as CEL knows them: moments and durations stay, days become text, structs become maps."""
-    tree = msgspec.to_builtins(source, builtin_types=(datetime, timedelta))
-    return {field: tree[field] for field in fields}
+    mentioned = {field: getattr(source, field) for field in fields}
+    values: dict[str, object] = msgspec.to_builtins(mentioned, builtin_types=(datetime, timedelta))
+    return values

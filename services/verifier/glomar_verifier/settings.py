@@ -7,7 +7,8 @@ from glomar_runtime.settings import ServiceSettings
 
 class VerifierSettings(ServiceSettings, frozen=True, kw_only=True):
     """sealing_key: opens particulars; tag_key: 32 bytes for the tags; register, counts, waiting: SQLite;
-    rolls: a directory with `<agency>.csv`, the roll of open cases that the agency has filed."""
+    rolls: a directory with `<agency>.csv`, the roll of open cases that the agency has filed;
+    veto: the record holder's list, if it keeps one."""
 
     signing_key: Path
     sealing_key: Path
@@ -16,3 +17,4 @@ class VerifierSettings(ServiceSettings, frozen=True, kw_only=True):
     counts: Path
     waiting: Path
     rolls: Path | None = None
+    veto: Path | None = None

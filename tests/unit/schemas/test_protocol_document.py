@@ -15,7 +15,19 @@ from glomar_schemas.errors import (
     TimedOut,
     Unreachable,
 )
-from glomar_schemas.messages import Answer, Control, Release, Request, Subject, Tags, Verdict
+from glomar_schemas.messages import (
+    Ack,
+    Answer,
+    Control,
+    Notice,
+    Notices,
+    Recall,
+    Release,
+    Request,
+    Subject,
+    Tags,
+    Verdict,
+)
 
 from tests import samples
 from tests.example import CHANNELS
@@ -51,6 +63,7 @@ def envelope_limit() -> int:
 CONSTANTS = {
     "largest message, headers and body together, bytes": str(subjects.MAX_MESSAGE_BYTES),
     "largest atomic batch, messages": str(subjects.MAX_BATCH),
+    "largest notice or page of notices, bytes": str(subjects.MAX_NOTICE_BYTES),
     "first year of any date or time": str(subjects.FIRST_YEAR),
     "last year of any date or time": str(subjects.LAST_YEAR),
     "sizes of padded particulars, bytes": listed(sealing.PARTICULARS_SIZES),
@@ -65,10 +78,12 @@ CONSTANTS = {
     "request subject": ADDRESSES.request("<agency>", "<request_id>"),
     "verdict subject": ADDRESSES.verdict("<agency>", "<request_id>"),
     "control subject": ADDRESSES.control("<n>"),
-    "recall subject": ADDRESSES.template("recall").replace("{", "<").replace("}", ">"),
-    "ack subject": ADDRESSES.template("ack").replace("{", "<").replace("}", ">"),
+    "recall subject": ADDRESSES.recall("<agency>", "<request_id>"),
+    "ack subject": ADDRESSES.ack("<agency>", "<request_id>"),
     "release subject": ADDRESSES.release("<agency>", "<request_id>"),
     "result subject": ADDRESSES.result("<agency>"),
+    "notice subject": ADDRESSES.notice("<agency>"),
+    "notices subject": ADDRESSES.notices("<agency>"),
     "checkpoint subject": ADDRESSES.checkpoint(),
     "log origin": ADDRESSES.origin("<oversight>").replace(ADDRESSES.stream, "<stream>"),
     "trace header": subjects.TRACEPARENT,
@@ -112,6 +127,10 @@ def test_the_headers_of_the_fence_are_named(header: str) -> None:
         ("tags (`json", Tags),
         ("control (`json", Control),
         ("release (`json", Release),
+        ("recall (`json", Recall),
+        ("ack (`json", Ack),
+        ("notice (`json", Notice),
+        ("notices (`json", Notices),
     ],
 )
 def test_every_field_of_a_message_is_explained(title: str, kind: Any) -> None:

@@ -33,6 +33,8 @@ def ask(number: int, **changes: object) -> Ask:
         "person": f"{number:064x}",
         "reason": f"{number:064x}",
         "case": f"{number:064x}",
+        "address": f"{number:064x}",
+        "day": "2025-06-15",
     } | changes
     tags = Tags(**{name: str(fields.pop(name)) for name in ("person", "reason", "case")})
     return Ask(tags=tags, **fields)  # type: ignore[arg-type]
@@ -135,7 +137,7 @@ def test_nothing_is_kept_past_the_window(counts: Counts, tmp_path: Path) -> None
             table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
             for table in ("asked", "seen", "tally")
         }
-    assert rows == {"asked": 1, "seen": 2, "tally": 2}
+    assert rows == {"asked": 1, "seen": 4, "tally": 7}
 
 
 def test_two_workers_share_one_file(counts: Counts, tmp_path: Path) -> None:
@@ -191,6 +193,6 @@ def test_a_file_that_is_no_table_of_counts_is_refused(tmp_path: Path, fault: str
         path = tmp_path / "nowhere" / "counts.db"
     else:
         with closing(sqlite3.connect(path)) as db:
-            db.execute("PRAGMA user_version = 2")
+            db.execute("PRAGMA user_version = 3")
     with pytest.raises(Misconfigured, match=r"counts\.db"):
         Counts(path, window_days=30)

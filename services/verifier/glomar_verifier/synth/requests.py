@@ -33,11 +33,11 @@ def requests(
 ) -> Iterator[Row]:
     """Rows of the requests file with `truth` and `klass`, one for each of up to `n` people.
 
-    The register's rows come as `people` makes them, a person's spells together. At most `per_name`
-    people of one first name, last name and suffix are asked about, since the agreement's quotas count by
-    name; so the register should hold some two times `n` people, and for `n` above 10,000 `per_name` must
-    grow. Every class comes up by its weight among the people whom it fits. scenario: what is said under
-    an agreement; by default the first that is shipped.
+    The register's rows come as `people` makes them, a person's spells together. At most `per_name` people
+    who share a first name, a part of the last and a suffix are asked about, since the agreement's quotas
+    count by name; so the register should hold some three times `n` people, and for a large `n` `per_name`
+    must grow. Every class comes up by its weight among the people whom it fits. scenario: what is said
+    under an agreement; by default the first that is shipped.
     """
     scenario = scenario or load_scenario()
     kinds = klasses(scenario)
@@ -49,11 +49,12 @@ def requests(
         if serial == n:
             return
         case = Case(list(spells), today, dice, scenario.birth_date_needed)
-        name = (case.person["first_name"], case.person["last_name"], case.person["suffix"])
+        first, suffix = case.person["first_name"], case.person["suffix"]
+        alike = [(first, part, suffix) for part in case.person["last_name"].split()]
         undated = scenario.birth_date_needed and not case.person["date_of_birth"]
-        if names[name] >= per_name or undated:
+        if undated or any(names[name] >= per_name for name in alike):
             continue
-        names[name] += 1
+        names.update(alike)
         serial += 1
         # The class that is furthest behind its share, so that a small set has every class too.
         klass = min((k for k in kinds if k.fits(case)), key=lambda k: (used[k.name] / k.weight, -k.weight))
