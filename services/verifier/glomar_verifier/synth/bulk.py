@@ -67,6 +67,7 @@ def bulk(register_rows: Iterable[Mapping[str, str]], n: int, seed: int, today: d
     names = list(INCOMPLETE)
     weights = [weight for weight, _ in INCOMPLETE.values()]
     complete = 0
+    the_officer = load_scenario().officers[0]
     grouped = groupby(register_rows, key=lambda row: row["person_id"])
     for serial, (_, spells) in zip(range(1, n + 1), grouped, strict=False):
         case = Case(list(spells), today, dice)
