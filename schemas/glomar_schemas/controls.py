@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from glomar_schemas.agreement import Agreement, SignedAgreement
-from glomar_schemas.envelope import Envelope, open_envelope, signers
+from glomar_schemas.envelope import open_envelope, signers
 from glomar_schemas.errors import Misconfigured, Refused, Retryable, Untrusted
 from glomar_schemas.keys import OFFICIAL, KeyRecord
 from glomar_schemas.messages import Control
@@ -115,11 +115,20 @@ def apply(
     slot = slot or state.slot + 1
     try:
         control, envelope = open_envelope(body, Control, subjects.control(slot))
-        parties = _signers(state, control, envelope, versions, at)
+        judge = _judge(state, control, versions)
+        parties = signers(envelope, judge.ring, at, uses=OFFICIAL)
+        if needed := lacking(control.action, parties, judge.agreement):
+            raise Untrusted(needed)
         opened = _Opened(control, parties, sequence, at)
         return Applied(replace(_ACTIONS[control.action](state, opened, versions), slot=slot))
     except Refused as fault:
         return Applied(replace(state, slot=slot), fault.what)
+
+
+def _judge(state: InForce, control: Control, versions: Versions) -> SignedAgreement:
+    """Whose keys and parties count: the version in force; for a new one that version itself."""
+    named = versions.get(control.agreement_digest) if control.action == "agreement" else None
+    return named or state.signed or versions.newest
 
 
 def lacking(action: str, parties: frozenset[str], agreement: Agreement) -> str:
@@ -131,33 +140,19 @@ def lacking(action: str, parties: frozenset[str], agreement: Agreement) -> str:
         case "hold":
             return "" if parties else "a hold needs an official of one party"
         case _:
-            return "" if len(parties) >= 2 else f"{_TWO[action]} needs officials of two parties"
-
-
-_TWO = {"lift": "lifting a hold", "key": "a new key", "shred": "destroying a key"}
-
-
-def _signers(
-    state: InForce, control: Control, envelope: Envelope, versions: Versions, at: datetime
-) -> frozenset[str]:
-    """By the keys in force; the first agreement and each new version by the keys that it brings itself."""
-    named = versions.get(control.agreement_digest) if control.action == "agreement" else None
-    ring = named.ring if named else (state.signed or versions.newest).ring
-    return signers(envelope, ring, at, uses=OFFICIAL)
+            return "" if len(parties) >= 2 else f"a {action} needs officials of two parties"
 
 
 def _agreement(state: InForce, opened: _Opened, versions: Versions) -> InForce:
     control = opened.control
     signed = versions.get(control.agreement_digest)
     if signed is None:
-        # Only what the parties signed may stop a service; anybody else's control is void.
-        _require_enough(opened, (state.signed or versions.newest).agreement)
+        # Only what all parties signed comes this far; anybody else's control is void and stops no service.
         raise Misconfigured(
             "another version of the agreement is in force than those installed",
             where=f"control {control.slot}",
             fix="Install the version that was signed",
         )
-    _require_enough(opened, signed.agreement)
     if state.signed is not None and signed.agreement.version <= state.signed.agreement.version:
         raise Untrusted("not a newer version than the one in force")
     return replace(
@@ -174,7 +169,6 @@ def _hold(state: InForce, opened: _Opened, versions: Versions) -> InForce:
 
 
 def _lift(state: InForce, opened: _Opened, versions: Versions) -> InForce:
-    _require_enough(opened, (state.signed or versions.newest).agreement)
     remaining = tuple(hold for hold in state.holds if hold.slot != opened.control.lifts)
     if len(remaining) == len(state.holds):
         raise Untrusted("lifts a hold that is not in force")
@@ -183,7 +177,6 @@ def _lift(state: InForce, opened: _Opened, versions: Versions) -> InForce:
 
 def _key(state: InForce, opened: _Opened, versions: Versions) -> InForce:
     signed, record = _in_force(state), opened.control.key
-    _require_enough(opened, signed.agreement)
     if record is None:
         raise Untrusted("names no key")
     if record.party not in opened.parties:
@@ -199,7 +192,6 @@ def _key(state: InForce, opened: _Opened, versions: Versions) -> InForce:
 
 def _shred(state: InForce, opened: _Opened, versions: Versions) -> InForce:
     signed, key_id = _in_force(state), opened.control.key_id or ""
-    _require_enough(opened, signed.agreement)
     key = signed.ring.get(key_id)
     if key is None or key.use != "seal":
         raise Untrusted("destroys a key that is no sealing key in force")
@@ -215,11 +207,6 @@ def _in_force(state: InForce) -> SignedAgreement:
     if state.signed is None:
         raise Untrusted("no agreement is in force yet")
     return state.signed
-
-
-def _require_enough(opened: _Opened, agreement: Agreement) -> None:
-    if needed := lacking(opened.control.action, opened.parties, agreement):
-        raise Untrusted(needed)
 
 
 _ACTIONS: dict[str, Callable[[InForce, _Opened, Versions], InForce]] = {

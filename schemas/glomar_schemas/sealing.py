@@ -117,7 +117,7 @@ def pad(plaintext: bytes, sizes: tuple[int, ...]) -> bytes:
 
 def unpad(padded: bytes) -> bytes:
     """Raises Malformed when there is no padding."""
-    body, marker, rest = padded.rpartition(b"\x80")
-    if not marker or rest.strip(b"\x00"):
+    body = padded.rstrip(b"\x00")
+    if not body.endswith(b"\x80"):
         raise Malformed("bad padding", where="sealed part")
-    return body
+    return body[:-1]

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from glomar_requester import Ask, Profile
 from glomar_runtime.delivery import Stored, moment
@@ -28,6 +29,7 @@ from tests.faults.waiting import until
 from tests.integration.asking import Asking
 from tests.integration.bus import Bus
 from tests.integration.holds import Officials
+from tests.integration.wire import Refusal
 
 JURISDICTIONS = ("federal", "mad", "nysd")
 KINDS = ("all", "agency", "jurisdiction", "person")
@@ -67,29 +69,38 @@ class Asked(Struct, frozen=True):
     scopes: frozenset[str]
 
 
-def carry_out(world: World, plan: Plan, asks: Sequence[Ask], meanwhile: Callable[[], None]) -> bool:
+def carry_out(
+    world: World,
+    plan: Plan,
+    asks: Sequence[Ask],
+    before: Callable[[], None] = lambda: None,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> bool:
     """One run -> whether the verifier was paused between a decision and its publishing.
 
-    meanwhile: what else happens while the hold is in force. Fails where a hold let anything through, or
-    where anything was lost.
+    before, meanwhile: what else happens just before the hold is placed, and while it is in force. Fails where
+    a hold let anything through, or where anything was lost.
     """
     bus, base = world.bus, world.bus.last_sequence()
+    stream = _Stream(bus, base)
     asking = Asking(world.profile, _in_jurisdictions(asks))
     asking.start()
     until(lambda: bus.last_sequence() >= base + min(plan.moment, len(asks)), "requests are stored")
     paused = plan.is_paused and _pause(world, base + 2 * len(asks))
     until(lambda: paused or bus.last_sequence() >= base + plan.moment, "its moment has come")
-    scope = _scope(world, plan, base)
+    scope = _scope(bus, plan, stream)
+    before()
     slot, placed = world.officials.hold(scope)
     if paused:
         os.kill(world.services.pid("verifier"), signal.SIGCONT)
-    mark = _mark(world, base, placed)
+    mark = _mark(world, stream, placed)
     meanwhile()
 
-    asked = _all_stored(world, base, len(asks))
+    until(lambda: len(stream.asked()) == len(asks), "every request is stored")
+    asked = stream.asked()
     held = [each for each in asked if scope in each.scopes]
-    _require_settled(world, base, slot, asked, held)
-    verdicts = _verdicts(bus, base)
+    _require_settled(world, stream, slot, held)
+    verdicts = stream.verdicts()
     behind = [each for each in held if verdicts.get(each.request_id, 0) > placed]
     assert not behind, f"{len(behind)} verdicts behind the hold of {scope}"
     late = {each.request_id for each in held} & world.releases.since(mark)
@@ -101,7 +112,7 @@ def carry_out(world: World, plan: Plan, asks: Sequence[Ask], meanwhile: Callable
     answers = {each.request_id: each.outcome for each in asking.results}
     assert answers.keys() == {each.request_id for each in asked}, "one result for each request"
     assert "unanswered" not in answers.values()
-    assert _verdicts(bus, base).keys() == answers.keys(), "one verdict for each request"
+    assert stream.verdicts().keys() == answers.keys(), "one verdict for each request"
     return paused
 
 
@@ -125,42 +136,34 @@ def _is_stopped(world: World) -> bool:
     return state.rpartition(")")[2].split()[0] == "T"
 
 
-def _scope(world: World, plan: Plan, base: int) -> str:
+def _scope(bus: Bus, plan: Plan, stream: "_Stream") -> str:
     match plan.kind:
         case "all":
             return "all"
         case "agency":
-            return f"agency:{world.bus.system.agency}"
+            return f"agency:{bus.system.agency}"
         case "jurisdiction":
             return f"jurisdiction:{plan.jurisdiction}"
         case _:
-            asked = _asked(world, base)
-            return next(scope for scope in asked[-1].scopes if scope.startswith("person:"))
+            return next(scope for scope in stream.asked()[-1].scopes if scope.startswith("person:"))
 
 
-def _mark(world: World, base: int, placed: int) -> int:
+def _mark(world: World, stream: "_Stream", placed: int) -> int:
     """How much was released by the time at which the auditor must have known the hold.
 
     What it was handing out when the hold was stored may still arrive until then: it records the hold only
     after it has handed out everything before.
     """
     until(lambda: ledger_size(world.bus.system) >= placed, "the hold is recorded")
-    return world.releases.mark(_asked(world, base)[0].request_id)
+    return world.releases.mark(stream.asked()[0].request_id)
 
 
-def _all_stored(world: World, base: int, number: int) -> list[Asked]:
-    until(lambda: len(_asked(world, base)) == number, "every request is stored")
-    return _asked(world, base)
-
-
-def _require_settled(
-    world: World, base: int, slot: int, asked: Sequence[Asked], held: Sequence[Asked]
-) -> None:
+def _require_settled(world: World, stream: "_Stream", slot: int, held: Sequence[Asked]) -> None:
     """Returns once all that may be answered is, and all that must wait does."""
-    free = {each.request_id for each in asked} - {each.request_id for each in held}
+    free = {each.request_id for each in stream.asked()} - {each.request_id for each in held}
 
     def is_settled() -> bool:
-        verdicts = _verdicts(world.bus, base)
+        verdicts = stream.verdicts()
         waiting = sum(each.request_id not in verdicts for each in held)
         status = world.services.status("verifier")
         return (
@@ -174,24 +177,55 @@ def _require_settled(
 
 
 def _require_withheld(world: World, held: Sequence[Asked]) -> None:
-    subject = world.bus.subjects.result(world.bus.system.agency).encode()
     for each in held[:QUERIES]:
-        query = encode(ResultQuery(request_id=each.request_id))
-        answer = world.bus.wire(world.bus.system.agency).ask(subject, query)
+        answer = _result(world.bus, each.request_id)
         assert answer["type"] == "result-pending", "the auditor handed out what a hold covers"
 
 
-def _asked(world: World, base: int) -> list[Asked]:
-    scopes = _Scopes(world.bus)
-    return [scopes.of(each) for each in world.bus.messages(base + 1) if ".request." in each.subject]
+def _result(bus: Bus, request_id: str) -> dict[str, Any]:
+    """What the auditor answers; it says nothing while it can't know what is in force, and is asked again."""
+    agency, answers = bus.system.agency, list[dict[str, Any]]()
+
+    def is_answered() -> bool:
+        try:
+            query = encode(ResultQuery(request_id=request_id))
+            answers.append(bus.wire(agency).ask(bus.subjects.result(agency).encode(), query))
+        except (OSError, Refusal):
+            bus.forget(agency)
+        return bool(answers)
+
+    until(is_answered, "the auditor answers a query")
+    return answers[0]
 
 
-def _verdicts(bus: Bus, base: int) -> dict[str, int]:
-    """Request id -> sequence. Fails on a second one."""
-    stored = [each for each in bus.messages(base + 1) if ".verdict." in each.subject]
-    found = {each.subject.rpartition(".")[2]: each.sequence for each in stored}
-    assert len(found) == len(stored), "two verdicts to one request"
-    return found
+class _Stream:
+    """What the stream holds behind `base`; each message is read once, since none of them can change."""
+
+    def __init__(self, bus: Bus, base: int) -> None:
+        self._bus = bus
+        self._next = base + 1
+        self._scopes = _Scopes(bus)
+        self._asked: list[Asked] = []
+        self._verdicts: dict[str, int] = {}
+
+    def asked(self) -> list[Asked]:
+        self._read()
+        return self._asked
+
+    def verdicts(self) -> dict[str, int]:
+        """Request id -> sequence. Fails on a second one."""
+        self._read()
+        return self._verdicts
+
+    def _read(self) -> None:
+        for stored in self._bus.messages(self._next):
+            self._next = stored.sequence + 1
+            request_id = stored.subject.rpartition(".")[2]
+            if ".request." in stored.subject:
+                self._asked.append(self._scopes.of(stored))
+            elif ".verdict." in stored.subject:
+                assert request_id not in self._verdicts, "two verdicts to one request"
+                self._verdicts[request_id] = stored.sequence
 
 
 class _Scopes:

@@ -20,6 +20,7 @@ from glomar_local.ports import HOST
 from glomar_local.provision import System
 from glomar_local.settings_files import SERVICES
 from glomar_local.supervisor import commands
+from msgspec.structs import replace
 
 from tests.faults.waiting import until
 
@@ -59,6 +60,12 @@ class Processes:
                 stderr=log,
                 env=environment,
             )
+
+    def start_beside(self, name: str, other: str, port: int, **settings: str) -> None:
+        """A second process of a service, under another name: with a port and a log of its own."""
+        log = self._commands[name].log.with_name(f"{other}.log")
+        self._commands[other] = replace(self._commands[name], name=other, log=log, ready_port=port)
+        self.start(other, http_port=str(port), **settings)
 
     def until_ready(self, name: str) -> None:
         assert self.works_or_ends(name), f"{name} ended: {self.said(name)}"
@@ -123,6 +130,9 @@ def get_json(url: str) -> dict[str, Any]:
         with urllib.request.urlopen(url, timeout=10) as answer:
             found: dict[str, Any] = json.load(answer)
             return found
+    except urllib.error.HTTPError as refusal:
+        refused: dict[str, Any] = json.load(refusal)
+        return refused
     except (urllib.error.URLError, OSError):
         return {}
 

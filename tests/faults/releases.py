@@ -6,6 +6,7 @@ from glomar_schemas.messages import ResultQuery, encode
 
 from tests.faults.waiting import until
 from tests.integration.bus import Bus
+from tests.integration.conftest import wait_until
 from tests.integration.wire import Refusal, Wire
 
 
@@ -36,8 +37,14 @@ class Releases(threading.Thread):
         """
         self._marks += 1
         reply = self._wire.inbox(b"mark%d" % self._marks)
-        self._wire.send(self._query, encode(ResultQuery(request_id=request_id)), reply=reply)
-        until(lambda: reply.decode() in self._heard, "the auditor answers")
+        query = encode(ResultQuery(request_id=request_id))
+
+        def is_heard() -> bool:
+            # It says nothing while it can't know what is in force.
+            self._wire.send(self._query, query, reply=reply)
+            return wait_until(lambda: reply.decode() in self._heard, 1.0)
+
+        until(is_heard, "the auditor answers")
         return self._heard.index(reply.decode())
 
     def since(self, mark: int = 0) -> set[str]:

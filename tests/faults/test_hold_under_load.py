@@ -51,7 +51,7 @@ def test_no_verdict_gets_behind_a_hold_and_nothing_is_lost_whenever_it_comes(wor
         print(f"run {number}: {plan}")
         store = world.profile.store.with_name(f"store-{number}.db")
         run = replace(world, profile=replace(world.profile, store=store))
-        paused += carry_out(run, plan, asks[number * REQUESTS : (number + 1) * REQUESTS], lambda: None)
+        paused += carry_out(run, plan, asks[number * REQUESTS : (number + 1) * REQUESTS])
 
     assert paused >= 3, "the verifier was hardly ever between a decision and its publishing"
     assert world.services.status("auditor")["violations"]["count"] == 0

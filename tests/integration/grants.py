@@ -58,8 +58,8 @@ GRANTED = {
     "irs": {
         f"BUS.API.STREAM.MSG.GET.{STREAM}", f"BUS.API.CONSUMER.INFO.{STREAM}.verifier",
         f"{ROOT}.verdict.ice.new", f"{ROOT}.verdict.cbp.new", f"{ROOT}.canary.irs",
-        f"{ROOT}.recall.ice.new", f"{ROOT}.recall.cbp.new",
         f"{ROOT}.control.2", f"{ROOT}.control.99",
+        f"{ROOT}.recall.ice.new", f"{ROOT}.recall.cbp.new",
         f"$JS.ACK.{STREAM}.verifier.1.2.1.1700000000000000000.0",
     },
     "tigta": {

@@ -24,12 +24,16 @@ class Refusal(Exception):
 class Wire:
     """One connection, used by one thread. A context manager."""
 
-    def __init__(self, port: int, seed: Path) -> None:
-        self._socket = socket.create_connection((HOST, port), LIMIT_S)
+    def __init__(self, port: int, seed: Path, limit_s: float = LIMIT_S) -> None:
+        self._socket = socket.create_connection((HOST, port), limit_s)
         self._file = self._socket.makefile("rb")
         self._inbox = f"_INBOX.{os.urandom(8).hex()}".encode()
         self._asked = 0
-        self._log_in(seed)
+        try:
+            self._log_in(seed)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -61,6 +61,24 @@ class Layout(Struct, frozen=True):
         return self.root / "verifier" / "waiting.db"
 
     @property
+    def rolls(self) -> Path:
+        """`<agency>.csv`: the roll of open cases that the agency has filed with the record holder."""
+        return self.root / "verifier" / "rolls"
+
+    def beside(self, agreement_id: str) -> "Layout":
+        """Where everything of a further agreement lies, which runs on the same bus."""
+        return Layout(self.root / "agreements" / agreement_id)
+
+    def others(self) -> list[str]:
+        """The ids of the further agreements that were made here."""
+        return sorted(path.name for path in (self.root / "agreements").glob("*"))
+
+    @property
+    def veto(self) -> Path:
+        """The record holder's list of people about whom nothing is disclosed."""
+        return self.root / "verifier" / "veto.csv"
+
+    @property
     def epochs(self) -> Path:
         """The holder's sealing keys, wrapped."""
         return self.root / "verifier" / "epochs"
@@ -125,6 +143,6 @@ class Layout(Struct, frozen=True):
         custodians = [self.custodian("a"), self.custodian("b")]
         inner.add(custodians[0].parent)
         return [
-            *(self.root, self.keys, *sorted(inner), self.epochs, *custodians),
+            *(self.root, self.keys, *sorted(inner), self.rolls, self.epochs, *custodians),
             *(self.nats_store, self.ledger, self.log("").parent),
         ]

@@ -36,6 +36,8 @@ def render(layout: Layout, ports: Ports, agreement: Agreement) -> dict[str, str]
             "register": layout.register,
             "counts": layout.counts,
             "waiting": layout.waiting,
+            "rolls": layout.rolls,
+            "veto": layout.veto,
         },
         "requester": {
             **_shared(layout, ports.bus, agency, ports.requester),

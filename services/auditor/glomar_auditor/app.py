@@ -10,7 +10,7 @@ from glomar_runtime.bus import Bus
 from glomar_runtime.delivery import Stored, get_by_subject, stored
 from glomar_runtime.health import controls_shown, routes
 from glomar_runtime.service import Stop, background, ending
-from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans, traceparent
+from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans, header
 from glomar_schemas.agreement import load_trust
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import Envelope
@@ -126,7 +126,7 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
         for found in releaser.releases(free, withholding.in_force):
             span = spans.send("release", found.request_id, opened.get(found.verdict_sequence))
             subject = subjects.release(found.agency, found.request_id)
-            await bus.client.publish(subject, encode(found.sealed), headers=traceparent(span))
+            await bus.client.publish(subject, encode(found.sealed), headers=header(span))
             span.end()
         for agency, told in await noticing.pushes(bus.client, recorded):
             await bus.client.publish(subjects.notice(agency), encode(told))

@@ -1,6 +1,6 @@
 """What agencies are told of: recalls of their answers, and controls that concern them. Called by the app.
 
-A notice carries the ledger's entry and its receipt: an agency need not take the auditor's word for it.
+A notice carries the ledger's entry and its receipt, so that nobody need take the auditor's word for it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -99,5 +99,7 @@ def concerns(before: InForce, after: InForce, agency: str) -> bool:
     """
     scopes = [hold.scope.partition(":") for hold in {*before.holds} ^ {*after.holds}]
     if scopes:
-        return any(kind in ("all", "jurisdiction") or name == agency for kind, _, name in scopes)
+        return any(
+            kind in ("all", "jurisdiction") or (kind, name) == ("agency", agency) for kind, _, name in scopes
+        )
     return (before.signed, before.added, before.shredded) != (after.signed, after.added, after.shredded)

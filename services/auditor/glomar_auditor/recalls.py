@@ -1,6 +1,6 @@
 """Which verdicts the record holder has taken back: none of them is released any more. Called by the app.
 
-Derived from the stream: walked once after a start, then kept up by what is recorded.
+Derived from the stream: what is recorded is taken as it comes, and what was missed is walked.
 """
 
 import asyncio
@@ -27,29 +27,29 @@ class Recalls:
         self._subjects = subjects
         self._withholding = withholding
         self._recalled: set[tuple[str, str]] = set()
-        self._walked = False
+        self._through = 0
         self._one_at_a_time = asyncio.Lock()
 
     async def note(self, client: Client, recorded: Sequence[Stored], size: int) -> None:
-        """Takes what was recorded; the first time all that the ledger holds. size: the ledger's.
+        """Returns once every recall of the ledger is known. recorded: its newest messages; size: its own.
 
         Raises Unreachable, Misconfigured.
         """
         async with self._one_at_a_time:
-            if not self._walked:
+            if self._through >= size:
+                return
+            every = self._subjects.recall("*", "*")
+            if recorded and (recorded[0].sequence, recorded[-1].sequence) == (self._through + 1, size):
+                prefix = every.removesuffix("*.*")
+                fresh = [message for message in recorded if message.subject.startswith(prefix)]
+            else:
+                walked = walk(client, self._subjects.stream, every, self._through)
+                fresh = [message async for message in walked if message.sequence <= size]
+            if fresh:
                 await self._withholding.follow(client)
-                every = self._subjects.recall("*", "*")
-                async for stored in walk(client, self._subjects.stream, every):
-                    if stored.sequence > size:
-                        break
-                    self._add(stored)
-                self._walked = True
-        prefix = self._subjects.recall("*", "*").removesuffix("*.*")
-        fresh = [message for message in recorded if message.subject.startswith(prefix)]
-        if fresh:
-            await self._withholding.follow(client)
-        for message in fresh:
-            self._add(message)
+            for message in fresh:
+                self._add(message)
+            self._through = size
 
     def standing(self, verdicts: Sequence[Stored]) -> list[Stored]:
         """Those that were not taken back."""

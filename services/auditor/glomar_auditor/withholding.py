@@ -80,6 +80,11 @@ class Withholding:
             if each.sequence not in scopes or self._is_free(each.sequence, scopes[each.sequence])
         ]
 
+    def around(self, sequence: int) -> tuple[InForce, InForce]:
+        """What was in force before the message with that sequence, and from it on."""
+        before = bisect_left(self._sequences, sequence) - 1
+        return self._states[max(before, 0)], self._then(sequence)
+
     async def follow(self, client: Client) -> None:
         """Asks the stream itself, since a hold may stand behind what has been recorded so far.
 
@@ -95,11 +100,6 @@ class Withholding:
             if self.in_force.slot > known and self.in_force.signed is not None:
                 # Once all are read: a key that the first controls named may have been destroyed since.
                 self._keyholder.follow(self.in_force)
-
-    def around(self, sequence: int) -> tuple[InForce, InForce]:
-        """What was in force before the message with that sequence, and from it on."""
-        before = bisect_left(self._sequences, sequence) - 1
-        return self._states[max(before, 0)], self._then(sequence)
 
     def _then(self, sequence: int) -> InForce:
         return self._states[bisect_right(self._sequences, sequence) - 1]

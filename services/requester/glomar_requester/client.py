@@ -88,7 +88,11 @@ class Client:
     @classmethod
     @asynccontextmanager
     async def connect(
-        cls, profile: Profile, *, tracing: Callable[[Subjects], Tracing] | None = None
+        cls,
+        profile: Profile,
+        *,
+        tracing: Callable[[Subjects], Tracing] | None = None,
+        clock: Clock = _now,
     ) -> AsyncIterator[Self]:
         """tracing: NoTracing if it is not given.
 
@@ -98,7 +102,7 @@ class Client:
         connection = await connect(profile.url, profile.nkey)
         try:
             made = tracing(identity.subjects) if tracing else NoTracing()
-            async with cls(connection, identity, Store(profile.store), made) as client:
+            async with cls(connection, identity, Store(profile.store), made, clock=clock) as client:
                 await connection.subscribe(client.releases, cb=client.receive)
                 await connection.subscribe(client.notices, cb=client.receive_notice)
                 await client.catch_up()

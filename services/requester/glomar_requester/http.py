@@ -47,7 +47,7 @@ class Api:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if scope["path"] == RECALLS and self._is_known(headers.get("authorization", "")):
-            response = await self._told(scope["method"], scope["query_string"])
+            response = await self._told(scope["method"], scope.get("query_string", b""))
         else:
             response = await self._respond(scope["method"], scope["path"], headers, receive)
         await response(scope, receive, send)

@@ -11,7 +11,7 @@ from glomar_schemas import leaf as leaves
 from glomar_schemas.controls import InForce, apply
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import open_envelope, require_signer
-from glomar_schemas.errors import Malformed, Misconfigured, Untrusted
+from glomar_schemas.errors import IntegrityError, Malformed, Misconfigured, Untrusted
 from glomar_schemas.messages import Notice, Recall
 from glomar_schemas.subjects import MAX_NOTICE_BYTES
 from msgspec import Struct
@@ -51,6 +51,8 @@ def open_notice(notice: Notice, identity: Identity) -> Noticed:
         check_receipt(notice.receipt.decode(), leaf, identity)
     except UnicodeDecodeError:
         raise Malformed("a receipt that is not UTF-8", where="notice") from None
+    except IntegrityError as fault:
+        raise Untrusted(fault.what, where="notice") from None
     address = identity.subjects.parse(leaf.subject)
     slot = address.kind == "control" and address.token.isascii() and address.token.isdigit()
     if not slot and (address.kind, address.agency) != ("recall", identity.agency):

@@ -23,14 +23,19 @@ from glomar_verifier.counts import Counts
 from glomar_verifier.desk import Desk, Work
 from glomar_verifier.epochs.files import EpochFiles
 from glomar_verifier.register.sqlite import open_register
+from glomar_verifier.roll import Rolls
 from glomar_verifier.rules import load_rules
 from glomar_verifier.settings import VerifierSettings
 from glomar_verifier.tags import Tagger
+from glomar_verifier.verdicts import Clerk
+from glomar_verifier.veto import VetoList
 from glomar_verifier.waiting import Waiting
 from glomar_verifier.worker import Fate, Worker
 
 RESUME_EVERY_S = 1.0
 """How soon after a hold was lifted its requests go on, where none waits in line already."""
+REFRESH_EVERY_S = 1.0
+"""How soon a roll that was filed anew is looked at."""
 
 
 def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, Bus]:
@@ -43,16 +48,22 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
     epochs = EpochFiles(settings.epochs, (settings.custodian_a, settings.custodian_b))
     keyholder = Keyholder(agreement.holder, epochs.load)
     counts = Counts(settings.counts, window_days=agreement.limits.window_days)
+    rolls = Rolls(settings.rolls, agreement.requesters)
     desk = Desk(
         versions,
         subjects,
         rules=rules,
         register=open_register(settings.register, rules),
         counts=counts,
+        rolls=rolls,
+        veto=VetoList(settings.veto),
         tagger=Tagger(read_secret(settings.tag_key), where=str(settings.tag_key)),
         opener=keyholder.opener,
-        signer=Signer(read_signing_key(settings.signing_key)),
-        version=f"glomar-verifier/{version('glomar-verifier')} {rules.label}",
+        clerk=Clerk(
+            subjects,
+            Signer(read_signing_key(settings.signing_key)),
+            f"glomar-verifier/{version('glomar-verifier')} {rules.label}",
+        ),
     )
     bus = Bus(settings, "glomar-verifier")
     spans = Spans(subjects, "verifier")
@@ -93,6 +104,11 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
             if not resumed:
                 await asyncio.sleep(RESUME_EVERY_S)
 
+    async def refresh() -> None:
+        while True:
+            await asyncio.sleep(REFRESH_EVERY_S)
+            await asyncio.to_thread(rolls.refresh)
+
     app = AsgiFastStream(
         bus,
         asgi_routes=routes(
@@ -107,6 +123,7 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
         await worker.start(bus.client)
 
     background(app, resume)
+    background(app, refresh)
 
     @app.after_shutdown
     async def close() -> None:

@@ -7,7 +7,9 @@ from glomar_runtime.settings import ServiceSettings
 
 class VerifierSettings(ServiceSettings, frozen=True, kw_only=True):
     """epochs: directory of the keys that open particulars, wrapped; custodian_a, custodian_b: directories of
-    their shares, on media of their own; tag_key: 32 bytes for the tags; register, counts, waiting: SQLite."""
+    their shares, on media of their own; tag_key: 32 bytes for the tags; register, counts, waiting: SQLite;
+    rolls: a directory with `<agency>.csv`, the roll of open cases that the agency has filed;
+    veto: the record holder's list, if it keeps one."""
 
     signing_key: Path
     epochs: Path
@@ -17,3 +19,5 @@ class VerifierSettings(ServiceSettings, frozen=True, kw_only=True):
     register: Path
     counts: Path
     waiting: Path
+    rolls: Path | None = None
+    veto: Path | None = None

@@ -5,14 +5,15 @@ Called by the app for delivered requests, and by itself for those that a lifted 
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 
 from glomar_runtime.controls import newer, tell
 from glomar_runtime.delivery import get_by_sequence, moment
 from glomar_runtime.health import controls_shown
-from glomar_runtime.telemetry import Spans, end_all, traceparent
+from glomar_runtime.telemetry import Spans, end_all, header
 from glomar_schemas.batch import Outgoing
 from glomar_schemas.controls import Hold, InForce
 from glomar_schemas.errors import Retryable
@@ -22,10 +23,11 @@ from glomar_schemas.versions import Versions
 from nats.aio.client import Client
 from opentelemetry.trace import Span
 
-from glomar_verifier.clock import Clock
-from glomar_verifier.desk import Decided, Desk, Work
+from glomar_verifier import clock as clocks
+from glomar_verifier.desk import Clock, Desk, Work
 from glomar_verifier.outbox import Stale, store_verdicts
 from glomar_verifier.rebuilding import unanswered
+from glomar_verifier.verdicts import Decided
 from glomar_verifier.waiting import Held, Waiting
 
 log = logging.getLogger(__name__)
@@ -57,7 +59,7 @@ class Worker:
         self._keyholder = keyholder
         self._waiting = waiting
         self._spans = spans
-        self._clock = Clock()
+        self._clock = clocks.Clock()
         self._clock_lags = False
         self._in_force = InForce()
         # A cluster refuses a fenced batch while another one is in flight.
@@ -73,12 +75,14 @@ class Worker:
 
         first_time: none of them was delivered before. Raises Retryable, Refused, Fatal.
         """
-        async with self._one_at_a_time:
-            while True:
-                try:
-                    return await self._answer(client, work, first_time=first_time)
-                except Stale:
-                    await self._follow(client)
+        while True:
+            known = self._in_force
+            try:
+                return await self._answer(client, work, known, first_time=first_time)
+            except Stale:
+                async with self._one_at_a_time:
+                    if self._in_force is known:
+                        await self._follow(client)
 
     async def check_clock(self) -> None:
         """Raises Retryable while nothing is decided because this machine's clock lags."""
@@ -129,15 +133,22 @@ class Worker:
         self._waiting.remove(answered)
         return len(work) - fates.count(Fate.UNSETTLED)
 
-    async def _answer(self, client: Client, work: Sequence[Work], *, first_time: bool) -> list[Fate]:
+    async def _answer(
+        self, client: Client, work: Sequence[Work], known: InForce, *, first_time: bool
+    ) -> list[Fate]:
         now = self._now(moment(max(item.stored.time_ns for item in work)))
         if now is None:
             return [Fate.UNSETTLED] * len(work)
-        outcomes = self._desk.decide(work, self._in_force, now, self._spans)
+        clock = _running_from(now)
+        outcomes = self._desk.decide(work, known, clock, self._spans)
         fates = [Fate.WAITING] * len(work)
         free = [at for at, found in enumerate(outcomes) if isinstance(found, Decided)]
         decided = [found for found in outcomes if isinstance(found, Decided)]
-        stand = await self._store(client, decided, [work[at].span for at in free], first_time=first_time)
+        await _wait_for(max((verdict.slot for verdict in decided), default=clock()), clock)
+        async with self._one_at_a_time:
+            stand = await self._store(
+                client, decided, [work[at].span for at in free], known.slot, first_time=first_time
+            )
         for at, stands in zip(free, stand, strict=True):
             fates[at] = Fate.ANSWERED if stands else Fate.UNSETTLED
         held = [
@@ -165,18 +176,24 @@ class Worker:
         return now
 
     async def _store(
-        self, client: Client, decided: Sequence[Decided], parents: Sequence[Span], *, first_time: bool
+        self,
+        client: Client,
+        decided: Sequence[Decided],
+        parents: Sequence[Span],
+        control_n: int,
+        *,
+        first_time: bool,
     ) -> list[bool]:
         sending = [
             self._spans.send("verdict", verdict.request_id, parent)
             for verdict, parent in zip(decided, parents, strict=True)
         ]
         outgoing = [
-            Outgoing(verdict.subject, verdict.body, traceparent(span))
+            Outgoing(verdict.subject, verdict.body, header(span))
             for verdict, span in zip(decided, sending, strict=True)
         ]
         try:
-            empty_slot = self._subjects.control(self._in_force.slot + 1)
+            empty_slot = self._subjects.control(control_n + 1)
             return await store_verdicts(client, outgoing, empty_slot, first_time=first_time)
         finally:
             end_all(sending)
@@ -189,3 +206,15 @@ class Worker:
         if in_force.slot > self._in_force.slot and in_force.signed is not None:
             self._keyholder.follow(in_force)
         self._in_force = in_force
+
+
+def _running_from(start: datetime) -> Clock:
+    """Shows `start` now. No step of the machine's clock moves it."""
+    begun = time.monotonic()
+    return lambda: start + timedelta(seconds=time.monotonic() - begun)
+
+
+async def _wait_for(slot: datetime, clock: Clock) -> None:
+    """The loop's timers count whole milliseconds, and may come early."""
+    while (left := slot - clock()) > timedelta(0):  # noqa: ASYNC110
+        await asyncio.sleep(left.total_seconds())
