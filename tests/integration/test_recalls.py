@@ -20,7 +20,7 @@ from glomar_requester import Client, Expired, Profile, Recalled, Result
 from glomar_requester.store import Store, TakenBack
 from glomar_schemas.envelope import Signer, open_envelope, seal_envelope
 from glomar_schemas.keys import read_signing_key
-from glomar_schemas.messages import Ack, Notice, Recall, ResultQuery, encode
+from glomar_schemas.messages import Ack, Notice, NoticesQuery, Recall, ResultQuery, encode
 from msgspec.structs import replace
 
 from tests.integration.asking import ask_all, confirmable, profile
@@ -164,7 +164,7 @@ def test_a_recall_reaches_a_client_that_was_away_once_it_connects(
 def test_a_verdict_that_is_recalled_before_its_release_is_never_released(
     running: Up, bus: Bus, agency: Profile
 ) -> None:
-    officials = Officials(bus)
+    officials = officials_now(bus)
     auditor = running.pids["auditor"]
 
     async def steps() -> str:
@@ -183,13 +183,43 @@ def test_a_verdict_that_is_recalled_before_its_release_is_never_released(
             await asyncio.to_thread(await_ledger, bus)
             officials.lift(slot)
             await destroyed(client, request_id)
+            await asyncio.to_thread(await_ack, bus, request_id)
             return request_id
 
     request_id = asyncio.run(steps())
-    await_ack(bus, request_id)
     query = encode(ResultQuery(request_id=request_id))
     answer = bus.wire("ice").ask(bus.subjects.result("ice").encode(), query)
     assert answer == {"type": "result-pending", "request_id": request_id}
+
+
+def officials_now(bus: Bus) -> Officials:
+    """Whatever slots the other tests have used."""
+    found = Officials(bus)
+    while bus.at(bus.subjects.control(found._slot + 1)) is not None:
+        found._slot += 1
+    return found
+
+
+def test_an_agency_is_told_of_the_controls_that_concern_it_alone(bus: Bus) -> None:
+    officials = officials_now(bus)
+    scopes = ("agency:ice", "agency:cbp", "person:0a1b", "jurisdiction:nowhere")
+    slots = {scope: officials.hold(scope)[0] for scope in scopes}
+    lifts = {}
+    for scope, slot in slots.items():
+        lifts[scope] = slot + len(scopes)
+        officials.lift(slot)
+    await_ledger(bus)
+
+    query = encode(NoticesQuery(after=0))
+    page = bus.wire("ice").ask(bus.subjects.notices("ice").encode(), query)
+    told = {json.loads(decoded(base64.b64decode(each["body"])))["subject"] for each in page["notices"]}
+    concerned = {
+        bus.subjects.control(placed[scope]) for scope in (scopes[0], scopes[3]) for placed in (slots, lifts)
+    }
+    others = {bus.subjects.control(placed[scope]) for scope in scopes[1:3] for placed in (slots, lifts)}
+    assert concerned <= told and not others & told
+    assert bus.subjects.control(1) in told
+    assert (page["more"], page["through"]) == (False, bus.last_sequence())
 
 
 def test_what_can_not_be_recalled_is_refused_with_a_reason(running: Up, bus: Bus, agency: Profile) -> None:
@@ -243,7 +273,7 @@ def test_a_forged_notice_is_ignored(running: Up, bus: Bus, agency: Profile) -> N
     recall(running, first.request_id)
     await_ledger(bus)
     page: dict[str, Any] = bus.wire("ice").ask(
-        bus.subjects.notices("ice").encode(), b'{"type":"notices-query","after":0}'
+        bus.subjects.notices("ice").encode(), encode(NoticesQuery(after=0))
     )
 
     def of(each: dict[str, str]) -> bytes:

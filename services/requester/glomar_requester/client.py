@@ -6,7 +6,7 @@ Used as it is by a system, by the commands, and by the service, which gives it i
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -36,6 +36,7 @@ from glomar_requester.tracing import NoTracing, Tracing
 
 log = logging.getLogger(__name__)
 
+LAST_SWEEP_S = 2.0
 RESEND_EVERY_S = 5.0
 RESEND_AFTER_S = 30.0
 """Younger ones are still on their way, here or in another process that shares the store."""
@@ -127,6 +128,10 @@ class Client:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # A command may be over before the sweep has come by, and another may not follow for long.
+        with suppress(GlomarError, TimeoutError):
+            async with asyncio.timeout(LAST_SWEEP_S):
+                await self._destroyer.sweep()
         await self._commits.close()
 
     @property
