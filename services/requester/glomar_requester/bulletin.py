@@ -46,6 +46,7 @@ class Bulletin:
         self._on_recall = on_recall
         self._news = asyncio.Event()
         self._after = 0
+        self._one_at_a_time = asyncio.Lock()
 
     async def load(self) -> None:
         """What was known when the store was last used. Raises Retryable."""
@@ -70,6 +71,10 @@ class Bulletin:
 
     async def catch_up(self) -> None:
         """Asks for everything that was missed. Raises Retryable; Refused for an answer that is none."""
+        async with self._one_at_a_time:
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
         after = self._after
         more, complete = True, True
         while more:

@@ -36,6 +36,7 @@ from glomar_requester.tracing import NoTracing, Tracing
 
 log = logging.getLogger(__name__)
 
+CATCH_UP_S = 10.0
 LAST_SWEEP_S = 2.0
 RESEND_EVERY_S = 5.0
 RESEND_AFTER_S = 30.0
@@ -153,9 +154,15 @@ class Client:
         await self._bulletin.receive(message)
 
     async def catch_up(self) -> None:
-        """Learns of the controls and recalls that it has missed, if the auditor is there."""
+        """Learns of the controls and recalls that it has missed, if the auditor is there.
+
+        What takes longer than CATCH_UP_S goes on beside whatever the client does then.
+        """
         try:
-            await self._bulletin.catch_up()
+            async with asyncio.timeout(CATCH_UP_S):
+                await self._bulletin.catch_up()
+        except TimeoutError:
+            log.info("notices are still being asked for")
         except (Retryable, Refused) as fault:
             log.info("notices are asked for later", extra={"fault": fault.what})
 
