@@ -9,11 +9,12 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from glomar_schemas.agreement import SignedAgreement
-from glomar_schemas.envelope import Envelope, open_envelope, signers
+from glomar_schemas.agreement import Agreement, SignedAgreement
+from glomar_schemas.envelope import open_envelope, signers
 from glomar_schemas.errors import Misconfigured, Refused, Retryable, Untrusted
 from glomar_schemas.keys import OFFICIAL, KeyRecord
 from glomar_schemas.messages import Control
+from glomar_schemas.scopes import require_known
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import Versions
 
@@ -114,34 +115,44 @@ def apply(
     slot = slot or state.slot + 1
     try:
         control, envelope = open_envelope(body, Control, subjects.control(slot))
-        parties = _signers(state, control, envelope, versions, at)
+        judge = _judge(state, control, versions)
+        parties = signers(envelope, judge.ring, at, uses=OFFICIAL)
+        if needed := lacking(control.action, parties, judge.agreement):
+            raise Untrusted(needed)
         opened = _Opened(control, parties, sequence, at)
         return Applied(replace(_ACTIONS[control.action](state, opened, versions), slot=slot))
     except Refused as fault:
         return Applied(replace(state, slot=slot), fault.what)
 
 
-def _signers(
-    state: InForce, control: Control, envelope: Envelope, versions: Versions, at: datetime
-) -> frozenset[str]:
-    """By the keys in force; the first agreement and each new version by the keys that it brings itself."""
+def _judge(state: InForce, control: Control, versions: Versions) -> SignedAgreement:
+    """Whose keys and parties count: the version in force; for a new one that version itself."""
     named = versions.get(control.agreement_digest) if control.action == "agreement" else None
-    ring = named.ring if named else (state.signed or versions.newest).ring
-    return signers(envelope, ring, at, uses=OFFICIAL)
+    return named or state.signed or versions.newest
+
+
+def lacking(action: str, parties: frozenset[str], agreement: Agreement) -> str:
+    """Whose officials must sign, while these parties' have; "" when that is enough."""
+    match action:
+        case "agreement":
+            enough = {agreement.holder, *agreement.requesters} <= parties
+            return "" if enough else "an agreement needs the officials of all its parties"
+        case "hold":
+            return "" if parties else "a hold needs an official of one party"
+        case _:
+            return "" if len(parties) >= 2 else f"a {action} needs officials of two parties"
 
 
 def _agreement(state: InForce, opened: _Opened, versions: Versions) -> InForce:
     control = opened.control
     signed = versions.get(control.agreement_digest)
     if signed is None:
-        # Only what the parties signed may stop a service; anybody else's control is void.
-        _require_all_parties(state.signed or versions.newest, opened)
+        # Only what all parties signed comes this far; anybody else's control is void and stops no service.
         raise Misconfigured(
             "another version of the agreement is in force than those installed",
             where=f"control {control.slot}",
             fix="Install the version that was signed",
         )
-    _require_all_parties(signed, opened)
     if state.signed is not None and signed.agreement.version <= state.signed.agreement.version:
         raise Untrusted("not a newer version than the one in force")
     return replace(
@@ -151,18 +162,13 @@ def _agreement(state: InForce, opened: _Opened, versions: Versions) -> InForce:
     )
 
 
-def _require_all_parties(signed: SignedAgreement, opened: _Opened) -> None:
-    if not {signed.agreement.holder, *signed.agreement.requesters} <= opened.parties:
-        raise Untrusted("an agreement needs the officials of all its parties")
-
-
 def _hold(state: InForce, opened: _Opened, versions: Versions) -> InForce:
     control = opened.control
+    require_known(control.scope, (state.signed or versions.newest).agreement)
     return replace(state, holds=(*state.holds, Hold(control.slot, control.scope, control.authority)))
 
 
 def _lift(state: InForce, opened: _Opened, versions: Versions) -> InForce:
-    _require_two(opened, "lifting a hold")
     remaining = tuple(hold for hold in state.holds if hold.slot != opened.control.lifts)
     if len(remaining) == len(state.holds):
         raise Untrusted("lifts a hold that is not in force")
@@ -170,7 +176,6 @@ def _lift(state: InForce, opened: _Opened, versions: Versions) -> InForce:
 
 
 def _key(state: InForce, opened: _Opened, versions: Versions) -> InForce:
-    _require_two(opened, "a new key")
     signed, record = _in_force(state), opened.control.key
     if record is None:
         raise Untrusted("names no key")
@@ -186,7 +191,6 @@ def _key(state: InForce, opened: _Opened, versions: Versions) -> InForce:
 
 
 def _shred(state: InForce, opened: _Opened, versions: Versions) -> InForce:
-    _require_two(opened, "destroying a key")
     signed, key_id = _in_force(state), opened.control.key_id or ""
     key = signed.ring.get(key_id)
     if key is None or key.use != "seal":
@@ -203,11 +207,6 @@ def _in_force(state: InForce) -> SignedAgreement:
     if state.signed is None:
         raise Untrusted("no agreement is in force yet")
     return state.signed
-
-
-def _require_two(opened: _Opened, what: str) -> None:
-    if len(opened.parties) < 2:
-        raise Untrusted(f"{what} needs officials of two parties")
 
 
 _ACTIONS: dict[str, Callable[[InForce, _Opened, Versions], InForce]] = {

@@ -37,7 +37,7 @@ Cause = Literal["wrong-match", "record-corrected", "unlawful-request", "court-or
 Scope = Annotated[
     str,
     Meta(
-        pattern=r"^(all|agency:[a-z0-9][a-z0-9-]{0,62}|jurisdiction:.{1,100}|person:[0-9a-f]{1,64})\Z",
+        pattern=r"^(all|agency:[a-z0-9][a-z0-9-]{0,62}|jurisdiction:.{1,100}|person:[0-9a-f]{64})\Z",
         description="all | agency:X | jurisdiction:Y | person:TAG; a scope that is misspelt holds nothing",
     ),
 ]

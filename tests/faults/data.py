@@ -36,6 +36,7 @@ def provisioned(root: Path, register: Path) -> System:
     """A new data directory with its own keys, agreement and free ports, and a copy of a built register."""
     system = provision(Layout(root.resolve()), ports.free())
     shutil.copyfile(register, system.layout.register)
+    population.make_rolls(system.layout, system.agreement)
     return system
 
 

@@ -58,12 +58,14 @@ GRANTED = {
     "irs": {
         f"BUS.API.STREAM.MSG.GET.{STREAM}", f"BUS.API.CONSUMER.INFO.{STREAM}.verifier",
         f"{ROOT}.verdict.ice.new", f"{ROOT}.verdict.cbp.new", f"{ROOT}.canary.irs",
+        f"{ROOT}.control.2", f"{ROOT}.control.99",
         f"{ROOT}.recall.ice.new", f"{ROOT}.recall.cbp.new",
         f"$JS.ACK.{STREAM}.verifier.1.2.1.1700000000000000000.0",
     },
     "tigta": {
         f"BUS.API.STREAM.MSG.GET.{STREAM}", f"BUS.API.STREAM.INFO.{STREAM}",
         f"BUS.API.CONSUMER.INFO.{STREAM}.auditor", f"{ROOT}.canary.tigta",
+        f"{ROOT}.control.2", f"{ROOT}.control.99",
         f"$JS.ACK.{STREAM}.auditor.1.2.1.1700000000000000000.0",
     },
 }  # fmt: skip

@@ -47,6 +47,8 @@ ALLOWED: MappingProxyType[str, set[str]] = MappingProxyType(
     {
         # The record holder's own register: it is what is asked.
         "verifier/register.db": {NAME, SURNAME, STREET, CITY, ZIP4},
+        # The agency's own roll, by which the record holder knows the case.
+        "verifier/rolls/ice.csv": {CASE},
         # The agency's own name for its request, which comes back with the result. Nothing of the person.
         "requester/store.db": {REFERENCE},
         "requester/store.db-wal": {REFERENCE},
@@ -111,7 +113,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     register = write_csv(
         folder / "register.csv", [*people(200, 1), REGISTER_ROW, {**REGISTER_ROW, "zip": CASE}]
     )
-    with up(folder / "data", "--register", str(register)) as system, watching(system_of(system)) as bus:
+    roll = folder / "roll.csv"
+    roll.write_text(f"case_id,officer_id,opened_on\n{CASE},{LAWFUL.officer_id},2025-01-02\n")
+    files = ("--register", str(register), "--roll", str(roll))
+    with up(folder / "data", *files) as system, watching(system_of(system)) as bus:
         said = dict(commands(system, folder, register)) | dict(posted(system))
         results = ask_all(profile(system.layout, system.layout.requests_store), list(ASKS.values()))
         malformed = list(send_malformed(bus))

@@ -4,20 +4,29 @@ Nobody in them exists; the same numbers make the same people.
 """
 
 import csv
+import shutil
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
 
 from glomar_schemas.agreement import Agreement
 from glomar_verifier.register.build import BuildReport, build
+from glomar_verifier.roll import read_roll
 from glomar_verifier.rules import load_rules
-from glomar_verifier.synth import REQUEST_COLUMNS, people, requests, write_register
+from glomar_verifier.synth import (
+    REQUEST_COLUMNS,
+    load_scenario,
+    people,
+    requests,
+    write_register,
+    write_roll,
+)
 
 from glomar_local.layout import Layout
 
 PEOPLE = 10_000
 EXAMPLES = 100
-_SEED = 6103
+SEED = 6103
 
 Row = Mapping[str, str]
 
@@ -31,18 +40,38 @@ def make_register(layout: Layout, agreement: Agreement, source: Path | None) -> 
         if layout.register.exists():
             return None
         source = layout.register_csv
-        write_register(PEOPLE, _SEED, source)
+        write_register(PEOPLE, SEED, source)
     return build(source, layout.register, load_rules(), address_form=agreement.address_form)
 
 
-def make_requests(number: int, today: date) -> list[dict[str, str]]:
+def make_rolls(layout: Layout, agreement: Agreement, source: Path | None = None, cases: int = PEOPLE) -> None:
+    """Files each agency's roll of open cases: `source`, or so many synthetic cases where there is none yet.
+
+    Raises Malformed, Misconfigured; then the old one stays.
+    """
+    if source is not None:
+        read_roll(source)
+    for agency in agreement.requesters:
+        roll = layout.rolls / f"{agency}.csv"
+        if source is None and roll.exists():
+            continue
+        draft = roll.with_suffix(".draft")
+        if source is None:
+            write_roll(cases, draft, date.today(), load_scenario(agreement.id))  # noqa: DTZ011 (days are counted on a calendar)
+        else:
+            shutil.copyfile(source, draft)
+        draft.replace(roll)
+
+
+def make_requests(number: int, today: date, agreement: str | None = None) -> list[dict[str, str]]:
     """Requests about the synthetic people, each with its hidden `truth` and `klass`.
 
+    agreement: the id of a shipped one, by default the first.
     More than the people's names allow gives fewer rows; then names are asked about more than once.
     """
-    register = list(people(PEOPLE, _SEED))
-    for per_name in (1, 2, 5, 20, 100):
-        rows = list(requests(register, number, _SEED, today, per_name=per_name))
+    register, scenario = list(people(PEOPLE, SEED)), load_scenario(agreement)
+    for per_name in (1, 2, 5):
+        rows = list(requests(register, number, SEED, today, per_name=per_name, scenario=scenario))
         if len(rows) == number:
             break
     return rows

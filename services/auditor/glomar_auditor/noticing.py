@@ -1,6 +1,6 @@
 """What agencies are told of: recalls of their answers, and controls that concern them. Called by the app.
 
-A notice carries the ledger's entry and its receipt, so that an agency need not take the auditor's word.
+A notice carries the ledger's entry and its receipt, so that nobody need take the auditor's word for it.
 """
 
 from collections.abc import Iterator, Sequence

@@ -10,7 +10,7 @@ from glomar_schemas.agreement import SignedAgreement, load_agreement, load_trust
 from glomar_schemas.controls import InForce
 from glomar_schemas.envelope import Signer
 from glomar_schemas.errors import Misconfigured
-from glomar_schemas.keys import key_id, read_sealing_key, read_signing_key
+from glomar_schemas.keys import key_id, read_sealing_keys, read_signing_key
 from glomar_schemas.note import VerifierKey, format_vkey, open_checkpoint, parse_vkey
 from glomar_schemas.sealing import Context, Opener
 from glomar_schemas.subjects import Subjects
@@ -92,7 +92,7 @@ def load_identity(profile: Profile) -> Identity:
         profile.agency,
         signed,
         Signer(read_signing_key(profile.signing_key)),
-        read_sealing_key(profile.sealing_key),
+        *read_sealing_keys(profile.sealing_key).values(),
         incarnation=profile.incarnation,
         defaults=defaults,
         versions=load_versions(profile.agreement, trust),
@@ -103,8 +103,7 @@ def make_identity(
     agency: str,
     signed: SignedAgreement,
     signer: Signer,
-    sealing_key: EllipticCurvePrivateKey,
-    *,
+    *sealing_keys: EllipticCurvePrivateKey,
     incarnation: int = 1,
     defaults: Defaults | None = None,
     versions: Versions | None = None,
@@ -126,8 +125,8 @@ def make_identity(
         versions=versions or Versions({signed.digest: signed}),
         subjects=subjects,
         signer=signer,
-        opener=Opener({key_id(sealing_key.public_key()): sealing_key}),
-        vault=Vault(sealing_key),
+        opener=Opener({key_id(key.public_key()): key for key in sealing_keys}),
+        vault=Vault(*sealing_keys),
         logs=logs,
         defaults=defaults or Defaults(),
     )

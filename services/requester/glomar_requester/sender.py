@@ -101,7 +101,7 @@ class Sender:
         return prepared
 
     def _require_same(self, question: Question, entry: Entry) -> None:
-        if self._standing.identity.vault.fingerprint(encode(question.ask)) != entry.asked.fingerprint:
+        if not self._standing.identity.vault.is_of(entry.asked.fingerprint, encode(question.ask)):
             raise Conflict("another request was asked under this key", where="key", fix="Use a key only once")
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from glomar_runtime.telemetry import Spans, traceparent
+from glomar_runtime import telemetry
+from glomar_runtime.telemetry import Spans
 from glomar_schemas.subjects import TRACEPARENT
 from nats.aio.msg import Msg
 from opentelemetry import trace
@@ -43,7 +44,7 @@ class OtelTracing:
 
     def send(self, request_id: str) -> Sending:
         span = self._spans.send("request", request_id, trace.get_current_span())
-        header = traceparent(span).get(TRACEPARENT)
+        header = telemetry.header(span).get(TRACEPARENT)
         return SendSpan(span, header) if header else Started()
 
     @contextmanager

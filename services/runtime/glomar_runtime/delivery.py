@@ -101,6 +101,14 @@ async def stream_state(client: Client, stream: str) -> StreamState:
     return StreamState(answer["created"], answer["state"]["last_seq"], answer["config"])
 
 
+async def delivered_up_to(client: Client, stream: str, consumer: str) -> int:
+    """The sequence behind which a durable consumer has delivered nothing yet. Raises Unreachable."""
+    answer = json.loads(await _call(client, f"{API_PREFIX}.CONSUMER.INFO.{stream}.{consumer}", b""))
+    if "error" in answer:
+        raise Unreachable("the consumer can't be looked at", where=f"{stream}.{consumer}")
+    return int(answer["delivered"]["stream_seq"])
+
+
 class _Message(Struct):
     subject: str
     seq: int

@@ -1,75 +1,27 @@
 """Traces: one per request, across all services, holding no personal data. Set up once by `service.run`.
 
 Span names and attributes follow the OpenTelemetry messaging conventions, with the destination *template* in
-place of the subject, which holds the request id. What may leave the process is a closed list.
+place of the subject, which holds the request id. What may leave the process is a closed list, in `otlp`.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any, cast
 
 from faststream import BaseMiddleware, StreamMessage
 from glomar_schemas.subjects import TRACEPARENT, Kind, Subjects, is_request_id
 from opentelemetry import trace
-from opentelemetry.context import Context
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.environment_variables import OTEL_EXPORTER_OTLP_ENDPOINT
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, Span, SpanKind
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-ALLOWED_ATTRIBUTES = frozenset(
-    {
-        "error.type",
-        "glomar.sequence",
-        "messaging.consumer.group.name",
-        "messaging.destination.template",
-        "messaging.message.id",
-        "messaging.operation.name",
-        "messaging.operation.type",
-        "messaging.system",
-    }
-)
+from glomar_runtime.otlp import MESSAGE_ID, AllowListExporter
+from glomar_runtime.span import SCOPE, sender, start, traceparent
 
-_PROPAGATOR = TraceContextTextMapPropagator()
 _BATCH: ContextVar[Sequence[Span]] = ContextVar("spans of the messages being handled", default=())
-
-
-class AllowListExporter(SpanExporter):
-    """Hands on spans without events, status text, or any attribute that is not on the list."""
-
-    def __init__(self, inner: SpanExporter) -> None:
-        self._inner = inner
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        return self._inner.export([_cleaned(span) for span in spans])
-
-    def shutdown(self) -> None:
-        self._inner.shutdown()
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        return self._inner.force_flush(timeout_millis)
-
-
-def _cleaned(span: ReadableSpan) -> ReadableSpan:
-    attributes = span.attributes or {}
-    if ALLOWED_ATTRIBUTES.issuperset(attributes) and not span.events:
-        return span
-    return ReadableSpan(
-        name=span.name,
-        context=span.context,
-        parent=span.parent,
-        resource=span.resource,
-        attributes={name: value for name, value in attributes.items() if name in ALLOWED_ATTRIBUTES},
-        links=span.links,
-        kind=span.kind,
-        instrumentation_scope=span.instrumentation_scope,
-        start_time=span.start_time,
-        end_time=span.end_time,
-    )
 
 
 def set_up(service: str, environ: dict[str, str]) -> TracerProvider:
@@ -77,9 +29,7 @@ def set_up(service: str, environ: dict[str, str]) -> TracerProvider:
     provider = TracerProvider(resource=Resource.create({"service.name": service}))
     if environ.get(OTEL_EXPORTER_OTLP_ENDPOINT):
         provider.add_span_processor(
-            BatchSpanProcessor(
-                AllowListExporter(OTLPSpanExporter()), max_queue_size=50_000, max_export_batch_size=2_000
-            )
+            BatchSpanProcessor(AllowListExporter(), max_queue_size=50_000, max_export_batch_size=2_000)
         )
     trace.set_tracer_provider(provider)
     return provider
@@ -91,45 +41,27 @@ class Spans:
     def __init__(self, subjects: Subjects, consumer: str = "") -> None:
         self._subjects = subjects
         self._consumer = consumer
-        self._tracer = trace.get_tracer("glomar")
+        self._tracer = trace.get_tracer(SCOPE.name)
 
     def send(self, kind: Kind, request_id: str, parent: Span | None) -> Span:
         """A PRODUCER span; the caller ends it once the stream has acknowledged."""
-        context = trace.set_span_in_context(parent) if parent is not None else None
-        return self._tracer.start_span(
-            f"send {self._subjects.template(kind)}",
-            context,
-            SpanKind.PRODUCER,
-            self._messaging("send", "send", kind, request_id),
-            record_exception=False,
-            set_status_on_exception=False,
-        )
+        name, attributes = _messaging(self._subjects, "send", kind, "")
+        attributes = {**attributes, MESSAGE_ID: request_id}
+        context = parent.get_span_context() if parent is not None else None
+        return start(self._tracer, name, SpanKind.PRODUCER, attributes, context)
 
     def process(self, subject: str, traceparent: str) -> Span:
         """A CONSUMER span for one received message, child of its sender's span and linked to it."""
-        context = extract(traceparent)
-        parent = trace.get_current_span(context).get_span_context()
         kind, request_id = self._describe(subject)
-        return self._tracer.start_span(
-            f"process {self._subjects.template(kind)}",
-            context,
-            SpanKind.CONSUMER,
-            self._messaging("process", "process", kind, request_id),
-            [Link(parent)] if parent.is_valid else None,
-            record_exception=False,
-            set_status_on_exception=False,
-        )
+        name, attributes = _messaging(self._subjects, "process", kind, self._consumer)
+        attributes = {**attributes, MESSAGE_ID: request_id}
+        parent = sender(traceparent)
+        links = (Link(parent),) if parent is not None else ()
+        return start(self._tracer, name, SpanKind.CONSUMER, attributes, parent, links)
 
-    @contextmanager
-    def step(self, name: str, parent: Span) -> Iterator[Span]:
-        """An INTERNAL span around one step of handling a message."""
-        span = self._tracer.start_span(
-            name, trace.set_span_in_context(parent), record_exception=False, set_status_on_exception=False
-        )
-        try:
-            yield span
-        finally:
-            span.end()
+    def step(self, name: str, parent: Span) -> Span:
+        """An INTERNAL span around one step of handling a message: a context that ends it."""
+        return start(self._tracer, name, SpanKind.INTERNAL, {}, parent.get_span_context())
 
     def _describe(self, subject: str) -> tuple[Kind, str]:
         kind, _, rest = subject.removeprefix(f"{self._subjects.root}.").partition(".")
@@ -137,29 +69,26 @@ class Spans:
         # What is no id is a text that the sender chose, of any length.
         return cast(Kind, kind), token if is_request_id(token) else ""
 
-    def _messaging(self, name: str, operation: str, kind: Kind, request_id: str) -> dict[str, str]:
-        attributes = {
-            "messaging.system": "nats",
-            "messaging.operation.name": name,
-            "messaging.operation.type": operation,
-            "messaging.destination.template": self._subjects.template(kind),
-            "messaging.message.id": request_id,
-        }
-        if self._consumer and operation == "process":
-            attributes["messaging.consumer.group.name"] = self._consumer
-        return attributes
+
+@lru_cache(maxsize=100)
+def _messaging(subjects: Subjects, operation: str, kind: Kind, consumer: str) -> tuple[str, dict[str, str]]:
+    """Name and attributes that all spans of an operation have in common."""
+    template = subjects.template(kind)
+    attributes = {
+        "messaging.system": "nats",
+        "messaging.operation.name": operation,
+        "messaging.operation.type": operation,
+        "messaging.destination.template": template,
+    }
+    if consumer:
+        attributes["messaging.consumer.group.name"] = consumer
+    return f"{operation} {template}", attributes
 
 
-def extract(header: str) -> Context:
-    """The sender's context from a `traceparent`; a `tracestate` could carry anything, and is not read."""
-    return _PROPAGATOR.extract({TRACEPARENT: header}) if header else Context()
-
-
-def traceparent(span: Span) -> dict[str, str]:
+def header(span: Span) -> dict[str, str]:
     """The header that makes the receiver's span a child of this one."""
-    carrier: dict[str, str] = {}
-    _PROPAGATOR.inject(carrier, trace.set_span_in_context(span))
-    return {TRACEPARENT: carrier[TRACEPARENT]} if TRACEPARENT in carrier else {}
+    context = span.get_span_context()
+    return {TRACEPARENT: traceparent(context)} if context.is_valid else {}
 
 
 class SpanMiddleware(BaseMiddleware[Any, Any]):

@@ -10,14 +10,33 @@ from msgspec import Struct
 
 
 class Counted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the counts say about one request; each number includes the request itself."""
+    """What the counts say about one request; each number includes the request itself.
+
+    All are of the agency that asks, and within the agreement's window: attempts that were refused count too.
+    """
 
     people_with_same_reason: int
-    """People about whom the agency gave this reason within the window."""
+    """People about whom it gave this reason."""
     open_cases_of_officer: int
-    """Cases (a case id and a person) for which the officer asked within the window."""
+    """Cases (a case id and a person) for which the officer asked."""
+    addresses_of_name: int
+    """Addresses at which it asked for somebody of this name."""
+    people_at_address: int
+    """Names for which it asked at this address."""
+    requests_of_officer: int
+    requests_in_case: int
+    requests_of_day: int
+    """Requests that came on the same calendar day, in the agreement's time zone."""
     id_reused: bool
-    """The agency used this request id before, with other bytes."""
+    """It used this request id before, with other bytes."""
+
+
+class Engagement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the agency's case roll says today; nothing is known without one."""
+
+    case_open: bool = False
+    officer_engaged: bool = False
+    """The case is open and names this officer."""
 
 
 class Facts(Counted, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,6 +44,8 @@ class Facts(Counted, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     delegation_valid: bool
     officer_registered: bool
+    case_open: bool
+    officer_engaged: bool
     analysis_notified: bool
     safeguards_current: bool
     agreement_current: bool
@@ -51,6 +72,7 @@ class Registry:
         self,
         request: Request,
         counted: Counted,
+        engagement: Engagement,
         today: date,
         *,
         agreement_current: bool,
@@ -62,11 +84,11 @@ class Registry:
         """
         delegations = self._delegations.get((request.agency, request.authorised_by), ())
         return Facts(
-            people_with_same_reason=counted.people_with_same_reason,
-            open_cases_of_officer=counted.open_cases_of_officer,
-            id_reused=counted.id_reused,
+            **{fact: getattr(counted, fact) for fact in Counted.__struct_fields__},
             delegation_valid=any(one.valid_from <= today <= one.valid_until for one in delegations),
             officer_registered=request.officer.id in self._officers,
+            case_open=engagement.case_open,
+            officer_engaged=engagement.officer_engaged,
             analysis_notified=(request.agency, request.automated_analysis) in self._notifications,
             safeguards_current=today <= self._certified_until.get(request.agency, date.min),
             agreement_current=agreement_current,

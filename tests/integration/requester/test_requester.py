@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from glomar_local.child import program
 from glomar_local.ports import HOST
+from glomar_verifier.synth import case_and_officer
 
 from tests.integration.conftest import Up, up, wait_until
 
@@ -32,7 +33,7 @@ ASK = {
     "tax_periods": "2023",
     "ground": "criminal-investigation",
     "statute": "8 U.S.C. 1326",
-    "case_id": "CASE-1",
+    "case_id": "CASE-000040",
     "officer_id": "OFF-001",
     "reason": "The subject left the address on file; it is needed to serve the warrant of docket 77.",
     "intended_use": "criminal-investigation",
@@ -49,7 +50,9 @@ def requests_file(path: Path, count: int, marker: str) -> Path:
         writer = csv.DictWriter(file, ASK)
         writer.writeheader()
         for number in range(count):
-            case = {"reference": f"{marker}-{number}", "case_id": f"{marker}-{number}"}
+            # On the roll that `glomar up` files for the agency.
+            case_id, officer_id = case_and_officer(number + 1)
+            case = {"reference": f"{marker}-{number}", "case_id": case_id, "officer_id": officer_id}
             writer.writerow({**ASK, **case, "reason": f"{ASK['reason']} {marker} {number}"})
     return path
 
@@ -153,7 +156,7 @@ def _count(store: Path, table: str) -> int:
 
 
 def test_http_takes_a_request_and_gives_its_result(system: Up) -> None:
-    body = {**ASK, "tax_periods": [2023], "case_id": "CASE-HTTP"}
+    body = {**ASK, "tax_periods": [2023], "case_id": "CASE-000080"}
     status, taken = http(system, "POST", "/v1/requests", body)
     assert status == 202
     path = f"/v1/requests/{taken['request_id']}"

@@ -15,6 +15,7 @@ from glomar_local.ports import HOST, free
 from glomar_local.receiver import PROTOBUF, gunzip, receiving
 from glomar_local.trace_store import TraceStore, decode
 from glomar_local.trace_tree import services
+from glomar_runtime.otlp import AllowListExporter
 from glomar_schemas.errors import Unreachable
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.exporter.otlp.proto.http import Compression
@@ -74,13 +75,16 @@ def posted(tmp_path: Path, data: bytes, path: str = "/v1/traces", **headers: str
     return asyncio.run(run())
 
 
+@pytest.mark.parametrize("kind", [AllowListExporter, OTLPSpanExporter])
 @pytest.mark.parametrize("compression", [Compression.NoCompression, Compression.Gzip])
-def test_the_real_exporter_is_understood(tmp_path: Path, compression: Compression) -> None:
+def test_the_real_exporters_are_understood(
+    tmp_path: Path, kind: type[OTLPSpanExporter], compression: Compression
+) -> None:
     port = free().traces
     spans = made("verifier", 3)
 
     def export() -> SpanExportResult:
-        exporter = OTLPSpanExporter(f"http://{HOST}:{port}/v1/traces", compression=compression)
+        exporter = kind(f"http://{HOST}:{port}/v1/traces", compression=compression)
         try:
             return exporter.export(spans)
         finally:

@@ -283,3 +283,15 @@ def test_a_fingerprint_tells_asks_apart_and_is_keyed() -> None:
     assert mine.fingerprint(b"a") == mine.fingerprint(b"a")
     assert mine.fingerprint(b"a") != mine.fingerprint(b"b")
     assert mine.fingerprint(b"a") != other.fingerprint(b"a")
+
+
+def test_a_vault_of_several_keys_reads_what_one_of_them_wrote() -> None:
+    old, new = (samples.sealing_key(name) for name in (samples.REQUESTER, "next"))
+    locked, fingerprint = Vault(old).lock("one", b"confirm"), Vault(old).fingerprint(b"ask")
+
+    rotated = Vault(new, old)
+
+    assert rotated.unlock("one", locked) == b"confirm"
+    assert rotated.is_of(fingerprint, b"ask") and not rotated.is_of(fingerprint, b"another")
+    with pytest.raises(IntegrityError):
+        Vault(new).unlock("one", locked)

@@ -12,9 +12,9 @@ import msgspec
 from cyclopts import Parameter
 from glomar_runtime.cli import Advance, progress
 from glomar_runtime.connection import connect
+from glomar_runtime.controls import newest
 from glomar_runtime.settings import load_settings
 from glomar_schemas.agreement import SignedAgreement, load_trust
-from glomar_schemas.controls import InForce
 from glomar_schemas.envelope import Signer
 from glomar_schemas.errors import Malformed, Misconfigured, Refused
 from glomar_schemas.keys import read_signing_key
@@ -23,7 +23,6 @@ from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import load_versions
 from nats.aio.client import Client
 
-from glomar_verifier.control import catch_up
 from glomar_verifier.recalls.recalling import Already, Made, Recaller, Standing, standings
 from glomar_verifier.recalls.rows import Row, Wanted, read_rows
 from glomar_verifier.settings import VerifierSettings
@@ -154,7 +153,7 @@ async def _holder(config: Path) -> AsyncIterator[tuple[Client, Subjects, SignedA
     subjects = Subjects(versions.newest.agreement.id, settings.incarnation)
     client = await connect(settings, "glomar-verifier recalls", quiet=True)
     try:
-        in_force = await catch_up(client, InForce(), versions, subjects)
+        in_force = await newest(client, versions, subjects)
         yield client, subjects, in_force.require(), signer
     finally:
         await client.close()

@@ -1,10 +1,12 @@
 """Rows of a CSV file from elsewhere, one line at a time, with what is wrong in which line and column.
-`register build` reads the register's extract through it; no fault ever holds a value of the file."""
+`register build` and `veto install` read their files through it; no fault ever holds a value of the file."""
 
 import codecs
+import contextlib
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -28,6 +30,15 @@ class Row(msgspec.Struct, frozen=True):
     line: int
     position: int
     fields: Mapping[str, str]
+
+
+def read_day(text: str, column: str) -> date:
+    """YYYY-MM-DD and no other of ISO 8601's many ways. Raises Malformed."""
+    with contextlib.suppress(ValueError):
+        day = date.fromisoformat(text)
+        if day.isoformat() == text:
+            return day
+    raise Malformed("not a date as YYYY-MM-DD", where=column)
 
 
 def read_rows(source: Path, known: Sequence[str], required: Sequence[str]) -> Iterator[Row | RowFault]:
