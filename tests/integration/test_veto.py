@@ -42,7 +42,7 @@ def test_a_veto_is_a_plain_deny_from_the_next_request_on_and_nothing_tells_it(
     def ask() -> Result:
         nonlocal number
         number += 1
-        once: Ask = replace(to_ask(row), reference=f"V-{number}", case_id=f"VETO-{number}")
+        once: Ask = replace(to_ask(row), reference=f"V-{number}")
         [result] = ask_all(replace(used, store=tmp_path / f"store-{number}.db"), [once])
         return result
 
