@@ -218,7 +218,8 @@ def officials_now(bus: Bus) -> Officials:
 
 def test_an_agency_is_told_of_the_controls_that_concern_it_alone(bus: Bus) -> None:
     officials = officials_now(bus)
-    scopes = ("agency:ice", "agency:cbp", "person:0a1b", "jurisdiction:nowhere")
+    jurisdiction = bus.system.agreement.allowed.jurisdictions[0]
+    scopes = ("agency:ice", "agency:cbp", "person:0a1b", f"jurisdiction:{jurisdiction}")
     slots = {scope: officials.hold(scope)[0] for scope in scopes}
     lifts = {}
     for scope, slot in slots.items():

@@ -5,7 +5,7 @@ Used as it is by a system, by the commands, and by the service, which gives it i
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -36,11 +36,22 @@ from glomar_requester.tracing import NoTracing, Tracing
 
 log = logging.getLogger(__name__)
 
+CANCEL_AGAIN_S = 0.1
 CATCH_UP_S = 10.0
 LAST_SWEEP_S = 2.0
 RESEND_EVERY_S = 5.0
 RESEND_AFTER_S = 30.0
 """Younger ones are still on their way, here or in another process that shares the store."""
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """nats-py's wait_for swallows a cancellation, in Python 3.11, that comes at the moment of the reply."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _now() -> datetime:
@@ -126,9 +137,7 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _end(self._tasks)
         # A command may be over before the sweep has come by, and another may not follow for long.
         with suppress(GlomarError, TimeoutError):
             async with asyncio.timeout(LAST_SWEEP_S):

@@ -111,6 +111,33 @@ def test_a_request_is_sealed_to_the_key_that_a_control_has_added(desk: Desk) -> 
         assert request.particulars.key_id == added.key_id
 
 
+def test_a_cancellation_that_is_swallowed_does_not_hold_up_the_end(desk: Desk) -> None:
+    """As asyncio.wait_for does it in Python 3.11, when the reply comes at the same moment."""
+    swallowed: list[str] = []
+    request = desk.bus.request
+
+    async def swallowing(subject: str, *arguments: Any, **options: Any) -> Any:
+        if subject == samples.SUBJECTS.notices(samples.REQUESTER) and not swallowed:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                swallowed.append(subject)
+        return await request(subject, *arguments, **options)
+
+    desk.bus.request = swallowing  # type: ignore[method-assign]
+
+    async def steps(client: Client) -> None:
+        await client.submit(an_ask())
+
+    async def limited() -> None:
+        async with asyncio.timeout(10):
+            async with desk.client() as client:
+                await steps(client)
+
+    asyncio.run(limited())
+    assert len(swallowed) == 1
+
+
 def test_ask_gives_the_verified_answer(desk: Desk) -> None:
     result = desk.run(lambda client: client.ask(an_ask(), timeout_s=5))
     assert (result.outcome, result.reference, result.receipt_ok) == ("confirm", "R-1", True)
