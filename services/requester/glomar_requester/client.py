@@ -5,8 +5,8 @@ Used as it is by a system, by the commands, and by the service, which gives it i
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -36,9 +36,22 @@ from glomar_requester.tracing import NoTracing, Tracing
 
 log = logging.getLogger(__name__)
 
+CANCEL_AGAIN_S = 0.1
+CATCH_UP_S = 10.0
+LAST_SWEEP_S = 2.0
 RESEND_EVERY_S = 5.0
 RESEND_AFTER_S = 30.0
 """Younger ones are still on their way, here or in another process that shares the store."""
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """nats-py's wait_for swallows a cancellation, in Python 3.11, that comes at the moment of the reply."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _now() -> datetime:
@@ -124,9 +137,11 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _end(self._tasks)
+        # A command may be over before the sweep has come by, and another may not follow for long.
+        with suppress(GlomarError, TimeoutError):
+            async with asyncio.timeout(LAST_SWEEP_S):
+                await self._destroyer.sweep()
         await self._commits.close()
 
     @property
@@ -148,9 +163,15 @@ class Client:
         await self._bulletin.receive(message)
 
     async def catch_up(self) -> None:
-        """Learns of the controls and recalls that it has missed, if the auditor is there."""
+        """Learns of the controls and recalls that it has missed, if the auditor is there.
+
+        What takes longer than CATCH_UP_S goes on beside whatever the client does then.
+        """
         try:
-            await self._bulletin.catch_up()
+            async with asyncio.timeout(CATCH_UP_S):
+                await self._bulletin.catch_up()
+        except TimeoutError:
+            log.info("notices are still being asked for")
         except (Retryable, Refused) as fault:
             log.info("notices are asked for later", extra={"fault": fault.what})
 
