@@ -13,7 +13,7 @@ from glomar_schemas.errors import Misconfigured, Refused
 
 from glomar_verifier.agreement_check import check
 from glomar_verifier.app import build_app
-from glomar_verifier.register.build import build as build_register
+from glomar_verifier.register.making import build_into
 from glomar_verifier.rules import load_rules
 from glomar_verifier.settings import VerifierSettings
 from glomar_verifier.synth.people import write_register
@@ -43,13 +43,15 @@ def synth(*, people: int = 10_000, out: Path, seed: int = 1) -> None:
 def build(
     source: Annotated[Path, Parameter(help="CSV, one row for each address spell of a person")],
     *,
-    db: Annotated[Path, Parameter(help="the register to write; replaced in one step")],
+    db: Annotated[str, Parameter(help="the register: a file, or a postgresql:// URL without a password")],
     as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
 ) -> None:
-    """Build a register from CSV. Bad rows are reported and left out; a failed build keeps the old."""
-    size = source.stat().st_size if source.exists() else 0
+    """Build a register from CSV, and put it in the place of the old one in one step.
+
+    Bad rows are reported and left out. A failed build keeps the old one; a running verifier takes up the new.
+    """
     with progress("building") as advance:
-        report = build_register(source, db, load_rules(), progress=lambda _, done: advance(done, size))
+        report = build_into(db, source, load_rules(), progress=lambda what, done, of: advance(done, of))
     faults = [{"line": fault.line, "column": fault.column, "what": fault.what} for fault in report.faults]
     summary = {
         "version": 1,

@@ -57,6 +57,7 @@ class NormalAddress(msgspec.Struct, frozen=True, array_like=True):
     zip5: str
 
 
+@lru_cache(maxsize=32_768)  # the same names, streets and cities come again and again; a fault isn't kept
 def fold(text: str, where: str) -> str:
     """NFKC, then ASCII (anyascii), upper case, punctuation out, single spaces; idempotent.
 
@@ -66,11 +67,6 @@ def fold(text: str, where: str) -> str:
     """
     if not (text.isascii() and text.isprintable()):
         text = _latin(text, where)
-    return _plain(text)
-
-
-@lru_cache(maxsize=4096)  # one request asks for the same text up to four times, most for the same cities
-def _plain(text: str) -> str:
     joined = _JOINING.sub("", _DECIMAL_POINT.sub(" ", text.upper()))
     return _PARTING.sub(" ", joined).strip()
 
