@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
 
-from glomar_verifier.synth.kinds import KLASSES, Case, Row, criminal_ground, order_ground
+from glomar_verifier.synth.kinds import KLASSES, YEARS, Case, Row, criminal_ground, in_crowd, order_ground
 
 REQUEST_COLUMNS = (
     "reference", "first_name", "middle_name", "last_name", "suffix", "date_of_birth", "street_number",
@@ -78,8 +78,8 @@ def lawful(case: Case, serial: int) -> Row:
     )
     return request | {
         "reference": f"R-{serial:06d}",
-        "date_of_birth": case.person["date_of_birth"] if case.dice.random() < 0.7 else "",
-        "tax_periods": "2024" if len(case.spells) > 1 else "2023;2024",
+        "date_of_birth": case.person["date_of_birth"] if in_crowd(case) or case.dice.random() < 0.7 else "",
+        "tax_periods": ";".join(str(year) for year in YEARS if year >= int(case.person["from_year"])),
         "removal_class": "8 U.S.C. 1227(a)(1)",
         "relief_pending": "false",
         "wilfulness_attested": "true",
