@@ -146,7 +146,7 @@ class _Builder:
     def _take_in(self, database: sqlite3.Connection, workers: Crew) -> None:
         source = self._intake.source
         for found in workers.each(Intake.spells, chunks(source, CHUNK_BYTES)):
-            database.executemany("INSERT INTO spell VALUES (?, ?, ?, ?)", found.rows)
+            database.executemany("INSERT INTO spell VALUES (?, ?)", found.rows)
             self._spells += len(found.rows)
             self._leave_out(found.faults)
             self._progress(found.end, self._work)

@@ -6,10 +6,9 @@ A spell's id is its line in the extract, so that a fault found last is still tol
 
 import struct
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import groupby, islice
 from operator import itemgetter
-
-import msgspec
 
 from glomar_verifier.blocking import block_keys, keyed_hash, place_key
 from glomar_verifier.match import Record
@@ -33,26 +32,26 @@ LINE_AT = {"posting": 8, "resident": 16, "spell": 8}
 _key = itemgetter(slice(0, 8))
 
 
-class Filed(msgspec.Struct, frozen=True):
-    """The entries of one spell, in the order in which they sort."""
+def file(record: Record, line: int, secret: bytes) -> tuple[list[bytes], bytes, bytes]:
+    """-> (postings, resident, spell): the entries of one spell, which sort by their first eight bytes.
 
-    postings: list[bytes]
-    resident: bytes
-    spell: bytes
-
-
-def file(record: Record, line: int, secret: bytes) -> Filed:
-    """`secret` (32 bytes) keys every hash: without it the entries tell nothing about anybody."""
+    `secret` (32 bytes) keys every hash: without it the entries tell nothing about anybody.
+    """
     person = keyed_hash(record.person_id, secret) + _SIGN
     place = place_key(record.address, secret) + _SIGN
-    first = keyed_hash(record.name.first, secret) + _SIGN
+    first = _first_name(record.name.first, secret)
     born = record.date_of_birth.toordinal() if record.date_of_birth else 0
     pack = _POSTING.pack
-    return Filed(
+    return (
         [pack(key + _SIGN, line) for key in block_keys(record.name, record.address, secret)],
         _RESIDENT.pack(place, person, line),
         _SPELL.pack(person, line, first, born, place, record.from_year, record.to_year),
     )
+
+
+@lru_cache(maxsize=16_384)
+def _first_name(text: str, secret: bytes) -> int:
+    return keyed_hash(text, secret) + _SIGN
 
 
 def postings(entries: Sequence[bytes]) -> list[tuple[int, bytes]]:

@@ -33,9 +33,9 @@ B = TypeVar("B")
 
 
 class Spells(msgspec.Struct, frozen=True, array_like=True):
-    """A chunk's rows: (id, from_year, to_year, fields) each, where id is the line; and what was left out."""
+    """A chunk's rows: (id, fields) each, where id is the line; and what was left out."""
 
-    rows: list[tuple[int, int, int, bytes]]
+    rows: list[tuple[int, bytes]]
     faults: list[RowFault]
     end: int
 
@@ -60,11 +60,11 @@ class Intake(msgspec.Struct, frozen=True):
             if isinstance(record, RowFault):
                 faults.append(record)
                 continue
-            filed = file(record, row.line, self.secret)
-            filed_postings += filed.postings
-            residents.append(filed.resident)
-            filed_spells.append(filed.spell)
-            rows.append((row.line, record.from_year, record.to_year, encode(record)))
+            shared, resident, spell = file(record, row.line, self.secret)
+            filed_postings += shared
+            residents.append(resident)
+            filed_spells.append(spell)
+            rows.append((row.line, encode(record)))
         buckets.add(self.directory, "posting", filed_postings)
         buckets.add(self.directory, "resident", residents)
         buckets.add(self.directory, "spell", filed_spells)

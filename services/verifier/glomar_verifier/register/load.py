@@ -28,8 +28,7 @@ CREATE TABLE IF NOT EXISTS glomar_register.build (number integer PRIMARY KEY, co
 _TABLES = """
 CREATE SCHEMA {schema};
 CREATE TABLE {schema}.spell (
-    zip3 smallint NOT NULL, id bigint NOT NULL, from_year smallint NOT NULL, to_year smallint NOT NULL,
-    fields bytea NOT NULL) PARTITION BY RANGE (zip3);
+    zip3 smallint NOT NULL, id bigint NOT NULL, fields bytea NOT NULL) PARTITION BY RANGE (zip3);
 CREATE TABLE {schema}.block (
     zip3 smallint NOT NULL, key64 bigint NOT NULL, ids bytea NOT NULL) PARTITION BY RANGE (zip3);
 """
@@ -46,8 +45,7 @@ ANALYZE {schema}.block;
 """
 # PostgreSQL 15, section "COPY", Binary Format.
 _COPY_HEAD, _COPY_TAIL = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
-_SPELL = struct.Struct(">hihiqihihi")
-_BLOCK = struct.Struct(">hihiqi")
+_ROW = struct.Struct(">hihiqi")  # three fields: int2, int8, and bytes that follow
 _WRITE_BYTES = 1 << 20
 
 Progress = Callable[[int, int], None]
@@ -129,14 +127,14 @@ def _fill(source: sqlite3.Connection, target: psycopg.Connection, number: int, p
 
 
 def _spells(source: sqlite3.Connection, prefixes: "array[int]") -> Iterator[bytes]:
-    decode, pack = msgspec.msgpack.Decoder(Record).decode, _SPELL.pack
-    for number, first, last, fields in source.execute("SELECT id, from_year, to_year, fields FROM spell"):
+    decode, pack = msgspec.msgpack.Decoder(Record).decode, _ROW.pack
+    for number, fields in source.execute("SELECT id, fields FROM spell"):
         prefix = prefixes[number] = zip_prefix(decode(fields).address.zip5)
-        yield pack(5, 2, prefix, 8, number, 2, first, 2, last, len(fields)) + fields
+        yield pack(3, 2, prefix, 8, number, len(fields)) + fields
 
 
 def _blocks(source: sqlite3.Connection, prefixes: "array[int]") -> Iterator[bytes]:
-    pack = _BLOCK.pack
+    pack = _ROW.pack
     for key, ids in source.execute("SELECT key64, ids FROM block"):
         yield pack(3, 2, prefixes[ids_of(ids[:4])[0]], 8, key, len(ids)) + ids
 

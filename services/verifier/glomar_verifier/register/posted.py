@@ -14,6 +14,8 @@ from glomar_verifier.register.filing import ids_of, is_full
 from glomar_verifier.rules import Rules
 
 FORMAT = 2
+SPELLS_OF_ALL_YEARS = 4
+"""So many times the block cap may share the keys of a query before the years are looked at."""
 REBUILD = "Build it again: glomar-verifier register build"
 
 
@@ -42,14 +44,15 @@ class Posted(ABC):
         zip5 = query.address.zip5
         postings = self._postings(list(block_keys(query.name, query.address, self._meta.secret)), zip5)
         ids = sorted(set(chain.from_iterable(map(ids_of, postings))))
-        first, last = min(query.tax_periods), max(query.tax_periods)
-        spells = self._spells(ids, zip5, first, last, self._block_cap + 1) if ids else []
+        if len(ids) > SPELLS_OF_ALL_YEARS * self._block_cap or any(map(is_full, postings)):
+            return Candidates((), complete=False)
         try:
-            records = tuple([self._decoder.decode(fields) for fields in spells])
+            spells = [self._decoder.decode(fields) for fields in self._spells(ids, zip5)] if ids else []
         except msgspec.MsgspecError as error:
             raise damaged() from error
-        complete = len(records) <= self._block_cap and not any(map(is_full, postings))
-        return Candidates(records, complete=complete)
+        first, last = min(query.tax_periods), max(query.tax_periods)
+        records = tuple([each for each in spells if each.from_year <= last and each.to_year >= first])
+        return Candidates(records[: self._block_cap], complete=len(records) <= self._block_cap)
 
     def info(self) -> RegisterInfo:
         return self._meta.info
@@ -62,8 +65,8 @@ class Posted(ABC):
         """The postings of those keys that the register has."""
 
     @abstractmethod
-    def _spells(self, ids: list[int], zip5: str, first: int, last: int, limit: int) -> list[bytes]:
-        """`fields` of at most `limit` of these spells, of those that touch the years from first to last."""
+    def _spells(self, ids: list[int], zip5: str) -> list[bytes]:
+        """`fields` of these spells."""
 
 
 def damaged() -> IntegrityError:

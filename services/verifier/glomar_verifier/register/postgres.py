@@ -21,10 +21,7 @@ log = logging.getLogger(__name__)
 _NEWEST = "SELECT number, content FROM glomar_register.build ORDER BY number DESC LIMIT 1"
 _LAST_ID = "SELECT coalesce(max(id), 0) FROM {schema}.spell"
 _POSTINGS = "SELECT ids FROM {schema}.block WHERE zip3 = %s AND key64 = ANY(%s::bigint[])"
-_SPELLS = """
-SELECT fields FROM {schema}.spell WHERE zip3 = %s AND id = ANY(%s::bigint[])
-AND from_year <= %s AND to_year >= %s LIMIT %s
-"""
+_SPELLS = "SELECT fields FROM {schema}.spell WHERE zip3 = %s AND id = ANY(%s::bigint[])"
 
 
 def in_schema(statement: LiteralString, number: int) -> bytes:
@@ -109,14 +106,14 @@ class PostgresRegister(Posted):
         )
 
     def _postings(self, keys: list[int], zip5: str) -> list[bytes]:
-        return self._column(self._build.postings, (zip_prefix(zip5), keys))
+        return self._column(self._build.postings, zip5, keys)
 
-    def _spells(self, ids: list[int], zip5: str, first: int, last: int, limit: int) -> list[bytes]:
-        return self._column(self._build.spells, (zip_prefix(zip5), ids, last, first, limit))
+    def _spells(self, ids: list[int], zip5: str) -> list[bytes]:
+        return self._column(self._build.spells, zip5, ids)
 
-    def _column(self, statement: bytes, values: tuple[object, ...]) -> list[bytes]:
+    def _column(self, statement: bytes, zip5: str, numbers: list[int]) -> list[bytes]:
         try:
-            rows = self._database.execute(statement, values, binary=True).fetchall()
+            rows = self._database.execute(statement, (zip_prefix(zip5), numbers), binary=True).fetchall()
         except psycopg.errors.UndefinedTable:
             self.refresh()
             raise Retryable("the register was replaced meanwhile", where=self._where) from None

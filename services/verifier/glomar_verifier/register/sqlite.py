@@ -17,19 +17,16 @@ APPLICATION_ID = 0x474C4D52  # "GLMR"
 # `fields` is a msgpack Record, `ids` those of spells, four bytes each. A lookup walks block's tree, then
 # spell's.
 SCHEMA = f"""
-PRAGMA page_size = 8192;
+PRAGMA page_size = 16384;
 PRAGMA application_id = {APPLICATION_ID};
-CREATE TABLE spell (
-    id INTEGER PRIMARY KEY, from_year INTEGER NOT NULL, to_year INTEGER NOT NULL, fields BLOB NOT NULL);
+CREATE TABLE spell (id INTEGER PRIMARY KEY, fields BLOB NOT NULL);
 CREATE TABLE block (key64 INTEGER PRIMARY KEY, ids BLOB NOT NULL);
 CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), content BLOB NOT NULL);
 """
 
 _POSTINGS = "SELECT ids FROM block WHERE key64 IN (SELECT value FROM json_each(?))"
-_SPELLS = """
-SELECT s.fields FROM json_each(?) AS wanted CROSS JOIN spell AS s ON s.id = wanted.value
-WHERE s.from_year <= ? AND s.to_year >= ? LIMIT ?
-"""
+_SPELLS = "SELECT fields FROM spell WHERE id IN (SELECT value FROM json_each(?))"
+_CACHE = "PRAGMA cache_size = -32768"  # kB: all of the trees but their leaves
 
 
 class SqliteRegister(Posted):
@@ -49,14 +46,14 @@ class SqliteRegister(Posted):
         self._database.close()
 
     def _postings(self, keys: list[int], zip5: str) -> list[bytes]:
-        return self._column(_POSTINGS, (self._encode(keys).decode(),))
+        return self._column(_POSTINGS, keys)
 
-    def _spells(self, ids: list[int], zip5: str, first: int, last: int, limit: int) -> list[bytes]:
-        return self._column(_SPELLS, (self._encode(ids).decode(), last, first, limit))
+    def _spells(self, ids: list[int], zip5: str) -> list[bytes]:
+        return self._column(_SPELLS, ids)
 
-    def _column(self, sql: str, values: tuple[str | int, ...]) -> list[bytes]:
+    def _column(self, sql: str, numbers: list[int]) -> list[bytes]:
         try:
-            return [value for (value,) in self._database.execute(sql, values)]
+            return [value for (value,) in self._database.execute(sql, (self._encode(numbers).decode(),))]
         except sqlite3.DatabaseError as error:
             raise damaged() from error
 
@@ -72,6 +69,7 @@ def open_register(path: Path, rules: Rules) -> SqliteRegister:
         f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
     )
     try:
+        database.execute(_CACHE)
         return SqliteRegister(database, _checked_meta(database, path, rules), rules.block_cap)
     except BaseException:
         database.close()

@@ -15,6 +15,7 @@ from glomar_verifier.synth.tables import Numbers, Words, tables
 
 FIRST_SINCE, LAST_SINCE = 2008, 2011
 FIRST_MOVE, LAST_MOVE = 2012, 2024
+MOVER_SHARE = 0.22
 HOUSEHOLDS_AT_ONCE = 20_000
 
 Row = dict[str, str]
@@ -65,7 +66,7 @@ def _rows(homes: Households, wanted: int, serial: int, chunk: int, dice: np.rand
     size = HOUSEHOLDS_AT_ONCE
     since = FIRST_SINCE + (dice.random(size) * (LAST_SINCE - FIRST_SINCE + 1)).astype(np.int64)
     moved = FIRST_MOVE + (dice.random(size) * (LAST_MOVE - FIRST_MOVE + 1)).astype(np.int64)
-    moved = np.where((dice.random(size) < 0.25) & ~homes.crowded, moved, 0)
+    moved = np.where((dice.random(size) < MOVER_SHARE) & ~homes.crowded, moved, 0)
     place = _addresses(homes, 2 * size * chunk + np.arange(size, dtype=np.int64))
     later = _addresses(homes, 2 * size * chunk + size + np.arange(size, dtype=np.int64))
 
