@@ -24,6 +24,7 @@ check: $(SYNCED)
 
 bench: $(SYNCED)
 	$(RUN) python -m tests.bench
+	$(RUN) python -m tests.bench.holds
 
 fmt: $(SYNCED)
 	$(RUN) ruff check --fix .

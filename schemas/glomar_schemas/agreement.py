@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Meta, Struct
 
+from glomar_schemas import ed25519
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import AGREEMENT_TYPE, Signature, Signer, pre_authentication
 from glomar_schemas.errors import Malformed, Misconfigured, Untrusted
@@ -25,6 +25,8 @@ from glomar_schemas.sealing import ANSWER_SIZES
 T = TypeVar("T")
 
 Count = Annotated[int, Meta(ge=0)]
+Stated = Annotated[str, Meta(min_length=1, max_length=200)]
+"""A line that may not be left blank: whoever is refused reads it."""
 
 
 class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,21 +64,37 @@ class Allowed(_Table, frozen=True, kw_only=True):
     grounds: dict[Short, Line]
     statutes: dict[Short, tuple[Short, ...]]
     """ground -> the statutes that it may rest on."""
-    removal_classes: tuple[Short, ...]
     intended_uses: dict[Short, Line]
     jurisdictions: tuple[Short, ...]
     earliest_tax_year: Annotated[int, Meta(ge=1900, le=2200)]
+    removal_classes: tuple[Short, ...] = ()
+    """Empty where the agreement is not about removal."""
 
 
 class Limits(_Table, frozen=True, kw_only=True):
-    """Counts past which a request is refused before any record is read."""
+    """Numbers that the conditions refer to: of one agency, within the window, refused attempts included.
 
-    days_after_order: Count
+    An agreement that has no such limit leaves it out, and its condition as well.
+    """
+
+    days_after_order: Count | None = None
+    """None where no clock runs from an order; a condition that counts on it then fails."""
     reason_min_characters: Count
-    same_reason_people: Count
-    """People about whom one and the same reason may be given within the window."""
-    open_cases_per_officer: Count
     window_days: Count
+    same_reason_people: Count
+    """People about whom one and the same reason may be given."""
+    open_cases_per_officer: Count
+    addresses_per_name: Count | None = None
+    """Addresses at which somebody of one name may be asked for."""
+    people_per_address: Count | None = None
+    """Names for which may be asked at one address."""
+    requests_per_officer: Count | None = None
+    requests_per_case: Count | None = None
+    requests_per_day: Count | None = None
+    """Of the agency, on one calendar day."""
+    addresses_per_person: Count | None = None
+    """Addresses at which one person of the register may be looked up, under whatever spelling of the name.
+    No condition: whoever asks for more is told `deny`, as for somebody who is not there."""
 
 
 class Retention(_Table, frozen=True, kw_only=True):
@@ -100,11 +118,11 @@ class Example(_Table, frozen=True, kw_only=True):
 class Condition(_Table, frozen=True, kw_only=True):
     """One legal element: `holds` is CEL over request, particulars, agreement, facts, now and today."""
 
-    id: Annotated[str, Meta(pattern=r"^L[0-9]{1,2}\Z")]
-    name: Short
-    citation: Line
+    id: Annotated[str, Meta(pattern=r"^L[0-9]{1,2}[a-z]?\Z")]
+    name: Stated
+    citation: Stated
     holds: Text
-    refusal: Line
+    refusal: Stated
     accepted: dict[str, object] = {}
     """An example that passes: dotted field names -> values laid over the agreement's example."""
     refused: dict[str, object] = {}
@@ -133,6 +151,8 @@ class Agreement(_Table, frozen=True, kw_only=True):
     delegations: tuple[Delegation, ...]
     officers: tuple[Officer, ...]
     handling: tuple[Text, ...] = ()
+    redactions: tuple[Line, ...] = ()
+    """Values that the public version leaves out, as in `parties.x.contact` or `handling[3]`."""
     example: Example | None = None
     conditions: Annotated[tuple[Condition, ...], Meta(min_length=1)]
     keys: tuple[KeyRecord, ...] = ()
@@ -232,12 +252,10 @@ def _require_signature(
     signature = next((signature for signature in signatures if signature.keyid == wanted), None)
     if signature is None:
         raise Untrusted(f"not signed by the official of {party}", where=where, fix="Nothing is answered")
-    try:
-        official.verify(signature.sig, pre_authentication(AGREEMENT_TYPE, raw))
-    except InvalidSignature:
+    if not ed25519.holds(official, signature.sig, pre_authentication(AGREEMENT_TYPE, raw)):
         raise Untrusted(
             f"the signature of {party} does not fit the file", where=where, fix="It was altered after signing"
-        ) from None
+        )
 
 
 def _read(path: Path) -> bytes:

@@ -9,11 +9,12 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from glomar_schemas.agreement import SignedAgreement
-from glomar_schemas.envelope import Envelope, open_envelope, signers
+from glomar_schemas.agreement import Agreement, SignedAgreement
+from glomar_schemas.envelope import open_envelope, signers
 from glomar_schemas.errors import Misconfigured, Refused, Retryable, Untrusted
-from glomar_schemas.keys import OFFICIAL, KeyRecord, KeyRing
+from glomar_schemas.keys import OFFICIAL, KeyRecord
 from glomar_schemas.messages import Control
+from glomar_schemas.scopes import require_known
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import Versions
 
@@ -59,6 +60,16 @@ class InForce(Struct, frozen=True):
             raise Retryable("no agreement has been put in force on this stream yet")
         return self.signed
 
+    def with_keys(self, signed: SignedAgreement) -> SignedAgreement:
+        """A version with the keys of its file, those that controls added, without those they destroyed."""
+        ring = signed.ring
+        for record in self.added:
+            if ring.get(record.key_id) is None:
+                ring = ring.having(record)
+        for key_id in self.shredded:
+            ring = ring.without(key_id)
+        return replace(signed, ring=ring)
+
     def digest_at(self, sequence: int) -> str:
         """Of the version that was in force when the stream stored that sequence; "" before the first."""
         return next((digest for since, digest in reversed(self.versions) if since < sequence), "")
@@ -85,77 +96,79 @@ class _Opened(Struct, frozen=True):
 
 
 def apply(
-    state: InForce, body: bytes, versions: Versions, subjects: Subjects, sequence: int, at: datetime
+    state: InForce,
+    body: bytes,
+    versions: Versions,
+    subjects: Subjects,
+    sequence: int,
+    at: datetime,
+    *,
+    slot: int | None = None,
 ) -> Applied:
-    """Applies the control in slot `state.slot + 1`; `sequence` and `at` are the stream's.
+    """Applies the control in the next slot; `sequence` and `at` are the stream's.
 
+    slot: a later one, for a reader who is not told of every control, as an agency is not.
     A control that is malformed, or not signed by whom it must be, is void: its slot is used up, and nothing
     else changes. Raises Misconfigured for a version of the agreement that is not installed: whoever can't
     tell what is in force must not decide.
     """
-    slot = state.slot + 1
+    slot = slot or state.slot + 1
     try:
         control, envelope = open_envelope(body, Control, subjects.control(slot))
-        parties = _signers(state, control, envelope, versions, at)
+        judge = _judge(state, control, versions)
+        parties = signers(envelope, judge.ring, at, uses=OFFICIAL)
+        if needed := lacking(control.action, parties, judge.agreement):
+            raise Untrusted(needed)
         opened = _Opened(control, parties, sequence, at)
         return Applied(replace(_ACTIONS[control.action](state, opened, versions), slot=slot))
     except Refused as fault:
         return Applied(replace(state, slot=slot), fault.what)
 
 
-def _signers(
-    state: InForce, control: Control, envelope: Envelope, versions: Versions, at: datetime
-) -> frozenset[str]:
-    """By the keys in force; the first agreement and each new version by the keys that it brings itself."""
+def _judge(state: InForce, control: Control, versions: Versions) -> SignedAgreement:
+    """Whose keys and parties count: the version in force; for a new one that version itself."""
     named = versions.get(control.agreement_digest) if control.action == "agreement" else None
-    ring = named.ring if named else (state.signed or versions.newest).ring
-    return signers(envelope, ring, at, uses=OFFICIAL)
+    return named or state.signed or versions.newest
+
+
+def lacking(action: str, parties: frozenset[str], agreement: Agreement) -> str:
+    """Whose officials must sign, while these parties' have; "" when that is enough."""
+    match action:
+        case "agreement":
+            enough = {agreement.holder, *agreement.requesters} <= parties
+            return "" if enough else "an agreement needs the officials of all its parties"
+        case "hold":
+            return "" if parties else "a hold needs an official of one party"
+        case _:
+            return "" if len(parties) >= 2 else f"a {action} needs officials of two parties"
 
 
 def _agreement(state: InForce, opened: _Opened, versions: Versions) -> InForce:
     control = opened.control
     signed = versions.get(control.agreement_digest)
     if signed is None:
-        # Only what the parties signed may stop a service; anybody else's control is void.
-        _require_all_parties(state.signed or versions.newest, opened)
+        # Only what all parties signed comes this far; anybody else's control is void and stops no service.
         raise Misconfigured(
             "another version of the agreement is in force than those installed",
             where=f"control {control.slot}",
             fix="Install the version that was signed",
         )
-    _require_all_parties(signed, opened)
     if state.signed is not None and signed.agreement.version <= state.signed.agreement.version:
         raise Untrusted("not a newer version than the one in force")
     return replace(
         state,
-        signed=replace(signed, ring=_ring(signed.ring, state)),
+        signed=state.with_keys(signed),
         versions=(*state.versions, (opened.sequence, signed.digest)),
     )
 
 
-def _require_all_parties(signed: SignedAgreement, opened: _Opened) -> None:
-    if not {signed.agreement.holder, *signed.agreement.requesters} <= opened.parties:
-        raise Untrusted("an agreement needs the officials of all its parties")
-
-
-def _ring(written: KeyRing, state: InForce) -> KeyRing:
-    """The keys of a new version's file, with those that controls added and without those they destroyed."""
-    ring = written
-    for record in state.added:
-        if ring.get(record.key_id) is None:
-            ring = ring.having(record)
-    for key_id in state.shredded:
-        ring = ring.without(key_id)
-    return ring
-
-
 def _hold(state: InForce, opened: _Opened, versions: Versions) -> InForce:
     control = opened.control
+    require_known(control.scope, (state.signed or versions.newest).agreement)
     return replace(state, holds=(*state.holds, Hold(control.slot, control.scope, control.authority)))
 
 
 def _lift(state: InForce, opened: _Opened, versions: Versions) -> InForce:
-    _require_two(opened, "lifting a hold")
     remaining = tuple(hold for hold in state.holds if hold.slot != opened.control.lifts)
     if len(remaining) == len(state.holds):
         raise Untrusted("lifts a hold that is not in force")
@@ -163,7 +176,6 @@ def _lift(state: InForce, opened: _Opened, versions: Versions) -> InForce:
 
 
 def _key(state: InForce, opened: _Opened, versions: Versions) -> InForce:
-    _require_two(opened, "a new key")
     signed, record = _in_force(state), opened.control.key
     if record is None:
         raise Untrusted("names no key")
@@ -179,7 +191,6 @@ def _key(state: InForce, opened: _Opened, versions: Versions) -> InForce:
 
 
 def _shred(state: InForce, opened: _Opened, versions: Versions) -> InForce:
-    _require_two(opened, "destroying a key")
     signed, key_id = _in_force(state), opened.control.key_id or ""
     key = signed.ring.get(key_id)
     if key is None or key.use != "seal":
@@ -196,11 +207,6 @@ def _in_force(state: InForce) -> SignedAgreement:
     if state.signed is None:
         raise Untrusted("no agreement is in force yet")
     return state.signed
-
-
-def _require_two(opened: _Opened, what: str) -> None:
-    if len(opened.parties) < 2:
-        raise Untrusted(f"{what} needs officials of two parties")
 
 
 _ACTIONS: dict[str, Callable[[InForce, _Opened, Versions], InForce]] = {

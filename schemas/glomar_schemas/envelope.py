@@ -8,10 +8,10 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Annotated, TypeVar
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta, Struct
 
+from glomar_schemas import ed25519
 from glomar_schemas.decoding import decode
 from glomar_schemas.errors import Malformed, Untrusted
 from glomar_schemas.keys import SERVICE, KeyId, KeyRing, KeyUse, key_id
@@ -104,10 +104,8 @@ def signers(
     parties = set()
     for signature in envelope.signatures:
         party, public = ring.signer(signature.keyid, at, uses)
-        try:
-            public.verify(signature.sig, signed)
-        except InvalidSignature:
-            raise Untrusted("a signature does not hold") from None
+        if not ed25519.holds(public, signature.sig, signed):
+            raise Untrusted("a signature does not hold")
         parties.add(party)
     return frozenset(parties)
 

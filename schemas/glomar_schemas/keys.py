@@ -118,14 +118,14 @@ class KeyRing:
 
     def sealing_key(self, party: str, at: datetime) -> Key:
         """The party's newest sealing key that is valid at that moment. Raises Untrusted if it has none."""
-        usable = [
-            key
-            for key in self._keys.values()
-            if key.party == party and key.use == "seal" and key.valid_from <= at < key.valid_until
-        ]
+        usable = [key for key in self.sealing_keys(party) if key.valid_from <= at < key.valid_until]
         if not usable:
             raise Untrusted(f"the agreement names no sealing key of {party} that is valid now")
         return max(usable, key=lambda key: key.valid_from)
+
+    def sealing_keys(self, party: str) -> list[Key]:
+        """The party's, of any validity: what was sealed to one may be opened until it is shredded."""
+        return [key for key in self._keys.values() if key.party == party and key.use == "seal"]
 
     def ledger_keys(self, party: str) -> list[Ed25519PublicKey]:
         """The keys that may sign the party's checkpoints, of any validity: a receipt outlives its key."""
@@ -225,6 +225,14 @@ def read_sealing_key(path: Path) -> EllipticCurvePrivateKey:
     if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
         raise Misconfigured("not a P-256 key", where=str(path))
     return key
+
+
+def read_sealing_keys(pattern: Path) -> dict[str, EllipticCurvePrivateKey]:
+    """Key id -> key. pattern: a PEM file, or several by wildcards in the name. Raises Misconfigured."""
+    # Without a match it is read as the name of a file, which says what is wrong.
+    files = sorted(pattern.parent.glob(pattern.name)) or [pattern]
+    keys = [read_sealing_key(file) for file in files]
+    return {key_id(key.public_key()): key for key in keys}
 
 
 def _read_private(path: Path) -> object:

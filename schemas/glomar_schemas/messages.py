@@ -32,10 +32,12 @@ Sequence = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 """Up to the last integer that every JSON reader keeps exactly."""
 Slot = Sequence
 Tag = Annotated[str, Meta(pattern=r"^[0-9a-f]{0,64}\Z", description="HMAC-SHA256, lower-case hex")]
+Cause = Literal["wrong-match", "record-corrected", "unlawful-request", "court-order", "other"]
+"""Why a verdict is recalled."""
 Scope = Annotated[
     str,
     Meta(
-        pattern=r"^(all|agency:[a-z0-9][a-z0-9-]{0,62}|jurisdiction:.{1,100}|person:[0-9a-f]{1,64})\Z",
+        pattern=r"^(all|agency:[a-z0-9][a-z0-9-]{0,62}|jurisdiction:.{1,100}|person:[0-9a-f]{64})\Z",
         description="all | agency:X | jurisdiction:Y | person:TAG; a scope that is misspelt holds nothing",
     ),
 ]
@@ -177,7 +179,7 @@ class Recall(Message, frozen=True, kw_only=True, tag="recall"):
     agreement: Token
     agency: Token
     verdict_digest: Annotated[Sha256, Meta(description="of the verdict's body as stored")]
-    cause: Literal["wrong-match", "record-corrected", "unlawful-request", "court-order", "other"]
+    cause: Cause
     recalled_at: Moment
     recalled_by: Annotated[Line, Meta(description="the office that recalls; no person's name")]
 

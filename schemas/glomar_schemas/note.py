@@ -10,9 +10,9 @@ from hashlib import sha256
 from typing import Final
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from glomar_schemas import ed25519
 from glomar_schemas.errors import Malformed, Untrusted
 from glomar_schemas.merkle import HASH_BYTES
 
@@ -89,10 +89,8 @@ def open_checkpoint(text: str, key: VerifierKey) -> Checkpoint:
             "no signature by the log's key", where="checkpoint", fix="Compare the key with log.vkey"
         )
     for signature in known:
-        try:
-            key.public_key.verify(signature, body.encode())
-        except InvalidSignature as error:
-            raise Untrusted("the log's signature does not fit the text", where="checkpoint") from error
+        if not ed25519.holds(key.public_key, signature, body.encode()):
+            raise Untrusted("the log's signature does not fit the text", where="checkpoint")
     return _parse_body(body, key.name)
 
 

@@ -77,6 +77,12 @@ class Opener:
         self._private_keys = private_keys
         self._unwrapped: OrderedDict[tuple[str, bytes, bytes], AESGCM] = OrderedDict()
 
+    def hold(self, private_keys: Mapping[str, EllipticCurvePrivateKey]) -> None:
+        """Opens with these from now on, and forgets what any other key has unwrapped."""
+        self._private_keys = private_keys
+        for slot in [slot for slot in self._unwrapped if slot[0] not in private_keys]:
+            del self._unwrapped[slot]
+
     def open(self, sealed: Sealed, context: Context, part: Part, request_id: str) -> bytes:
         """Raises Malformed when the key is not ours, or the ciphertext is not this message's."""
         try:
@@ -111,7 +117,7 @@ def pad(plaintext: bytes, sizes: tuple[int, ...]) -> bytes:
 
 def unpad(padded: bytes) -> bytes:
     """Raises Malformed when there is no padding."""
-    body, marker, rest = padded.rpartition(b"\x80")
-    if not marker or rest.strip(b"\x00"):
+    body = padded.rstrip(b"\x00")
+    if not body.endswith(b"\x80"):
         raise Malformed("bad padding", where="sealed part")
-    return body
+    return body[:-1]

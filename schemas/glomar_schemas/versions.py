@@ -24,11 +24,12 @@ class Versions(Struct, frozen=True):
     def get(self, digest: str) -> SignedAgreement | None:
         return self.by_digest.get(digest)
 
-    def require_any_in_force(self, now: datetime) -> None:
-        """Raises Untrusted unless one of them could be in force now."""
-        newest = self.newest
-        if not any(_covers(signed, now) for signed in self.by_digest.values()):
-            newest.require_in_force(now)
+    def in_force(self, now: datetime) -> SignedAgreement:
+        """The newest that is in force by its own dates. Raises Untrusted if none is."""
+        covering = [signed for signed in self.by_digest.values() if _covers(signed, now)]
+        if not covering:
+            self.newest.require_in_force(now)
+        return max(covering, key=lambda signed: signed.agreement.version)
 
 
 def load_versions(path: Path, trust: Trust) -> Versions:

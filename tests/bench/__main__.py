@@ -1,6 +1,6 @@
 """`make bench`: product and naive relay side by side, in one run, on this machine.
 
-    python -m tests.bench [--full] [--runs 3] [--requests 20000] [--asks 500] [--no-profile]
+    python -m tests.bench [--full] [--runs 3] [--requests 20000] [--asks 500] [--no-profile] [--timing 5000]
 
 Prints Markdown, writes bench-results/<time>.json. Exit code 1 if a run fails (an answer is lost or wrong); a
 goal that is missed is only said.
@@ -8,11 +8,8 @@ goal that is missed is only said.
 
 import argparse
 import asyncio
-import shutil
 import sys
-import tempfile
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,12 +17,12 @@ from pathlib import Path
 import msgspec
 from glomar_schemas.errors import GlomarError
 
-from tests.bench import machine, peer, population, product, profile, report
+from tests.bench import machine, peer, population, product, profile, report, timing
 from tests.bench.figures import Failed, Results, Run
 from tests.bench.plan import Plan
-from tests.bench.processes import ROOT, quiet
+from tests.bench.processes import quiet
+from tests.bench.run_directory import OUT, directory
 
-OUT = ROOT / "bench-results"
 PEOPLE, PEOPLE_FULL = 100_000, 1_000_000
 MAX_OTHERS = 0.2
 
@@ -51,6 +48,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quiet-s", type=float, default=60, help="how long to wait for a quiet machine")
     parser.add_argument("--tries", type=int, default=3, help="how often at most for one undisturbed run")
     parser.add_argument("--no-profile", dest="profile", action="store_false")
+    parser.add_argument("--timing", type=int, default=timing.NUMBER, help="requests of each kind; 0: none")
     return parser.parse_args()
 
 
@@ -77,14 +75,19 @@ async def _bench(options: argparse.Namespace) -> None:
         stacks.mkdir()
         watches = partial(profile.watches, directory=stacks)
         await quiet(options.quiet_s)
-        with _directory() as directory:
-            await product.run(Plan(0, plan.requests), rows, register, directory, watches)
+        with directory() as place:
+            await product.run(Plan(0, plan.requests), rows, register, place, watches)
         profiles = profile.read(stacks, runs["product"][0].costs)
     results = Results(1, machine.commit(), found, people, plan.asks, runs["peer"], runs["product"], profiles)
     out = OUT / f"{stamp}.json"
     out.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
     print(report.render(results))
     _say(f"written to {out}")
+    if options.timing:
+        await quiet(options.quiet_s)
+        found_timing = await timing.measure(options.timing, people, OUT)
+        print(f"\nDoes the time of a verdict tell what was found?\n\n{timing.render(found_timing)}")
+        _say(f"written to {timing.write(found_timing, OUT)}")
 
 
 async def _undisturbed(once: Once, what: str, options: argparse.Namespace) -> Run:
@@ -92,8 +95,8 @@ async def _undisturbed(once: Once, what: str, options: argparse.Namespace) -> Ru
     for left in reversed(range(max(1, options.tries))):
         if not await quiet(options.quiet_s):
             _say("the machine is busy with something else")
-        with _directory() as directory:
-            run = await once(directory)
+        with directory() as place:
+            run = await once(place)
         disturbed = run.others > MAX_OTHERS and left > 0
         _say(
             f"{what}: {run.rate:.0f} verdicts/s, {run.others:.2f} cores busy with others"
@@ -102,18 +105,6 @@ async def _undisturbed(once: Once, what: str, options: argparse.Namespace) -> Ru
         if not disturbed:
             break
     return run
-
-
-@contextmanager
-def _directory() -> Iterator[Path]:
-    """On the disk of the results, not on a /tmp that may be memory; gone afterwards, unless it failed."""
-    directory = Path(tempfile.mkdtemp(prefix="run-", dir=OUT))
-    try:
-        yield directory
-    except BaseException:
-        _say(f"left behind: {directory}")
-        raise
-    shutil.rmtree(directory)
 
 
 def _say(text: str) -> None:

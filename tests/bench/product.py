@@ -3,6 +3,7 @@
 After it the ledger is verified as oversight would, and every request must have its one verdict there.
 """
 
+import asyncio
 import contextlib
 import os
 import sqlite3
@@ -19,6 +20,7 @@ from glomar_local.supervisor import running
 from glomar_local.tally import audit
 from glomar_local.trace_store import decode
 
+from tests.bench import population
 from tests.bench.figures import Failed, Run
 from tests.bench.plan import Plan, Watch, carry_out
 from tests.bench.processes import asking
@@ -30,17 +32,23 @@ Watches = Callable[[Mapping[str, int]], list[Watch]]
 
 
 async def run(
-    plan: Plan, rows: Path, register: Path, directory: Path, watches: Watches = lambda pids: []
+    plan: Plan,
+    rows: Path,
+    register: Path,
+    directory: Path,
+    watches: Watches = lambda pids: [],
+    prepare: Callable[[System], None] = lambda system: None,
 ) -> Run:
-    """Raises Failed; GlomarError when the system does not start."""
+    """prepare: what is done before anything is asked. Raises Failed; GlomarError when it does not start."""
     layout = Layout(directory / "glomar")
     layout.root.mkdir(mode=0o700)
     said: list[str] = []
     with runfile.claim(layout) as lock:
-        system = provision(layout, ports.free())
+        system = provision(layout, ports.free(), population.agreement(directory / "agreement.toml"))
         os.link(register, layout.register)
         make_rolls(layout, system.agreement, cases=plan.rows)
         async with running(system, lock, said.append) as supervisor:
+            await asyncio.to_thread(prepare, system)
             arguments = (str(layout.settings("requester")), str(rows))
             async with asking(MODULE, arguments, layout.log("asking"), _traced(system)) as client:
                 pids = {_NAMES.get(name, name): pid for name, pid in supervisor.pids.items()}

@@ -13,12 +13,14 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from glomar_local.opening import open_bus
 from glomar_local.ports import HOST
 from glomar_local.provision import System
 from glomar_local.settings_files import SERVICES
 from glomar_local.supervisor import commands
+from msgspec.structs import replace
 
 from tests.faults.waiting import until
 
@@ -59,6 +61,12 @@ class Processes:
                 env=environment,
             )
 
+    def start_beside(self, name: str, other: str, port: int, **settings: str) -> None:
+        """A second process of a service, under another name: with a port and a log of its own."""
+        log = self._commands[name].log.with_name(f"{other}.log")
+        self._commands[other] = replace(self._commands[name], name=other, log=log, ready_port=port)
+        self.start(other, http_port=str(port), **settings)
+
     def until_ready(self, name: str) -> None:
         assert self.works_or_ends(name), f"{name} ended: {self.said(name)}"
 
@@ -81,6 +89,13 @@ class Processes:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
+
+    def pid(self, name: str) -> int:
+        return self._running[name].pid
+
+    def status(self, name: str) -> dict[str, Any]:
+        """What its /status says; empty while nobody answers."""
+        return get_json(f"http://{HOST}:{self._commands[name].ready_port}/status")
 
     def is_running(self, name: str) -> bool:
         return self._running[name].poll() is None
@@ -107,6 +122,19 @@ class Processes:
             if process.poll() is None:
                 process.kill()
                 process.wait(END_LIMIT_S)
+
+
+def get_json(url: str) -> dict[str, Any]:
+    """Empty while nobody answers there."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            found: dict[str, Any] = json.load(answer)
+            return found
+    except urllib.error.HTTPError as refusal:
+        refused: dict[str, Any] = json.load(refusal)
+        return refused
+    except (urllib.error.URLError, OSError):
+        return {}
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import nkeys
 import pytest
 from glomar_local.child import program
 from glomar_local.credentials import OPERATOR, parties, public_nkey
-from glomar_local.nats_conf import render
+from glomar_local.nats_conf import Tenant, render
 from glomar_local.opening import connected
 from glomar_local.ports import HOST
 from glomar_local.provision import System
@@ -131,9 +131,8 @@ def strangers_conf(system: System) -> Path:
     """The same configuration, but of other keys than the parties hold."""
     users = {party: stranger() for party in parties(system.agreement)}
     users[OPERATOR] = public_nkey(system.layout, OPERATOR)
-    text = render(
-        system.agreement, system.subjects, users, port=system.ports.bus, store=system.layout.nats_store
-    )
+    tenant = Tenant(system.agreement, system.subjects, users)
+    text = render([tenant], port=system.ports.bus, store=system.layout.nats_store)
     path = system.layout.nats_conf.with_name("strangers.conf")
     path.write_text(text, encoding="utf-8")
     return path

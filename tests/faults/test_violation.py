@@ -1,8 +1,11 @@
 """A dishonest record holder answers although a hold forbids it: recorded, told, and never released."""
 
 import asyncio
+import json
 import sys
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from glomar_local.answers import identity_of
 from glomar_local.credentials import OPERATOR
@@ -14,10 +17,14 @@ from tests.faults import dishonest_verifier
 from tests.faults.data import Asked
 from tests.faults.evidence import ledger_size, stream_messages
 from tests.faults.processes import Processes
+from tests.faults.releases import Releases
 from tests.faults.submission import submitting
 from tests.faults.waiting import until
 from tests.integration.bus import watching
 from tests.integration.holds import Officials
+
+SHOWN = 100
+"""Of the violations, in /status."""
 
 
 def test_what_a_holder_answers_behind_a_hold_is_recorded_and_never_released(
@@ -34,23 +41,47 @@ def test_what_a_holder_answers_behind_a_hold_is_recorded_and_never_released(
             "verifier", (sys.executable, str(Path(dishonest_verifier.__file__)), "serve", "--config", config)
         )
 
-        with submitting(system, few) as submission:
+        with closing(Releases(bus)) as releases, submitting(system, few) as submission:
             everything = placed + 2 * len(few.truths)
             until(lambda: ledger_size(system) >= everything, "every request and its verdict are recorded")
-            until(lambda: violations_told(bare) >= len(few.truths), "each of them is told as a violation")
+            until(lambda: violations(bare)["count"] >= len(few.truths), "each of them is a violation")
+            require_withheld(bare)
             officials.lift(slot)
+            until(lambda: bare.status("auditor")["control_slot"] == slot + 1, "the auditor knows the lift")
+            require_withheld(bare)
 
-            answers = asyncio.run(asked_for(bare))
-            assert {type(each) for each in answers} == {ResultPending}
+            behind = [each.sequence for each in bus.messages() if ".verdict." in each.subject]
+            assert sorted(told(bare)) == behind, "each is told once"
+            assert violations(bare) == {"count": len(behind), "sequences": told(bare)[-SHOWN:]}
+            releases.mark("nothing")
+            assert releases.since() == set()
+
+            bare.kill("auditor")
+            bare.start("auditor")
+            bare.until_ready("auditor")
+            require_withheld(bare)
+            assert releases.since() == set()
             submission.kill()
 
 
-def violations_told(bare: Processes) -> int:
-    return bare.said("auditor").count("violation: a verdict behind a hold")
+def require_withheld(bare: Processes) -> None:
+    answers = asyncio.run(asked_for(bare))
+    assert {type(each) for each in answers} == {ResultPending}
+
+
+def violations(bare: Processes) -> dict[str, Any]:
+    found: dict[str, Any] = bare.status("auditor")["violations"]
+    return found
+
+
+def told(bare: Processes) -> list[int]:
+    """The sequences of which the auditor's log says that they are violations."""
+    lines = map(json.loads, bare.said("auditor").splitlines())
+    return [line["sequence"] for line in lines if line["message"].startswith("violation:")]
 
 
 async def asked_for(bare: Processes) -> list[Sealed | ResultPending]:
-    """What the auditor answers when some of the verdicts are asked for, after the hold was lifted."""
+    """What the auditor answers when some of the verdicts are asked for."""
     system, identity = bare.system, identity_of(bare.system)
     async with connected(system, OPERATOR) as admin:
         stored = await stream_messages(admin, system.subjects)

@@ -1,6 +1,7 @@
 """Asking as an agency's own system does: the client, on the files of a data directory."""
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from datetime import date
 from functools import cache
@@ -33,6 +34,24 @@ def ask_all(used: Profile, asks: Sequence[Ask]) -> list[Result]:
             return [found[each.reference] for each in asks]
 
     return asyncio.run(run())
+
+
+class Asking(threading.Thread):
+    """Asks in the background, until every answer is there."""
+
+    def __init__(self, used: Profile, asks: Sequence[Ask], limit_s: float = 90) -> None:
+        super().__init__(daemon=True)
+        self._used, self._asks, self._limit_s = used, asks, limit_s
+        self.results: list[Result] = []
+
+    def run(self) -> None:
+        async def ask() -> None:
+            async with Client.connect(self._used) as client:
+                questions = [Question(each, key=f"{n}") for n, each in enumerate(self._asks)]
+                async for result in client.ask_many(questions, timeout_s=self._limit_s):
+                    self.results.append(result)
+
+        asyncio.run(ask())
 
 
 @cache

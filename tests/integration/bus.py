@@ -18,9 +18,10 @@ from glomar_local.child import program
 from glomar_local.credentials import OPERATOR
 from glomar_local.layout import Layout
 from glomar_local.opening import open_bus
-from glomar_local.provision import System, provision, shipped_agreement
+from glomar_local.provision import System, provision
 from glomar_runtime.connection import plain_subject
 from glomar_runtime.delivery import Stored, time_ns
+from glomar_schemas import shipped
 from glomar_schemas.agreement import load_agreement, load_trust
 from nats.aio.client import Client
 
@@ -43,6 +44,11 @@ class Bus:
         if party not in self._wires:
             self._wires[party] = self.new_wire(party)
         return self._wires[party]
+
+    def forget(self, party: str) -> None:
+        """Its next message goes out on a new connection."""
+        if party in self._wires:
+            self._wires.pop(party).close()
 
     def new_wire(self, party: str) -> Wire:
         return Wire(self.system.ports.bus, self.system.layout.nkey(party))
@@ -105,7 +111,7 @@ def bare_bus(root: Path, source: Path | None = None) -> Iterator[Bus]:
 
 def agreement_text(path: Path, changes: dict[str, str]) -> Path:
     """The shipped agreement with each old text, which must be there once, replaced; written to `path`."""
-    text = shipped_agreement().read_text(encoding="utf-8")
+    text = shipped.agreement().read_text(encoding="utf-8")
     for old, new in changes.items():
         assert text.count(old) == 1, old
         text = text.replace(old, new)

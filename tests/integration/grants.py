@@ -26,6 +26,7 @@ API = (
     f"DIRECT.GET.{STREAM}",
     *(f"DIRECT.GET.{STREAM}.{ROOT}.{rest}" for rest in (
         "request.ice.known", "request.cbp.known", "verdict.ice.known", "control.1", "request.ice.a.b", ">",
+        "recall.ice.known", "ack.ice.known",
     )),
 )  # fmt: skip
 """What the API of JetStream offers; each is tried under both its own and the imported prefix."""
@@ -33,9 +34,11 @@ API = (
 OTHERS = (
     *(f"{ROOT}.{rest}" for rest in (
         "request.ice.new", "request.cbp.new", "request.ice.new.deeper", "request.ice", "verdict.ice.new",
-        "verdict.cbp.new", "verdict.ice", "control.2", "control.99", "recall.ice.new", "ack.ice.new",
-        "result.ice", "result.cbp", "checkpoint", "notice.ice", "canary.ice", "canary.cbp", "canary.irs",
-        "canary.tigta", "canary.bus", "deliver.verifier", "deliver.auditor",
+        "verdict.cbp.new", "verdict.ice", "control.2", "control.99", "recall.ice.new", "recall.cbp.new",
+        "recall.ice", "recall.ice.new.deeper", "ack.ice.new", "ack.cbp.new", "ack.ice", "ack.ice.new.deeper",
+        "result.ice", "result.cbp", "checkpoint", "notice.ice", "notices.ice", "notices.cbp",
+        "canary.ice", "canary.cbp", "canary.irs", "canary.tigta", "canary.bus",
+        "deliver.verifier", "deliver.auditor",
     )),
     f"$JS.ACK.{STREAM}.verifier.1.2.1.1700000000000000000.0",
     f"$JS.ACK.{STREAM}.auditor.1.2.1.1700000000000000000.0",
@@ -46,20 +49,23 @@ OTHERS = (
 GRANTED = {
     "ice": {
         f"BUS.API.DIRECT.GET.{STREAM}.{ROOT}.request.ice.known", f"{ROOT}.request.ice.new",
-        f"{ROOT}.canary.ice", f"{ROOT}.result.ice",
+        f"{ROOT}.canary.ice", f"{ROOT}.result.ice", f"{ROOT}.ack.ice.new", f"{ROOT}.notices.ice",
     },
     "cbp": {
         f"BUS.API.DIRECT.GET.{STREAM}.{ROOT}.request.cbp.known", f"{ROOT}.request.cbp.new",
-        f"{ROOT}.canary.cbp", f"{ROOT}.result.cbp",
+        f"{ROOT}.canary.cbp", f"{ROOT}.result.cbp", f"{ROOT}.ack.cbp.new", f"{ROOT}.notices.cbp",
     },
     "irs": {
         f"BUS.API.STREAM.MSG.GET.{STREAM}", f"BUS.API.CONSUMER.INFO.{STREAM}.verifier",
         f"{ROOT}.verdict.ice.new", f"{ROOT}.verdict.cbp.new", f"{ROOT}.canary.irs",
+        f"{ROOT}.control.2", f"{ROOT}.control.99",
+        f"{ROOT}.recall.ice.new", f"{ROOT}.recall.cbp.new",
         f"$JS.ACK.{STREAM}.verifier.1.2.1.1700000000000000000.0",
     },
     "tigta": {
         f"BUS.API.STREAM.MSG.GET.{STREAM}", f"BUS.API.STREAM.INFO.{STREAM}",
         f"BUS.API.CONSUMER.INFO.{STREAM}.auditor", f"{ROOT}.canary.tigta",
+        f"{ROOT}.control.2", f"{ROOT}.control.99",
         f"$JS.ACK.{STREAM}.auditor.1.2.1.1700000000000000000.0",
     },
 }  # fmt: skip

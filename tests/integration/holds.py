@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from glomar_local.credentials import OPERATOR, official
-from glomar_schemas.envelope import seal_envelope
+from glomar_schemas.envelope import Signer, seal_envelope
 from glomar_schemas.messages import Control
 from msgspec.structs import replace
 
@@ -13,9 +13,10 @@ from tests.integration.bus import Bus
 class Officials:
     """Draws the next control, signs it and has it stored."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, slot: int = 1) -> None:
+        """slot: the last one that is filled."""
         self._bus = bus
-        self._slot = 1
+        self._slot = slot
 
     def hold(self, scope: str) -> tuple[int, int]:
         """-> (slot, stream sequence) of a hold that the holder's official alone has placed."""
@@ -39,7 +40,10 @@ class Officials:
         )
 
     def _store(self, control: Control, parties: list[str]) -> tuple[int, int]:
-        signers = [official(self._bus.system.layout, party) for party in parties]
-        answer = self._bus.wire(OPERATOR).ask(control.subject.encode(), seal_envelope(control, signers))
+        body = seal_envelope(control, self._signers(parties))
+        answer = self._bus.wire(OPERATOR).ask(control.subject.encode(), body)
         self._slot += 1
         return control.slot, int(answer["seq"])
+
+    def _signers(self, parties: list[str]) -> list[Signer]:
+        return [official(self._bus.system.layout, party) for party in parties]

@@ -93,6 +93,8 @@ def test_what_is_not_granted_is_refused(bus: Bus, party: str, subject: str) -> N
     [
         ("ice", f"{ROOT}.request.ice.granted"),
         ("irs", f"{ROOT}.verdict.ice.granted"),
+        ("irs", f"{ROOT}.recall.ice.granted"),
+        ("ice", f"{ROOT}.ack.ice.granted"),
         ("ice", f"{ROOT}.canary.ice"),
         ("irs", f"{ROOT}.canary.irs"),
         ("tigta", f"{ROOT}.canary.tigta"),
@@ -145,8 +147,10 @@ def test_nobody_hears_what_crosses_the_bus(bus: Bus) -> None:
             await store(operator, Outgoing(f"{ROOT}.control.5", b"x", {}))
             for stranger in (irs, cbp):
                 await stranger.publish(f"{ROOT}.release.ice.forged", b"x")
+                await stranger.publish(f"{ROOT}.notice.ice", b"x")
                 await settle(stranger)
             await tigta.publish(f"{ROOT}.release.ice.true", b"x")
+            await tigta.publish(f"{ROOT}.notice.cbp", b"x")
             for client in (tigta, *clients.values()):
                 await settle(client)
 

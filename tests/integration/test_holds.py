@@ -1,18 +1,16 @@
 """A hold is absolute (G5): nothing in its scope is answered behind it, everything is once it is lifted."""
 
-import asyncio
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from glomar_local.provision import provision
-from glomar_requester import Ask, Client, Profile, Question, Result
+from glomar_requester import Ask, Result
 from msgspec.structs import replace
 
-from tests.integration.asking import ask_all, confirmable, profile
+from tests.integration.asking import Asking, ask_all, confirmable, profile
 from tests.integration.bus import Bus, watching
 from tests.integration.conftest import Up, up, wait_until
 from tests.integration.evidence import await_ledger
@@ -32,24 +30,6 @@ def running(tmp_path: Path) -> Iterator[Up]:
 def bus(running: Up) -> Iterator[Bus]:
     with watching(provision(running.layout, running.ports)) as found:
         yield found
-
-
-class Asking(threading.Thread):
-    """Asks in the background, until every answer is there."""
-
-    def __init__(self, used: Profile, asks: list[Ask]) -> None:
-        super().__init__(daemon=True)
-        self._used, self._asks = used, asks
-        self.results: list[Result] = []
-
-    def run(self) -> None:
-        async def ask() -> None:
-            async with Client.connect(self._used) as client:
-                questions = [Question(each, key=f"{n}") for n, each in enumerate(self._asks)]
-                async for result in client.ask_many(questions, timeout_s=90):
-                    self.results.append(result)
-
-        asyncio.run(ask())
 
 
 def in_jurisdiction(name: str, number: int, start: int = 0) -> list[Ask]:

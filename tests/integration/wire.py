@@ -4,6 +4,7 @@ Bytes go out as they are given, under the party's own nkey, so that only the ser
 """
 
 import base64
+import contextlib
 import json
 import os
 import socket
@@ -23,12 +24,16 @@ class Refusal(Exception):
 class Wire:
     """One connection, used by one thread. A context manager."""
 
-    def __init__(self, port: int, seed: Path) -> None:
-        self._socket = socket.create_connection((HOST, port), LIMIT_S)
+    def __init__(self, port: int, seed: Path, limit_s: float = LIMIT_S) -> None:
+        self._socket = socket.create_connection((HOST, port), limit_s)
         self._file = self._socket.makefile("rb")
         self._inbox = f"_INBOX.{os.urandom(8).hex()}".encode()
         self._asked = 0
-        self._log_in(seed)
+        try:
+            self._log_in(seed)
+        except BaseException:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -37,6 +42,9 @@ class Wire:
         self.close()
 
     def close(self) -> None:
+        # A thread that waits for a message holds the file until there is nothing more to come.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._file.close()
         self._socket.close()
 
@@ -65,6 +73,20 @@ class Wire:
                 raise Refusal("no responders")
             answer: dict[str, Any] = json.loads(data)
             return answer
+
+    def subscribe(self, subject: bytes) -> None:
+        """What comes is returned by `next_subject`, in the order in which the server sent it."""
+        self._socket.sendall(b"SUB %s 2\r\n" % subject)
+        self.settle()
+
+    def inbox(self, name: bytes) -> bytes:
+        """A subject on which this connection hears replies."""
+        return b"%s.%s" % (self._inbox, name)
+
+    def next_subject(self) -> bytes:
+        """Waits for the next message, however long that takes -> its subject. Raises Refusal, OSError."""
+        self._socket.settimeout(None)
+        return self._next_message()[0]
 
     def settle(self) -> None:
         """Returns once the server has dealt with everything that was sent. Raises Refusal."""

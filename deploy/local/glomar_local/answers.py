@@ -31,7 +31,7 @@ def identity_of(system: System) -> Identity:
             agreement=layout.agreement,
             trust=layout.trust,
             signing_key=layout.private_key(agency, "sign"),
-            sealing_key=layout.private_key(agency, "seal"),
+            sealing_key=layout.sealing_keys(agency),
             store=layout.requests_store,
         )
     )

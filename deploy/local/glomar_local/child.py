@@ -118,7 +118,7 @@ async def get(port: int, path: str, limit_s: float = 5.0) -> tuple[int, str]:
             reader, writer = await asyncio.open_connection(HOST, port)
             with contextlib.closing(writer):
                 writer.write(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode())
-                answer = await reader.read(65536)
+                answer = await reader.read()
     except (OSError, TimeoutError):
         return 0, ""
     head, _, body = answer.decode("utf-8", "replace").partition("\r\n\r\n")

@@ -21,6 +21,7 @@ from rich.text import Text
 
 from glomar_local import control, demo_report, demo_tables, interrupt, panel, population, ports, runfile
 from glomar_local import demo as demonstration
+from glomar_local import standing as standings
 from glomar_local.doctor import examine
 from glomar_local.layout import Layout
 from glomar_local.provision import System, make_root, provision
@@ -40,6 +41,10 @@ def up(
     data_dir: DataDir = DEFAULT_DIR,
     register: Annotated[Path | None, Parameter(help="CSV of the record holder's people")] = None,
     roll: Annotated[Path | None, Parameter(help="CSV of the agency's open cases")] = None,
+    agreement: Annotated[
+        tuple[str, ...],
+        Parameter(help="id of an agreement that comes with Glomar; repeat it for several on one bus"),
+    ] = (),
     port: Annotated[int, Parameter(help="the first of five ports; 0: any free ones")] = ports.FIRST_PORT,
     as_json: AsJson = False,
 ) -> None:
@@ -47,26 +52,34 @@ def up(
     layout = _layout(data_dir)
     chosen = ports.consecutive(port) if port else ports.free()
     try:
-        interrupt.run(_up(layout, chosen, register, roll, as_json))
+        interrupt.run(_up(layout, chosen, agreement, register, roll, as_json))
     except interrupt.Interrupted:
         _say("stopped")
 
 
 async def _up(
-    layout: Layout, chosen: ports.Ports, register: Path | None, roll: Path | None, as_json: bool
+    layout: Layout,
+    chosen: ports.Ports,
+    agreements: tuple[str, ...],
+    register: Path | None,
+    roll: Path | None,
+    as_json: bool,
 ) -> None:
     make_root(layout)
     with runfile.claim(layout) as lock:
         ports.require_free(chosen)
-        system = provision(layout, chosen)
+        system = provision(layout, chosen, agreements=agreements)
         built = population.make_register(layout, system.agreement, register)
         if built:
             _say(f"register of {built.people} people, {built.rows_left_out} rows left out")
         population.make_rolls(layout, system.agreement, roll)
         if not layout.example_requests.exists():
             today = date.today()  # noqa: DTZ011 (days are counted on a calendar)
-            rows = population.make_requests(population.EXAMPLES, today)
+            rows = population.make_requests(population.EXAMPLES, today, system.agreement.id)
             population.write_requests(rows, layout.example_requests)
+        for other in system.others:
+            population.make_register(other.layout, other.agreement, None)
+            population.make_rolls(other.layout, other.agreement)
         async with running(system, lock, _say) as supervisor:
             _show(system, supervisor, as_json)
             raise await supervisor.failure
@@ -76,7 +89,11 @@ def _show(system: System, supervisor: Supervisor, as_json: bool) -> None:
     layout = system.layout
     token = read_secret(layout.token).decode()
     if not as_json:
-        _out().print(panel.welcome(layout, system.ports, token))
+        others = [
+            panel.beside(each.agreement.id, each.layout, each.ports, read_secret(each.layout.token).decode())
+            for each in system.others
+        ]
+        _out().print(panel.welcome(layout, system.ports, token, others))
         return
     _print_json(
         {
@@ -85,6 +102,14 @@ def _show(system: System, supervisor: Supervisor, as_json: bool) -> None:
             "urls": panel.addresses(system.ports),
             "token": token,
             "pids": supervisor.pids,
+            "others": {
+                each.agreement.id: {
+                    "data_dir": str(each.layout.root),
+                    "urls": panel.addresses(each.ports),
+                    "token": read_secret(each.layout.token).decode(),
+                }
+                for each in system.others
+            },
         }
     )
 
@@ -136,18 +161,19 @@ def _demo_dir(chosen: Path | None, keep: bool) -> Iterator[Layout]:
 
 @app.command
 def status(*, data_dir: DataDir = DEFAULT_DIR, as_json: AsJson = False) -> None:
-    """Say what runs and whether it is ready. Exit code 5 if anything is not."""
+    """Say what runs, and which holds are in force. Exit code 5 if anything is not ready."""
     layout = _layout(data_dir)
     run = control.require_running(layout)
     states = asyncio.run(control.states(run, layout))
+    standing = asyncio.run(standings.ask(run))
     if as_json:
-        pids, urls = run.pids, panel.addresses(run.ports)
+        urls = panel.all_addresses(run)
         found = {
-            name: {"pid": pid, "state": states[name], "url": urls.get(name)} for name, pid in pids.items()
+            name: {"pid": pid, "state": states[name], "url": urls.get(name)} for name, pid in run.pids.items()
         }
-        _print_json({"version": 1, "data_dir": str(layout.root), "processes": found})
+        _print_json({"version": 1, "data_dir": str(layout.root), "processes": found, "control": standing})
     else:
-        _out().print(panel.processes(run.pids, run.ports, states))
+        _out().print(panel.processes(run, states), standings.render(standing))
     control.require_well(states)
 
 

@@ -12,7 +12,6 @@ from glomar_local import runfile
 from glomar_local.child import STOP_LIMIT_S, is_ready
 from glomar_local.layout import Layout
 from glomar_local.runfile import Run
-from glomar_local.settings_files import SERVICES
 
 PATIENCE_S = 5 * STOP_LIMIT_S
 """The supervisor stops its four processes one after the other, and has each its own time."""
@@ -37,8 +36,8 @@ async def states(run: Run, layout: Layout) -> dict[str, str]:
     for name, pid in run.pids.items():
         if not is_alive(pid):
             found[name] = "gone"
-        elif name in SERVICES:
-            found[name] = "ready" if await is_ready(run.ports.named()[name]) else "not ready"
+        elif port := run.http_ports().get(name):
+            found[name] = "ready" if await is_ready(port) else "not ready"
         else:
             found[name] = "running"
     return found

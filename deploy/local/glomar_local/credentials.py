@@ -6,11 +6,13 @@ Called by `provision`. Each holds one secret, is readable by its owner alone, an
 import os
 import secrets
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 import nkeys
 from glomar_schemas.agreement import Agreement
 from glomar_schemas.envelope import Signer
 from glomar_schemas.keys import (
+    KeyRecord,
     KeyUse,
     generate,
     public_text,
@@ -20,6 +22,7 @@ from glomar_schemas.keys import (
     write_private,
     write_secret,
 )
+from glomar_verifier.epochs.files import EpochFiles
 
 from glomar_local.layout import Layout
 
@@ -34,11 +37,14 @@ def parties(agreement: Agreement) -> tuple[str, ...]:
 
 
 def holdings(agreement: Agreement) -> list[Holding]:
-    """Every private key whose public half the agreement names: whose it is, and what for."""
-    answering: list[KeyUse] = ["sign", "seal", "official"]
-    watching: list[KeyUse] = ["seal", "ledger", "official"]
-    services = [(party, use) for party in (agreement.holder, *agreement.requesters) for use in answering]
-    return services + [(agreement.oversight, use) for use in watching]
+    """Every private key that lies in a file of its own: whose it is, and what for.
+
+    The holder's sealing key is none of them: it is an epoch's (`first_epoch`).
+    """
+    uses: dict[str, list[KeyUse]] = {agreement.holder: ["sign", "official"]}
+    uses |= {agency: ["sign", "seal", "official"] for agency in agreement.requesters}
+    uses[agreement.oversight] = ["seal", "ledger", "official"]
+    return [(party, use) for party in uses for use in uses[party]]
 
 
 def make_missing(layout: Layout, agreement: Agreement) -> None:
@@ -59,6 +65,13 @@ def require_all(layout: Layout, agreement: Agreement) -> None:
         read_secret(layout.private_key(party, use))
     for name, _ in _others(agreement):
         read_secret(layout.keys / name)
+
+
+def first_epoch(layout: Layout, party: str, valid_from: datetime, valid_until: datetime) -> KeyRecord:
+    """The holder's sealing key; the one that an earlier start has made, if it was cut short after that."""
+    files = EpochFiles(layout.epochs, (layout.custodian("a"), layout.custodian("b")))
+    made = [record for record in files.records() if record.party == party]
+    return made[0] if made else files.create(party, valid_from, valid_until)
 
 
 def public_key(layout: Layout, party: str, use: KeyUse) -> str:

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from glomar_requester.identity import Identity
 from glomar_requester.inbox import Proven
-from glomar_schemas.errors import Unreachable
+from glomar_schemas.agreement import Agreement
+from glomar_schemas.errors import Misconfigured, Unreachable
 from msgspec import Struct
 from nats.aio.client import Client
 
@@ -52,11 +53,21 @@ def plan(number: int, today: date) -> Planned:
     return Planned(population.make_requests(number - 2 * each, today), each, each)
 
 
+def _require_allowed(number: int, agreement: Agreement) -> None:
+    """Raises Misconfigured: what is refused as too often would look like a promise that was broken."""
+    most = agreement.limits.requests_per_day
+    if most is not None and number > most:
+        raise Misconfigured(
+            f"the agreement lets nobody ask more than {most} times a day", where="--requests", fix="Ask less"
+        )
+
+
 async def run(layout: Layout, number: int, say: Say) -> Report:
     """The whole demo on a data directory. Raises GlomarError when it can't be carried out."""
     started = time.monotonic()
     with runfile.claim(layout) as lock:
         system = provision(layout, ports.free())
+        _require_allowed(number, system.agreement)
         population.make_register(layout, system.agreement, None)
         population.make_rolls(layout, system.agreement)
         planned = plan(number, date.today())  # noqa: DTZ011 (the order's days are counted on a calendar)

@@ -65,6 +65,28 @@ class Layout(Struct, frozen=True):
         """`<agency>.csv`: the roll of open cases that the agency has filed with the record holder."""
         return self.root / "verifier" / "rolls"
 
+    def beside(self, agreement_id: str) -> "Layout":
+        """Where everything of a further agreement lies, which runs on the same bus."""
+        return Layout(self.root / "agreements" / agreement_id)
+
+    def others(self) -> list[str]:
+        """The ids of the further agreements that were made here."""
+        return sorted(path.name for path in (self.root / "agreements").glob("*"))
+
+    @property
+    def veto(self) -> Path:
+        """The record holder's list of people about whom nothing is disclosed."""
+        return self.root / "verifier" / "veto.csv"
+
+    @property
+    def epochs(self) -> Path:
+        """The holder's sealing keys, wrapped."""
+        return self.root / "verifier" / "epochs"
+
+    def custodian(self, name: str) -> Path:
+        """The medium of custodian `a` or `b`: in no backup of the rest."""
+        return self.root / "custodians" / name
+
     @property
     def ledger(self) -> Path:
         return self.root / "ledger"
@@ -105,6 +127,10 @@ class Layout(Struct, frozen=True):
     def private_key(self, party: str, use: KeyUse) -> Path:
         return self.keys / f"{party}.{use}.pem"
 
+    def sealing_keys(self, party: str) -> Path:
+        """A pattern: the first sealing key of an agency or of oversight, and newer ones beside it."""
+        return self.keys / f"{party}.seal*.pem"
+
     def tag_key(self, holder: str) -> Path:
         return self.keys / f"{holder}.tag"
 
@@ -114,12 +140,9 @@ class Layout(Struct, frozen=True):
             path.parent
             for path in (self.agreement, self.nats_conf, self.requests_store, self.register, self.traces)
         }
+        custodians = [self.custodian("a"), self.custodian("b")]
+        inner.add(custodians[0].parent)
         return [
-            self.root,
-            self.keys,
-            *sorted(inner),
-            self.rolls,
-            self.nats_store,
-            self.ledger,
-            self.log("").parent,
+            *(self.root, self.keys, *sorted(inner), self.rolls, self.epochs, *custodians),
+            *(self.nats_store, self.ledger, self.log("").parent),
         ]

@@ -4,7 +4,8 @@ Everything crosses by service export and import at an exact depth. That also sto
 a reply subject that would write into somebody else's slot.
 """
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from glomar_schemas.agreement import Agreement
@@ -31,38 +32,70 @@ def account(party: str) -> str:
     return party.upper().replace("-", "_")
 
 
-def render(agreement: Agreement, subjects: Subjects, users: dict[str, str], *, port: int, store: Path) -> str:
-    """users: "bus" and each party -> public nkey. Returns the text of nats-server.conf."""
+class Tenant(Struct, frozen=True):
+    """One agreement on the bus. users: "bus" and each party -> public nkey."""
+
+    agreement: Agreement
+    subjects: Subjects
+    users: dict[str, str]
+
+
+class _Account:
+    """What an account has; a party of two agreements has one account, and a user for each."""
+
+    def __init__(self) -> None:
+        self.users: list[str] = []
+        self.exports: list[str] = []
+        self.imports: list[str] = []
+
+
+def render(tenants: Sequence[Tenant], *, port: int, store: Path) -> str:
+    """Returns the text of nats-server.conf."""
+    accounts: defaultdict[str, _Account] = defaultdict(_Account)
+    for tenant in tenants:
+        _admit(tenant, accounts)
+    blocks = [
+        _account(name, found, "jetstream: enabled" if name == "BUS" else "")
+        for name, found in accounts.items()
+    ]
+    return _HEAD.format(port=port, store=store) + "accounts {\n" + "\n".join(blocks) + "\n}\n"
+
+
+def _admit(tenant: Tenant, accounts: Mapping[str, _Account]) -> None:
+    agreement, subjects = tenant.agreement, tenant.subjects
     services = list(_services(agreement, subjects))
     oversight = account(agreement.oversight)
     deliveries = {
         agreement.holder: subjects.delivery("verifier"),
         agreement.oversight: subjects.delivery("auditor"),
     }
-    exported = [_export(service) for service in services]
-    exported += [
+    bus = accounts["BUS"]
+    bus.users.append(tenant.users["bus"])
+    bus.exports += [_export(service) for service in services]
+    bus.exports += [
         f'{{stream: "{subject}", accounts: [{account(party)}]}}' for party, subject in deliveries.items()
     ]
-    blocks = [_account("BUS", users["bus"], exported, [], "jetstream: enabled")]
     for party in (agreement.holder, agreement.oversight, *agreement.requesters):
-        name = account(party)
-        exports: list[str] = []
-        imports = [_import(service) for service in services if service.account == name]
+        own = accounts[account(party)]
+        own.users.append(tenant.users[party])
+        own.imports += [_import(service) for service in services if service.account == account(party)]
         if party in deliveries:
-            imports.append(f'{{stream: {{account: BUS, subject: "{deliveries[party]}"}}}}')
+            own.imports.append(f'{{stream: {{account: BUS, subject: "{deliveries[party]}"}}}}')
         if party == agreement.oversight:
             for agency in agreement.requesters:
-                exports += [
+                own.exports += [
                     f'{{stream: "{subjects.release(agency)}", accounts: [{account(agency)}]}}',
                     f'{{service: "{subjects.result(agency)}", accounts: [{account(agency)}]}}',
+                    f'{{stream: "{subjects.notice(agency)}", accounts: [{account(agency)}]}}',
+                    f'{{service: "{subjects.notices(agency)}", accounts: [{account(agency)}]}}',
                 ]
         if party in agreement.requesters:
-            imports += [
+            own.imports += [
                 f'{{stream: {{account: {oversight}, subject: "{subjects.release(party)}"}}}}',
                 f'{{service: {{account: {oversight}, subject: "{subjects.result(party)}"}}}}',
+                f'{{stream: {{account: {oversight}, subject: "{subjects.notice(party)}"}}}}',
+                f'{{service: {{account: {oversight}, subject: "{subjects.notices(party)}"}}}}',
             ]
-        blocks.append(_account(name, users[party], exports, imports))
-    return _HEAD.format(port=port, store=store) + "accounts {\n" + "\n".join(blocks) + "\n}\n"
 
 
 def _services(agreement: Agreement, subjects: Subjects) -> Iterable[Service]:
@@ -71,9 +104,13 @@ def _services(agreement: Agreement, subjects: Subjects) -> Iterable[Service]:
     for agency in agreement.requesters:
         yield Service(account(agency), subjects.request(agency))
         yield Service(account(agency), f"$JS.API.DIRECT.GET.{stream}.{subjects.request(agency)}")
+        yield Service(account(agency), subjects.ack(agency))
     yield Service(holder, subjects.verdict("*", "*"))
+    yield Service(holder, subjects.recall("*", "*"))
     for party in (holder, oversight):
         yield Service(party, f"$JS.API.STREAM.MSG.GET.{stream}")
+        # Who may carry a control: what makes it count is who signed it.
+        yield Service(party, subjects.control("*"))
     yield Service(oversight, f"$JS.API.STREAM.INFO.{stream}")
     for party, consumer in ((holder, "verifier"), (oversight, "auditor")):
         yield Service(party, f"$JS.API.CONSUMER.INFO.{stream}.{consumer}")
@@ -91,11 +128,12 @@ def _import(service: Service) -> str:
     return f'{{service: {{account: BUS, subject: "{service.subject}"}}{renamed}}}'
 
 
-def _account(name: str, nkey: str, exports: list[str], imports: list[str], extra: str = "") -> str:
-    lines = [f"  {name}: {{", f"    users: [{{nkey: {nkey}}}]"]
+def _account(name: str, account: _Account, extra: str) -> str:
+    users = ", ".join(f"{{nkey: {nkey}}}" for nkey in account.users)
+    lines = [f"  {name}: {{", f"    users: [{users}]"]
     if extra:
         lines.append(f"    {extra}")
-    for title, entries in (("exports", exports), ("imports", imports)):
+    for title, entries in (("exports", account.exports), ("imports", account.imports)):
         if entries:
             lines += [f"    {title}: [", *(f"      {entry}" for entry in entries), "    ]"]
     return "\n".join([*lines, "  }"])

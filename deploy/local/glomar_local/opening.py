@@ -26,10 +26,19 @@ LIMIT_S = 20.0
 FIRST_SLOT = 1
 
 
-async def open_bus(system: System) -> None:
-    """Returns once services may connect. Raises Unreachable; IntegrityError for a stream set up otherwise."""
+async def open_bus(system: System, replicas: int = 1) -> None:
+    """Returns once services may connect, under this agreement and those beside it.
+
+    replicas: as many as a cluster has nodes.
+    Raises Unreachable; IntegrityError for a stream set up otherwise.
+    """
+    for each in system.all:
+        await _open(each, replicas)
+
+
+async def _open(system: System, replicas: int) -> None:
     async with connected(system, OPERATOR, limit_s=LIMIT_S) as admin:
-        await _answering(admin, system)
+        await _answering(admin, system, replicas)
         try:
             await store(admin, _first_control(system))
         except NotStored as refusal:
@@ -70,12 +79,12 @@ async def connected(system: System, party: str, limit_s: float = 2.0) -> AsyncIt
         await client.close()
 
 
-async def _answering(admin: Client, system: System) -> None:
+async def _answering(admin: Client, system: System, replicas: int) -> None:
     """JetStream comes up a little after the port does."""
     deadline = asyncio.get_running_loop().time() + LIMIT_S
     while True:
         try:
-            return await topology.create(admin, system.subjects)
+            return await topology.create(admin, system.subjects, replicas)
         except Unreachable:
             if asyncio.get_running_loop().time() > deadline:
                 raise

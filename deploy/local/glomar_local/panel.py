@@ -1,6 +1,6 @@
 """What `up` and `status` show of a running system: where it is, and what to try next. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from shlex import quote
 
 from rich.console import Group, RenderableType
@@ -9,6 +9,7 @@ from rich.text import Text
 
 from glomar_local.layout import Layout
 from glomar_local.ports import HOST, Ports
+from glomar_local.runfile import Run
 from glomar_local.settings_files import SERVICES
 
 
@@ -18,8 +19,15 @@ def addresses(ports: Ports) -> dict[str, str]:
     return {"nats-server": f"nats://{HOST}:{ports.bus}", **urls, "traces": f"http://{HOST}:{ports.traces}"}
 
 
-def welcome(layout: Layout, ports: Ports, token: str) -> RenderableType:
-    """After a start: URLs, token, data, next steps."""
+def all_addresses(run: Run) -> dict[str, str]:
+    """Those of the services of further agreements too."""
+    return addresses(run.ports) | {name: f"http://{HOST}:{port}" for name, port in run.http_ports().items()}
+
+
+def welcome(
+    layout: Layout, ports: Ports, token: str, others: Sequence[RenderableType] = ()
+) -> RenderableType:
+    """After a start: URLs, token, data, next steps; `others` is what `beside` gives."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column(no_wrap=True)
@@ -39,7 +47,17 @@ def welcome(layout: Layout, ports: Ports, token: str) -> RenderableType:
     for what, command in next_steps(layout).items():
         steps.add_row(Text(what, "dim"))
         steps.add_row(Text(f"  {command}"))
-    return Group(table, "", steps, "", Text("Ctrl-C stops everything; the data stays.", "dim"))
+    return Group(table, *others, "", steps, "", Text("Ctrl-C stops everything; the data stays.", "dim"))
+
+
+def beside(agreement: str, layout: Layout, ports: Ports, token: str) -> RenderableType:
+    """A further agreement on the same bus."""
+    table = Table(title=f"Also {agreement}", title_justify="left", show_header=False, box=None)
+    for service in SERVICES:
+        table.add_row(service, addresses(ports)[service])
+    table.add_row("token", token)
+    table.add_row("data", str(layout.root))
+    return Group("", table)
 
 
 def next_steps(layout: Layout) -> dict[str, str]:
@@ -54,13 +72,13 @@ def next_steps(layout: Layout) -> dict[str, str]:
     }
 
 
-def processes(pids: Mapping[str, int], ports: Ports, states: Mapping[str, str]) -> RenderableType:
+def processes(run: Run, states: Mapping[str, str]) -> RenderableType:
     """The table of `status`."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("process", "pid", "state", "address"):
         table.add_column(column)
-    urls = addresses(ports)
-    for name, pid in pids.items():
+    urls = all_addresses(run)
+    for name, pid in run.pids.items():
         state = states.get(name, "")
         style = {"ready": "green", "running": "green"}.get(state, "yellow")
         table.add_row(name, str(pid), Text(state, style), urls.get(name, ""))

@@ -13,7 +13,14 @@ from glomar_schemas.agreement import Agreement
 from glomar_verifier.register.build import BuildReport, build
 from glomar_verifier.roll import read_roll
 from glomar_verifier.rules import load_rules
-from glomar_verifier.synth import REQUEST_COLUMNS, people, requests, write_register, write_roll
+from glomar_verifier.synth import (
+    REQUEST_COLUMNS,
+    load_scenario,
+    people,
+    requests,
+    write_register,
+    write_roll,
+)
 
 from glomar_local.layout import Layout
 
@@ -50,20 +57,21 @@ def make_rolls(layout: Layout, agreement: Agreement, source: Path | None = None,
             continue
         draft = roll.with_suffix(".draft")
         if source is None:
-            write_roll(cases, draft, date.today())  # noqa: DTZ011 (days are counted on a calendar)
+            write_roll(cases, draft, date.today(), load_scenario(agreement.id))  # noqa: DTZ011 (days are counted on a calendar)
         else:
             shutil.copyfile(source, draft)
         draft.replace(roll)
 
 
-def make_requests(number: int, today: date) -> list[dict[str, str]]:
+def make_requests(number: int, today: date, agreement: str | None = None) -> list[dict[str, str]]:
     """Requests about the synthetic people, each with its hidden `truth` and `klass`.
 
+    agreement: the id of a shipped one, by default the first.
     More than the people's names allow gives fewer rows; then names are asked about more than once.
     """
-    register = list(people(PEOPLE, SEED))
-    for per_name in (1, 2, 5, 20, 100):
-        rows = list(requests(register, number, SEED, today, per_name=per_name))
+    register, scenario = list(people(PEOPLE, SEED)), load_scenario(agreement)
+    for per_name in (1, 2, 5):
+        rows = list(requests(register, number, SEED, today, per_name=per_name, scenario=scenario))
         if len(rows) == number:
             break
     return rows

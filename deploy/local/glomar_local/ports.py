@@ -1,4 +1,7 @@
-"""The five loopback ports of a system: fixed ones for `up`, free ones for `demo` and tests."""
+"""The five loopback ports of a system: fixed ones for `up`, free ones for `demo` and tests.
+
+A further agreement on the same bus has three of its own, right after those of the ones before it.
+"""
 
 import random
 import socket
@@ -19,6 +22,11 @@ class Ports(Struct, frozen=True):
     auditor: int
     traces: int
 
+    def beside(self, number: int) -> "Ports":
+        """Those of the number-th further agreement, from 0: bus and traces are shared."""
+        first = max(self.named().values()) + 1 + 3 * number
+        return Ports(self.bus, first, first + 1, first + 2, self.traces)
+
     def named(self) -> dict[str, int]:
         return {name: getattr(self, name) for name in self.__struct_fields__}
 
@@ -36,8 +44,11 @@ def free() -> Ports:
     Not the ones that the kernel would pick: it might hand those out again, to an outgoing connection,
     before a service has taken its own.
     """
-    candidates = random.SystemRandom().sample(range(20_000, 32_000), 200)
-    return Ports(*islice((port for port in candidates if not _is_taken(port)), 5))
+    while True:
+        candidates = random.SystemRandom().sample(range(20_000, 32_000), 200)
+        found = Ports(*islice((port for port in candidates if not _is_taken(port)), 5))
+        if not any(map(_is_taken, found.beside(0).named().values())):
+            return found
 
 
 def require_free(ports: Ports) -> None:

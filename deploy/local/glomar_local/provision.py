@@ -4,10 +4,11 @@ Called by `up` and `demo`. Keys and agreement are written once and from then on 
 them and from the ports is written anew at every start.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import glomar_schemas
+from glomar_schemas import shipped
 from glomar_schemas.agreement import (
     Agreement,
     SignedAgreement,
@@ -17,13 +18,17 @@ from glomar_schemas.agreement import (
     sign_agreement,
 )
 from glomar_schemas.errors import Misconfigured
+from glomar_schemas.keys import KeyRecord
 from glomar_schemas.note import VerifierKey, format_vkey, parse_vkey
 from glomar_schemas.subjects import Subjects
+from glomar_verifier import veto
 from msgspec import Struct
+from msgspec.structs import replace
 
 from glomar_local import nats_conf, settings_files
 from glomar_local.credentials import (
     OPERATOR,
+    first_epoch,
     holdings,
     make_missing,
     official,
@@ -33,6 +38,7 @@ from glomar_local.credentials import (
     require_all,
 )
 from glomar_local.layout import Layout
+from glomar_local.nats_conf import Tenant
 from glomar_local.ports import Ports
 
 KEY_YEARS = 5
@@ -46,6 +52,12 @@ class System(Struct, frozen=True):
     layout: Layout
     ports: Ports
     signed: SignedAgreement
+    others: tuple["System", ...] = ()
+    """Further agreements on the same bus, each with its own keys, services and ledger."""
+
+    @property
+    def all(self) -> tuple["System", ...]:
+        return (self, *self.others)
 
     @property
     def agreement(self) -> Agreement:
@@ -68,29 +80,47 @@ class System(Struct, frozen=True):
         return parse_vkey(format_vkey(self.subjects.origin(oversight), newest))
 
 
-def shipped_agreement(name: str = "irs-ice-2025") -> Path:
-    """The text of an agreement as it comes with Glomar: without keys, unsigned. Raises Misconfigured."""
-    package = Path(glomar_schemas.__file__).parent
-    for folder in (package / "agreements", package.parent / "agreements"):
-        if (found := folder / name / "agreement.toml").is_file():
-            return found
-    raise Misconfigured("the agreement that comes with Glomar is missing", where=name, fix="Install it again")
-
-
-def provision(layout: Layout, ports: Ports, source: Path | None = None) -> System:
+def provision(
+    layout: Layout, ports: Ports, source: Path | None = None, agreements: Sequence[str] = ()
+) -> System:
     """Makes what is missing and checks what is there; running it again changes no key and no agreement.
 
+    agreements: ids of shipped ones that are to be there; the first of a new directory is its main one, by
+    default the first shipped. `source` is the text of a main one of another's making.
     Raises Misconfigured (unreadable; a key is missing or open to others), Untrusted (the agreement was
     altered after it was signed).
     """
+    if source is None and not layout.signatures.exists():
+        source = shipped.agreement(*agreements[:1])
+    main = _provision(layout, ports, source)
+    wanted = dict.fromkeys(each for each in (*layout.others(), *agreements) if each != main.agreement.id)
+    others = [
+        _provision(layout.beside(name), ports.beside(number), _source_of(layout.beside(name), name))
+        for number, name in enumerate(wanted)
+    ]
+    system = replace(main, others=tuple(others))
+    _write_conf(system)
+    return system
+
+
+def _source_of(layout: Layout, name: str) -> Path | None:
+    return None if layout.signatures.exists() else shipped.agreement(name)
+
+
+def _provision(layout: Layout, ports: Ports, source: Path | None) -> System:
+    """source: needed where the agreement has not been signed yet."""
     make_directories(layout)
     # The signatures are written last: without them, the rest is a first start that was cut short.
     if not layout.signatures.exists():
-        _establish(layout, source or shipped_agreement())
+        assert source is not None
+        _establish(layout, source)
     signed = load_agreement(layout.agreement, load_trust(layout.trust))
     require_all(layout, signed.agreement)
     system = System(layout, ports, signed)
-    _write_derived(system)
+    for service, text in settings_files.render(layout, ports, system.agreement).items():
+        layout.settings(service).write_text(text, encoding="utf-8")
+    if not layout.veto.exists():
+        veto.write({}, layout.veto)
     return system
 
 
@@ -137,19 +167,30 @@ def _trust_file(layout: Layout, agreement: Agreement) -> str:
 def _keys_tables(layout: Layout, agreement: Agreement) -> str:
     start = datetime.now(UTC).replace(microsecond=0) - SKEW
     end = start + timedelta(days=365 * KEY_YEARS)
-    tables = [
-        f'\n[[keys]]\nparty = "{party}"\nuse = "{use}"\npublic = "{public_key(layout, party, use)}"\n'
-        f"valid_from = {start.isoformat()}\nvalid_until = {end.isoformat()}\n"
+    records = [
+        KeyRecord(
+            party=party, use=use, public=public_key(layout, party, use), valid_from=start, valid_until=end
+        )
         for party, use in holdings(agreement)
+    ]
+    records.append(first_epoch(layout, agreement.holder, start, end))
+    tables = [
+        f'\n[[keys]]\nparty = "{record.party}"\nuse = "{record.use}"\npublic = "{record.public}"\n'
+        f"valid_from = {record.valid_from.isoformat()}\nvalid_until = {record.valid_until.isoformat()}\n"
+        for record in records
     ]
     return "".join(["\n# The parties' public keys, appended by `glomar up` before signing.\n", *tables])
 
 
-def _write_derived(system: System) -> None:
-    layout, agreement = system.layout, system.agreement
-    users = {party: public_nkey(layout, party) for party in (OPERATOR, *parties(agreement))}
-    store = layout.nats_store.resolve()
-    conf = nats_conf.render(agreement, system.subjects, users, port=system.ports.bus, store=store)
-    layout.nats_conf.write_text(conf, encoding="utf-8")
-    for service, text in settings_files.render(layout, system.ports, agreement).items():
-        layout.settings(service).write_text(text, encoding="utf-8")
+def _write_conf(system: System) -> None:
+    tenants = [
+        Tenant(
+            each.agreement,
+            each.subjects,
+            {party: public_nkey(each.layout, party) for party in (OPERATOR, *parties(each.agreement))},
+        )
+        for each in system.all
+    ]
+    store = system.layout.nats_store.resolve()
+    conf = nats_conf.render(tenants, port=system.ports.bus, store=store)
+    system.layout.nats_conf.write_text(conf, encoding="utf-8")

@@ -16,15 +16,32 @@ from msgspec import Struct
 
 from glomar_local.layout import Layout
 from glomar_local.ports import Ports
+from glomar_local.settings_files import SERVICES
 
 
 class Run(Struct, frozen=True, kw_only=True):
-    """The content of run.json. pids: process name -> process id; `supervisor` among them."""
+    """The content of run.json. pids: process name -> process id; `supervisor` among them.
+
+    others: the ports of the further agreements, by id.
+    """
 
     version: int = 1
     pids: dict[str, int]
     ports: Ports
+    others: dict[str, Ports] = {}
     started_at: str
+
+    def http_ports(self) -> dict[str, int]:
+        """Process name -> port, of every service under every agreement."""
+        found = {service: self.ports.named()[service] for service in SERVICES}
+        for agreement, ports in self.others.items():
+            found |= {name_beside(service, agreement): ports.named()[service] for service in SERVICES}
+        return found
+
+
+def name_beside(service: str, agreement: str) -> str:
+    """The process name of a further agreement's service."""
+    return f"{service} {agreement}"
 
 
 @contextlib.contextmanager

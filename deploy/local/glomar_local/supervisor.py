@@ -110,7 +110,8 @@ class Supervisor:
             self.failure.set_result(fault)
 
     def _note(self) -> None:
-        run = runfile.Run(pids=self.pids, ports=self.system.ports, started_at=self._started_at)
+        others = {each.agreement.id: each.ports for each in self.system.others}
+        run = runfile.Run(pids=self.pids, ports=self.system.ports, others=others, started_at=self._started_at)
         runfile.write(self.system.layout, run)
 
 
@@ -120,7 +121,8 @@ async def running(system: System, lock: int, say: Say) -> AsyncIterator[Supervis
 
     Raises Misconfigured (a port is taken), Unreachable (something does not start), IntegrityError.
     """
-    require_free(system.ports)
+    for each in system.all:
+        require_free(each.ports)
     async with receiving(system.layout.traces, system.ports.traces):
         children = [Child(command, environment(system), lock) for command in commands(system)]
         supervisor = Supervisor(system, children, say)
@@ -137,11 +139,12 @@ def commands(system: System) -> list[Command]:
     bus = (program("nats-server"), "--config", str(layout.nats_conf))
     services = [
         Command(
-            service,
-            (program(f"glomar-{service}"), "serve", "--config", str(layout.settings(service))),
-            layout.log(service),
-            system.ports.named()[service],
+            service if each is system else runfile.name_beside(service, each.agreement.id),
+            (program(f"glomar-{service}"), "serve", "--config", str(each.layout.settings(service))),
+            each.layout.log(service),
+            each.ports.named()[service],
         )
+        for each in system.all
         for service in SERVICES
     ]
     return [Command("nats-server", bus, layout.log("nats-server")), *services]

@@ -1,4 +1,4 @@
-"""The auditor's application: record every message, release verdicts, answer `result`. Built by `serve`."""
+"""The auditor's application: record every message, release verdicts, tell of recalls. Built by `serve`."""
 
 import asyncio
 import contextlib
@@ -8,21 +8,23 @@ from collections.abc import AsyncIterator
 from faststream.asgi import AsgiFastStream
 from glomar_runtime.bus import Bus
 from glomar_runtime.delivery import Stored, get_by_subject, stored
-from glomar_runtime.health import routes
+from glomar_runtime.health import controls_shown, routes
 from glomar_runtime.service import Stop, background, ending
 from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans, header
 from glomar_schemas.agreement import load_trust
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import Envelope
 from glomar_schemas.errors import Refused, Retryable
-from glomar_schemas.keys import key_id, read_sealing_key, read_signing_key
-from glomar_schemas.messages import ResultPending, ResultQuery, Sealed, encode
-from glomar_schemas.sealing import Opener
+from glomar_schemas.keyholder import Keyholder, key_files
+from glomar_schemas.keys import read_signing_key
+from glomar_schemas.messages import Notice, NoticesQuery, ResultPending, ResultQuery, Sealed, encode
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import load_versions
 from nats.aio.msg import Msg
 from opentelemetry.trace import Span
 
+from glomar_auditor.noticing import Noticing
+from glomar_auditor.recalls import Recalls
 from glomar_auditor.recorder import Recorder
 from glomar_auditor.release import Releaser
 from glomar_auditor.sequencer import Ledger
@@ -33,6 +35,8 @@ log = logging.getLogger(__name__)
 
 COMPARE_EVERY_S = 1.0
 """How often stream and ledger are compared; also the longest that a lost newest message stays unrecorded."""
+VIOLATIONS_SHOWN = 100
+"""In /status, the newest ones; the log has all."""
 
 
 def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bus]:
@@ -40,13 +44,14 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
     versions = load_versions(settings.agreement, load_trust(settings.trust))
     agreement = versions.newest.agreement
     subjects = Subjects(agreement.id, settings.incarnation)
-    sealing_key = read_sealing_key(settings.sealing_key)
-    opener = Opener({key_id(sealing_key.public_key()): sealing_key})
+    keyholder = Keyholder(agreement.oversight, key_files(settings.sealing_key))
     signer = read_signing_key(settings.ledger_key)
     ledger = Ledger.open(settings.ledger, signer, subjects.origin(agreement.oversight))
     recorder = Recorder(ledger, subjects)
-    withholding = Withholding(versions, subjects, opener)
-    releaser = Releaser(ledger, subjects, opener)
+    withholding = Withholding(versions, subjects, keyholder)
+    recalls = Recalls(subjects, withholding)
+    releaser = Releaser(ledger, subjects, keyholder.opener)
+    noticing = Noticing(ledger, subjects, withholding, agreement.requesters)
     spans = Spans(subjects, "auditor")
     bus = Bus(settings, "glomar-auditor")
 
@@ -70,7 +75,27 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
         description="A verdict with its receipt, sealed to its agency.",
     )
 
+    bus.publishes(
+        subjects.template("notice"),
+        carries=Notice,
+        description="A control or a recall that concerns the agency, with its receipt.",
+    )
+
     for agency in agreement.requesters:
+
+        @bus.core(
+            subjects.notices(agency),
+            carries=NoticesQuery,
+            description="The notices behind a stream sequence, oldest first, in pages.",
+        )
+        async def notices(message: Msg, agency: str = agency) -> None:
+            try:
+                query = decode(message.data, NoticesQuery, what="notices query")
+                await message.respond(encode(await noticing.page(bus.client, agency, query.after)))
+            except Refused as fault:
+                log.info("notices query refused", extra={"fault": fault.what})
+            except Retryable as fault:
+                log.warning("notices query not answered", extra={"fault": fault.what})
 
         @bus.core(
             subjects.result(agency),
@@ -89,18 +114,30 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
     async def released(agency: str, request_id: str) -> Sealed | ResultPending:
         verdict = await get_by_subject(bus.client, subjects.stream, subjects.verdict(agency, request_id))
         if verdict is not None and verdict.sequence <= ledger.size:
-            free = await withholding.releasable(bus.client, [verdict])
+            await recalls.note(bus.client, [], ledger.size)
+            free = await withholding.releasable(bus.client, recalls.standing([verdict]))
             for found in releaser.releases(free, withholding.in_force):
                 return found.sealed
         return ResultPending(request_id=request_id)
 
     async def release(recorded: list[Stored], opened: dict[int, Span]) -> None:
-        free = await withholding.releasable(bus.client, recorded)
+        await recalls.note(bus.client, recorded, ledger.size)
+        free = recalls.standing(await withholding.releasable(bus.client, recorded))
         for found in releaser.releases(free, withholding.in_force):
             span = spans.send("release", found.request_id, opened.get(found.verdict_sequence))
             subject = subjects.release(found.agency, found.request_id)
             await bus.client.publish(subject, encode(found.sealed), headers=header(span))
             span.end()
+        for agency, told in await noticing.pushes(bus.client, recorded):
+            await bus.client.publish(subjects.notice(agency), encode(told))
+
+    def status() -> dict[str, object]:
+        violations = withholding.violations
+        return {
+            "ledger_size": ledger.size,
+            **controls_shown(withholding.in_force),
+            "violations": {"count": len(violations), "sequences": violations[-VIOLATIONS_SHOWN:]},
+        }
 
     @contextlib.asynccontextmanager
     async def lifespan() -> AsyncIterator[None]:
@@ -112,7 +149,7 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
     app = AsgiFastStream(
         bus,
         lifespan=lifespan,
-        asgi_routes=routes(bus, subjects, agreement.oversight),
+        asgi_routes=routes(bus, subjects, agreement.oversight, status=status),
         logger=None,
     )
 
@@ -120,6 +157,7 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
         size = -1
         while True:
             with ending(stop):
+                await withholding.follow(bus.client)
                 idle, size = ledger.size == size, ledger.size
                 await release(await recorder.compare(bus.client, catch_up=idle), {})
             await asyncio.sleep(COMPARE_EVERY_S)

@@ -1,4 +1,4 @@
-"""`glomar-auditor`: serve the auditor, verify a ledger. stdout is data, stderr is people."""
+"""`glomar-auditor`: serve the auditor, verify a ledger, order holds. stdout is data, stderr is people."""
 
 import json
 from pathlib import Path
@@ -13,9 +13,11 @@ from glomar_schemas.note import parse_vkey
 
 from glomar_auditor.app import build_app
 from glomar_auditor.fsck import verify as verify_ledger
+from glomar_auditor.officials.cli import app as control
 from glomar_auditor.settings import AuditorSettings
 
 app = App("glomar-auditor", help="The oversight body's side of Glomar: the ledger, receipts and releases.")
+app.command(control)
 
 
 @app.command

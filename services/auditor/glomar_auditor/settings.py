@@ -6,7 +6,8 @@ from glomar_runtime.settings import ServiceSettings
 
 
 class AuditorSettings(ServiceSettings, frozen=True, kw_only=True):
-    """sealing_key: opens what is sealed to oversight; ledger_key: signs checkpoints; ledger: directory."""
+    """sealing_key: opens what is sealed to oversight, a PEM file or a pattern of several (`seal*.pem`);
+    ledger_key: signs checkpoints; ledger: directory."""
 
     sealing_key: Path
     ledger_key: Path

@@ -13,7 +13,7 @@ from glomar_runtime.health import routes
 from glomar_runtime.service import Stop
 from glomar_runtime.telemetry import Spans
 from glomar_schemas.errors import GlomarError, Retryable
-from glomar_schemas.messages import Request, Sealed
+from glomar_schemas.messages import Ack, Notice, Request, Sealed
 from nats.aio.msg import Msg
 
 from glomar_requester.client import Client
@@ -83,6 +83,20 @@ def build_app(settings: RequesterSettings, stop: Stop) -> tuple[AsgiFastStream, 
     )
     async def release(message: Msg) -> None:
         await client.receive(message)
+
+    bus.publishes(
+        subjects.ack(agency, "{request_id}"),
+        carries=Ack,
+        description="Signed certificates that an answer is destroyed, once recalled or expired.",
+    )
+
+    @bus.core(
+        subjects.notice(agency),
+        carries=Notice,
+        description="A control or a recall with its receipt, once the ledger holds it.",
+    )
+    async def notice(message: Msg) -> None:
+        await client.receive_notice(message)
 
     async def resume() -> None:
         while True:

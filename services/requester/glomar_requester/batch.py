@@ -33,6 +33,8 @@ class Summary(Struct, frozen=True):
     refused: int
     rejected: int
     unanswered: int
+    recalled: int
+    expired: int
     bad_rows: int
     seconds: float
     fault: str = ""
@@ -94,6 +96,8 @@ class Batch:
             refused=counts["refused"],
             rejected=counts["rejected"],
             unanswered=counts["unanswered"],
+            recalled=counts["recalled"],
+            expired=counts["expired"],
             bad_rows=self._bad_rows,
             seconds=round(seconds, 3),
             fault=fault,

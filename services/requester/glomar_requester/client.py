@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
@@ -18,16 +19,19 @@ from msgspec import Struct
 from nats.aio.msg import Msg
 
 from glomar_requester.ask import Ask, Asked, Question
+from glomar_requester.bulletin import Bulletin
 from glomar_requester.commits import Commits
 from glomar_requester.connection import connect
+from glomar_requester.destroyer import Destroyer
 from glomar_requester.identity import Identity, load_identity
-from glomar_requester.inbox import Result, receipt_text, verify
+from glomar_requester.inbox import Result
+from glomar_requester.notice import Standing
 from glomar_requester.pipeline import Pipeline
 from glomar_requester.profile import Profile
 from glomar_requester.publish import Conflict
-from glomar_requester.receiver import Receiver
+from glomar_requester.receiver import Clock, Receiver
 from glomar_requester.sender import Sender
-from glomar_requester.store import Entry, Store
+from glomar_requester.store import Entry, Store, TakenBack
 from glomar_requester.tracing import NoTracing, Tracing
 
 log = logging.getLogger(__name__)
@@ -35,6 +39,10 @@ log = logging.getLogger(__name__)
 RESEND_EVERY_S = 5.0
 RESEND_AFTER_S = 30.0
 """Younger ones are still on their way, here or in another process that shares the store."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class Unknown(Refused):
@@ -55,20 +63,36 @@ class Client:
     """Asks for one agency. An asynchronous context; `connect` makes one with a connection of its own."""
 
     def __init__(
-        self, connection: Connection, identity: Identity, store: Store, tracing: Tracing | None = None
+        self,
+        connection: Connection,
+        identity: Identity,
+        store: Store,
+        tracing: Tracing | None = None,
+        *,
+        clock: Clock = _now,
     ) -> None:
-        """On an existing connection; whoever owns that hands each message on `releases` to `receive`."""
-        self._identity = identity
+        """On an existing connection; whoever owns that hands each message on `releases` to `receive`, and
+        each on `notices` to `receive_notice`. clock: what tells when an answer has expired.
+        """
+        self._standing = Standing(identity)
         self._commits = Commits(store)
         tracing = tracing or NoTracing()
-        self._sender = Sender(connection, identity, self._commits, tracing)
-        self._receiver = Receiver(connection, identity, self._commits, tracing)
+        self._sender = Sender(connection, self._standing, self._commits, tracing)
+        self._receiver = Receiver(connection, self._standing, self._commits, tracing, clock)
+        self._destroyer = Destroyer(connection, self._standing, self._commits, clock)
+        self._bulletin = Bulletin(
+            connection, self._standing, self._commits, self._receiver, self._destroyer.wake
+        )
         self._tasks: list[asyncio.Task[None]] = []
 
     @classmethod
     @asynccontextmanager
     async def connect(
-        cls, profile: Profile, *, tracing: Callable[[Subjects], Tracing] | None = None
+        cls,
+        profile: Profile,
+        *,
+        tracing: Callable[[Subjects], Tracing] | None = None,
+        clock: Clock = _now,
     ) -> AsyncIterator[Self]:
         """tracing: NoTracing if it is not given.
 
@@ -78,16 +102,22 @@ class Client:
         connection = await connect(profile.url, profile.nkey)
         try:
             made = tracing(identity.subjects) if tracing else NoTracing()
-            async with cls(connection, identity, Store(profile.store), made) as client:
+            async with cls(connection, identity, Store(profile.store), made, clock=clock) as client:
                 await connection.subscribe(client.releases, cb=client.receive)
+                await connection.subscribe(client.notices, cb=client.receive_notice)
+                await client.catch_up()
                 yield client
         finally:
             await connection.close()
 
     async def __aenter__(self) -> Self:
+        """Raises Retryable or Refused when the store can't be read."""
+        await self._bulletin.load()
         self._tasks = [
             asyncio.create_task(self._receiver.ask_again()),
             asyncio.create_task(self._resend_for_ever()),
+            asyncio.create_task(self._bulletin.ask_for_ever()),
+            asyncio.create_task(self._destroyer.sweep_for_ever()),
         ]
         return self
 
@@ -102,18 +132,48 @@ class Client:
     @property
     def releases(self) -> str:
         """The subject on which releases are pushed."""
-        return self._identity.subjects.release(self._identity.agency)
+        return self._standing.identity.subjects.release(self._standing.identity.agency)
+
+    @property
+    def notices(self) -> str:
+        """The subject on which controls and recalls are pushed."""
+        return self._standing.identity.subjects.notice(self._standing.identity.agency)
 
     async def receive(self, message: Msg) -> None:
         """Takes one push."""
         await self._receiver.receive(message)
+
+    async def receive_notice(self, message: Msg) -> None:
+        """Takes one push of a control or recall."""
+        await self._bulletin.receive(message)
+
+    async def catch_up(self) -> None:
+        """Learns of the controls and recalls that it has missed, if the auditor is there."""
+        try:
+            await self._bulletin.catch_up()
+        except (Retryable, Refused) as fault:
+            log.info("notices are asked for later", extra={"fault": fault.what})
+
+    async def recalls(self, after: int = 0) -> AsyncIterator[TakenBack]:
+        """The answers that the holder has taken back, behind that number, and then each as it comes.
+
+        A system that has copied answers destroys those copies, and remembers `number` for its next start.
+        """
+        while True:
+            for recall in await self._bulletin.recalls(after):
+                yield recall
+                after = recall.number
+
+    async def recalls_behind(self, after: int, *, timeout_s: float) -> list[TakenBack]:
+        """The same as a page, empty if there is none within that time. Raises Retryable."""
+        return await self._bulletin.recalls(after, timeout_s)
 
     async def submit(self, ask: Ask, *, key: str = "") -> str:
         """Stores one request durably in the stream -> its id. The same key gives the same request again.
 
         Raises BadForm, Conflict, Untrusted; Retryable: it may be stored, and will be sent again by itself.
         """
-        return (await self._submit(Question(ask, key), eagerly=False)).request_id
+        return (await self._submit(Question(ask, key), eagerly=False)).asked.request_id
 
     async def submit_many(self, questions: Iterable[Question], *, timeout_s: float = 60.0) -> list[str]:
         """Stores all, in atomic batches -> their ids, in the order of storing. Raises as `submit`."""
@@ -127,8 +187,8 @@ class Client:
 
     async def ask(self, ask: Ask, *, timeout_s: float, key: str = "") -> Result:
         """Submits and waits. Raises as `submit` and `result`."""
-        asked = await self._submit(Question(ask, key), eagerly=True)
-        return await self._await(asked, timeout_s)
+        entry = await self._submit(Question(ask, key), eagerly=True)
+        return self._receiver.settled(entry) or await self._await(entry.asked, timeout_s)
 
     def ask_many(
         self, questions: Iterable[Question], *, timeout_s: float, wait: bool = True
@@ -140,7 +200,7 @@ class Client:
         return Pipeline(self._sender, self._receiver, timeout_s=timeout_s, wait=wait).results(questions)
 
     async def result(self, request_id: str, *, timeout_s: float) -> Result:
-        """The verified result. Raises Unknown, TimedOut, IntegrityError."""
+        """The verified result. Raises Unknown, Recalled, Expired, TimedOut, IntegrityError."""
         entry = await self._entry(request_id)
         if (settled := self._receiver.settled(entry)) is not None:
             return settled
@@ -149,7 +209,7 @@ class Client:
     async def peek(self, request_id: str) -> Result | Asked:
         """The result, if it is here or the auditor has it now, else what was asked.
 
-        Raises Unknown, IntegrityError.
+        Raises Unknown, Recalled, Expired, IntegrityError.
         """
         entry = await self._entry(request_id)
         if (settled := self._receiver.settled(entry)) is not None:
@@ -161,30 +221,33 @@ class Client:
     async def prove(self, request_id: str) -> Proof:
         """Checks the stored answer once more, from the holder's signature to the ledger's.
 
-        Raises Unknown, Refused (no answer yet), IntegrityError.
+        Raises Unknown, Recalled, Expired, Refused (no answer yet), IntegrityError.
         """
-        entry = await self._entry(request_id)
-        if entry.release is None:
+        proven = self._receiver.proven(await self._entry(request_id))
+        if proven is None:
             raise Refused("there is no answer to prove", where=request_id, fix="Ask for the result first")
-        release_json = self._identity.vault.unlock(request_id, entry.release)
-        proven = verify(release_json, entry.asked, self._identity)
-        return Proof(
-            proven.result, receipt_text(release_json), proven.leaf.body_sha256.hex(), proven.checkpoint
-        )
+        return Proof(proven.result, proven.receipt, proven.leaf.body_sha256.hex(), proven.checkpoint)
 
     async def resend(self, *, older_than_s: float = 0.0) -> int:
         """Sends again what the stream never acknowledged -> how many. Raises Retryable."""
         return await self._sender.resend(older_than_s)
 
-    async def _submit(self, question: Question, *, eagerly: bool) -> Asked:
+    async def destroy(self) -> None:
+        """Destroys and certifies at once what is recalled or has expired; otherwise within seconds.
+
+        Raises Retryable.
+        """
+        await self._destroyer.sweep()
+
+    async def _submit(self, question: Question, *, eagerly: bool) -> Entry:
         [entry] = await self._sender.prepare([question])
-        if entry.release is None:
+        if entry.release is None and entry.withdrawn is None:
             self._receiver.expect(entry.asked, eagerly=eagerly)
         for published in await self._sender.send([entry]):
             if published.sequence is None:
                 self._receiver.forget(published.request_id)
                 raise Conflict("the stream holds another request under this id", where=published.request_id)
-        return entry.asked
+        return entry
 
     async def _await(self, asked: Asked, timeout_s: float, *, query_first: bool = False) -> Result:
         waiter = self._receiver.expect(asked, eagerly=True)

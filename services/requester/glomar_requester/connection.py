@@ -1,10 +1,12 @@
 """The client's own connection to the bus. The service has a sturdier one, in glomar_runtime."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 from glomar_schemas.errors import Unreachable
 from glomar_schemas.keys import require_nkey
+from glomar_schemas.servers import attempts
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.errors import NoServersError
@@ -19,10 +21,19 @@ async def connect(url: str, nkey: Path) -> Client:
     Raises Misconfigured (the key file), Unreachable.
     """
     require_nkey(nkey)
+    *others, last = attempts(url)
+    for servers in others:
+        with contextlib.suppress(Unreachable):
+            return await _connect(servers, nkey, url)
+    return await _connect(last, nkey, url)
+
+
+async def _connect(servers: list[str], nkey: Path, url: str) -> Client:
     client = Client()
     try:
         await client.connect(
-            servers=url,
+            servers=servers,
+            dont_randomize=True,
             name="glomar-requester client",
             nkeys_seed=str(nkey),
             allow_reconnect=False,

@@ -1,4 +1,4 @@
-"""The HTTP API of the requester: ask, and come back for the result. Mounted by the service under /v1/.
+"""The HTTP API of the requester: ask, come back for the result, hear of recalls. Mounted under /v1/.
 
 POST /v1/requests answers 202 only once the stream has stored the request durably. No response, and no log,
 repeats a value that was sent.
@@ -20,16 +20,20 @@ from glomar_schemas.subjects import TRACEPARENT, is_request_id
 
 from glomar_requester.ask import Ask, BadForm
 from glomar_requester.client import Client, Unknown
+from glomar_requester.gone import Gone
 from glomar_requester.inbox import Result
 from glomar_requester.publish import Conflict
 from glomar_requester.spans import served
 
 PREFIX = "/v1/"
 REQUESTS = "/v1/requests"
+RECALLS = "/v1/recalls"
+LONGEST_WAIT_S = 30
 MAX_BODY_BYTES = 65_536
 RETRY_AFTER_S = 5
 
 _KEY = re.compile(r"[\x21-\x7e]{0,100}\Z")
+_QUERY = re.compile(rb"(?:after=(?P<after>[0-9]{1,18}))?&?(?:wait_s=(?P<wait_s>[0-9]{1,3}))?\Z")
 _HASH = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -42,7 +46,10 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        response = await self._respond(scope["method"], scope["path"], headers, receive)
+        if scope["path"] == RECALLS and self._is_known(headers.get("authorization", "")):
+            response = await self._told(scope["method"], scope.get("query_string", b""))
+        else:
+            response = await self._respond(scope["method"], scope["path"], headers, receive)
         await response(scope, receive, send)
 
     async def _respond(self, method: str, path: str, headers: Mapping[str, str], receive: Receive) -> ASGIApp:
@@ -74,6 +81,19 @@ class Api:
             return _json(200, found)
         pending = {"request_id": request_id, "outcome": "pending", "trace_id": found.trace_id}
         return _json(202, pending, {"retry-after": "1"})
+
+    async def _told(self, method: str, query: bytes) -> ASGIApp:
+        """after: the last number that was seen; wait_s: how long to wait for the next, at most 30 s."""
+        if method != "GET":
+            return _json(405, {"fault": "no such method"})
+        if not (asked := _QUERY.match(query)):
+            return _json(400, {"fault": "the query is not after=NUMBER&wait_s=SECONDS, each optional"})
+        after, wait_s = int(asked["after"] or 0), int(asked["wait_s"] or 0)
+        try:
+            found = await self._client.recalls_behind(after, timeout_s=min(wait_s, LONGEST_WAIT_S))
+        except GlomarError as error:
+            return _failure(error)
+        return _json(200, {"recalls": found, "after": found[-1].number if found else after})
 
     def _is_known(self, authorization: str) -> bool:
         scheme, _, token = authorization.partition(" ")
@@ -108,6 +128,8 @@ def _failure(error: GlomarError) -> ASGIApp:
             return _json(400, {"fault": "the request can't be sent", "errors": faults})
         case Conflict():
             return _json(409, {"fault": error.what})
+        case Gone():
+            return _json(410, {"fault": error.what, "outcome": error.outcome})
         case Unknown():
             return _json(404, {"fault": error.what})
         case Malformed():

@@ -24,7 +24,7 @@ from glomar_requester.identity import Identity
 
 T = TypeVar("T")
 
-Outcome = Literal["confirm", "deny", "refused", "rejected", "unanswered"]
+Outcome = Literal["confirm", "deny", "refused", "rejected", "unanswered", "recalled", "expired"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -34,6 +34,7 @@ class Result(Struct, frozen=True, kw_only=True):
 
     confirm | deny: a record was looked up. refused: denied before any lookup, `refusals` say why.
     rejected: never accepted by the bus. unanswered: no answer in time; it may still come.
+    recalled | expired: there was an answer, and it may not be handed out any more.
     `sequence` is the verdict's in the stream; the ledger's leaf is `sequence - 1`.
     """
 
@@ -48,11 +49,16 @@ class Result(Struct, frozen=True, kw_only=True):
 
 
 class Proven(Struct, frozen=True):
-    """A result with what proves it: the ledger's entry of the verdict, and the checkpoint that covers it."""
+    """A result with what proves it: the ledger's entry of the verdict, and the checkpoint that covers it.
+
+    receipt: as other tools read it; kept_until: from then on the answer must be destroyed.
+    """
 
     result: Result
     leaf: Leaf
     checkpoint: Checkpoint
+    receipt: str
+    kept_until: datetime
 
 
 def open_release(raw: bytes, request_id: str, identity: Identity) -> bytes | None:
@@ -76,18 +82,25 @@ def verify(release_json: bytes, asked: Asked, identity: Identity) -> Proven:
     try:
         verdict, envelope = open_envelope(release.verdict, Verdict, subject)
         leaf = leaves.decode(release.leaf)
-        at = _EPOCH + timedelta(microseconds=leaf.time_ns // 1000)
-        require_signer(envelope, identity.signed.agreement.holder, identity.signed.ring, at)
+        at = moment(leaf)
+        signed = identity.under(verdict.agreement_digest)
+        if signed is None:
+            raise _broken(
+                "decided under another version of the agreement than those that were in force",
+                "Install every version that was signed",
+            )
+        require_signer(envelope, signed.agreement.holder, signed.ring, at)
         plaintext = unpad(release.answer)
         answer = decode(plaintext, Answer, what="answer")
-        checkpoint = _check_receipt(release.receipt.decode(), leaf, identity)
+        receipt = release.receipt.decode()
+        checkpoint = check_receipt(receipt, leaf, identity)
     except (Refused, UnicodeDecodeError) as fault:
         raise _broken(fault.what if isinstance(fault, Refused) else "not UTF-8") from None
     if leaf.subject != subject or leaf.body_sha256 != hashlib.sha256(release.verdict).digest():
         raise _broken("the ledger's entry is of another message")
     if verdict.answer_digest != hashlib.sha256(plaintext).hexdigest():
         raise _broken("the answer is not the one that the holder signed")
-    _require_agreement_of(release, verdict, answer, asked, identity)
+    _require_agreement_of(release, verdict, answer, asked)
     refused = not answer.record_consulted
     result = Result(
         request_id=asked.request_id,
@@ -99,31 +112,24 @@ def verify(release_json: bytes, asked: Asked, identity: Identity) -> Proven:
         receipt_ok=True,
         decided_at=verdict.decided_at,
     )
-    return Proven(result, leaf, checkpoint)
+    kept_until = verdict.decided_at + timedelta(days=signed.agreement.retention.answer_days)
+    return Proven(result, leaf, checkpoint, receipt, kept_until)
 
 
-def receipt_text(release_json: bytes) -> str:
-    """The receipt as a file that other tools read. Raises IntegrityError."""
-    return _read(release_json, Release).receipt.decode()
-
-
-def _require_agreement_of(
-    release: Release, verdict: Verdict, answer: Answer, asked: Asked, identity: Identity
-) -> None:
+def _require_agreement_of(release: Release, verdict: Verdict, answer: Answer, asked: Asked) -> None:
     """Each part was made for this request, and they say the same."""
     if release.request_id != asked.request_id:
         raise _broken("it is for another request")
     if verdict.request_digest != asked.digest:
         raise _broken("the verdict is about other bytes than those that were asked")
-    if verdict.agreement_digest != identity.signed.digest:
-        raise _broken("decided under another version of the agreement", "Install the version in force")
     if answer.outcome == "confirm" and not answer.record_consulted:
         raise _broken("a confirmation without a lookup")
     if answer.record_consulted and answer.refusals:
         raise _broken("reasons are given after a lookup")
 
 
-def _check_receipt(text: str, leaf: Leaf, identity: Identity) -> Checkpoint:
+def check_receipt(text: str, leaf: Leaf, identity: Identity) -> Checkpoint:
+    """Under any key of the ledger. Raises Refused."""
     *others, last = identity.logs
     for log in others:
         try:
@@ -131,6 +137,11 @@ def _check_receipt(text: str, leaf: Leaf, identity: Identity) -> Checkpoint:
         except Untrusted:
             continue
     return receipts.check_under(text, leaf, last.open)
+
+
+def moment(leaf: Leaf) -> datetime:
+    """The stream time, to the microsecond."""
+    return _EPOCH + timedelta(microseconds=leaf.time_ns // 1000)
 
 
 def _read(raw: bytes, kind: type[T]) -> T:

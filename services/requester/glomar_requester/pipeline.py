@@ -8,6 +8,7 @@ from glomar_schemas.errors import IntegrityError, Retryable
 from glomar_schemas.subjects import MAX_BATCH
 
 from glomar_requester.ask import Question
+from glomar_requester.gone import Gone
 from glomar_requester.inbox import Result
 from glomar_requester.receiver import Receiver, unproven
 from glomar_requester.sender import Sender
@@ -96,6 +97,8 @@ class Pipeline:
             except IntegrityError as fault:
                 self._fault = fault
                 settled = unproven(entry.asked)
+            except Gone as fault:
+                settled = unproven(entry.asked, fault.outcome)
             if settled is not None:
                 self._results.put_nowait((settled, chunk))
                 continue
@@ -121,7 +124,7 @@ class Pipeline:
         for one in published:
             if one.sequence is None:
                 self._receiver.forget(one.request_id)
-                self._results.put_nowait((unproven(by_id[one.request_id].asked, rejected=True), chunk))
+                self._results.put_nowait((unproven(by_id[one.request_id].asked, "rejected"), chunk))
 
     def _arrived(self, done: "asyncio.Future[Result]", entry: Entry, chunk: Chunk) -> None:
         if done.cancelled():
@@ -130,6 +133,8 @@ class Pipeline:
         if isinstance(fault, IntegrityError):
             self._fault = fault
             self._results.put_nowait((unproven(entry.asked), chunk))
+        elif isinstance(fault, Gone):
+            self._results.put_nowait((unproven(entry.asked, fault.outcome), chunk))
         else:
             self._results.put_nowait((done.result(), chunk))
 

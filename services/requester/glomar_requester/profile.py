@@ -9,7 +9,8 @@ from msgspec import Struct
 
 
 class Profile(Struct, frozen=True, kw_only=True):
-    """store: the SQLite file of everything asked and answered; it may be shared by service and commands."""
+    """sealing_key: a PEM file, or a pattern of several (`seal*.pem`): all open, the first locks the store.
+    store: the SQLite file of everything asked and answered; it may be shared by service and commands."""
 
     agency: str
     url: str = "nats://127.0.0.1:4222"

@@ -1,4 +1,4 @@
-"""Putting prepared requests into the stream: all of a batch at once, or one by one. Called by the client.
+"""Putting requests and acks into the stream: all of a batch at once, or one by one. Called by the client.
 
 Requests are write-once by subject, so sending the same bytes again does no harm: the stream refuses them,
 and what it already holds is then compared.
@@ -23,7 +23,7 @@ from nats.errors import Error as NatsError
 
 from glomar_requester.ask import Prepared
 from glomar_requester.identity import Identity
-from glomar_requester.store import Published
+from glomar_requester.store import Certified, Published
 
 API_PREFIX = "BUS.API"
 """Where the JetStream API of account BUS appears in an agency's own account."""
@@ -76,6 +76,26 @@ async def _one_by_one(
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(one(message)) for message in messages]
     return [task.result() for task in tasks]
+
+
+async def publish_acks(connection: Connection, identity: Identity, acks: Sequence[Certified]) -> None:
+    """Returns once the stream has an ack of each, durably. Raises as `publish`."""
+    limit = asyncio.Semaphore(SINGLES_IN_FLIGHT)
+
+    async def one(ack: Certified) -> None:
+        message = Outgoing(identity.subjects.ack(identity.agency, ack.request_id), ack.ack, {})
+        async with limit:
+            try:
+                await store(connection, message)
+            except NotStored as refusal:
+                # Only this agency can have filled it: an ack stands, and a second one would say the same.
+                if refusal.err_code != SLOT_TAKEN:
+                    raise
+
+    with _bus_errors():
+        async with asyncio.TaskGroup() as group:
+            for ack in acks:
+                group.create_task(one(ack))
 
 
 async def _already_stored(connection: Connection, identity: Identity, message: Outgoing) -> int | None:

@@ -6,6 +6,8 @@ reported. So a stray message can hold up nothing.
 
 import asyncio
 import logging
+from collections.abc import Callable
+from datetime import datetime
 
 from glomar_schemas.batch import Connection
 from glomar_schemas.errors import IntegrityError, Retryable
@@ -15,13 +17,16 @@ from nats.errors import Error as NatsError
 
 from glomar_requester.ask import Asked
 from glomar_requester.commits import Commits
-from glomar_requester.identity import Identity
-from glomar_requester.inbox import Result, open_release, verify
-from glomar_requester.store import Answered, Entry
+from glomar_requester.gone import gone, require_kept
+from glomar_requester.inbox import Outcome, Proven, Result, open_release, verify
+from glomar_requester.notice import Standing
+from glomar_requester.store import Answered, Cause, Entry, Withdrawn
 from glomar_requester.tracing import Tracing
 from glomar_requester.waiting import FIRST_QUERY_S, Waiter, Waiting
 
 log = logging.getLogger(__name__)
+
+Clock = Callable[[], datetime]
 
 QUERY_TIMEOUT_S = 2.0
 QUERIES_IN_FLIGHT = 32
@@ -33,12 +38,13 @@ PATIENCE_S = 12.0
 
 class Receiver:
     def __init__(
-        self, connection: Connection, identity: Identity, commits: Commits, tracing: Tracing
+        self, connection: Connection, standing: Standing, commits: Commits, tracing: Tracing, clock: Clock
     ) -> None:
         self._connection = connection
-        self._identity = identity
+        self._standing = standing
         self._commits = commits
         self._tracing = tracing
+        self._clock = clock
         self._waiting = Waiting()
         self._last_push = -FLOWING_S
 
@@ -69,7 +75,7 @@ class Receiver:
     async def query(self, waiter: Waiter) -> None:
         """Asks the auditor once; the waiter's future then has the result, if released, or IntegrityError."""
         request_id = waiter.asked.request_id
-        subject = self._identity.subjects.result(self._identity.agency)
+        subject = self._standing.identity.subjects.result(self._standing.identity.agency)
         body = encode(ResultQuery(request_id=request_id))
         try:
             reply = await self._connection.request(subject, body, timeout=QUERY_TIMEOUT_S)
@@ -78,8 +84,7 @@ class Receiver:
         except (NatsError, TimeoutError, Retryable):
             log.info("the auditor did not answer a query")
         except IntegrityError as fault:
-            waiter.future.set_exception(fault)
-            self._waiting.drop(request_id)
+            self._waiting.fail(request_id, fault)
 
     async def ask_again(self) -> None:
         """For ever: queries for eager waiters whose push did not come."""
@@ -97,31 +102,48 @@ class Receiver:
             await asyncio.gather(*(one(waiter) for waiter in due))
 
     def settled(self, entry: Entry) -> Result | None:
-        """What the store already knows, verified anew. Raises IntegrityError."""
-        if entry.release is not None:
-            release_json = self._identity.vault.unlock(entry.asked.request_id, entry.release)
-            return verify(release_json, entry.asked, self._identity).result
+        """What the store already knows, verified anew. Raises Gone, IntegrityError."""
+        if (proven := self.proven(entry)) is not None:
+            return proven.result
         if entry.published is not None and entry.published.sequence is None:
-            return unproven(entry.asked, rejected=True)
+            return unproven(entry.asked, "rejected")
         return None
 
+    def proven(self, entry: Entry) -> Proven | None:
+        """The stored answer, verified anew; None if there is none. Raises Gone, IntegrityError."""
+        request_id, identity = entry.asked.request_id, self._standing.identity
+        if entry.withdrawn is not None:
+            raise gone(entry.withdrawn, request_id)
+        if entry.release is None:
+            return None
+        proven = verify(identity.vault.unlock(request_id, entry.release), entry.asked, identity)
+        require_kept(proven.kept_until, self._clock(), request_id)
+        return proven
+
+    def withdraw(self, request_id: str, cause: Cause) -> None:
+        """Whoever waits for its answer does so no longer."""
+        self._waiting.fail(request_id, gone(cause, request_id))
+
     def _take(self, raw: bytes, waiter: Waiter) -> None:
-        request_id = waiter.asked.request_id
-        release_json = open_release(raw, request_id, self._identity)
+        request_id, identity = waiter.asked.request_id, self._standing.identity
+        release_json = open_release(raw, request_id, identity)
         if release_json is None:
             return
-        result = verify(release_json, waiter.asked, self._identity).result
-        self._commits.soon([Answered(request_id, self._identity.vault.lock(request_id, release_json))])
+        proven = verify(release_json, waiter.asked, identity)
+        if self._clock() >= proven.kept_until:
+            # Fetched so late that it may not be kept for a moment.
+            self._commits.soon([Withdrawn(request_id, "expiry")])
+            self.withdraw(request_id, "expiry")
+            return
+        locked = identity.vault.lock(request_id, release_json)
+        self._commits.soon([Answered(request_id, locked, proven.kept_until)])
         if not waiter.future.done():
-            waiter.future.set_result(result)
+            waiter.future.set_result(proven.result)
         self._waiting.drop(request_id)
 
 
-def unproven(asked: Asked, *, rejected: bool = False) -> Result:
-    """The result of a request without a verdict."""
+def unproven(asked: Asked, outcome: Outcome = "unanswered") -> Result:
+    """The result of a request without an answer that can be handed out."""
     return Result(
-        request_id=asked.request_id,
-        reference=asked.reference,
-        outcome="rejected" if rejected else "unanswered",
-        trace_id=asked.trace_id,
+        request_id=asked.request_id, reference=asked.reference, outcome=outcome, trace_id=asked.trace_id
     )

@@ -20,7 +20,7 @@ from glomar_schemas.subjects import MAX_BATCH
 from glomar_requester.ask import Prepared, Question
 from glomar_requester.commits import Commits
 from glomar_requester.compose import Label, compose, new_request_id
-from glomar_requester.identity import Identity
+from glomar_requester.notice import Standing
 from glomar_requester.publish import Conflict, publish
 from glomar_requester.store import Entry, Published, Store
 from glomar_requester.tracing import Sending, Tracing
@@ -28,10 +28,10 @@ from glomar_requester.tracing import Sending, Tracing
 
 class Sender:
     def __init__(
-        self, connection: Connection, identity: Identity, commits: Commits, tracing: Tracing
+        self, connection: Connection, standing: Standing, commits: Commits, tracing: Tracing
     ) -> None:
         self._connection = connection
-        self._identity = identity
+        self._standing = standing
         self._commits = commits
         self._tracing = tracing
         self._sending: dict[str, Sending] = {}
@@ -62,7 +62,7 @@ class Sender:
         ids = [prepared.asked.request_id for prepared in batch]
         self._in_flight.update(ids)
         try:
-            published = await publish(self._connection, self._identity, batch)
+            published = await publish(self._connection, self._standing.identity, batch)
         finally:
             self._in_flight.difference_update(ids)
             for request_id in ids:
@@ -91,7 +91,7 @@ class Sender:
             sending[request_id] = self._tracing.send(request_id)
             labels.append(Label(request_id, sending[request_id].traceparent))
         try:
-            prepared = compose(questions, labels, self._identity, datetime.now(UTC))
+            prepared = compose(questions, labels, self._standing.require(), datetime.now(UTC))
             await self._commits.durable(prepared)
         except GlomarError:
             for span in sending.values():
@@ -101,7 +101,7 @@ class Sender:
         return prepared
 
     def _require_same(self, question: Question, entry: Entry) -> None:
-        if self._identity.vault.fingerprint(encode(question.ask)) != entry.asked.fingerprint:
+        if not self._standing.identity.vault.is_of(entry.asked.fingerprint, encode(question.ask)):
             raise Conflict("another request was asked under this key", where="key", fix="Use a key only once")
 
 

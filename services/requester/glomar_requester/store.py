@@ -1,42 +1,26 @@
 """The agency's outbox and inbox: what was asked, what the stream has, what was answered. One SQLite file.
 
 A body is here before it is first published, so that after a crash the same bytes are sent again. Rows are
-only ever added, but for the outbox, which holds what the stream has not acknowledged. Called by `Commits`.
+only ever added, but for the outbox, which holds what the stream has not acknowledged, and for answers that
+were recalled or have expired. Called by `Commits`.
 """
 
 import json
-import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from glomar_schemas.errors import GlomarError, Misconfigured, Retryable
+from glomar_schemas.errors import GlomarError, Retryable
 from msgspec import Struct
 
 from glomar_requester.ask import Asked, Prepared
+from glomar_requester.schema import open_database
 
-_VERSION = 1
-_BUSY_MS = 10_000
+Cause = Literal["recall", "expiry"]
 
-_SCHEMA = """
-CREATE TABLE asked (
-  request_id TEXT PRIMARY KEY,
-  reference TEXT NOT NULL,
-  key TEXT UNIQUE,
-  fingerprint BLOB NOT NULL,
-  digest TEXT NOT NULL,
-  traceparent TEXT NOT NULL,
-  expires_at REAL NOT NULL,
-  body BLOB NOT NULL
-);
-CREATE TABLE outbox (request_id TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE published (request_id TEXT PRIMARY KEY, sequence INTEGER) WITHOUT ROWID;
-CREATE TABLE answered (request_id TEXT PRIMARY KEY, release BLOB NOT NULL);
-PRAGMA user_version = 1;
-"""
 _UNFINISHED = """
 SELECT asked.request_id, reference, coalesce(key, ''), fingerprint, digest, traceparent, expires_at, body
 FROM outbox JOIN asked USING (request_id)
@@ -44,12 +28,27 @@ WHERE outbox.request_id > ? AND outbox.request_id < ? ORDER BY outbox.request_id
 """
 _ENTRY = """
 SELECT asked.request_id, reference, coalesce(key, ''), fingerprint, digest, traceparent, expires_at,
-  iif(outbox.request_id IS NULL, NULL, body), published.request_id IS NOT NULL, sequence, release
+  iif(outbox.request_id IS NULL, NULL, body), published.request_id IS NOT NULL, published.sequence, release,
+  withdrawn.cause
 FROM asked LEFT JOIN outbox USING (request_id) LEFT JOIN published USING (request_id)
-  LEFT JOIN answered USING (request_id)
+  LEFT JOIN answered USING (request_id) LEFT JOIN withdrawn USING (request_id)
 """
 _BY_ID = _ENTRY + " WHERE asked.request_id = ?"
 _BY_KEYS = _ENTRY + " WHERE key IN (SELECT value FROM json_each(?))"  # noqa: S608 - two constants
+_OF_VERSION_1 = "SELECT request_id FROM answered WHERE kept_until IS NULL LIMIT ?"
+_UNDATED = f"{_ENTRY} WHERE asked.request_id IN ({_OF_VERSION_1})"
+_RECALLS = """
+SELECT number, request_id, reference, cause, recalled_at FROM told JOIN asked USING (request_id)
+WHERE number > ? ORDER BY number LIMIT ?
+"""
+_KEEP = """
+INSERT OR IGNORE INTO answered SELECT ?1, ?2, ?3
+WHERE NOT EXISTS (SELECT 1 FROM withdrawn WHERE request_id = ?1)
+"""
+_WITHDRAW = """
+INSERT OR IGNORE INTO withdrawn (request_id, cause) SELECT ?1, ?2
+WHERE EXISTS (SELECT 1 FROM asked WHERE request_id = ?1)
+"""
 
 
 class Published(Struct, frozen=True):
@@ -60,13 +59,70 @@ class Published(Struct, frozen=True):
 
 
 class Answered(Struct, frozen=True):
-    """release: the verified release, locked by the vault."""
+    """release: the verified release, locked by the vault; kept_until: when it expires, None if not known."""
 
     request_id: str
     release: bytes
+    kept_until: datetime | None = None
 
 
-Change = Prepared | Published | Answered
+class Dated(Struct, frozen=True):
+    """When an answer expires that was stored without saying so."""
+
+    request_id: str
+    kept_until: datetime
+
+
+class Told(Struct, frozen=True):
+    """A notice that was believed. request_id, cause, recalled_at: of a recall; "" and None of a control."""
+
+    sequence: int
+    notice: bytes
+    request_id: str = ""
+    cause: str = ""
+    recalled_at: datetime | None = None
+
+
+class ToldThrough(Struct, frozen=True):
+    """No notice up to this sequence of the stream is missing."""
+
+    sequence: int
+
+
+class Withdrawn(Struct, frozen=True):
+    """An answer is not to be handed out any more, and deleted. Nothing, if this store never asked for it."""
+
+    request_id: str
+    cause: Cause
+
+
+class Certified(Struct, frozen=True):
+    """ack: the signed certificate that the answer is destroyed, before it is published; the first stands."""
+
+    request_id: str
+    ack: bytes
+
+
+class Acknowledged(Struct, frozen=True):
+    """The stream has the ack."""
+
+    request_id: str
+
+
+class TakenBack(Struct, frozen=True):
+    """The record holder has recalled the answer to a request of this store.
+
+    number: in the order in which the store was told; a cursor. cause: as in PROTOCOL.md, "recall".
+    """
+
+    number: int
+    request_id: str
+    reference: str
+    cause: str
+    recalled_at: datetime
+
+
+Change = Prepared | Published | Answered | Dated | Told | ToldThrough | Withdrawn | Certified | Acknowledged
 
 
 class Entry(Struct, frozen=True):
@@ -76,6 +132,8 @@ class Entry(Struct, frozen=True):
     unsent: bytes | None = None
     published: Published | None = None
     release: bytes | None = None
+    withdrawn: Cause | None = None
+    """Why its answer may not be handed out any more."""
 
 
 class Store:
@@ -83,34 +141,31 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         """Opens or creates the file, readable by its owner alone. Raises Misconfigured."""
-        try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._set_up(path)
-        except (OSError, sqlite3.Error) as error:
-            raise Misconfigured(f"can't be opened ({error})", where=str(path)) from None
+        self._db = open_database(path)
 
     def close(self) -> None:
         self._db.close()
 
     def write(self, changes: Sequence[Change]) -> None:
         """All changes in one transaction, durable when this returns. Raises Retryable: nothing is written."""
-        prepared = [change for change in changes if isinstance(change, Prepared)]
-        published = [(c.request_id, c.sequence) for c in changes if isinstance(c, Published)]
-        answered = [(c.request_id, c.release) for c in changes if isinstance(c, Answered)]
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            many = self._db.executemany
-            many("INSERT INTO asked VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_row, prepared))
-            many("INSERT INTO outbox VALUES (?)", ((p.asked.request_id,) for p in prepared))
-            many("INSERT OR IGNORE INTO published VALUES (?, ?)", published)
-            many("DELETE FROM outbox WHERE request_id = ?", ((id_,) for id_, _ in published))
-            many("INSERT OR IGNORE INTO answered VALUES (?, ?)", answered)
+            self._write_asking(changes)
+            self._write_withdrawing(changes)
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise _failed(error) from None
+
+    def scrub(self) -> None:
+        """Writes what was deleted over in the file itself, and empties the log that still holds it.
+
+        Raises Retryable while another process reads.
+        """
+        [(busy, _, _)] = self._all("PRAGMA wal_checkpoint(TRUNCATE)", [])
+        if busy:
+            raise Retryable("another process is reading the store", where="store", fix="It is tried again")
 
     def find(self, request_id: str) -> Entry | None:
         found = self._all(_BY_ID, [request_id])
@@ -126,25 +181,82 @@ class Store:
         rows = self._all(_UNFINISHED, [after_id, before_id, limit])
         return [Prepared(_asked(row), row[7]) for row in rows]
 
+    def told_through(self) -> int:
+        """Up to which sequence of the stream no notice is missing."""
+        [(sequence,)] = self._all("SELECT sequence FROM told_through", [])
+        return int(sequence)
+
+    def controls(self) -> list[bytes]:
+        """The notices of all controls."""
+        return [row[0] for row in self._all("SELECT notice FROM told WHERE request_id IS NULL", [])]
+
+    def recalls(self, after: int, limit: int) -> list[TakenBack]:
+        """Behind that number, in order."""
+        rows = self._all(_RECALLS, [after, limit])
+        return [TakenBack(row[0], row[1], row[2], row[3], _moment(row[4])) for row in rows]
+
+    def undated(self, limit: int) -> list[Entry]:
+        """Answers of which it is not known when they expire."""
+        return [_entry(row) for row in self._all(_UNDATED, [limit])]
+
+    def expired(self, now: datetime, limit: int) -> list[str]:
+        """Request ids of answers that may not be kept any more."""
+        query = "SELECT request_id FROM answered WHERE kept_until <= ? LIMIT ?"
+        return [row[0] for row in self._all(query, [now.timestamp(), limit])]
+
+    def uncertified(self, limit: int) -> list[Withdrawn]:
+        """What is withdrawn, and has no certificate yet."""
+        query = "SELECT request_id, cause FROM withdrawn WHERE NOT acked AND ack IS NULL LIMIT ?"
+        return [Withdrawn(*row) for row in self._all(query, [limit])]
+
+    def unacknowledged(self, limit: int) -> list[Certified]:
+        """Certificates that the stream has not acknowledged."""
+        query = "SELECT request_id, ack FROM withdrawn WHERE NOT acked AND ack IS NOT NULL LIMIT ?"
+        return [Certified(*row) for row in self._all(query, [limit])]
+
+    def _write_asking(self, changes: Sequence[Change]) -> None:
+        many = self._db.executemany
+        prepared = [change for change in changes if isinstance(change, Prepared)]
+        published = [(c.request_id, c.sequence) for c in changes if isinstance(c, Published)]
+        answered = [
+            (c.request_id, c.release, c.kept_until and c.kept_until.timestamp())
+            for c in changes
+            if isinstance(c, Answered)
+        ]
+        many("INSERT INTO asked VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_row, prepared))
+        many("INSERT INTO outbox VALUES (?)", ((p.asked.request_id,) for p in prepared))
+        many("INSERT OR IGNORE INTO published VALUES (?, ?)", published)
+        many("DELETE FROM outbox WHERE request_id = ?", ((id_,) for id_, _ in published))
+        many(_KEEP, answered)
+
+    def _write_withdrawing(self, changes: Sequence[Change]) -> None:
+        for change in changes:
+            match change:
+                case Dated(request_id, until):
+                    self._do("UPDATE answered SET kept_until = ?2 WHERE request_id = ?1", request_id, until)
+                case Told(sequence, notice, request_id, cause, at):
+                    values = (sequence, request_id or None, cause, at, notice)
+                    self._do("INSERT OR IGNORE INTO told VALUES (NULL, ?, ?, ?, ?, ?)", *values)
+                case ToldThrough(sequence):
+                    self._do("UPDATE told_through SET sequence = max(sequence, ?)", sequence)
+                case Withdrawn(request_id, cause):
+                    self._do(_WITHDRAW, request_id, cause)
+                    self._do("DELETE FROM answered WHERE request_id = ?", request_id)
+                case Certified(request_id, ack):
+                    query = "UPDATE withdrawn SET ack = ?2 WHERE request_id = ?1 AND ack IS NULL"
+                    self._do(query, request_id, ack)
+                case Acknowledged(request_id):
+                    self._do("UPDATE withdrawn SET acked = 1 WHERE request_id = ?", request_id)
+
+    def _do(self, statement: str, *values: object) -> None:
+        self._db.execute(statement, [v.timestamp() if isinstance(v, datetime) else v for v in values])
+
     def _all(self, query: str, values: Sequence[object]) -> list[Any]:
         try:
             with closing(self._db.execute(query, values)) as cursor:
                 return cursor.fetchall()
         except sqlite3.Error as error:
             raise _failed(error) from None
-
-    def _set_up(self, path: Path) -> None:
-        for pragma in (f"busy_timeout = {_BUSY_MS}", "journal_mode = WAL", "synchronous = FULL"):
-            self._db.execute(f"PRAGMA {pragma}")
-        # Two processes may create the file at the same time: the first to hold the lock does.
-        self._db.execute("BEGIN IMMEDIATE")
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            for statement in _SCHEMA.split(";\n"):
-                self._db.execute(statement)
-        self._db.execute("COMMIT")
-        if version not in (0, _VERSION):
-            raise Misconfigured("written by another version of this program", where=str(path))
 
 
 def _row(prepared: Prepared) -> tuple[object, ...]:
@@ -162,14 +274,17 @@ def _row(prepared: Prepared) -> tuple[object, ...]:
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    unsent, is_published, sequence, release = row[7:]
-    return Entry(_asked(row), unsent, Published(row[0], sequence) if is_published else None, release)
+    unsent, is_published, sequence, release, cause = row[7:]
+    return Entry(_asked(row), unsent, Published(row[0], sequence) if is_published else None, release, cause)
 
 
 def _asked(row: tuple[Any, ...]) -> Asked:
     request_id, reference, key, fingerprint, digest, traceparent, expires_at = row[:7]
-    expires = datetime.fromtimestamp(expires_at, UTC)
-    return Asked(request_id, reference, key, fingerprint, digest, traceparent, expires)
+    return Asked(request_id, reference, key, fingerprint, digest, traceparent, _moment(expires_at))
+
+
+def _moment(timestamp: float) -> datetime:
+    return datetime.fromtimestamp(timestamp, UTC)
 
 
 def _failed(error: sqlite3.Error) -> GlomarError:

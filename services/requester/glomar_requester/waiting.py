@@ -8,6 +8,7 @@ import asyncio
 import heapq
 from collections import OrderedDict
 
+from glomar_schemas.errors import GlomarError
 from msgspec import Struct
 
 from glomar_requester.ask import Asked
@@ -60,6 +61,15 @@ class Waiting:
         self._idle.pop(request_id, None)
         if waiter is not None:
             waiter.future.cancel()
+
+    def fail(self, request_id: str, fault: GlomarError) -> None:
+        """Whoever waits for it is told that it will not come."""
+        waiter = self._waiters.get(request_id)
+        if waiter is not None and not waiter.future.done():
+            waiter.future.set_exception(fault)
+            # Looked at, so that asyncio does not report it where nobody awaits.
+            waiter.future.exception()
+        self.drop(request_id)
 
     def due(self, now: float) -> list[Waiter]:
         """Eager waiters to ask for now; each is asked for again after a pause twice as long."""

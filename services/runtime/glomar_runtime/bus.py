@@ -34,7 +34,9 @@ class Bus(NatsBroker):
     """FastStream's broker, connected as the party whose nkey the settings name."""
 
     def __init__(self, settings: ServiceSettings, name: str) -> None:
-        super().__init__(settings.url, logger=None, apply_types=False, js_options={"prefix": API_PREFIX})
+        super().__init__(
+            settings.url.split(","), logger=None, apply_types=False, js_options={"prefix": API_PREFIX}
+        )
         self._settings = settings
         self._name = name
         self._consumers: list[str] = []

@@ -5,12 +5,14 @@ a vertical tab, form feed or carriage return for the end of a subject; nats-serv
 such message would stop verifier and auditor for everybody (docs/adr/0004).
 """
 
+import contextlib
 import logging
 import re
 from typing import Any
 
 from glomar_schemas.errors import GlomarError, Unreachable
 from glomar_schemas.keys import require_nkey
+from glomar_schemas.servers import attempts
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import (
@@ -114,21 +116,38 @@ class _Streams(JetStreamContext):
         return feed
 
 
-async def connect(settings: ServiceSettings, name: str) -> BusClient:
-    """A connection that reconnects for ever. Raises Misconfigured, Unreachable."""
+async def connect(settings: ServiceSettings, name: str, *, quiet: bool = False) -> BusClient:
+    """A connection that reconnects for ever. quiet: for a command, which says by its errors what is wrong.
+
+    Raises Misconfigured, Unreachable.
+    """
     require_nkey(settings.nkey)
+    *others, last = attempts(settings.url)
+    for servers in others:
+        with contextlib.suppress(Unreachable):
+            return await _connect(settings, name, servers, quiet)
+    return await _connect(settings, name, last, quiet)
+
+
+async def _connect(settings: ServiceSettings, name: str, servers: list[str], quiet: bool) -> BusClient:
     client = BusClient()
+
+    async def on_disconnected() -> None:
+        if not client.is_closed:
+            log.warning("disconnected from the bus; reconnecting")
+
     options: dict[str, Any] = {
-        "servers": settings.url,
+        "servers": servers,
+        "dont_randomize": True,
         "name": name,
         "nkeys_seed": str(settings.nkey),
         "connect_timeout": CONNECT_TIMEOUT_S,
         "reconnect_time_wait": RETRY_S,
         "ping_interval": PING_S,
         "error_cb": _on_error,
-        "disconnected_cb": _on_disconnected,
-        "reconnected_cb": _on_reconnected,
     }
+    if not quiet:
+        options |= {"disconnected_cb": on_disconnected, "reconnected_cb": _on_reconnected}
     try:
         # The first connection fails at once, with a message; only later ones are tried for ever.
         await client.connect(**options, allow_reconnect=False, max_reconnect_attempts=1)
@@ -149,10 +168,6 @@ async def _on_error(error: Exception) -> None:
         return
     fault = error.what if isinstance(error, GlomarError) else type(error).__name__
     log.warning("bus connection error", extra={"error_type": fault})
-
-
-async def _on_disconnected() -> None:
-    log.warning("disconnected from the bus; reconnecting")
 
 
 async def _on_reconnected() -> None:

@@ -5,6 +5,7 @@ Facts come from the acknowledgement subject or the API's JSON, never from header
 
 import json
 import re
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import msgspec
@@ -79,6 +80,18 @@ async def get_by_subject(client: Client, stream: str, subject: str) -> Stored | 
     return await _get(client, stream, {"last_by_subj": subject})
 
 
+async def next_by_subject(client: Client, stream: str, subject: str, sequence: int) -> Stored | None:
+    """The first message from that sequence on whose subject fits, wildcards allowed. Raises Unreachable."""
+    return await _get(client, stream, {"seq": sequence, "next_by_subj": subject})
+
+
+async def walk(client: Client, stream: str, subject: str, after: int = 0) -> AsyncIterator[Stored]:
+    """Every message behind that sequence whose subject fits, in order. Raises Unreachable."""
+    while (found := await next_by_subject(client, stream, subject, after + 1)) is not None:
+        yield found
+        after = found.sequence
+
+
 async def stream_state(client: Client, stream: str) -> StreamState:
     """Raises Unreachable; IntegrityError when there is no such stream."""
     raw = await _call(client, f"{API_PREFIX}.STREAM.INFO.{stream}", b"")
@@ -86,6 +99,14 @@ async def stream_state(client: Client, stream: str) -> StreamState:
     if "error" in answer:
         raise IntegrityError("the stream is gone", where=stream, fix="Restore it, or open a new incarnation")
     return StreamState(answer["created"], answer["state"]["last_seq"], answer["config"])
+
+
+async def delivered_up_to(client: Client, stream: str, consumer: str) -> int:
+    """The sequence behind which a durable consumer has delivered nothing yet. Raises Unreachable."""
+    answer = json.loads(await _call(client, f"{API_PREFIX}.CONSUMER.INFO.{stream}.{consumer}", b""))
+    if "error" in answer:
+        raise Unreachable("the consumer can't be looked at", where=f"{stream}.{consumer}")
+    return int(answer["delivered"]["stream_seq"])
 
 
 class _Message(Struct):

@@ -1,14 +1,15 @@
-"""Health of a service over HTTP: /live (the loop turns) and /ready (it could do its work now).
+"""Health of a service over HTTP: /live (the loop turns), /ready (it could do its work now) and /status.
 
 Readiness writes a canary through the store: with a full disk nats-server's own health page still says ok.
 """
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from faststream.asgi import AsgiResponse, get
 from faststream.asgi.types import ASGIApp, Scope
 from glomar_schemas.batch import Outgoing, store
+from glomar_schemas.controls import InForce
 from glomar_schemas.errors import GlomarError, Unreachable
 from glomar_schemas.subjects import Subjects
 
@@ -18,9 +19,21 @@ Check = Callable[[], Awaitable[None]]
 """Returns when well; raises a GlomarError that says what is wrong."""
 
 
-def routes(bus: Bus, subjects: Subjects, party: str) -> list[tuple[str, ASGIApp]]:
-    """The ASGI routes of a service, to be given to AsgiFastStream."""
-    checks = {"store": _canary(bus, subjects, party), "consumers": bus.check_consumers}
+Status = Callable[[], dict[str, object]]
+"""What the service would show of itself, ready for JSON; never anything about a person."""
+STATUS_VERSION = 1
+
+
+def routes(
+    bus: Bus,
+    subjects: Subjects,
+    party: str,
+    *,
+    status: Status | None = None,
+    checks: Mapping[str, Check] | None = None,
+) -> list[tuple[str, ASGIApp]]:
+    """The ASGI routes of a service, to be given to AsgiFastStream. checks: of its own, besides the bus's."""
+    checks = {"store": _canary(bus, subjects, party), "consumers": bus.check_consumers, **(checks or {})}
 
     @get(description="200 while the process answers")
     async def live(scope: Scope) -> AsgiResponse:
@@ -37,7 +50,18 @@ def routes(bus: Bus, subjects: Subjects, party: str) -> list[tuple[str, ASGIApp]
         body = json.dumps({"ready": not faults, "faults": faults}).encode()
         return AsgiResponse(body, 503 if faults else 200, {"content-type": "application/json"})
 
-    return [("/live", live), ("/ready", ready)]
+    @get(description="What is in force and how far it has come")
+    async def shown(scope: Scope) -> AsgiResponse:
+        found = {"version": STATUS_VERSION, "agreement": subjects.agreement, **(status() if status else {})}
+        return AsgiResponse(json.dumps(found).encode(), 200, {"content-type": "application/json"})
+
+    return [("/live", live), ("/ready", ready), ("/status", shown)]
+
+
+def controls_shown(in_force: InForce) -> dict[str, object]:
+    """The part of a status that says which control is the last one, and which holds are in force."""
+    holds = [{"slot": hold.slot, "scope": hold.scope, "authority": hold.authority} for hold in in_force.holds]
+    return {"control_slot": in_force.slot, "holds": holds}
 
 
 def _canary(bus: Bus, subjects: Subjects, party: str) -> Check:

@@ -18,8 +18,10 @@ S = TypeVar("S", bound="ServiceSettings")
 
 ENV_PREFIX = "GLOMAR_"
 
-BusUrl = Annotated[str, Meta(pattern=r"^(nats|tls)://(\[[0-9A-Fa-f:]+\]|[^\s/:@]+)(:[0-9]{1,5})?\Z")]
-"""Without user and password: a party is known by its nkey, and settings hold no secret."""
+_SERVER = r"(nats|tls)://(\[[0-9A-Fa-f:]+\]|[^\s/:@,]+)(:[0-9]{1,5})?"
+BusUrl = Annotated[str, Meta(pattern=rf"^{_SERVER}(,{_SERVER})*\Z")]
+"""One server, or the nodes of a cluster with commas between. Without user and password: a party is known by
+its nkey, and settings hold no secret."""
 
 
 PathOrUrl = NewType("PathOrUrl", str)
@@ -49,7 +51,7 @@ def load_settings(kind: type[S], file: Path, flags: Mapping[str, str] | None = N
         raise Misconfigured(f"can't be read ({error.strerror})", where=str(file)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Misconfigured(f"not TOML: {error}", where=str(file)) from None
-    annotations = {**ServiceSettings.__annotations__, **kind.__annotations__}
+    annotations = ServiceSettings.__annotations__ | kind.__annotations__
     paths = {name for name, annotation in annotations.items() if annotation in (Path, Path | None, PathOrUrl)}
     values = {
         name: str(file.parent / value)

@@ -14,13 +14,14 @@ from msgspec import Struct
 
 from glomar_verifier.facts import Counted, Engagement, Facts, Registry
 from glomar_verifier.gate import Gate
-from glomar_verifier.rules import Rules
 
 T = TypeVar("T")
 
 _DIGEST = "0" * 64
 _UNSEALED = Sealed(key_id="0" * 32, wrap=bytes(113), nonce=bytes(12), ciphertext=b"")
-_FIRST_OF_ITS_KIND = Counted(people_with_same_reason=1, open_cases_of_officer=1, id_reused=False)
+_FIRST_OF_ITS_KIND = Counted(
+    **{fact: 1 for fact in Counted.__struct_fields__ if fact != "id_reused"}, id_reused=False
+)
 
 
 class Question(Struct, frozen=True):
@@ -32,19 +33,11 @@ class Question(Struct, frozen=True):
     now: datetime
 
 
-def check(agreement: Agreement, rules: Rules) -> tuple[str, ...]:
-    """One sentence for each example that doesn't do what it promises; empty: the agreement is sound.
-
-    Raises Malformed when a condition doesn't compile or an example doesn't fit the messages.
-    """
-    gate = Gate(agreement, rules)
-    faults = []
-    for condition in agreement.conditions:
-        if fault := _fault(gate, agreement, condition.accepted, []):
-            faults.append(f"{condition.id}: its accepted example {fault}")
-        if fault := _fault(gate, agreement, condition.refused, [condition.id]):
-            faults.append(f"{condition.id}: its refused example {fault}")
-    return tuple(faults)
+def outcome(agreement: Agreement, changes: Mapping[str, object], gate: Gate) -> list[str]:
+    """The ids of the conditions that the agreement's example fails with `changes`. Raises as `question`."""
+    asked = question(agreement, changes, gate)
+    refusals = gate.refusals(asked.request, asked.particulars, asked.facts, asked.now)
+    return [refusal.condition for refusal in refusals]
 
 
 def question(agreement: Agreement, changes: Mapping[str, object], gate: Gate) -> Question:
@@ -79,13 +72,6 @@ def question(agreement: Agreement, changes: Mapping[str, object], gate: Gate) ->
     )
 
 
-def _fault(gate: Gate, agreement: Agreement, changes: Mapping[str, object], expected: list[str]) -> str:
-    asked = question(agreement, changes, gate)
-    refusals = gate.refusals(asked.request, asked.particulars, asked.facts, asked.now)
-    failed = [refusal.condition for refusal in refusals]
-    return "" if failed == expected else f"fails {', '.join(failed) or 'no condition'}"
-
-
 def _laid_over(example: Example, changes: Mapping[str, object]) -> dict[str, Any]:
     tree: dict[str, Any] = msgspec.to_builtins(example, builtin_types=(datetime, timedelta))
     for path, value in changes.items():
@@ -96,7 +82,11 @@ def _laid_over(example: Example, changes: Mapping[str, object]) -> dict[str, Any
             if not isinstance(inner, dict):
                 raise Malformed("no such field in the example", where=path)
             place = inner
-        place[field] = value
+        if value == "" and place is tree["particulars"] and field in Subject.__struct_fields__:
+            # TOML has no null: as in the files of requests, empty means not given.
+            place.pop(field, None)
+        else:
+            place[field] = value
     return tree
 
 

@@ -12,20 +12,23 @@ from glomar_runtime.service import Stop, background, ending
 from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans
 from glomar_schemas.agreement import load_trust
 from glomar_schemas.envelope import Signer
-from glomar_schemas.keys import key_id, read_sealing_key, read_secret, read_signing_key
+from glomar_schemas.keyholder import Keyholder
+from glomar_schemas.keys import read_secret, read_signing_key
 from glomar_schemas.messages import Request, Verdict
-from glomar_schemas.sealing import Opener
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import load_versions
 from nats.aio.msg import Msg
 
 from glomar_verifier.counts import Counts
 from glomar_verifier.desk import Desk, Work
+from glomar_verifier.epochs.files import EpochFiles
 from glomar_verifier.register.opening import open_place
 from glomar_verifier.roll import Rolls
 from glomar_verifier.rules import load_rules
 from glomar_verifier.settings import VerifierSettings
 from glomar_verifier.tags import Tagger
+from glomar_verifier.verdicts import Clerk
+from glomar_verifier.veto import VetoList
 from glomar_verifier.waiting import Waiting
 from glomar_verifier.worker import Fate, Worker
 
@@ -38,11 +41,12 @@ REFRESH_EVERY_S = 1.0
 def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, Bus]:
     """Raises Misconfigured, Malformed or Untrusted before anything is served."""
     versions = load_versions(settings.agreement, load_trust(settings.trust))
-    versions.require_any_in_force(datetime.now(UTC))
+    versions.in_force(datetime.now(UTC))
     agreement = versions.newest.agreement
     subjects = Subjects(agreement.id, settings.incarnation)
     rules = load_rules()
-    sealing_key = read_sealing_key(settings.sealing_key)
+    epochs = EpochFiles(settings.epochs, (settings.custodian_a, settings.custodian_b))
+    keyholder = Keyholder(agreement.holder, epochs.load)
     counts = Counts(settings.counts, window_days=agreement.limits.window_days)
     rolls = Rolls(settings.rolls, agreement.requesters)
     register = open_place(settings.register, rules)
@@ -53,15 +57,19 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
         register=register,
         counts=counts,
         rolls=rolls,
+        veto=VetoList(settings.veto),
         tagger=Tagger(read_secret(settings.tag_key), where=str(settings.tag_key)),
-        opener=Opener({key_id(sealing_key.public_key()): sealing_key}),
-        signer=Signer(read_signing_key(settings.signing_key)),
-        version=f"glomar-verifier/{version('glomar-verifier')} {rules.label}",
+        opener=keyholder.opener,
+        clerk=Clerk(
+            subjects,
+            Signer(read_signing_key(settings.signing_key)),
+            f"glomar-verifier/{version('glomar-verifier')} {rules.label}",
+        ),
     )
     bus = Bus(settings, "glomar-verifier")
     spans = Spans(subjects, "verifier")
     waiting = Waiting(settings.waiting)
-    worker = Worker(versions, subjects, desk, waiting, spans)
+    worker = Worker(versions, subjects, desk, keyholder, waiting, spans)
 
     bus.publishes(
         subjects.template("verdict"),
@@ -92,6 +100,7 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
         while True:
             resumed = 0
             with ending(stop):
+                await worker.rebuild(bus.client)
                 resumed = await worker.resume(bus.client)
             if not resumed:
                 await asyncio.sleep(RESUME_EVERY_S)
@@ -105,7 +114,9 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
 
     app = AsgiFastStream(
         bus,
-        asgi_routes=routes(bus, subjects, agreement.holder),
+        asgi_routes=routes(
+            bus, subjects, agreement.holder, status=worker.status, checks={"clock": worker.check_clock}
+        ),
         logger=None,
     )
 

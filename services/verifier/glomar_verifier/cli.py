@@ -1,4 +1,4 @@
-"""`glomar-verifier`: serve the verifier, make and build registers. stdout is data, stderr is people."""
+"""`glomar-verifier`: serve; registers, rolls, veto lists, epochs. stdout is data, stderr is people."""
 
 import json
 from pathlib import Path
@@ -8,21 +8,30 @@ from cyclopts import App, Parameter
 from glomar_runtime import service
 from glomar_runtime.cli import progress, run_cli
 from glomar_runtime.settings import load_settings
-from glomar_schemas.agreement import parse_agreement
-from glomar_schemas.errors import Misconfigured, Refused
+from glomar_schemas.errors import Refused
 
-from glomar_verifier.agreement_check import check
+from glomar_verifier import cli_agreement
 from glomar_verifier.app import build_app
+from glomar_verifier.epochs.cli import app as epoch
+from glomar_verifier.recalls.cli import recall, recalls
 from glomar_verifier.register.making import build_into
+from glomar_verifier.roll import read_roll
 from glomar_verifier.rules import load_rules
 from glomar_verifier.settings import VerifierSettings
 from glomar_verifier.synth.people import write_register
+from glomar_verifier.veto import install as install_veto
 
 app = App("glomar-verifier", help="The record holder's side of Glomar: the gate, the match, the verdict.")
 register = App("register", help="Make and build registers.")
-agreement = App("agreement", help="Check an agreement file.")
+veto = App("veto", help="People about whom the record holder discloses nothing (26 U.S.C. 6103(i)(6)).")
+roll = App("roll", help="Check case rolls.")
 app.command(register)
-app.command(agreement)
+app.command(roll)
+app.command(cli_agreement.app)
+app.command(veto)
+app.command(epoch)
+app.command(recall)
+app.command(recalls)
 
 
 @app.command
@@ -69,20 +78,33 @@ def build(
     print(f"{db}: {report.people} people, {report.spells} spells, {report.rows_left_out} rows left out")
 
 
-@agreement.command(name="check")
-def check_agreement(file: Annotated[Path, Parameter(help="an agreement.toml")]) -> None:
-    """Run the accepted and the refused example of each condition. Exit code 3 if one comes out wrong."""
-    try:
-        raw = file.read_bytes()
-    except OSError as error:
-        raise Misconfigured(f"can't be read ({error.strerror})", where=str(file)) from None
-    found = parse_agreement(raw, where=str(file))
-    faults = check(found, load_rules())
-    for condition in found.conditions:
-        print(f"{condition.id:4} {condition.name}  [{condition.citation}]")
+@veto.command
+def install(
+    source: Annotated[Path, Parameter(help="CSV: person_id, since, and a reason that nobody is shown")],
+    *,
+    to: Annotated[Path, Parameter(help="the list that the verifier's settings name; replaced in one step")],
+    as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
+) -> None:
+    """Put a veto list in force, also while the verifier runs. One bad row, and the old one stays (exit 3)."""
+    checked = install_veto(source, to)
+    faults = [{"line": fault.line, "column": fault.column, "what": fault.what} for fault in checked.faults]
+    if as_json:
+        people = len(checked.veto)
+        print(json.dumps({"version": 1, "installed": not faults, "people": people, "faults": faults}))
+    else:
+        for fault in faults:
+            print(f"{source}: line {fault['line']}, {fault['column'] or 'row'}: {fault['what']}")
     if faults:
-        raise Refused("; ".join(faults), where=str(file), fix="Mend the condition or its example")
-    print(f"{len(found.conditions)} conditions, every example comes out as it says")
+        what = f"{len(faults)} bad rows; nothing was installed"
+        raise Refused(what, where=str(source), fix="The old list stays in force")
+    if not as_json:
+        print(f"{to}: {len(checked.veto)} people")
+
+
+@roll.command(name="check")
+def check_roll(file: Annotated[Path, Parameter(help="CSV, one row for each case and officer")]) -> None:
+    """Read a roll as the verifier will, and name the bad lines. Exit code 3 if there is one."""
+    print(f"{file}: {len(read_roll(file))} rows, each with a case and an officer")
 
 
 def main() -> None:

@@ -17,10 +17,14 @@ class Clock:
     def now(self, own: datetime, stream: datetime) -> datetime:
         """stream: the newest stream time of the messages at hand. Raises Retryable if `own` lags."""
         self._newest = max(self._newest or stream, stream)
-        if own < self._newest - MAX_LAG:
+        self.require_right(own)
+        return max(own, self._newest)
+
+    def require_right(self, own: datetime) -> None:
+        """Raises Retryable while `own` lags behind the newest stream time that was ever at hand."""
+        if self._newest is not None and own < self._newest - MAX_LAG:
             raise Retryable(
                 "this machine's clock is more than 30 s behind the stream's",
                 where="clock",
                 fix="Nothing is decided until it is set",
             )
-        return max(own, self._newest)

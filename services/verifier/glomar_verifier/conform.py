@@ -5,7 +5,7 @@ from datetime import date
 from typing import Protocol
 
 from glomar_verifier.match import Finding, Query, decide
-from glomar_verifier.normalise import AddressForm, normal_address, normal_name
+from glomar_verifier.normalise import AddressForm, NormalAddress, normal_address, normal_name
 from glomar_verifier.register import Register
 from glomar_verifier.rules import Rules
 
@@ -59,17 +59,22 @@ def normal_query(
             particulars.suffix,
             rules,
         ),
-        address=normal_address(
-            number=particulars.street_number,
-            street=particulars.street_name,
-            unit=particulars.unit,
-            po_box=particulars.po_box,
-            city=particulars.city,
-            state=particulars.state,
-            zip_code=particulars.zip,
-            rules=rules,
-            form=form,
-        ),
+        address=normal_address_of(particulars, rules, form),
         date_of_birth=particulars.date_of_birth,
         tax_periods=tax_periods,
+    )
+
+
+def normal_address_of(particulars: Particulars, rules: Rules, form: AddressForm) -> NormalAddress:
+    """Raises Malformed."""
+    return normal_address(
+        number=particulars.street_number,
+        street=particulars.street_name,
+        unit=particulars.unit,
+        po_box=particulars.po_box,
+        city=particulars.city,
+        state=particulars.state,
+        zip_code=particulars.zip,
+        rules=rules,
+        form=form,
     )

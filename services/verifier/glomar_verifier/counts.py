@@ -1,22 +1,27 @@
-"""How often was this asked before? Two counts in the verifier's own SQLite file, one transaction a batch.
-Called by the verifier's app with every batch that it pulls, before the gate.
+"""How often was this asked before? The verifier's own SQLite file, one transaction for each step of a batch.
+Called by the desk: `observe_batch` before the gate, `observe_lookups` after the register was read.
 
 Whoever asks again for a request that was counted gets the numbers of the first time, so that a redelivered
-request is decided the same. The file holds digests and keyed tags, never a name, a reason or a case id.
+request is decided the same. The file holds digests and keyed tags, never a name, an address, a reason, a case
+or a register's id.
 """
 
 import sqlite3
-from contextlib import ExitStack
-from hashlib import blake2b
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import msgspec
 from glomar_schemas.errors import IntegrityError, Misconfigured, Retryable
 from glomar_schemas.messages import Tags
 from msgspec import Struct
+from msgspec.structs import astuple
 
+from glomar_verifier.disclosure import HiddenName, same_name
 from glomar_verifier.facts import Counted
+from glomar_verifier.tally import Tally, key
 
-_VERSION = 1
+_VERSION = 2
 """Of the tables, as `PRAGMA user_version` below."""
 _DAY_NS = 86_400 * 10**9
 
@@ -28,13 +33,15 @@ PRAGMA synchronous = FULL;
 PRAGMA wal_autocheckpoint = 10000;
 """
 
-# A `series` is one reason or one officer of an agency, its `member` a person or a case. The triggers keep
-# the number of members, since an officer's cases are too many to be counted anew for every request.
+# `asked`: one row a request, with what it was told. `seen`: a `series` is one reason, officer, name or
+# address of an agency, its `member` a person, a case or an address. `tally`: how many members or requests a
+# series has, since an officer's are too many to be counted anew each time. `looked`: which addresses were
+# looked up under which names; a row for each part of a name by which it may be found again.
 _SCHEMA = """
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS asked (
-    agency TEXT, request_id TEXT, digest BLOB, at_ns INTEGER, people INTEGER, cases INTEGER,
-    PRIMARY KEY (agency, request_id)
+    agency TEXT, request_id TEXT, digest BLOB, at_ns INTEGER, officer INTEGER, matter INTEGER, day INTEGER,
+    numbers BLOB, addresses INTEGER, PRIMARY KEY (agency, request_id)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS asked_by_age ON asked (at_ns);
 CREATE TABLE IF NOT EXISTS seen (
@@ -42,14 +49,11 @@ CREATE TABLE IF NOT EXISTS seen (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS seen_by_age ON seen (at_ns);
 CREATE TABLE IF NOT EXISTS tally (series INTEGER PRIMARY KEY, members INTEGER);
-CREATE TRIGGER IF NOT EXISTS member_came AFTER INSERT ON seen BEGIN
-    INSERT INTO tally VALUES (new.series, 1) ON CONFLICT DO UPDATE SET members = members + 1;
-END;
-CREATE TRIGGER IF NOT EXISTS member_went AFTER DELETE ON seen BEGIN
-    UPDATE tally SET members = members - 1 WHERE series = old.series;
-    DELETE FROM tally WHERE series = old.series AND members = 0;
-END;
-PRAGMA user_version = 1;
+CREATE TABLE IF NOT EXISTS looked (
+    part INTEGER, address INTEGER, name BLOB, at_ns INTEGER, PRIMARY KEY (part, address, name)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS looked_by_age ON looked (at_ns);
+PRAGMA user_version = 2;
 COMMIT;
 """
 
@@ -63,8 +67,24 @@ class Ask(Struct, frozen=True, kw_only=True):
     """SHA-256 of the request's body, in hex."""
     officer: str
     tags: Tags
+    address: str
+    """Its tag; blank where none was named that a house could have."""
+    day: str
+    """The calendar day of its stream time, in the agreement's time zone."""
     at_ns: int
     """Its own stream time, ns since the Unix epoch."""
+
+
+class Lookup(Struct, frozen=True, kw_only=True):
+    """A request that came as far as the register: which name and address, and under which names the register
+    has the person whom it would confirm; none where it would not."""
+
+    agency: str
+    request_id: str
+    asked: HiddenName
+    meant: tuple[HiddenName, ...]
+    address: str
+    at_ns: int
 
 
 class Counts:
@@ -85,58 +105,150 @@ class Counts:
     def close(self) -> None:
         self._db.close()
 
-    def observe_batch(self, items: list[Ask]) -> list[Counted]:
+    def observe_batch(self, items: Sequence[Ask]) -> list[Counted]:
         """Counts each request once, in the order given and as of its own stream time; durable on return.
 
         Raises Retryable (locked, disk full), and then nothing of the batch was counted; IntegrityError when
         the file is damaged.
         """
+        keyed = [(item, _keys(item)) for item in items]
+        with self._transaction():
+            tally = Tally(self._db, (series for _, keys in keyed for series in keys.series))
+            counted = [self._observe(item, keys, tally) for item, keys in keyed]
+            tally.write()
+        return counted
+
+    def observe_lookups(self, items: Sequence[Lookup]) -> list[int]:
+        """For each, at how many addresses the agency had the person looked up who is meant, this one included
+        and under whatever name: within the window, each once. Zero where nobody is meant.
+
+        Durable on return. Raises as `observe_batch`.
+        """
+        if not items:
+            return []
+        with self._transaction():
+            oldest = min(item.at_ns for item in items) - self._window_ns
+            self._db.execute("DELETE FROM looked WHERE at_ns <= ?", (oldest,))
+            return [self._look(item) for item in items]
+
+    def _observe(self, ask: Ask, keys: "_Keys", tally: Tally) -> Counted:
+        digest = bytes.fromhex(ask.digest)
+        tally.forget_until(ask.at_ns - self._window_ns)
+        before = self._db.execute(
+            "SELECT numbers, digest FROM asked WHERE agency = ? AND request_id = ?",
+            (ask.agency, ask.request_id),
+        ).fetchone()
+        if before is not None:
+            numbers, first_digest = before
+            return Counted(**_NUMBERS.decode(numbers), id_reused=first_digest != digest)
+        numbers = {
+            "people_with_same_reason": tally.see(keys.reason, keys.person, ask.at_ns),
+            "open_cases_of_officer": tally.see(keys.cases, keys.case, ask.at_ns),
+            # Without an address there is none to be counted.
+            "addresses_of_name": tally.see(keys.name, keys.address, ask.at_ns)
+            if ask.address
+            else tally.add(keys.name, 0),
+            "people_at_address": tally.see(keys.place, keys.person, ask.at_ns) if ask.address else 0,
+            "requests_of_officer": tally.add(keys.of_officer, 1),
+            "requests_in_case": tally.add(keys.of_case, 1),
+            "requests_of_day": tally.add(keys.of_day, 1),
+        }
+        of_requests = keys.of_officer, keys.of_case, keys.of_day
+        self._db.execute(
+            "INSERT INTO asked VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            (ask.agency, ask.request_id, digest, ask.at_ns, *of_requests, _ENCODER.encode(numbers)),
+        )
+        return Counted(**numbers, id_reused=False)
+
+    def _look(self, lookup: Lookup) -> int:
+        of_request = (lookup.agency, lookup.request_id)
+        before = self._db.execute(
+            "SELECT addresses FROM asked WHERE agency = ? AND request_id = ?", of_request
+        ).fetchone()
+        if before is not None and before[0] is not None:
+            return int(before[0])
+        address, name = key(lookup.address), _ENCODER.encode(lookup.asked)
+        self._db.executemany(
+            "INSERT INTO looked VALUES (?, ?, ?, ?)"
+            " ON CONFLICT DO UPDATE SET at_ns = max(at_ns, excluded.at_ns)",
+            [(part, address, name, lookup.at_ns) for part in lookup.asked.parts],
+        )
+        addresses = self._addresses_of(lookup.meant, lookup.at_ns - self._window_ns) if lookup.meant else 0
+        self._db.execute(
+            "UPDATE asked SET addresses = ? WHERE agency = ? AND request_id = ?", (addresses, *of_request)
+        )
+        return addresses
+
+    def _addresses_of(self, meant: Sequence[HiddenName], after_ns: int) -> int:
+        parts = {part for name in meant for part in name.parts}
+        marks = ", ".join("?" * len(parts))
+        rows = self._db.execute(
+            f"SELECT address, name FROM looked WHERE part IN ({marks}) AND at_ns > ?",  # noqa: S608
+            (*parts, after_ns),
+        )
+        under: dict[bytes, set[int]] = {}
+        for address, name in rows:
+            under.setdefault(name, set()).add(address)
+        asked = {name: _NAME.decode(name) for name in under}
+        fitting = (under[name] for name in under if any(same_name(asked[name], one) for one in meant))
+        return len(set().union(*fitting))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing. Raises Retryable, IntegrityError."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            counted = [self._observe(item) for item in items]
+            yield
             self._db.execute("COMMIT")
         except sqlite3.OperationalError as error:
             raise Retryable(f"requests can't be counted ({error})", where="counts") from None
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, msgspec.MsgspecError) as error:
             raise IntegrityError(f"damaged ({error})", where="counts") from None
         finally:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-        return counted
 
-    def _observe(self, ask: Ask) -> Counted:
-        digest = bytes.fromhex(ask.digest)
-        self._forget_until(ask.at_ns - self._window_ns)
-        before = self._db.execute(
-            "SELECT people, cases, digest FROM asked WHERE agency = ? AND request_id = ?",
-            (ask.agency, ask.request_id),
-        ).fetchone()
-        if before is not None:
-            people, cases, first_digest = before
-            return _counted(people, cases, id_reused=first_digest != digest)
-        reason = _key("reason", ask.agency, ask.tags.reason)
-        officer = _key("officer", ask.agency, ask.officer)
-        people = self._see(reason, _key(ask.tags.person), ask.at_ns)
+
+_ENCODER = msgspec.msgpack.Encoder()
+_NUMBERS = msgspec.msgpack.Decoder(dict[str, int])
+_NAME = msgspec.msgpack.Decoder(HiddenName)
+
+
+class _Keys(Struct, frozen=True):
+    """What stands in the tables for one request: the members, then the series that they belong to."""
+
+    person: int
+    case: int
+    address: int
+    reason: int
+    cases: int
+    name: int
+    place: int
+    of_officer: int
+    of_case: int
+    of_day: int
+
+    @property
+    def series(self) -> tuple[int, ...]:
+        return astuple(self)[3:]
+
+
+def _keys(ask: Ask) -> _Keys:
+    """Of one agency each, so that no other's questions count."""
+    agency, tags = ask.agency, ask.tags
+    return _Keys(
+        person=key(tags.person),
         # The person belongs to the case: one case id for a million people is a million cases.
-        cases = self._see(officer, _key(ask.tags.case, ask.tags.person), ask.at_ns)
-        self._db.execute(
-            "INSERT INTO asked VALUES (?, ?, ?, ?, ?, ?)",
-            (ask.agency, ask.request_id, digest, ask.at_ns, people, cases),
-        )
-        return _counted(people, cases, id_reused=False)
-
-    def _see(self, series: int, member: int, at_ns: int) -> int:
-        """The members of the series within the window, this one included."""
-        self._db.execute(
-            "INSERT INTO seen VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET at_ns = max(at_ns, excluded.at_ns)",
-            (series, member, at_ns),
-        )
-        tally = self._db.execute("SELECT members FROM tally WHERE series = ?", (series,))
-        return int(tally.fetchone()[0])
-
-    def _forget_until(self, at_ns: int) -> None:
-        self._db.execute("DELETE FROM seen WHERE at_ns <= ?", (at_ns,))
-        self._db.execute("DELETE FROM asked WHERE at_ns <= ?", (at_ns,))
+        case=key(tags.case, tags.person),
+        address=key(ask.address),
+        reason=key("reason", agency, tags.reason),
+        cases=key("officer", agency, ask.officer),
+        name=key("name", agency, tags.person),
+        place=key("address", agency, ask.address),
+        of_officer=key("requests", agency, "officer", ask.officer),
+        of_case=key("requests", agency, "case", tags.case),
+        of_day=key("requests", agency, "day", ask.day),
+    )
 
 
 def _open(path: Path, timeout_s: float) -> sqlite3.Connection:
@@ -150,13 +262,3 @@ def _open(path: Path, timeout_s: float) -> sqlite3.Connection:
         db.executescript(_SCHEMA)
         on_failure.pop_all()
     return db
-
-
-def _key(*parts: str) -> int:
-    """64 bits that stand for the parts, since SQLite is fastest by integers; NUL occurs in none of them."""
-    digest = blake2b("\0".join(parts).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
-
-
-def _counted(people: int, cases: int, *, id_reused: bool) -> Counted:
-    return Counted(people_with_same_reason=people, open_cases_of_officer=cases, id_reused=id_reused)

@@ -1,11 +1,12 @@
-"""One condition's CEL text -> a program that mentions nothing it may not. Called by the gate, once each.
+"""One condition's CEL text -> a program that mentions nothing it may not. Called by the gate, once each,
+and by `agreement check`, which wants every mistake and its line.
 
 The language is kept smaller than CEL: a variable is never used whole, always field by field, so that a
 misspelt field is found when the agreement is loaded, and only what is mentioned is converted for a request.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import cel
 from glomar_schemas.agreement import Condition
@@ -14,6 +15,7 @@ from msgspec import Struct
 
 _STRING = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'", re.DOTALL)
 _MACRO_VARIABLE = re.compile(r"\.(?:all|exists|exists_one|map|filter)\(\s*(\w+)\s*,")
+_CEL_FAULT = re.compile(r"ERROR: <input>:(?P<line>\d+):\d+: (?P<what>.*)")
 
 
 class Vocabulary(Struct, frozen=True):
@@ -31,35 +33,62 @@ class Expression(Struct, frozen=True):
     mentions: frozenset[tuple[str, str]]
 
 
+class Mistake(Struct, frozen=True):
+    """What is wrong with an expression, and in which of its lines, from 1."""
+
+    line: int
+    what: str
+    fix: str = ""
+
+
 def compile_condition(condition: Condition, vocabulary: Vocabulary) -> Expression:
     """Raises Malformed, naming the condition, for bad syntax and for unknown variables, fields, functions."""
-    where = f"condition {condition.id}"
+    for mistake in mistakes(condition.holds, vocabulary):
+        raise Malformed(mistake.what, where=f"condition {condition.id}", fix=mistake.fix)
+    text = _without_strings(condition.holds)
+    found = (mention for variable in vocabulary.fields for mention in _mentions(variable, text))
+    return Expression(
+        cel.compile(condition.holds), frozenset((mention["variable"], mention["field"]) for mention in found)
+    )
+
+
+def mistakes(holds: str, vocabulary: Vocabulary) -> list[Mistake]:
+    """Every mistake in the text of an expression, in its order; empty: it can be compiled."""
     try:
-        program = cel.compile(condition.holds)
+        program = cel.compile(holds)
     except ValueError as error:
-        raise Malformed(f"not CEL: {str(error).splitlines()[0]}", where=where) from None
-    text = _STRING.sub("''", condition.holds)
-    _require_known(program, text, vocabulary, where)
-    mentions = [mention for variable in vocabulary.fields for mention in _mentions(variable, text, where)]
-    for variable, field in mentions:
-        if field not in vocabulary.fields[variable]:
-            raise Malformed(f"{variable} has no field {field}", where=where)
-    return Expression(program, frozenset(mentions))
-
-
-def _require_known(program: cel.Program, text: str, vocabulary: Vocabulary, where: str) -> None:
-    macro_variables = set(_MACRO_VARIABLE.findall(text))
-    for variable in program.variables():
-        if variable not in macro_variables | {*vocabulary.fields, *vocabulary.scalars}:
-            raise Malformed(f"unknown variable {variable}", where=where)
+        return [
+            Mistake(int(fault["line"]), f"not CEL: {fault['what']}")
+            for fault in _CEL_FAULT.finditer(str(error))
+        ] or [Mistake(1, "not CEL")]
+    text = _without_strings(holds)
+    found: list[tuple[int, str, str]] = []
+    known = {*_MACRO_VARIABLE.findall(text), *vocabulary.fields, *vocabulary.scalars}
+    for variable in set(program.variables()) - known:
+        found += [(place, f"unknown variable {variable}", "") for place in _places(variable, text)]
     for function in program.functions():
         # An operator is listed beside the functions, under a name such as _&&_ or @in.
         if function.isidentifier() and function not in vocabulary.functions:
-            raise Malformed(f"unknown function {function}", where=where)
+            found += [(place, f"unknown function {function}", "") for place in _places(function, text)]
+    for variable, fields in vocabulary.fields.items():
+        for mention in _mentions(variable, text):
+            if mention["field"] is None:
+                fix = f"Name its field: {variable}.<field>"
+                found.append((mention.start(), f"{variable} is used whole", fix))
+            elif mention["field"] not in fields:
+                found.append((mention.start("field"), f"{variable} has no field {mention['field']}", ""))
+    return [Mistake(text.count("\n", 0, place) + 1, what, fix) for place, what, fix in sorted(found)]
 
 
-def _mentions(variable: str, text: str, where: str) -> list[tuple[str, str]]:
-    found = re.findall(rf"(?<![\w.]){variable}\b(?:\s*\.\s*(\w+))?", text)
-    if "" in found:
-        raise Malformed(f"{variable} is used whole", where=where, fix=f"Name its field: {variable}.<field>")
-    return [(variable, field) for field in found]
+def _without_strings(holds: str) -> str:
+    """The text with every character of its strings, but for line ends, made a quote."""
+    return _STRING.sub(lambda match: re.sub(r"[^\n]", "'", match.group()), holds)
+
+
+def _mentions(variable: str, text: str) -> Iterator[re.Match[str]]:
+    return re.finditer(rf"(?<![\w.])(?P<variable>{variable})\b(?:\s*\.\s*(?P<field>\w+))?", text)
+
+
+def _places(word: str, text: str) -> list[int]:
+    """Never empty: what the program uses is a mistake, wherever it hides in the text."""
+    return [match.start() for match in re.finditer(rf"(?<!\w){re.escape(word)}\b", text)] or [0]

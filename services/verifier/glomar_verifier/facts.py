@@ -10,14 +10,25 @@ from msgspec import Struct
 
 
 class Counted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the counts say about one request; each number includes the request itself."""
+    """What the counts say about one request; each number includes the request itself.
+
+    All are of the agency that asks, and within the agreement's window: attempts that were refused count too.
+    """
 
     people_with_same_reason: int
-    """People about whom the agency gave this reason within the window."""
+    """People about whom it gave this reason."""
     open_cases_of_officer: int
-    """Cases (a case id and a person) for which the officer asked within the window."""
+    """Cases (a case id and a person) for which the officer asked."""
+    addresses_of_name: int
+    """Addresses at which it asked for somebody of this name."""
+    people_at_address: int
+    """Names for which it asked at this address."""
+    requests_of_officer: int
+    requests_in_case: int
+    requests_of_day: int
+    """Requests that came on the same calendar day, in the agreement's time zone."""
     id_reused: bool
-    """The agency used this request id before, with other bytes."""
+    """It used this request id before, with other bytes."""
 
 
 class Engagement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,9 +84,7 @@ class Registry:
         """
         delegations = self._delegations.get((request.agency, request.authorised_by), ())
         return Facts(
-            people_with_same_reason=counted.people_with_same_reason,
-            open_cases_of_officer=counted.open_cases_of_officer,
-            id_reused=counted.id_reused,
+            **{fact: getattr(counted, fact) for fact in Counted.__struct_fields__},
             delegation_valid=any(one.valid_from <= today <= one.valid_until for one in delegations),
             officer_registered=request.officer.id in self._officers,
             case_open=engagement.case_open,

@@ -61,6 +61,11 @@ def year_of(day: str) -> int:
     return _day(day).year
 
 
+def day_of(year: int, month_and_day: str) -> str:
+    """A day of that year: day_of(2026, "07-01") is "2026-07-01"."""
+    return _day(f"{year}-{month_and_day}").isoformat()
+
+
 def characters(text: str) -> int:
     """Characters of a text, not bytes; outer blanks don't count and a run of blanks counts as one."""
     return len(" ".join(text.split()))
@@ -73,4 +78,4 @@ def _day(text: str) -> date:
         raise ValueError("not a day") from None
 
 
-_FREE = (days_between, later_of, year_of, characters)
+_FREE = (days_between, later_of, year_of, day_of, characters)

@@ -35,18 +35,16 @@ class Gate:
     """The conditions of one agreement, compiled once. Not for two threads at a time."""
 
     def __init__(self, agreement: Agreement, rules: Rules) -> None:
-        """Raises Malformed naming the condition for bad CEL, or the agreement for an unknown time zone."""
-        self._zone = _zone(agreement)
+        """Raises Malformed naming the condition for bad CEL or a limit that is not set, or the agreement for
+        an unknown time zone."""
+        self._zone = time_zone(agreement)
         callables = functions(rules)
-        vocabulary = Vocabulary(
-            fields={name: kind.__struct_fields__ for name, kind in _VARIABLES.items()},
-            scalars=("now", "today"),
-            functions={*callables, *BUILTIN},
-        )
+        vocabulary = words(rules)
         self._conditions = []
         mentions: set[tuple[str, str]] = set()
         for condition in agreement.conditions:
             expression = compile_condition(condition, vocabulary)
+            _require_limits(agreement.limits, expression.mentions, condition.id)
             mentions |= expression.mentions
             refusal = Refusal(condition=condition.id, citation=condition.citation, message=condition.refusal)
             self._conditions.append((expression.program, refusal))
@@ -88,7 +86,24 @@ class Gate:
             return False
 
 
-def _zone(agreement: Agreement) -> ZoneInfo:
+def _require_limits(limits: Limits, mentions: frozenset[tuple[str, str]], condition: str) -> None:
+    """What is compared with nothing would never hold; that is a mistake of the file, not of a request."""
+    for variable, field in mentions:
+        if variable == "limits" and getattr(limits, field) is None:
+            raise Malformed(f"limits.{field} is not set", where=f"condition {condition}")
+
+
+def words(rules: Rules) -> Vocabulary:
+    """All that a condition may mention."""
+    return Vocabulary(
+        fields={name: kind.__struct_fields__ for name, kind in _VARIABLES.items()},
+        scalars=("now", "today"),
+        functions={*functions(rules), *BUILTIN},
+    )
+
+
+def time_zone(agreement: Agreement) -> ZoneInfo:
+    """Raises Malformed."""
     try:
         return ZoneInfo(agreement.time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -97,5 +112,6 @@ def _zone(agreement: Agreement) -> ZoneInfo:
 
 def _values(source: Struct, fields: list[str]) -> Mapping[str, object]:
     """The fields as CEL knows them: moments and durations stay, days become text, structs become maps."""
-    tree = msgspec.to_builtins(source, builtin_types=(datetime, timedelta))
-    return {field: tree[field] for field in fields}
+    mentioned = {field: getattr(source, field) for field in fields}
+    values: dict[str, object] = msgspec.to_builtins(mentioned, builtin_types=(datetime, timedelta))
+    return values

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Literal
 
 import msgspec
+from msgspec.structs import astuple
 
 from glomar_verifier.normalise import NormalAddress, NormalName, Street
 from glomar_verifier.rules import Rules
@@ -40,31 +41,32 @@ class Candidates(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """The answer, and who was meant: `people` are the register's ids that pass the name gates, for the
-    quota on addresses asked per person and for the holder's veto. They never leave the verifier."""
+    """The answer. With a confirm, the register's id of the person and every way in which it writes the name:
+    for the holder's veto and the quota of addresses. They never leave the verifier."""
 
     outcome: Literal["confirm", "deny"]
-    people: tuple[str, ...] = ()
+    person: str = ""
+    names: tuple[NormalName, ...] = ()
 
 
 def decide(candidates: Candidates, query: Query, rules: Rules) -> Finding:
     """The order of the records doesn't matter. Two people, or none, or too many to weigh: deny."""
-    named: set[str] = set()
-    passing: set[str] = set()
-    for record in candidates.records:
-        if all(gate(query, record, rules) for gate in NAME_GATES.values()):
-            named.add(record.person_id)
-            if all(gate(query, record, rules) for gate in OTHER_GATES.values()):
-                passing.add(record.person_id)
-    confirmed = candidates.complete and len(passing) == 1
-    return Finding("confirm" if confirmed else "deny", tuple(sorted(named)))
+    passing = {
+        record.person_id
+        for record in candidates.records
+        if all(gate(query, record, rules) for gate in GATES.values())
+    }
+    if not candidates.complete or len(passing) != 1:
+        return Finding("deny")
+    [person] = passing
+    names = {record.name for record in candidates.records if record.person_id == person}
+    return Finding("confirm", person, tuple(sorted(names, key=astuple)))
 
 
 def gates(query: Query, record: Record, rules: Rules) -> tuple[str, ...]:
     """Names of the gates that this record fails; empty if it passes. For tests and evaluation only:
     a requester is never told (G4)."""
-    every = {**NAME_GATES, **OTHER_GATES}
-    return tuple(name for name, gate in every.items() if not gate(query, record, rules))
+    return tuple(name for name, gate in GATES.items() if not gate(query, record, rules))
 
 
 def _first_name(query: Query, record: Record, rules: Rules) -> bool:
@@ -83,11 +85,11 @@ def same_surname(one: Iterable[str], other: Iterable[str], rules: Rules) -> bool
         return False
     if "".join(left) == "".join(right):
         return True
-    shorter, longer = sorted((_telling(left, rules), _telling(right, rules)), key=len)
+    shorter, longer = sorted((telling(left, rules), telling(right, rules)), key=len)
     return bool(shorter) and shorter <= longer
 
 
-def _telling(tokens: tuple[str, ...], rules: Rules) -> frozenset[str]:
+def telling(tokens: tuple[str, ...], rules: Rules) -> frozenset[str]:
     return frozenset(token for token in tokens if len(token) > 1 and token not in rules.particles)
 
 
@@ -166,13 +168,11 @@ def _agree_if_given(one: str, other: str) -> bool:
 
 
 Gate = Callable[[Query, Record, Rules], bool]
-NAME_GATES: dict[str, Gate] = {
+GATES: dict[str, Gate] = {
     "first-name": _first_name,
     "surname": _surname,
     "suffix": _suffix,
     "middle-name": _middle_name,
-}
-OTHER_GATES: dict[str, Gate] = {
     "zip": _zip,
     "state": _state,
     "delivery-point": _delivery_point,

@@ -57,7 +57,6 @@ class NormalAddress(msgspec.Struct, frozen=True, array_like=True):
     zip5: str
 
 
-@lru_cache(maxsize=32_768)  # the same names, streets and cities come again and again; a fault isn't kept
 def fold(text: str, where: str) -> str:
     """NFKC, then ASCII (anyascii), upper case, punctuation out, single spaces; idempotent.
 
@@ -65,25 +64,34 @@ def fold(text: str, where: str) -> str:
     (Unicode Cc, Cf, Cs), for letters that have no Latin reading, and for letters of several scripts in
     one text, since a Cyrillic A in a Latin name is a disguise and not a spelling.
     """
+    try:
+        return _folded(text)
+    except Malformed as fault:
+        raise Malformed(fault.what, where=where) from None
+
+
+@lru_cache(maxsize=32_768)
+def _folded(text: str) -> str:
+    """Kept, since one request asks for the same text up to four times, and most for the same cities."""
     if not (text.isascii() and text.isprintable()):
-        text = _latin(text, where)
+        text = _latin(text)
     joined = _JOINING.sub("", _DECIMAL_POINT.sub(" ", text.upper()))
     return _PARTING.sub(" ", joined).strip()
 
 
-def _latin(text: str, where: str) -> str:
+def _latin(text: str) -> str:
     for character in text:
         if unicodedata.category(character) in ("Cc", "Cf", "Cs"):
-            raise Malformed("holds a control, format or surrogate character", where=where)
+            raise Malformed("holds a control, format or surrogate character")
     composed = unicodedata.normalize("NFKC", text)
     scripts = {unicodedata.name(c, "?").split()[0] for c in composed if unicodedata.category(c)[0] == "L"}
     if len(scripts - {"MODIFIER"}) > 1 and not scripts <= _WRITTEN_TOGETHER:
-        raise Malformed("mixes letters of several scripts", where=where)
+        raise Malformed("mixes letters of several scripts")
     folded: list[str] = []
     for character in composed:
         latin = anyascii(character)
         if not latin and unicodedata.category(character)[0] != "M":
-            raise Malformed("holds a character without a Latin reading", where=where)
+            raise Malformed("holds a character without a Latin reading")
         folded.append(latin)
     return "".join(folded)
 

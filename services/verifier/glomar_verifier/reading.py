@@ -50,8 +50,7 @@ def read(
 ) -> Readable | Unreadable:
     """at: stream time of the request; its signer's key must have been valid then. Never raises Refused."""
     address = subjects.parse(subject)
-    # A token that is no id can't name a verdict's subject; the sequence can, and nobody can claim it before.
-    request_id = address.token if is_request_id(address.token) else f"~{sequence}"
+    request_id = slot_id(address.token, sequence)
     slot = Slot(address.agency, request_id, hashlib.sha256(body).hexdigest(), sequence)
     try:
         request, envelope = open_envelope(body, Request, subject)
@@ -67,3 +66,9 @@ def read(
         return Unreadable(
             slot, Refusal(condition=MALFORMED, citation="PROTOCOL, Decoding", message=str(fault))
         )
+
+
+def slot_id(token: str, sequence: int) -> str:
+    """What names the verdict's subject: the request's last token, or where that is no id, its sequence."""
+    # Nobody can claim a sequence before the request has it.
+    return token if is_request_id(token) else f"~{sequence}"

@@ -19,7 +19,7 @@ class Rules(msgspec.Struct, frozen=True):
     """Every table is spelling -> standard spelling, or a set of words, all upper case.
 
     `version` is the reviewers' name for this state of the tables, `digest` the SHA-256 (hex) over the
-    files, so that an edit nobody named is still seen.
+    files, so that an edit nobody named is still seen. `placeholders_within` have a blank at either end.
     """
 
     version: str
@@ -90,7 +90,7 @@ def _assemble(tables: Mapping[str, dict[str, Any]], digest: str) -> Rules:
         glued_prefixes=frozenset(names["surnames"]["glued"].split()),
         particles=frozenset(names["surnames"]["particles"].split()),
         placeholders_whole=frozenset(placeholders["whole"]),
-        placeholders_within=tuple(placeholders["within"]),
+        placeholders_within=tuple(f" {phrase} " for phrase in placeholders["within"]),
         placeholders_in_address=frozenset(placeholders["address_only"]),
         states_by_prefix=_states_by_prefix(zips["prefixes"]),
         states_by_zip={code: frozenset(states.split()) for code, states in zips["exceptions"].items()},

@@ -36,7 +36,7 @@ def is_placeholder(text: str, rules: Rules) -> bool:
     if phrase in rules.placeholders_whole:
         return True
     padded = f" {phrase} "
-    return any(f" {within} " in padded for within in rules.placeholders_within)
+    return any(map(padded.__contains__, rules.placeholders_within))
 
 
 def zip_fits_state(zip_code: str, state: str, rules: Rules) -> bool:

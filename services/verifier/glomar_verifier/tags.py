@@ -1,12 +1,16 @@
-"""Tags: keyed hashes by which people, reasons and cases are counted without being known. Called by the
-verifier's app for each request, and by `accounting` for a person who asks; pure."""
+"""Tags: keyed hashes by which people, addresses, reasons and cases are counted without being known. Called
+by the desk for each request, and by `accounting` for a person who asks; pure."""
 
 import hmac
 
 from glomar_schemas.errors import Malformed, Misconfigured
 from glomar_schemas.messages import Subject, Tags
+from msgspec.structs import astuple
 
-from glomar_verifier.normalise import NormalName, fold, normal_name
+from glomar_verifier.conform import normal_address_of
+from glomar_verifier.disclosure import HiddenName
+from glomar_verifier.match import telling
+from glomar_verifier.normalise import AddressForm, NormalAddress, NormalName, fold, normal_name
 from glomar_verifier.rules import Rules
 
 KEY_BYTES = 32
@@ -32,6 +36,29 @@ class Tagger:
     def case(self, case_id: str) -> str:
         return self._tag("case", case_id)
 
+    def address(self, address: NormalAddress) -> str:
+        """Blank unless it names a house or a box. The city is no part of it: no gate asks for it."""
+        if not (address.po_box or (address.number and address.street.base)):
+            return ""
+        street = astuple(address.street)
+        return self._tag("address", address.zip5, address.number, *street, address.po_box, address.unit)
+
+    def address_of(self, particulars: Subject, rules: Rules, form: AddressForm) -> str:
+        """Blank also for an address without a normal form."""
+        try:
+            return self.address(normal_address_of(particulars, rules, form))
+        except Malformed:
+            return ""
+
+    def name(self, agency: str, name: NormalName, rules: Rules) -> HiddenName:
+        """For the counts alone: another agency's are other numbers."""
+        first, surname = name.first, name.surname
+        return HiddenName(
+            whole=self._number("name", agency, first, "".join(surname)),
+            tokens=tuple(sorted(self._number("name", agency, first, one) for one in telling(surname, rules))),
+            suffix=self._number("suffix", agency, name.suffix) if name.suffix else 0,
+        )
+
     def tags(self, agency: str, particulars: Subject, rules: Rules) -> Tags:
         """All three. A name or reason without a normal form gets the tag of an empty one."""
         try:
@@ -45,7 +72,14 @@ class Tagger:
         return Tags(person=self.person(agency, name), reason=reason, case=self.case(particulars.case_id))
 
     def _tag(self, purpose: str, *parts: str) -> str:
+        return self._digest(purpose, *parts).hex()
+
+    def _number(self, purpose: str, *parts: str) -> int:
+        """64 bits, signed as SQLite's integers are."""
+        return int.from_bytes(self._digest(purpose, *parts)[:8], "big", signed=True)
+
+    def _digest(self, purpose: str, *parts: str) -> bytes:
         """Each part is preceded by its length: no two lists of parts give the same bytes."""
         encoded = [part.encode() for part in (f"glomar/v1 {purpose}", *parts)]
         message = b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
-        return hmac.digest(self._key, message, "sha256").hex()
+        return hmac.digest(self._key, message, "sha256")

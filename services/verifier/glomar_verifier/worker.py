@@ -5,23 +5,29 @@ Called by the app for delivered requests, and by itself for those that a lifted 
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 
+from glomar_runtime.controls import newer, tell
 from glomar_runtime.delivery import get_by_sequence, moment
+from glomar_runtime.health import controls_shown
 from glomar_runtime.telemetry import Spans, end_all, header
 from glomar_schemas.batch import Outgoing
 from glomar_schemas.controls import Hold, InForce
+from glomar_schemas.errors import Retryable
+from glomar_schemas.keyholder import Keyholder
 from glomar_schemas.subjects import MAX_BATCH, Subjects
 from glomar_schemas.versions import Versions
 from nats.aio.client import Client
 from opentelemetry.trace import Span
 
-from glomar_verifier.clock import Clock
-from glomar_verifier.control import catch_up
-from glomar_verifier.desk import Decided, Desk, Work
+from glomar_verifier import clock as clocks
+from glomar_verifier.desk import Clock, Desk, Work
 from glomar_verifier.outbox import Stale, store_verdicts
+from glomar_verifier.rebuilding import unanswered
+from glomar_verifier.verdicts import Decided
 from glomar_verifier.waiting import Held, Waiting
 
 log = logging.getLogger(__name__)
@@ -39,14 +45,22 @@ class Worker:
     """Holds what is in force as far as this process knows; the fence tells when that is not enough."""
 
     def __init__(
-        self, versions: Versions, subjects: Subjects, desk: Desk, waiting: Waiting, spans: Spans
+        self,
+        versions: Versions,
+        subjects: Subjects,
+        desk: Desk,
+        keyholder: Keyholder,
+        waiting: Waiting,
+        spans: Spans,
     ) -> None:
         self._versions = versions
         self._subjects = subjects
         self._desk = desk
+        self._keyholder = keyholder
         self._waiting = waiting
         self._spans = spans
-        self._clock = Clock()
+        self._clock = clocks.Clock()
+        self._clock_lags = False
         self._in_force = InForce()
         # A cluster refuses a fenced batch while another one is in flight.
         self._one_at_a_time = asyncio.Lock()
@@ -61,18 +75,43 @@ class Worker:
 
         first_time: none of them was delivered before. Raises Retryable, Refused, Fatal.
         """
-        async with self._one_at_a_time:
-            while True:
-                try:
-                    return await self._answer(client, work, first_time=first_time)
-                except Stale:
-                    await self._follow(client)
+        while True:
+            known = self._in_force
+            try:
+                return await self._answer(client, work, known, first_time=first_time)
+            except Stale:
+                async with self._one_at_a_time:
+                    if self._in_force is known:
+                        await self._follow(client)
+
+    async def check_clock(self) -> None:
+        """Raises Retryable while nothing is decided because this machine's clock lags."""
+        self._clock.require_right(datetime.now(UTC))
+
+    def status(self) -> dict[str, object]:
+        """For /status: what is in force, and how many wait for which hold."""
+        by_hold = self._waiting.by_hold()
+        waiting = {"total": sum(by_hold.values()), "by_hold": by_hold, "complete": self._waiting.is_complete}
+        return {**controls_shown(self._in_force), "waiting": waiting}
+
+    async def rebuild(self, client: Client) -> None:
+        """Makes the list of what waits complete, if it is a new one. Raises Unreachable."""
+        if self._waiting.is_complete:
+            return
+        found = await unanswered(client, self._subjects)
+        self._waiting.add_missing(found)
+        self._waiting.completed()
+        if found:
+            log.warning("the list of what waits was made anew", extra={"count": len(found)})
 
     async def resume(self, client: Client) -> int:
-        """Answers some of what waits for no hold any more -> how many. Raises as `answer`."""
-        if not len(self._waiting):
-            return 0
+        """Takes up some of what waits for no hold any more -> how many were answered, or wait for another.
+
+        Between two such batches one of fresh requests comes, and the other way round: the lock is fair.
+        Raises as `answer`.
+        """
         async with self._one_at_a_time:
+            # Also when nothing waits: a key that was shredded must not stay until somebody asks.
             await self._follow(client)
         held = self._waiting.resumable([hold.slot for hold in self._in_force.holds], MAX_BATCH)
         calls = (get_by_sequence(client, self._subjects.stream, one.sequence) for one in held)
@@ -92,16 +131,24 @@ class Worker:
             item.stored.sequence for item, fate in zip(work, fates, strict=True) if fate is Fate.ANSWERED
         ]
         self._waiting.remove(answered)
-        return len(answered)
+        return len(work) - fates.count(Fate.UNSETTLED)
 
-    async def _answer(self, client: Client, work: Sequence[Work], *, first_time: bool) -> list[Fate]:
-        newest = moment(max(item.stored.time_ns for item in work))
-        now = self._clock.now(datetime.now(UTC), newest)
-        outcomes = self._desk.decide(work, self._in_force, now, self._spans)
+    async def _answer(
+        self, client: Client, work: Sequence[Work], known: InForce, *, first_time: bool
+    ) -> list[Fate]:
+        now = self._now(moment(max(item.stored.time_ns for item in work)))
+        if now is None:
+            return [Fate.UNSETTLED] * len(work)
+        clock = _running_from(now)
+        outcomes = self._desk.decide(work, known, clock, self._spans)
         fates = [Fate.WAITING] * len(work)
         free = [at for at, found in enumerate(outcomes) if isinstance(found, Decided)]
         decided = [found for found in outcomes if isinstance(found, Decided)]
-        stand = await self._store(client, decided, [work[at].span for at in free], first_time=first_time)
+        await _wait_for(max((verdict.slot for verdict in decided), default=clock()), clock)
+        async with self._one_at_a_time:
+            stand = await self._store(
+                client, decided, [work[at].span for at in free], known.slot, first_time=first_time
+            )
         for at, stands in zip(free, stand, strict=True):
             fates[at] = Fate.ANSWERED if stands else Fate.UNSETTLED
         held = [
@@ -114,8 +161,28 @@ class Worker:
             log.info("put to wait under a hold", extra={"count": len(held)})
         return fates
 
+    def _now(self, newest: datetime) -> datetime | None:
+        """The time that counts; None, which is said once, while the clock lags."""
+        try:
+            now = self._clock.now(datetime.now(UTC), newest)
+        except Retryable as fault:
+            if not self._clock_lags:
+                log.error("nothing is decided", extra={"fault": fault.what})
+            self._clock_lags = True
+            return None
+        if self._clock_lags:
+            log.info("the clock is right again")
+        self._clock_lags = False
+        return now
+
     async def _store(
-        self, client: Client, decided: Sequence[Decided], parents: Sequence[Span], *, first_time: bool
+        self,
+        client: Client,
+        decided: Sequence[Decided],
+        parents: Sequence[Span],
+        control_n: int,
+        *,
+        first_time: bool,
     ) -> list[bool]:
         sending = [
             self._spans.send("verdict", verdict.request_id, parent)
@@ -126,10 +193,28 @@ class Worker:
             for verdict, span in zip(decided, sending, strict=True)
         ]
         try:
-            empty_slot = self._subjects.control(self._in_force.slot + 1)
+            empty_slot = self._subjects.control(control_n + 1)
             return await store_verdicts(client, outgoing, empty_slot, first_time=first_time)
         finally:
             end_all(sending)
 
     async def _follow(self, client: Client) -> None:
-        self._in_force = await catch_up(client, self._in_force, self._versions, self._subjects)
+        in_force = self._in_force
+        async for stored, applied in newer(client, in_force, self._versions, self._subjects):
+            tell(stored, applied)
+            in_force = applied.in_force
+        if in_force.slot > self._in_force.slot and in_force.signed is not None:
+            self._keyholder.follow(in_force)
+        self._in_force = in_force
+
+
+def _running_from(start: datetime) -> Clock:
+    """Shows `start` now. No step of the machine's clock moves it."""
+    begun = time.monotonic()
+    return lambda: start + timedelta(seconds=time.monotonic() - begun)
+
+
+async def _wait_for(slot: datetime, clock: Clock) -> None:
+    """The loop's timers count whole milliseconds, and may come early."""
+    while (left := slot - clock()) > timedelta(0):  # noqa: ASYNC110
+        await asyncio.sleep(left.total_seconds())

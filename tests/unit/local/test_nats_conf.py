@@ -6,8 +6,8 @@ from pathlib import Path
 
 import nkeys
 from glomar_local.child import program
-from glomar_local.nats_conf import render
-from glomar_local.provision import shipped_agreement
+from glomar_local.nats_conf import Tenant, render
+from glomar_schemas import shipped
 from glomar_schemas.agreement import parse_agreement
 from glomar_schemas.subjects import Subjects
 
@@ -23,9 +23,9 @@ USERS = {party: public_nkey(party) for party in ("bus", "irs", "ice", "tigta")}
 
 
 def rendered(store: Path) -> str:
-    source = shipped_agreement()
+    source = shipped.agreement()
     agreement = parse_agreement(source.read_bytes(), where=str(source))
-    return render(agreement, Subjects(agreement.id), USERS, port=26103, store=store)
+    return render([Tenant(agreement, Subjects(agreement.id), USERS)], port=26103, store=store)
 
 
 def test_the_configuration_is_the_reviewed_one() -> None:

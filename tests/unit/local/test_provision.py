@@ -12,6 +12,8 @@ from glomar_local.ports import FIRST_PORT, consecutive
 from glomar_local.provision import System, provision
 from glomar_runtime.settings import load_settings
 from glomar_schemas.errors import Misconfigured, Untrusted
+from glomar_schemas.keys import public_text
+from glomar_verifier.epochs.files import EpochFiles
 from glomar_verifier.settings import VerifierSettings
 
 PORTS = consecutive(FIRST_PORT)
@@ -35,7 +37,7 @@ def test_every_secret_is_readable_by_its_owner_alone(system: System) -> None:
 
     assert {path.name for path in secrets} == {
         *("bus.nk", "irs.nk", "ice.nk", "tigta.nk"),
-        *("irs.sign.pem", "irs.seal.pem", "irs.official.pem", "irs.tag"),
+        *("irs.sign.pem", "irs.official.pem", "irs.tag"),
         *("ice.sign.pem", "ice.seal.pem", "ice.official.pem", "api.token"),
         *("tigta.seal.pem", "tigta.ledger.pem", "tigta.official.pem"),
     }
@@ -116,10 +118,10 @@ def test_an_agreement_signed_by_strangers_is_refused(system: System, tmp_path: P
 
 
 def test_a_lost_key_is_named_and_not_made_anew(system: System) -> None:
-    lost = system.layout.private_key("irs", "seal")
+    lost = system.layout.private_key("ice", "seal")
     lost.unlink()
 
-    with pytest.raises(Misconfigured, match=r"irs\.seal\.pem: key file is missing"):
+    with pytest.raises(Misconfigured, match=r"ice\.seal\.pem: key file is missing"):
         provision(system.layout, PORTS)
     assert not lost.exists()
 
@@ -146,5 +148,28 @@ def test_a_data_directory_can_be_moved(system: System, tmp_path: Path) -> None:
 
     settings = load_settings(VerifierSettings, moved / "verifier.toml")
 
-    assert settings.sealing_key.is_file()
-    assert tomllib.loads((moved / "verifier.toml").read_text())["sealing_key"] == "keys/irs.seal.pem"
+    assert settings.signing_key.is_file()
+    assert tomllib.loads((moved / "verifier.toml").read_text())["signing_key"] == "keys/irs.sign.pem"
+
+
+def test_what_opens_particulars_is_split_between_the_verifier_and_two_custodians(system: System) -> None:
+    layout = system.layout
+    [record] = [key for key in system.agreement.keys if (key.party, key.use) == ("irs", "seal")]
+    custodians = (layout.custodian("a"), layout.custodian("b"))
+    found = [*files(layout.epochs), *files(custodians[0]), *files(custodians[1])]
+
+    assert [path.stem for path in found] == [record.key_id] * 3
+    assert {stat.S_IMODE(path.stat().st_mode) for path in found} == {0o600}
+    private = EpochFiles(layout.epochs, custodians).load(record.key_id)
+    assert public_text(private.public_key()) == record.public
+
+
+def test_a_first_start_that_was_cut_short_keeps_its_epoch(system: System) -> None:
+    system.layout.signatures.unlink()
+
+    again = provision(system.layout, PORTS)
+
+    assert len(list(files(again.layout.epochs))) == 1
+    assert [key for key in again.agreement.keys if (key.party, key.use) == ("irs", "seal")] == [
+        key for key in system.agreement.keys if (key.party, key.use) == ("irs", "seal")
+    ]

@@ -78,7 +78,9 @@ def outcomes(results: list[Result]) -> set[str]:
 
 
 def test_the_public_names_are_exactly_these() -> None:
-    assert glomar_requester.__all__ == ["Ask", "Client", "Conflict", "Profile", "Question", "Result"]
+    assert glomar_requester.__all__ == [
+        *("Ask", "Client", "Conflict", "Expired", "Profile", "Question", "Recalled", "Result")
+    ]
 
 
 def test_ask_gives_the_verified_answer(desk: Desk) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ from faststream.asgi.types import Message
 from glomar_requester.http import Api, read_token_hash
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.keys import write_secret
+from glomar_schemas.messages import encode
 from msgspec import Struct
 
 from tests import samples
 from tests.unit.requester.test_client import Desk
+from tests.unit.requester.world import Reply, a_recall, notice
 
 TOKEN = "a-token-of-the-tests"
 ASK = {"reference": "H-1", "first_name": "Marisol", "last_name": "Ferreira-Canary", "officer_id": "OFF-001"}
@@ -52,7 +55,8 @@ async def call(
     scope = {
         "type": "http",
         "method": method,
-        "path": path,
+        "path": path.partition("?")[0],
+        "query_string": path.partition("?")[2].encode(),
         "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
     }
     await api(scope, receive, send)
@@ -178,3 +182,50 @@ def test_the_token_is_kept_as_it_is_or_as_its_hash(tmp_path: Path) -> None:
     assert read_token_hash(tmp_path / "plain") == read_token_hash(tmp_path / "hashed") == wanted
     with pytest.raises(Misconfigured):
         read_token_hash(tmp_path / "empty")
+
+
+def test_a_recalled_answer_is_gone_and_the_recall_is_told(desk: Desk) -> None:
+    async def steps(client: Any) -> None:
+        api = Api(client, hashlib.sha256(TOKEN.encode()).hexdigest())
+        assert (await call(api, "GET", "/v1/recalls")).body == {"recalls": [], "after": 0}
+        posted = await call(api, "POST", "/v1/requests", ASK)
+        request_id = posted.body["request_id"]
+        told = notice(a_recall(request_id), 7, samples.signer(samples.HOLDER), at=datetime.now(UTC))
+        waiting = asyncio.create_task(call(api, "GET", "/v1/recalls?after=0&wait_s=20"))
+        await asyncio.sleep(0)
+        await client.receive_notice(Reply(client.notices, encode(told)))
+
+        heard = (await waiting).body
+        [recall] = heard["recalls"]
+        assert (recall["request_id"], recall["reference"], recall["cause"]) == (
+            request_id,
+            "H-1",
+            "wrong-match",
+        )
+        assert heard["after"] == recall["number"]
+        behind = await call(api, "GET", f"/v1/recalls?after={heard['after']}")
+        assert behind.body == {"recalls": [], "after": heard["after"]}
+
+        found = await call(api, "GET", f"/v1/requests/{request_id}")
+        assert (found.status, found.body["outcome"]) == (410, "recalled")
+
+    desk.run(steps)
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "token", "status"),
+    [
+        ("GET", "?after=x", TOKEN, 400),
+        ("GET", "?before=1", TOKEN, 400),
+        ("POST", "", TOKEN, 405),
+        ("GET", "", "another", 401),
+    ],
+)
+def test_recalls_are_told_to_who_asks_rightly(
+    desk: Desk, method: str, query: str, token: str, status: int
+) -> None:
+    async def steps(client: Any) -> int:
+        api = Api(client, hashlib.sha256(TOKEN.encode()).hexdigest())
+        return (await call(api, method, f"/v1/recalls{query}", token=token)).status
+
+    assert desk.run(steps) == status

@@ -5,10 +5,24 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from glomar_requester.store import Answered, Entry, Published, Store
+from glomar_requester import schema
+from glomar_requester.store import (
+    Acknowledged,
+    Answered,
+    Certified,
+    Dated,
+    Entry,
+    Published,
+    Store,
+    Told,
+    ToldThrough,
+    Withdrawn,
+    _row,
+)
 from glomar_requester.vault import Vault
 from glomar_schemas.errors import IntegrityError, Misconfigured, Retryable
 
@@ -20,6 +34,7 @@ IDS = [prepared.asked.request_id for prepared in REQUESTS]
 [KEYED] = world.prepared(world.an_ask(9), key="file:2", first=9)
 [RIVAL] = world.prepared(world.an_ask(9), key="file:2", first=10)
 LAST = "f" * 36
+LATER = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -152,6 +167,101 @@ def test_a_store_of_another_version_is_left_alone(tmp_path: Path) -> None:
         Store(path)
 
 
+def test_a_store_of_version_1_is_migrated_and_keeps_everything(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    database = sqlite3.connect(path)
+    database.executescript(schema._FROM_NOTHING + ";PRAGMA user_version = 1")
+    database.execute("INSERT INTO asked VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _row(KEYED))
+    database.execute("INSERT INTO published VALUES (?, 4)", [KEYED.asked.request_id])
+    database.execute("INSERT INTO answered VALUES (?, ?)", [KEYED.asked.request_id, b"release"])
+    database.commit()
+    database.close()
+
+    store = Store(path)
+    known = entry(store, KEYED.asked.request_id)
+    assert known == Entry(KEYED.asked, published=Published(KEYED.asked.request_id, 4), release=b"release")
+    # When it expires is not known: the client looks into it.
+    assert store.undated(10) == [known]
+    assert (store.told_through(), store.controls(), store.expired(LATER, 10)) == (0, [], [])
+    store.write([Dated(KEYED.asked.request_id, LATER)])
+    assert (store.undated(10), store.expired(LATER, 10)) == ([], [KEYED.asked.request_id])
+    store.close()
+
+
+def test_a_withdrawn_answer_is_deleted_and_never_comes_back(store: Store) -> None:
+    store.write([*REQUESTS, Answered(IDS[0], b"release", LATER), Withdrawn(IDS[0], "recall")])
+    store.write([Answered(IDS[0], b"again", LATER)])
+    found = entry(store, IDS[0])
+    assert (found.release, found.withdrawn) == (None, "recall")
+
+
+def test_what_was_withdrawn_for_one_cause_is_not_for_another(store: Store) -> None:
+    store.write([*REQUESTS, Withdrawn(IDS[0], "expiry"), Withdrawn(IDS[0], "recall")])
+    assert store.uncertified(10) == [Withdrawn(IDS[0], "expiry")]
+
+
+def test_what_was_never_asked_here_is_not_withdrawn(store: Store) -> None:
+    store.write([Withdrawn(IDS[0], "recall")])
+    assert store.uncertified(10) == []
+
+
+def test_the_first_certificate_stands_until_it_is_acknowledged(store: Store) -> None:
+    store.write([*REQUESTS, Withdrawn(IDS[0], "recall")])
+    store.write([Certified(IDS[0], b"first")])
+    store.write([Certified(IDS[0], b"second")])
+    assert (store.uncertified(10), store.unacknowledged(10)) == ([], [Certified(IDS[0], b"first")])
+    store.write([Acknowledged(IDS[0])])
+    assert store.unacknowledged(10) == []
+
+
+def test_scrubbing_leaves_no_byte_of_a_deleted_answer_in_any_file(tmp_path: Path) -> None:
+    answer = os.urandom(20_000)
+    pieces = [answer[start : start + 32] for start in range(0, 19_000, 100)]
+
+    def held() -> int:
+        return sum(piece in path.read_bytes() for path in tmp_path.iterdir() for piece in pieces)
+
+    store, other = Store(tmp_path / "store.db"), Store(tmp_path / "store.db")
+    store.write([*REQUESTS, Answered(IDS[0], answer, LATER)])
+    assert other.find(IDS[0]) is not None and held()
+    store.write([Withdrawn(IDS[0], "recall")])
+    store.scrub()
+    assert held() == 0
+    store.close()
+    other.close()
+
+
+def test_scrubbing_waits_for_a_reader(store: Store, tmp_path: Path) -> None:
+    store.write([*REQUESTS, Answered(IDS[0], b"x" * 9000, LATER)])
+    reader = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM answered").fetchall()
+    store.write([Withdrawn(IDS[0], "recall")])
+    store._db.execute("PRAGMA busy_timeout = 10")
+    with pytest.raises(Retryable, match="another process"):
+        store.scrub()
+    reader.close()
+    store.scrub()
+
+
+def test_recalls_are_counted_in_the_order_in_which_they_came(store: Store) -> None:
+    recalls = [
+        Told(sequence, b"notice", request_id, "other", LATER)
+        for sequence, request_id in ((70, IDS[1]), (50, IDS[0]), (60, "asked elsewhere"))
+    ]
+    store.write([*REQUESTS, *recalls, Told(40, b"control")])
+    found = store.recalls(0, 10)
+    assert [each.request_id for each in found] == [IDS[1], IDS[0]]
+    assert store.recalls(found[0].number, 10) == found[1:]
+    assert store.controls() == [b"control"]
+
+
+def test_what_is_known_through_never_goes_back(store: Store) -> None:
+    store.write([ToldThrough(9)])
+    store.write([ToldThrough(7)])
+    assert store.told_through() == 9
+
+
 def test_an_answer_at_rest_opens_for_its_request_alone() -> None:
     vault = Vault(samples.sealing_key(samples.REQUESTER))
     locked = vault.lock("one", b"confirm")
@@ -173,3 +283,15 @@ def test_a_fingerprint_tells_asks_apart_and_is_keyed() -> None:
     assert mine.fingerprint(b"a") == mine.fingerprint(b"a")
     assert mine.fingerprint(b"a") != mine.fingerprint(b"b")
     assert mine.fingerprint(b"a") != other.fingerprint(b"a")
+
+
+def test_a_vault_of_several_keys_reads_what_one_of_them_wrote() -> None:
+    old, new = (samples.sealing_key(name) for name in (samples.REQUESTER, "next"))
+    locked, fingerprint = Vault(old).lock("one", b"confirm"), Vault(old).fingerprint(b"ask")
+
+    rotated = Vault(new, old)
+
+    assert rotated.unlock("one", locked) == b"confirm"
+    assert rotated.is_of(fingerprint, b"ask") and not rotated.is_of(fingerprint, b"another")
+    with pytest.raises(IntegrityError):
+        Vault(new).unlock("one", locked)

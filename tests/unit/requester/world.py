@@ -19,10 +19,23 @@ from glomar_requester.identity import Defaults, Identity, make_identity
 from glomar_schemas import leaf as leaves
 from glomar_schemas import note, receipt
 from glomar_schemas.agreement import SignedAgreement, parse_agreement
-from glomar_schemas.envelope import seal_envelope
+from glomar_schemas.envelope import Signer, seal_envelope
 from glomar_schemas.keys import KeyRecord, KeyRing, public_text
 from glomar_schemas.merkle import leaf_hash, node_hash
-from glomar_schemas.messages import Answer, Release, ResultPending, ResultQuery, Tags, Verdict, encode
+from glomar_schemas.messages import (
+    Answer,
+    Control,
+    Notice,
+    Notices,
+    NoticesQuery,
+    Recall,
+    Release,
+    ResultPending,
+    ResultQuery,
+    Tags,
+    Verdict,
+    encode,
+)
 from glomar_schemas.sealing import ANSWER_SIZES, RELEASE_SIZES, TAGS_SIZES, Context, Sealer, pad
 from glomar_schemas.subjects import BATCH_COMMIT, BATCH_ID
 from msgspec import Struct
@@ -132,13 +145,72 @@ def decide(
 
 
 def _receipt(entry: leaves.Leaf, ledger_key: str, origin: str, index: int) -> str:
-    first, second = leaf_hash(b"another"), leaf_hash(leaves.encode(entry))
+    """In a log of that leaf alone, behind as many of others as its sequence says."""
+    hashes = [leaf_hash(b"another")] * (entry.sequence - 1) + [leaf_hash(leaves.encode(entry))]
+    proof, root = _path(hashes)
     name = origin or samples.SUBJECTS.origin(samples.OVERSIGHT)
-    checkpoint = note.Checkpoint(name, 2, node_hash(first, second))
+    checkpoint = note.Checkpoint(name, len(hashes), root)
     use: Any = "ledger" if ledger_key == samples.OVERSIGHT else "sign"
     return receipt.encode(
-        receipt.Receipt(index, (first,), note.sign(checkpoint, samples.signing_key(ledger_key, use)))
+        receipt.Receipt(index, tuple(proof), note.sign(checkpoint, samples.signing_key(ledger_key, use)))
     )
+
+
+def _path(hashes: list[bytes]) -> tuple[list[bytes], bytes]:
+    """Proof of the last leaf, leaf to root, and the root. RFC 9162 sections 2.1.1 and 2.1.3.1."""
+    if len(hashes) == 1:
+        return [], hashes[0]
+    half = 1 << (len(hashes) - 1).bit_length() - 1
+    (_, left), (proof, right) = _path(hashes[:half]), _path(hashes[half:])
+    return [*proof, left], node_hash(left, right)
+
+
+def notice(
+    message: Recall | Control,
+    sequence: int,
+    *signers: Signer,
+    ledger_key: str = samples.OVERSIGHT,
+    at: datetime = NOW,
+    **changes: bytes,
+) -> Notice:
+    """As the auditor tells of it."""
+    body = seal_envelope(message, signers)
+    time_ns = int(at.timestamp()) * 1_000_000_000
+    entry = leaves.Leaf(sequence, time_ns, message.subject, hashlib.sha256(body).digest())
+    told = Notice(
+        leaf=leaves.encode(entry),
+        body=body,
+        receipt=_receipt(entry, ledger_key, "", sequence - 1).encode(),
+    )
+    return msgspec.structs.replace(told, **changes)
+
+
+def a_recall(request_id: str, agency: str = samples.REQUESTER) -> Recall:
+    return Recall(
+        request_id=request_id,
+        subject=samples.SUBJECTS.recall(agency, request_id),
+        agreement=samples.AGREEMENT,
+        agency=agency,
+        verdict_digest="0" * 64,
+        cause="wrong-match",
+        recalled_at=NOW,
+        recalled_by="Office of Disclosure",
+    )
+
+
+def a_control(slot: int, action: str, **fields: Any) -> Control:
+    said = {"agreement_digest": samples.AGREEMENT_DIGEST, "authority": "Order", "issued_at": NOW, **fields}
+    return Control(
+        slot=slot,
+        subject=samples.SUBJECTS.control(slot),
+        agreement=samples.AGREEMENT,
+        action=action,  # type: ignore[arg-type]
+        **said,
+    )
+
+
+def officials(*parties: str) -> list[Signer]:
+    return [samples.signer(party, "official") for party in parties]
 
 
 def sealed(made: Made, release: bytes | None = None, agency: str = samples.REQUESTER) -> bytes:
@@ -163,6 +235,7 @@ class FakeBus:
     refuse: err_code -> how many batch commits are still refused with it. away: nobody responds.
     full: nothing is taken. lose_acks: how many are stored without an acknowledgement.
     pushes: whether the auditor's pushes arrive. answering: whether there are verdicts at all.
+    notices: what the auditor answers when it is asked, with its sequences; audited: up to where.
     """
 
     def __init__(self) -> None:
@@ -175,6 +248,8 @@ class FakeBus:
         self.answering = True
         self.lose_acks = 0
         self.full = False
+        self.notices: list[tuple[int, Notice]] = []
+        self.audited = 0
         self.receive: Callable[[Any], Any] | None = None
         self.spoil: Callable[[bytes], bytes] = lambda raw: raw
         self._batches: dict[str, list[tuple[str, bytes]]] = {}
@@ -202,6 +277,8 @@ class FakeBus:
             return Reply(subject, body, {"Nats-Sequence": str(sequence)})
         if subject == samples.SUBJECTS.result(samples.REQUESTER):
             return self._result(msgspec.json.decode(payload, type=ResultQuery).request_id)
+        if subject == samples.SUBJECTS.notices(samples.REQUESTER):
+            return self._notices(msgspec.json.decode(payload, type=NoticesQuery).after)
         return self._store(subject, payload, headers or {})
 
     def _store(self, subject: str, payload: bytes, headers: dict[str, str]) -> Reply:
@@ -220,7 +297,7 @@ class FakeBus:
             return _refused(10077)
         for one, body in messages:
             self.stream[one] = (len(self.stream) + 1, body)
-            if self.answering and self.pushes:
+            if self.answering and self.pushes and ".request." in one:
                 self._push(one.rpartition(".")[2])
         if self.lose_acks:
             self.lose_acks -= 1
@@ -243,11 +320,19 @@ class FakeBus:
             return Reply("", encode(ResultPending(request_id=request_id)))
         return Reply("", self.spoil(self._release(request_id)))
 
+    def _notices(self, after: int) -> Reply:
+        """One a page, so that every reader has to ask again."""
+        behind = [(sequence, each) for sequence, each in self.notices if sequence > after]
+        page = tuple(each for _, each in behind[:1])
+        through = behind[0][0] if behind else max(after, self.audited)
+        return Reply("", encode(Notices(notices=page, through=through, more=bool(behind))))
+
     def _release(self, request_id: str) -> bytes:
         _, body = self.stream[samples.SUBJECTS.request(samples.REQUESTER, request_id)]
         digest = hashlib.sha256(body).hexdigest()
         asked = Asked(request_id, "", "", b"", digest, "", NOW)
-        return sealed(decide(asked, time_ns=int(datetime.now(UTC).timestamp() * 1e9)))
+        now = datetime.now(UTC)
+        return sealed(decide(asked, time_ns=int(now.timestamp() * 1e9), decided_at=now))
 
 
 def _refused(err_code: int) -> Reply:

@@ -3,13 +3,15 @@
 import sqlite3
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 from glomar_schemas.errors import IntegrityError, Misconfigured, Retryable
 from glomar_schemas.messages import Tags
-from glomar_verifier.counts import Ask, Counts
+from glomar_verifier.counts import Ask, Counts, Lookup
+from glomar_verifier.disclosure import HiddenName
 from glomar_verifier.facts import Counted
 
 DAY_NS = 86_400 * 10**9
@@ -33,6 +35,8 @@ def ask(number: int, **changes: object) -> Ask:
         "person": f"{number:064x}",
         "reason": f"{number:064x}",
         "case": f"{number:064x}",
+        "address": f"{number:064x}",
+        "day": "2025-06-15",
     } | changes
     tags = Tags(**{name: str(fields.pop(name)) for name in ("person", "reason", "case")})
     return Ask(tags=tags, **fields)  # type: ignore[arg-type]
@@ -76,6 +80,104 @@ def test_officers_and_agencies_are_counted_apart(counts: Counts) -> None:
     )
     assert people(counted) == [1, 2, 1, 2]
     assert cases(counted) == [1, 1, 1, 2]
+
+
+def test_each_number_counts_what_it_says(counts: Counts) -> None:
+    counted = counts.observe_batch(
+        [
+            ask(1, person="aa", address="11", case="c1"),
+            ask(2, person="aa", address="22", case="c1", officer="OFF-002"),
+            ask(3, person="bb", address="22", case="c2"),
+            ask(4, person="bb", address="22", case="c2", day="2025-06-16"),
+            ask(5, person="bb", address="", case="c2"),
+            ask(6, agency="fbi", person="aa", address="33", case="c1"),
+        ]
+    )
+    assert [one.addresses_of_name for one in counted] == [1, 2, 1, 1, 1, 1]
+    assert [one.people_at_address for one in counted] == [1, 1, 2, 2, 0, 1]
+    assert [one.requests_of_officer for one in counted] == [1, 1, 2, 3, 4, 1]
+    assert [one.requests_in_case for one in counted] == [1, 2, 1, 2, 3, 1]
+    assert [one.requests_of_day for one in counted] == [1, 2, 3, 1, 4, 1]
+
+
+def test_requests_leave_their_counts_with_the_window(counts: Counts) -> None:
+    counts.observe_batch([ask(n, officer="O", case="cc", address="aa", person="bb") for n in (1, 2, 3)])
+    late = START_NS + 2 * 10**9 + 30 * DAY_NS
+    [counted] = counts.observe_batch([ask(4, officer="O", case="cc", address="dd", person="bb", at_ns=late)])
+    assert (counted.requests_of_officer, counted.requests_in_case, counted.requests_of_day) == (2, 2, 2)
+    assert counted.addresses_of_name == 2
+
+
+def name(*tokens: str, whole: int = 0, suffix: int = 0) -> HiddenName:
+    numbers = tuple(sorted(hash(token) for token in tokens))
+    return HiddenName(whole or hash(tokens), numbers, suffix)
+
+
+LOPEZ = name("ana garcia", "ana lopez")
+
+
+def lookup(number: int, asked: HiddenName = LOPEZ, **changes: object) -> Lookup:
+    fields: dict[str, object] = {
+        "agency": "ice",
+        "request_id": f"request-{number}",
+        "asked": asked,
+        "meant": (LOPEZ,),
+        "address": f"{number:064x}",
+        "at_ns": START_NS + number * 10**9,
+    } | changes
+    return Lookup(**fields)  # type: ignore[arg-type]
+
+
+def test_addresses_of_a_person_count_under_every_name_that_fits(counts: Counts) -> None:
+    first, second, other = name("ana garcia"), name("ana lopez"), name("ana garcia", "ana perez")
+    asked = [LOPEZ, first, second, other, LOPEZ]
+    assert counts.observe_lookups([lookup(n, each) for n, each in enumerate(asked)]) == [1, 2, 3, 3, 4]
+
+
+def test_an_address_counts_once_and_nobody_meant_is_none(counts: Counts) -> None:
+    found = counts.observe_lookups([lookup(1), lookup(2, address=f"{1:064x}"), lookup(3, meant=())])
+    assert found == [1, 1, 0]
+    assert counts.observe_lookups(
+        [lookup(4), lookup(5, agency="fbi", asked=name("x"), meant=(name("x"),))]
+    ) == [
+        3,
+        1,
+    ]
+
+
+def test_a_redelivered_lookup_gets_the_number_of_the_first_time(counts: Counts, tmp_path: Path) -> None:
+    counts.observe_batch([ask(n) for n in range(1, 5)])
+    assert counts.observe_lookups([lookup(1), lookup(2)]) == [1, 2]
+    assert counts.observe_lookups([lookup(3)]) == [3]
+    with closing(Counts(tmp_path / "counts.db", window_days=30)) as after_a_restart:
+        assert after_a_restart.observe_lookups([lookup(1), lookup(2), lookup(4)]) == [1, 2, 4]
+
+
+def test_a_lookup_leaves_the_window(counts: Counts) -> None:
+    counts.observe_batch([ask(1), ask(2), ask(3)])
+    counts.observe_lookups([lookup(1), lookup(2)])
+    late = START_NS + 10**9 + 30 * DAY_NS
+    assert counts.observe_lookups([lookup(3, at_ns=late)]) == [2]
+
+
+def test_workers_at_the_same_time_count_exactly(tmp_path: Path) -> None:
+    path, workers, each = tmp_path / "counts.db", 4, 50
+    Counts(path, window_days=30).close()
+
+    def work(worker: int) -> tuple[list[int], list[int]]:
+        with closing(Counts(path, window_days=30, busy_timeout_s=60)) as mine:
+            of_name, of_person = [], []
+            for n in range(worker, workers * each, workers):
+                [counted] = mine.observe_batch([ask(n, person="aa")])
+                of_name.append(counted.addresses_of_name)
+                of_person += mine.observe_lookups([lookup(n)])
+            return of_name, of_person
+
+    with ThreadPoolExecutor(workers) as threads:
+        found = list(threads.map(work, range(workers)))
+    everyone = list(range(1, workers * each + 1))
+    assert sorted(n for of_name, _ in found for n in of_name) == everyone
+    assert sorted(n for _, of_person in found for n in of_person) == everyone
 
 
 def test_a_redelivered_request_counts_once_and_gets_the_numbers_of_the_first_time(counts: Counts) -> None:
@@ -127,6 +229,12 @@ def test_a_request_that_comes_late_is_counted_among_the_later_ones(counts: Count
     assert people(counts.observe_batch([ask(4, reason="aa")])) == [4]
 
 
+def test_what_comes_late_leaves_the_window_within_the_same_batch(counts: Counts) -> None:
+    late = ask(1, reason="aa", at_ns=START_NS)
+    on_time = [ask(n, reason="aa", at_ns=START_NS + n * 30 * DAY_NS) for n in (2, 3)]
+    assert people(counts.observe_batch([late, *on_time])) == [1, 1, 1]
+
+
 def test_nothing_is_kept_past_the_window(counts: Counts, tmp_path: Path) -> None:
     counts.observe_batch([ask(number) for number in range(10)])
     counts.observe_batch([ask(11, at_ns=START_NS + 31 * DAY_NS)])
@@ -135,7 +243,7 @@ def test_nothing_is_kept_past_the_window(counts: Counts, tmp_path: Path) -> None
             table: db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
             for table in ("asked", "seen", "tally")
         }
-    assert rows == {"asked": 1, "seen": 2, "tally": 2}
+    assert rows == {"asked": 1, "seen": 4, "tally": 7}
 
 
 def test_two_workers_share_one_file(counts: Counts, tmp_path: Path) -> None:
@@ -191,6 +299,6 @@ def test_a_file_that_is_no_table_of_counts_is_refused(tmp_path: Path, fault: str
         path = tmp_path / "nowhere" / "counts.db"
     else:
         with closing(sqlite3.connect(path)) as db:
-            db.execute("PRAGMA user_version = 2")
+            db.execute("PRAGMA user_version = 3")
     with pytest.raises(Misconfigured, match=r"counts\.db"):
         Counts(path, window_days=30)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 from glomar_verifier.blocking import block_keys, soundex
-from glomar_verifier.match import Candidates, decide, gates, one_edit_apart, same_surname
+from glomar_verifier.match import Candidates, Finding, decide, gates, one_edit_apart, same_surname
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -155,9 +155,17 @@ def test_too_many_candidates_to_weigh_is_a_deny() -> None:
     assert decide(everyone, query(ANA), RULES).outcome == "deny"
 
 
-def test_the_finding_names_the_people_whose_names_fit_wherever_they_live() -> None:
-    rows = [ANA, with_(person_id="P2", street_number="999"), with_(person_id="P3", first_name="Eva")]
-    assert decided(rows, ANA).people == ("P1", "P2")
+def test_a_confirmation_names_the_one_person_and_every_way_in_which_the_register_writes_the_name() -> None:
+    moved = with_(last_name="Garcialopez", street_number="7")
+    rows = [ANA, moved, with_(person_id="P2", street_number="999"), with_(person_id="P3", first_name="Eva")]
+    finding = decided(rows, ANA)
+    assert (finding.person, len(finding.names)) == ("P1", 2)
+    assert set(finding.names) == {record(ANA).name, record(moved).name}
+
+
+def test_a_denial_names_nobody() -> None:
+    assert decided([ANA], with_(street_number="999")) == Finding("deny")
+    assert decided([ANA, with_(person_id="P2")], ANA) == Finding("deny")
 
 
 CHANGES = st.fixed_dictionaries(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from glomar_schemas.errors import Malformed, Misconfigured
+from glomar_verifier.cli import check_roll
 from glomar_verifier.facts import Engagement
 from glomar_verifier.roll import FAULTS_NAMED, Roll, Rolls, read_roll
 from glomar_verifier.synth import case_and_officer, write_roll
@@ -135,3 +136,13 @@ def test_a_large_roll_takes_some_tens_of_bytes_a_row(tmp_path: Path) -> None:
     assert len(roll) == rows
     assert kept < 60 * rows
     assert roll.engagement(*case_and_officer(rows), TODAY - timedelta(days=365)) == BOTH
+
+
+def test_the_roll_can_be_checked_before_it_is_filed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = file(tmp_path / "roll.csv", ROWS)
+    check_roll(path)
+    assert "4 rows" in capsys.readouterr().out
+    with pytest.raises(Malformed, match="line 6"):
+        check_roll(file(path, [*ROWS, "broken"]))

@@ -11,7 +11,8 @@ from glomar_verifier.conform import check
 from glomar_verifier.register.extract import COLUMNS
 from glomar_verifier.sufficiency import is_complete_address, is_placeholder
 from glomar_verifier.synth import REQUEST_COLUMNS, TRUTH_COLUMNS, people, requests, write_register
-from glomar_verifier.synth.kinds import KLASSES
+from glomar_verifier.synth.kinds import klasses
+from glomar_verifier.synth.scenario import load_scenario
 
 from tests.registers import RULES, opened, particulars
 
@@ -72,7 +73,7 @@ def test_every_registered_address_and_name_is_sufficient(register_rows: list[Row
 def test_requests_have_the_columns_of_the_file_and_every_class(request_rows: list[Row]) -> None:
     assert len(request_rows) == ASKED
     assert all(set(row) == {*REQUEST_COLUMNS, *TRUTH_COLUMNS} for row in request_rows)
-    assert {row["klass"] for row in request_rows} == {klass.name for klass in KLASSES}
+    assert {row["klass"] for row in request_rows} == {klass.name for klass in klasses(load_scenario())}
 
 
 def test_cases_references_reasons_and_names_are_one_for_each_person(request_rows: list[Row]) -> None:

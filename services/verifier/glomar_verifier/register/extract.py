@@ -1,13 +1,11 @@
 """One row of the register's extract in normal form, or the fault in it.
 `register build` calls it for every row; pure, so that a row can be judged without a database."""
 
-from datetime import date
-
 from glomar_schemas.errors import Malformed
 
 from glomar_verifier.match import Record
 from glomar_verifier.normalise import AddressForm, fold, normal_address, normal_name
-from glomar_verifier.register.rows import Row, RowFault
+from glomar_verifier.register.rows import Row, RowFault, read_day
 from glomar_verifier.rules import Rules
 
 COLUMNS = (
@@ -39,7 +37,7 @@ def read_record(row: Row, rules: Rules, form: AddressForm) -> Record | RowFault:
                 rules=rules,
                 form=form,
             ),
-            date_of_birth=_birth_date(fields["date_of_birth"]),
+            date_of_birth=read_day(born, "date_of_birth") if (born := fields["date_of_birth"]) else None,
             from_year=_year(fields["from_year"], "from_year"),
             to_year=_year(fields["to_year"], "to_year") if fields["to_year"] else STILL_THERE,
         )
@@ -66,17 +64,6 @@ def _person_id(text: str) -> str:
     if not fold(text, "person_id"):
         raise Malformed("blank", where="person_id")
     return text
-
-
-def _birth_date(text: str) -> date | None:
-    if not text:
-        return None
-    try:
-        if len(text) != 10:
-            raise ValueError
-        return date.fromisoformat(text)
-    except ValueError:
-        raise Malformed("not a date as YYYY-MM-DD", where="date_of_birth") from None
 
 
 def _year(text: str, column: str) -> int:

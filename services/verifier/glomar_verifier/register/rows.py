@@ -1,10 +1,12 @@
 """Rows of a CSV file from elsewhere, one line at a time, with what is wrong in which line and column.
-`register build` and the case rolls read through it; no fault ever holds a value of the file."""
+`register build`, case rolls and `veto install` read through it; no fault ever holds a value of the file."""
 
 import codecs
+import contextlib
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -36,6 +38,15 @@ class Chunk(msgspec.Struct, frozen=True):
     offset: int
     size: int
     line: int
+
+
+def read_day(text: str, column: str) -> date:
+    """YYYY-MM-DD and no other of ISO 8601's many ways. Raises Malformed."""
+    with contextlib.suppress(ValueError):
+        day = date.fromisoformat(text)
+        if day.isoformat() == text:
+            return day
+    raise Malformed("not a date as YYYY-MM-DD", where=column)
 
 
 def read_rows(source: Path, known: Sequence[str], required: Sequence[str]) -> Iterator[Row | RowFault]:

@@ -9,11 +9,14 @@ from glomar_verifier.synth.requests import (
     requests,
     write_roll,
 )
+from glomar_verifier.synth.scenario import Scenario, load_scenario
 
 __all__ = [
     "REQUEST_COLUMNS",
     "TRUTH_COLUMNS",
+    "Scenario",
     "case_and_officer",
+    "load_scenario",
     "people",
     "requests",
     "write_register",

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from itertools import groupby
 
-from glomar_verifier.synth.kinds import Case, Row
+from glomar_verifier.synth.kinds import Case
 from glomar_verifier.synth.requests import lawful
+from glomar_verifier.synth.scenario import Row, load_scenario
 
 COMPLETE = "complete"
 COMPLETE_SHARE = 0.037
-THE_OFFICER = "OFF-001"
 REASONS = tuple(
     f"Subject of enforcement list {number}. Address needed for purposes of locating the subject."
     for number in range(1, 41)
@@ -61,6 +61,8 @@ def bulk(register_rows: Iterable[Mapping[str, str]], n: int, seed: int, today: d
     The register's rows come as `people` makes them, a person's spells together. Those with an address stand
     evenly among the others, the first one first.
     """
+    scenario = load_scenario()
+    the_officer = scenario.officers[0]
     dice = random.Random(seed)  # noqa: S311 (reproducible test data, no secret)
     names = list(INCOMPLETE)
     weights = [weight for weight, _ in INCOMPLETE.values()]
@@ -68,7 +70,10 @@ def bulk(register_rows: Iterable[Mapping[str, str]], n: int, seed: int, today: d
     grouped = groupby(register_rows, key=lambda row: row["person_id"])
     for serial, (_, spells) in zip(range(1, n + 1), grouped, strict=False):
         case = Case(list(spells), today, dice)
-        row = lawful(case, serial) | {"officer_id": THE_OFFICER, "reason": REASONS[serial % len(REASONS)]}
+        row = lawful(case, serial, scenario) | {
+            "officer_id": the_officer,
+            "reason": REASONS[serial % len(REASONS)],
+        }
         if complete < serial * COMPLETE_SHARE:
             complete += 1
             yield row | {"klass": COMPLETE}

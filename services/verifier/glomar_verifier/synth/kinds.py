@@ -1,36 +1,27 @@
 """The kinds of request that the generator makes: what each changes in a lawful one, and the right answer.
-`requests` picks among KLASSES and starts from the grounds here; pure but for the dice it is handed."""
+`requests` picks among them; pure but for the dice it is handed."""
 
 import random
 from collections.abc import Callable, Mapping
-from datetime import date, timedelta
+from datetime import date
 
 import msgspec
 from anyascii import anyascii
 
 from glomar_verifier.synth.addresses import GROUP_QUARTERS_FROM
 from glomar_verifier.synth.lookalikes import lookalikes
+from glomar_verifier.synth.scenario import Kind, Row, Scenario, drawn
 
 # The tax years that are asked about.
 YEARS = (2023, 2024)
 EARLIEST_YEAR = 2010
 # In no name list, so nobody in the register bears them.
 ABSENT_FIRST_NAMES = ("Leopold", "Octavia", "Wolfgang", "Philippa", "Thaddeus", "Ottilie")
-PLACEHOLDER_STREETS = (
-    "Don't Care 12345",
-    "Unknown",
-    "Failed to Provide",
-    "General Delivery",
-    "N/A",
-    "Homeless",
-)
-CIVIL_STATUTES = ("8 U.S.C. 1227", "8 U.S.C. 1202", "8 U.S.C. 1182")
 SPELT_OUT = {
     "N": "North", "S": "South", "E": "East", "W": "West", "St": "Street", "Ave": "Avenue", "Rd": "Road",
     "Dr": "Drive", "Ln": "Lane", "Blvd": "Boulevard", "Ct": "Court", "Pl": "Place",
 }  # fmt: skip
 
-Row = dict[str, str]
 Spells = list[Mapping[str, str]]
 
 
@@ -40,10 +31,17 @@ class Case(msgspec.Struct, frozen=True):
     spells: Spells
     today: date
     dice: random.Random
+    birth_date_needed: bool = False
 
     @property
     def person(self) -> Mapping[str, str]:
         return self.spells[-1]
+
+    @property
+    def crowded(self) -> bool:
+        """Lives in group quarters, where nobody is confirmed without a date of birth."""
+        number = self.person["street_number"]
+        return number.isdecimal() and int(number) >= GROUP_QUARTERS_FROM
 
 
 class Klass(msgspec.Struct, frozen=True):
@@ -55,28 +53,6 @@ class Klass(msgspec.Struct, frozen=True):
     truth: str
     change: Callable[[Case], Row]
     fits: Callable[[Case], bool] = lambda case: True
-
-
-def criminal_ground(case: Case) -> Row:
-    """No clock runs for it; the order is just old."""
-    return {
-        "ground": "criminal-investigation",
-        "statute": "8 U.S.C. 1326",
-        "final_order_date": _ago(case, 400),
-    }
-
-
-def order_ground(case: Case, days: int) -> Row:
-    """8 U.S.C. 1253(a)(1)(A), with the final order `days` ago."""
-    return {
-        "ground": "removal-order-90-days",
-        "statute": "8 U.S.C. 1253(a)(1)(A)",
-        "final_order_date": _ago(case, days),
-    }
-
-
-def _ago(case: Case, days: int) -> str:
-    return (case.today - timedelta(days=days)).isoformat()
 
 
 def _plain(case: Case) -> Row:
@@ -121,7 +97,7 @@ def _lookalike(case: Case) -> Row:
     return {
         "first_name": case.dice.choice(lookalikes()[case.person["first_name"]]),
         "middle_name": "",
-        "date_of_birth": "",
+        "date_of_birth": case.person["date_of_birth"] if case.birth_date_needed else "",
     }
 
 
@@ -139,31 +115,20 @@ def _wrong_number(case: Case) -> Row:
 
 
 def _absent(case: Case) -> Row:
-    return {"first_name": case.dice.choice(ABSENT_FIRST_NAMES), "date_of_birth": "", "middle_name": ""}
+    birth = case.person["date_of_birth"] if case.birth_date_needed else ""
+    return {"first_name": case.dice.choice(ABSENT_FIRST_NAMES), "date_of_birth": birth, "middle_name": ""}
 
 
 def _no_suffix_no_birth(case: Case) -> Row:
     return {"suffix": "", "date_of_birth": "", "middle_name": ""}
 
 
-def _placeholder(case: Case) -> Row:
-    return {
-        "street_number": "",
-        "unit": "",
-        "po_box": "",
-        "street_name": case.dice.choice(PLACEHOLDER_STREETS),
-    }
+def _unclear(case: Case) -> bool:
+    return case.person["suffix"] == "Jr" and not case.birth_date_needed
 
 
-def _civil(case: Case) -> Row:
-    return {**criminal_ground(case), "statute": case.dice.choice(CIVIL_STATUTES)}
-
-
-def in_crowd(case: Case) -> bool:
-    """Lives in group quarters, where nobody is confirmed without a date of birth."""
-    return any(
-        spell["street_number"] and int(spell["street_number"]) >= GROUP_QUARTERS_FROM for spell in case.spells
-    )
+def _undated_crowd(case: Case) -> bool:
+    return case.crowded and not case.birth_date_needed
 
 
 def _in_house(case: Case) -> bool:
@@ -197,19 +162,21 @@ KLASSES = (
     Klass("surnames-swapped", 4, "confirm", _surnames_swapped, _double),
     Klass("street-mistyped", 4, "confirm", _street_mistyped, lambda c: _long_word(c) != ""),
     Klass("mover-old-year", 4, "confirm", lambda c: _old_address(c, _moved_in(c) - 1), _moved),
-    Klass("day-90", 3, "confirm", lambda c: order_ground(c, 90)),
     Klass("mover-wrong-year", 4, "deny", lambda c: _old_address(c, YEARS[-1]), _moved),
     Klass("wrong-year", 3, "deny", lambda c: {"tax_periods": str(_moved_in(c) - 1)}, _came_late),
     Klass("look-alike-name", 4, "deny", _lookalike, lambda c: c.person["first_name"] in lookalikes()),
-    Klass("crowded-no-birth-date", 3, "deny", lambda c: {"date_of_birth": ""}, in_crowd),
+    Klass("crowded-no-birth-date", 3, "deny", lambda c: {"date_of_birth": ""}, _undated_crowd),
     Klass("wrong-address", 6, "deny", _wrong_number, _in_house),
     Klass("absent-person", 6, "deny", _absent),
-    Klass("ambiguous-sr-jr", 2, "deny", _no_suffix_no_birth, lambda c: c.person["suffix"] == "Jr"),
-    Klass("day-89", 3, "refused:L7", lambda c: order_ground(c, 89)),
-    Klass("placeholder-address", 5, "refused:L2", _placeholder),
-    Klass("missing-name", 2, "refused:L2", lambda c: {"first_name": ""}),
-    Klass("civil-statute", 3, "refused:L4", _civil),
-    Klass("voter-rolls", 2, "refused:L8", lambda c: {"intended_use": "voter-rolls"}),
-    Klass("unnotified-ai", 2, "refused:L8", lambda c: {"automated_analysis": "true"}),
-    Klass("expired", 2, "refused:L11", lambda c: {"expires_at": f"{_ago(c, 1)}T00:00:00Z"}),
+    Klass("ambiguous-sr-jr", 2, "deny", _no_suffix_no_birth, _unclear),
 )
+"""Those that are about people and addresses, and the same under every agreement."""
+
+
+def klasses(scenario: Scenario) -> tuple[Klass, ...]:
+    """All kinds that are asked under an agreement."""
+    return (*KLASSES, *(_of(kind) for kind in scenario.kinds))
+
+
+def _of(kind: Kind) -> Klass:
+    return Klass(kind.name, kind.weight, kind.truth, lambda c: drawn(kind.columns, c.today, c.dice))

@@ -1,0 +1,98 @@
+"""What is in force in a running system, as its auditor and verifier say. Called by `status`.
+
+Both follow the same controls; whoever has come further is believed.
+"""
+
+import asyncio
+
+import msgspec
+from msgspec import Struct
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from glomar_local.child import get
+from glomar_local.runfile import Run
+
+
+class HoldShown(Struct, frozen=True):
+    slot: int
+    scope: str
+    authority: str
+
+
+class Waiting(Struct, frozen=True):
+    """by_hold: slot of the hold -> how many wait for it. complete: false while the list is made anew."""
+
+    total: int = 0
+    by_hold: dict[int, int] = {}
+    complete: bool = True
+
+
+class Violations(Struct, frozen=True):
+    """Verdicts behind a hold since the auditor's start; sequences: the newest of them."""
+
+    count: int = 0
+    sequences: tuple[int, ...] = ()
+
+
+class Standing(Struct, frozen=True):
+    """One service's /status; `merged` makes one of two."""
+
+    control_slot: int = 0
+    holds: tuple[HoldShown, ...] = ()
+    waiting: Waiting | None = None
+    violations: Violations | None = None
+
+
+async def ask(run: Run) -> Standing:
+    """What no service answers stays empty: None."""
+    ports = run.ports.named()
+    answers = await asyncio.gather(*(get(ports[name], "/status") for name in ("auditor", "verifier")))
+    return merged([_read(body) for status, body in answers if status == 200])
+
+
+def merged(found: list[Standing]) -> Standing:
+    furthest = max(found, key=lambda each: each.control_slot, default=Standing())
+    return Standing(
+        furthest.control_slot,
+        furthest.holds,
+        next((each.waiting for each in found if each.waiting is not None), None),
+        next((each.violations for each in found if each.violations is not None), None),
+    )
+
+
+def render(standing: Standing) -> RenderableType:
+    """Below the table of processes."""
+    violations, waiting = standing.violations, standing.waiting
+    lines: list[RenderableType] = ["", f"last control: slot {standing.control_slot or '-'}"]
+    total = None if waiting is None else waiting.total
+    lines.append(f"waiting requests: {_number(total)}{_unfinished(waiting)}")
+    count = None if violations is None else violations.count
+    lines.append(Text(f"violations: {_number(count)}", "bold red" if count else ""))
+    if violations is not None and count:
+        lines.append(f"  newest at sequence {', '.join(map(str, violations.sequences[-5:]))}")
+    if not standing.holds:
+        return Group(*lines, "holds in force: none")
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("hold", "scope", "waiting", "authority"):
+        table.add_column(column)
+    for hold in standing.holds:
+        number = waiting.by_hold.get(hold.slot, 0) if waiting else None
+        table.add_row(str(hold.slot), Text(hold.scope), _number(number), Text(hold.authority))
+    return Group(*lines, "holds in force:", table)
+
+
+def _number(number: int | None) -> str:
+    return "unknown" if number is None else f"{number:,}"
+
+
+def _unfinished(waiting: Waiting | None) -> str:
+    return "" if waiting is None or waiting.complete else " (still being counted)"
+
+
+def _read(body: str) -> Standing:
+    try:
+        return msgspec.json.decode(body, type=Standing, strict=False)
+    except msgspec.DecodeError:
+        return Standing()

@@ -1,0 +1,1 @@
+"""Officials' commands: a control is drafted, signed, shown and published as a file that travels."""

@@ -1,0 +1,52 @@
+"""May the person whom the register has found be confirmed? The last word after the lookup, and the names
+by which a person is counted without being known. Called by the desk, the tags and the counts; pure.
+
+Whatever speaks against it, the answer is the same deny as for a person who is not there.
+"""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from glomar_verifier.match import Finding
+
+
+class HiddenName(Struct, frozen=True, array_like=True):
+    """A name under a key of the record holder, of which the gates' own questions can still be asked.
+
+    whole: first name and joined surname; tokens: the first name with each telling token of the surname, the
+    same number as `whole` where there is but one; suffix: 0 for none.
+    """
+
+    whole: int
+    tokens: tuple[int, ...]
+    suffix: int
+
+    @property
+    def parts(self) -> frozenset[int]:
+        """Two names that may be one person's have at least one in common."""
+        return frozenset((self.whole, *self.tokens))
+
+
+def same_name(one: HiddenName, other: HiddenName) -> bool:
+    """As `match.same_surname`, with the first name and the suffix. A middle name can be left out by whoever
+    asks, so it tells nobody apart here."""
+    if one.suffix and other.suffix and one.suffix != other.suffix:
+        return False
+    if one.whole == other.whole:
+        return True
+    shorter, longer = sorted((frozenset(one.tokens), frozenset(other.tokens)), key=len)
+    return bool(shorter) and shorter <= longer
+
+
+def outcome(
+    finding: Finding, *, addresses: int, most_addresses: int | None, vetoed: bool
+) -> Literal["confirm", "deny"]:
+    """addresses: at which the agency had this person looked up, the present one included.
+
+    most_addresses: the agreement's limit, if it has one. vetoed: by the holder (26 U.S.C. 6103(i)(6)).
+    """
+    over = most_addresses is not None and addresses > most_addresses
+    if finding.outcome == "deny" or over or vetoed:
+        return "deny"
+    return "confirm"

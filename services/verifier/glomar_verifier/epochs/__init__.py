@@ -1,0 +1,1 @@
+"""Sealing keys by epoch: made, held in three parts, listed and destroyed."""

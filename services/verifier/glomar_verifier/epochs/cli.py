@@ -1,0 +1,117 @@
+"""`glomar-verifier epoch`: make, list and destroy sealing keys. stdout is data, stderr is people."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import App, Parameter
+from glomar_runtime.connection import connect
+from glomar_runtime.controls import newest
+from glomar_runtime.settings import load_settings
+from glomar_schemas.agreement import load_trust
+from glomar_schemas.controls import InForce
+from glomar_schemas.errors import Misconfigured, Refused
+from glomar_schemas.subjects import Subjects
+from glomar_schemas.versions import Versions, load_versions
+
+from glomar_verifier.epochs.epoch import survey
+from glomar_verifier.epochs.files import EpochFiles
+from glomar_verifier.settings import VerifierSettings
+
+app = App("epoch", help="The keys to which particulars are sealed: one each epoch, shredded when it is over.")
+
+EPOCH = timedelta(days=31)
+OVERLAP = timedelta(days=7)
+"""Within it the next key is in force too, and whoever learns of that late still seals to this one."""
+
+Config = Annotated[Path, Parameter(help="the verifier's TOML file")]
+AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
+KeyId = Annotated[str, Parameter(help="as `epoch list` shows it")]
+
+
+@app.command
+def new(
+    *,
+    from_: Annotated[datetime, Parameter("--from", help="UTC unless it says otherwise")],
+    until: Annotated[datetime | None, Parameter(help="38 days later, if not given")] = None,
+    config: Config,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key. Others seal to it once a control has named it; nothing is sent."""
+    settings, versions = _load(config)
+    since = _utc(from_)
+    end = _utc(until) if until else since + EPOCH + OVERLAP
+    if end <= since:
+        raise Misconfigured("an epoch that ends before it begins", where="--until")
+    record = epoch_files(settings).create(versions.newest.agreement.holder, since, end)
+    if as_json:
+        print(json.dumps({"version": 1, "key_id": record.key_id, **msgspec.to_builtins(record)}))
+        return
+    print(f"key id  {record.key_id}\nparty   {record.party}\npublic  {record.public}")
+    print(f"from    {since.isoformat()}\nuntil   {end.isoformat()}")
+
+
+@app.command(name="list")
+def list_(*, config: Config, as_json: AsJson = False) -> None:
+    """Every epoch: whether it is in force, when it is to be shredded, and how much of its key is there."""
+    settings, versions = _load(config)
+    files = epoch_files(settings)
+    in_force = asyncio.run(_in_force(settings, versions))
+    records = files.records()
+    ids = {record.key_id for record in (*records, *in_force.require().agreement.keys, *in_force.added)}
+    epochs = survey(records, {key_id: files.files(key_id) for key_id in ids}, in_force)
+    if as_json:
+        print(json.dumps({"version": 1, "epochs": msgspec.to_builtins(epochs)}))
+        return
+    for epoch in epochs:
+        days = (epoch.valid_from, epoch.valid_until, epoch.retention_ends)
+        since, until, ends = (f"{day:%Y-%m-%d}" for day in days)
+        print(
+            f"{epoch.key_id}  {since} to {until}, retained to {ends}  {epoch.state}, {epoch.files} of 3 files"
+        )
+
+
+@app.command
+def destroy(key_id: KeyId, *, config: Config, as_json: AsJson = False) -> None:
+    """Destroy a key that a control has shredded: its wrapped file and both shares. Can be repeated.
+
+    Exit code 3, and nothing is touched, without such a control.
+    """
+    settings, versions = _load(config)
+    in_force = asyncio.run(_in_force(settings, versions))
+    if key_id not in in_force.shredded:
+        raise Refused(
+            "no control that counts has shredded this key",
+            where=f"control 1 to {in_force.slot}",
+            fix="Nothing was touched. The control comes first: glomar-auditor control draft shred",
+        )
+    count = epoch_files(settings).destroy(key_id)
+    if as_json:
+        print(json.dumps({"version": 1, "key_id": key_id, "files_destroyed": count}))
+    else:
+        print(f"{key_id}: {count} of 3 files were there and are destroyed")
+
+
+def epoch_files(settings: VerifierSettings) -> EpochFiles:
+    return EpochFiles(settings.epochs, (settings.custodian_a, settings.custodian_b))
+
+
+def _load(config: Path) -> tuple[VerifierSettings, Versions]:
+    settings = load_settings(VerifierSettings, config)
+    return settings, load_versions(settings.agreement, load_trust(settings.trust))
+
+
+async def _in_force(settings: VerifierSettings, versions: Versions) -> InForce:
+    client = await connect(settings, "glomar-verifier epoch")
+    try:
+        subjects = Subjects(versions.newest.agreement.id, settings.incarnation)
+        return await newest(client, versions, subjects)
+    finally:
+        await client.close()
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

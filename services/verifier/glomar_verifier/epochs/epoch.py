@@ -1,0 +1,119 @@
+"""The sealing key of one epoch: how it lies on disk, and how far it has come. Pure; for `files` and
+`cli`.
+
+At rest it is encrypted under a key that is derived from two shares, one with each custodian. Without any one
+of the three nothing is left of it.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
+from glomar_schemas.agreement import Retention
+from glomar_schemas.controls import InForce
+from glomar_schemas.errors import Malformed
+from glomar_schemas.keys import KeyRecord
+from glomar_schemas.messages import encode
+from msgspec import Meta, Struct
+
+SHARE_BYTES = 32
+_NONCE_BYTES = 12
+
+Shares = tuple[bytes, bytes]
+"""Of the first and of the second custodian: 32 random bytes each."""
+State = Literal["unnamed", "in force", "shredded"]
+"""unnamed: no control has named it; shredded: a control says that it is destroyed."""
+
+
+class Wrapped(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An epoch's file: the public record in the clear, the private key (PKCS #8, DER) under AES-256-GCM."""
+
+    record: KeyRecord
+    nonce: Annotated[bytes, Meta(min_length=_NONCE_BYTES, max_length=_NONCE_BYTES)]
+    ciphertext: bytes
+
+
+class Epoch(Struct, frozen=True):
+    """retention_ends: from when it is to be shredded. files: how many of its three are there."""
+
+    key_id: str
+    valid_from: datetime
+    valid_until: datetime
+    retention_ends: datetime
+    state: State
+    files: int
+
+
+def make_shares() -> Shares:
+    return os.urandom(SHARE_BYTES), os.urandom(SHARE_BYTES)
+
+
+def wrap(private: EllipticCurvePrivateKey, record: KeyRecord, shares: Shares) -> Wrapped:
+    """record: of the public half."""
+    nonce = os.urandom(_NONCE_BYTES)
+    plaintext = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    ciphertext = _cipher(record.key_id, shares).encrypt(nonce, plaintext, encode(record))
+    return Wrapped(record=record, nonce=nonce, ciphertext=ciphertext)
+
+
+def unwrap(wrapped: Wrapped, shares: Shares) -> EllipticCurvePrivateKey:
+    """Raises Malformed when a share is another key's, or the file was altered."""
+    try:
+        cipher = _cipher(wrapped.record.key_id, shares)
+        plaintext = cipher.decrypt(wrapped.nonce, wrapped.ciphertext, encode(wrapped.record))
+    except (InvalidTag, ValueError):
+        raise Malformed("does not open with the custodians' shares") from None
+    private = load_der_private_key(plaintext, password=None)
+    assert isinstance(private, EllipticCurvePrivateKey)
+    return private
+
+
+def retention_ends(valid_until: datetime, retention: Retention) -> datetime:
+    """The last request that was sealed to it is then old enough."""
+    return valid_until + timedelta(days=retention.particulars_days)
+
+
+def survey(on_disk: Iterable[KeyRecord], files: Mapping[str, int], in_force: InForce) -> list[Epoch]:
+    """Every epoch that the agreement, a control or the disk knows, oldest first. files: by key id."""
+    signed = in_force.require()
+    agreement = signed.agreement
+    known = {
+        record.key_id: record
+        for record in (*on_disk, *agreement.keys, *in_force.added)
+        if (record.party, record.use) == (agreement.holder, "seal")
+    }
+    epochs = [
+        Epoch(
+            key_id,
+            record.valid_from,
+            record.valid_until,
+            retention_ends(record.valid_until, agreement.retention),
+            _state(key_id, in_force),
+            files.get(key_id, 0),
+        )
+        for key_id, record in known.items()
+    ]
+    return sorted(epochs, key=lambda epoch: (epoch.valid_from, epoch.key_id))
+
+
+def _state(key_id: str, in_force: InForce) -> State:
+    if key_id in in_force.shredded:
+        return "shredded"
+    return "in force" if in_force.require().ring.get(key_id) else "unnamed"
+
+
+def _cipher(key_id: str, shares: Shares) -> AESGCM:
+    derived = HKDF(SHA256(), 32, salt=None, info=f"glomar/v1 epoch {key_id}".encode())
+    return AESGCM(derived.derive(b"".join(shares)))

@@ -1,0 +1,1 @@
+"""Taking verdicts back, and what of that is not yet acknowledged."""

@@ -1,0 +1,73 @@
+"""What 100,000 waiting requests cost the others: the same run with none and with so many on the waiting list.
+
+    python -m tests.bench.holds [--waiting 100000] [--requests 10000] [--runs 3]
+
+Prints Markdown. The list is filled through the verifier's own module, under a hold in force that covers none
+of what is asked.
+"""
+
+import argparse
+import asyncio
+import statistics
+import sys
+from functools import partial
+
+from glomar_local.provision import System
+from glomar_schemas.errors import GlomarError
+from glomar_verifier.waiting import Held, Waiting
+
+from tests.bench import population, product
+from tests.bench.figures import Failed
+from tests.bench.plan import Plan
+from tests.bench.run_directory import OUT, directory
+from tests.integration.bus import watching
+from tests.integration.holds import Officials
+
+PEOPLE = 10_000
+SCOPE = "jurisdiction:mad"
+FAR_OFF = 10_000_000
+"""Sequences that no request of a run has."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.holds", description=__doc__.splitlines()[0])
+    parser.add_argument("--waiting", type=int, default=100_000)
+    parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    try:
+        rates = asyncio.run(_bench(options))
+    except (Failed, GlomarError) as fault:
+        print(f"bench: {fault}", file=sys.stderr)
+        sys.exit(1)
+    print("\n| waiting under a hold | verdicts/s, median | each run |\n| --- | --- | --- |")
+    for number, found in rates.items():
+        each = ", ".join(f"{rate:.0f}" for rate in found)
+        print(f"| {number:,} | {statistics.median(found):.0f} | {each} |")
+
+
+async def _bench(options: argparse.Namespace) -> dict[int, list[float]]:
+    plan = Plan(0, options.requests)
+    cache = OUT / "cache"
+    register = population.register(PEOPLE, cache)
+    rows = population.request_rows(plan.rows, PEOPLE, cache)
+    rates: dict[int, list[float]] = {0: [], options.waiting: []}
+    for _ in range(options.runs):
+        for number, found in rates.items():
+            with directory() as place:
+                run = await product.run(plan, rows, register, place, prepare=partial(_fill, number=number))
+            found.append(run.rate)
+            print(f"bench: {number:,} waiting: {run.rate:.0f} verdicts/s", file=sys.stderr, flush=True)
+    return rates
+
+
+def _fill(system: System, number: int) -> None:
+    with watching(system) as bus:
+        slot, _ = Officials(bus).hold(SCOPE)
+    waiting = Waiting(system.layout.waiting)
+    waiting.add(Held(FAR_OFF + n, slot, 1) for n in range(number))
+    waiting.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""A directory for one run, beside the results. Called by the benchmarks' mains."""
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.bench.processes import ROOT
+
+OUT = ROOT / "bench-results"
+
+
+@contextmanager
+def directory() -> Iterator[Path]:
+    """On the disk of the results, not on a /tmp that may be memory; gone afterwards, unless it failed."""
+    OUT.mkdir(exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix="run-", dir=OUT))
+    try:
+        yield made
+    except BaseException:
+        print(f"bench: left behind: {made}", file=sys.stderr, flush=True)
+        raise
+    shutil.rmtree(made)

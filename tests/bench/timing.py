@@ -1,0 +1,218 @@
+"""Does the time of a verdict tell what the lookup found? Seen as the bus's operator could. Called by main.
+
+    python -m tests.bench.timing [--number 5000] [--people 100000]
+
+One request at a time, of four kinds in random order, from its publish to its verdict on the wire; any two
+kinds are compared with the two-sample Kolmogorov-Smirnov test.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from itertools import cycle, groupby, islice
+from pathlib import Path
+
+import msgspec
+from glomar_local import ports
+from glomar_local.answers import identity_of
+from glomar_local.credentials import OPERATOR
+from glomar_local.layout import Layout
+from glomar_local.opening import connected
+from glomar_local.provision import System, provision
+from glomar_requester.ask import Ask, Question
+from glomar_requester.compose import Label, compose, new_request_id
+from glomar_requester.rows import COLUMNS, parse_ask
+from glomar_schemas.decoding import decode
+from glomar_schemas.envelope import open_envelope
+from glomar_schemas.keys import key_id, read_sealing_key
+from glomar_schemas.messages import Answer, Verdict
+from glomar_schemas.sealing import Context, Opener
+from glomar_verifier import veto
+from glomar_verifier.synth.kinds import KLASSES, Case
+from glomar_verifier.synth.requests import REQUEST_COLUMNS, lawful
+from msgspec import Struct
+from msgspec.structs import replace
+from nats.aio.msg import Msg
+
+from tests.bench import population
+from tests.bench.figures import Failed, quantile
+from tests.bench.machine import commit, describe
+from tests.bench.processes import ROOT
+from tests.bench.report import Row, table
+from tests.bench.smirnov import Compared, compare
+from tests.faults.processes import processes
+
+OF_KLASS = {"confirm": "true", "veto": "true", "no match": "absent-person", "ambiguous": "ambiguous-sr-jr"}
+NUMBER = 5_000
+PEOPLE_OF_A_KIND = 250
+WARM_UP = 200
+AT_ONCE = 200
+ANSWER_LIMIT_S = 30.0
+PAUSE_S = (0.0, 0.006)
+"""Out of step with the slots."""
+
+
+class Timing(Struct, frozen=True):
+    """The JSON file's content. times_ms: sorted, of each kind."""
+
+    version: int
+    commit: str
+    machine: dict[str, str]
+    compared: list[Compared]
+    times_ms: dict[str, list[float]]
+
+
+async def measure(number: int, people: int, out: Path) -> Timing:
+    """number: of requests of each kind. Raises Failed when a verdict is wrong or does not come."""
+    cache = out / "cache"
+    register = population.register(people, cache)
+    asks, vetoed = _asks(population.sample(4_000, people, cache))
+    directory = Path(tempfile.mkdtemp(prefix="timing-", dir=out))
+    layout = Layout(directory / "glomar")
+    system = provision(layout, ports.free(), population.agreement(directory / "agreement.toml"))
+    os.link(register, layout.register)
+    veto.write(dict.fromkeys(vetoed, date(2025, 1, 1)), layout.veto)
+    with processes(system) as running:
+        await asyncio.to_thread(running.start_bus)
+        running.start("verifier")
+        await asyncio.to_thread(running.until_ready, "verifier")
+        times = await _times(system, asks, number)
+    shutil.rmtree(directory)
+    return Timing(1, commit(), describe(out), compare(times), times)
+
+
+def render(timing: Timing) -> str:
+    """Two Markdown tables."""
+    shares = (0.05, 0.5, 0.95, 0.99)
+    kinds: list[Row] = [("request to verdict, ms", "n", *(f"p{share * 100:.0f}" for share in shares))]
+    for kind, times in timing.times_ms.items():
+        kinds.append((kind, str(len(times)), *(f"{quantile(times, share):.2f}" for share in shares)))
+    pairs: list[Row] = [("compared", "KS statistic", "critical, 5 %", "critical, 1 %", "told apart at 5 %")]
+    for each in timing.compared:
+        numbers = (each.statistic, each.critical_5, each.critical_1)
+        told = "YES" if each.statistic > each.critical_5 else "no"
+        pairs.append((f"{each.one} / {each.other}", *(f"{number:.4f}" for number in numbers), told))
+    return "\n\n".join((table(kinds), table(pairs)))
+
+
+def _asks(rows: Iterable[Mapping[str, str]]) -> tuple[dict[str, list[Ask]], list[str]]:
+    """Kind -> requests about people of its own, and the register's ids of those under the veto."""
+    klasses = {klass.name: klass for klass in KLASSES}
+    dice = random.Random(population.SEED)
+    asks: dict[str, list[Ask]] = {kind: [] for kind in OF_KLASS}
+    vetoed = []
+    for serial, (_, spells) in enumerate(groupby(rows, key=lambda row: row["person_id"])):
+        case = Case(list(spells), date.today(), dice)
+        fitting = [kind for kind, name in OF_KLASS.items() if klasses[name].fits(case)]
+        kind = min(fitting, key=lambda kind: len(asks[kind]))
+        if len(asks[kind]) < PEOPLE_OF_A_KIND:
+            row = lawful(case, serial) | klasses[OF_KLASS[kind]].change(case)
+            ask = parse_ask({column: row[column] for column in COLUMNS if column in REQUEST_COLUMNS})
+            assert isinstance(ask, Ask), ask
+            asks[kind].append(ask)
+            if kind == "veto":
+                vetoed.append(case.person["person_id"])
+    if not all(asks.values()):
+        raise Failed("the register has nobody of some kind")
+    return asks, vetoed
+
+
+async def _times(system: System, asks: Mapping[str, list[Ask]], number: int) -> dict[str, list[float]]:
+    order = [kind for kind in asks for _ in range(number)]
+    random.Random(population.SEED).shuffle(order)
+    order = [*islice(cycle(asks), WARM_UP), *order]
+    times: dict[str, list[float]] = {kind: [] for kind in asks}
+    async with connected(system, OPERATOR) as operator, connected(system, system.agency) as agency:
+        verdicts: asyncio.Queue[tuple[float, bytes, str]] = asyncio.Queue()
+
+        async def seen(message: Msg) -> None:
+            verdicts.put_nowait((time.perf_counter(), message.data, message.subject))
+
+        await operator.subscribe(system.subjects.verdict("*", "*"), cb=seen)
+        await operator.flush()
+        dice, opened = random.Random(0), _opener(system)
+        for place, (kind, subject, body) in enumerate(_composed(system, asks, order)):
+            await asyncio.sleep(dice.uniform(*PAUSE_S))
+            asked = time.perf_counter()
+            await agency.publish(subject, body)
+            try:
+                came, verdict, where = await asyncio.wait_for(verdicts.get(), ANSWER_LIMIT_S)
+            except TimeoutError:
+                raise Failed("a verdict did not come") from None
+            if opened(verdict, where) != ("confirm" if kind == "confirm" else "deny"):
+                raise Failed(f"a {kind} was not answered as it must be")
+            if place >= WARM_UP:
+                times[kind].append((came - asked) * 1000)
+    return {kind: sorted(found) for kind, found in times.items()}
+
+
+def _composed(
+    system: System, asks: Mapping[str, list[Ask]], order: list[str]
+) -> Iterator[tuple[str, str, bytes]]:
+    """(kind, subject, body) of each, each in a case of its own; sealed some at a time, to be fresh."""
+    identity, serial = identity_of(system), 0
+    supply = {kind: cycle(found) for kind, found in asks.items()}
+    for first in range(0, len(order), AT_ONCE):
+        kinds, now = order[first : first + AT_ONCE], datetime.now(UTC)
+        questions = []
+        for kind in kinds:
+            serial += 1
+            officer = f"OFF-{serial % 40 + 1:03d}"
+            ask = replace(
+                next(supply[kind]),
+                case_id=f"TIMING-{serial:06d}",
+                officer_id=officer,
+                authorised_by="DEL-2025-01",
+                jurisdiction="federal",
+                expires_at=now + timedelta(hours=1),
+            )
+            questions.append(Question(ask))
+        milliseconds = int(now.timestamp() * 1000)
+        labels = [Label(new_request_id(milliseconds, os.urandom(10)), "") for _ in kinds]
+        prepared = compose(questions, labels, identity, now)
+        for kind, label, each in zip(kinds, labels, prepared, strict=True):
+            yield kind, system.subjects.request(system.agency, label.request_id), each.body
+
+
+def _opener(system: System) -> Callable[[bytes, str], str]:
+    """Opens verdicts with the oversight body's key -> `confirm`, `deny`, or `refused` before a lookup."""
+    agreement = system.agreement
+    private = read_sealing_key(system.layout.private_key(agreement.oversight, "seal"))
+    opener = Opener({key_id(private.public_key()): private})
+    context = Context("verdict", agreement.id, system.agency)
+
+    def opened(body: bytes, subject: str) -> str:
+        verdict, _ = open_envelope(body, Verdict, subject)
+        plaintext = opener.open(verdict.answer, context, "answer", verdict.request_id)
+        answer = decode(plaintext, Answer, what="answer")
+        return answer.outcome if answer.record_consulted else "refused"
+
+    return opened
+
+
+def write(timing: Timing, out: Path) -> Path:
+    path = out / f"timing-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(timing)))
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.timing", description=__doc__)
+    parser.add_argument("--number", type=int, default=NUMBER, help="requests of each kind")
+    parser.add_argument("--people", type=int, default=100_000)
+    options = parser.parse_args()
+    out = ROOT / "bench-results"
+    timing = asyncio.run(measure(options.number, options.people, out))
+    print(render(timing))
+    print(f"bench: written to {write(timing, out)}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

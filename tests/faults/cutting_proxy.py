@@ -1,0 +1,71 @@
+"""A wire between a service and the bus that breaks just before certain bytes would go out."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+
+from glomar_local.ports import HOST
+
+
+class CuttingProxy:
+    """Carries every connection on `port` to the bus, until it is cut; after `mend` it carries new ones."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._listener = socket.create_server((HOST, 0))
+        self._before: bytes | None = None
+        self._open: list[socket.socket] = []
+        self.is_cut = False
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut_before(self, words: bytes) -> None:
+        """The next time that the service sends these, nothing of it arrives and the connection is gone."""
+        self._before = words
+
+    def mend(self) -> None:
+        self._before, self.is_cut = None, False
+
+    def close(self) -> None:
+        self._hang_up()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                service, _ = self._listener.accept()
+                if self.is_cut:
+                    service.close()
+                    continue
+                bus = socket.create_connection((HOST, self._target))
+                self._open += [service, bus]
+                for pair in ((service, bus, True), (bus, service, False)):
+                    threading.Thread(target=self._carry, args=pair, daemon=True).start()
+
+    def _carry(self, source: socket.socket, sink: socket.socket, is_outward: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if is_outward and self._before is not None and self._before in data:
+                    self.is_cut = True
+                    break
+                sink.sendall(data)
+        for each in (source, sink):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _hang_up(self) -> None:
+        for each in self._open:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+@contextlib.contextmanager
+def cutting_proxy(target: int) -> Iterator[CuttingProxy]:
+    proxy = CuttingProxy(target)
+    try:
+        yield proxy
+    finally:
+        proxy.close()

@@ -1,0 +1,137 @@
+"""Address fishing: 50 addresses for one person, under each spelling of the name, over a kill, two workers."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from anyascii import anyascii
+from glomar_local import ports
+from glomar_requester import Ask, Client, Profile, Question, Result
+from msgspec.structs import replace
+
+from tests.faults.processes import Processes
+from tests.faults.submission import answered
+from tests.faults.waiting import until
+from tests.integration.asking import profile, rows, to_ask
+
+ADDRESSES = 50
+LIMIT_S = 120
+SECOND = "verifier-2"
+
+
+@pytest.fixture
+def two_verifiers(bare: Processes) -> Processes:
+    """Both on one file of counts."""
+    bare.start_all()
+    waiting = bare.system.layout.waiting.with_name("waiting-2.db")
+    bare.start_beside("verifier", SECOND, ports.free().verifier, waiting=str(waiting))
+    bare.until_ready(SECOND)
+    return bare
+
+
+def known() -> list[dict[str, str]]:
+    return [row for row in rows(600) if row["klass"] == "true"]
+
+
+def victim() -> dict[str, str]:
+    return next(row for row in known() if " " in row["last_name"] and not row["last_name"].isascii())
+
+
+def addresses_of_others(number: int) -> list[Ask]:
+    """All different, and real: a household is asked about at one."""
+    others = [to_ask(row) for row in known() if row["street_number"] and row["zip"] != victim()["zip"]]
+    found = {(each.street_number, each.street_name, each.unit, each.zip): each for each in others}
+    assert len(found) >= number
+    return list(found.values())[:number]
+
+
+def spellings(last_name: str) -> dict[str, list[str]]:
+    """How many tags they have, by what is written: each is the person's own name for the record holder."""
+    first, second = last_name.split()
+    return {
+        "whole": [last_name, anyascii(last_name).upper()],
+        "swapped": [f"{second} {first}"],
+        "first": [first],
+        "second": [second.lower()],
+        "joined": [f"{first}{second}"],
+    }
+
+
+def asked_at(person: Ask, address: Ask, last_name: str, number: int) -> Ask:
+    """One of many questions about the person: another officer, case and reason each time."""
+    return replace(
+        person,
+        reference=f"F-{number}",
+        last_name=last_name,
+        street_number=address.street_number,
+        street_name=address.street_name,
+        unit=address.unit,
+        po_box=address.po_box,
+        city=address.city,
+        state=address.state,
+        zip=address.zip,
+        officer_id=f"OFF-{number % 40 + 1:03d}",
+        case_id=f"FISHING-{number}",
+        reason=f"In case {number} the address of those years decides where to serve the warrant.",
+    )
+
+
+def ask_all(used: Profile, asks: Sequence[Ask]) -> dict[str, Result]:
+    async def run() -> dict[str, Result]:
+        async with Client.connect(used) as client:
+            questions = [Question(each, key=each.reference) for each in asks]
+            return {r.reference: r async for r in client.ask_many(questions, timeout_s=LIMIT_S)}
+
+    return asyncio.run(run())
+
+
+def outcome(result: Result) -> str:
+    return ";".join(refusal.condition for refusal in result.refusals) or result.outcome
+
+
+def test_the_limits_hold_exactly_whoever_asks_how_and_whichever_worker_decides(
+    two_verifiers: Processes, tmp_path: Path
+) -> None:
+    limits = two_verifiers.system.agreement.limits
+    assert limits.addresses_per_name and limits.addresses_per_person
+    person, decoys = to_ask(victim()), addresses_of_others(ADDRESSES - 1)
+    written = spellings(person.last_name)
+    pairs = [(tag, name, address) for tag, names in written.items() for name in names for address in decoys]
+    random.Random(6103).shuffle(pairs)
+    asks = [asked_at(person, address, name, n) for n, (_, name, address) in enumerate(pairs)]
+    used = profile(two_verifiers.system.layout, tmp_path / "store.db")
+
+    with ThreadPoolExecutor(1) as thread:
+        fishing: Future[dict[str, Result]] = thread.submit(ask_all, used, asks)
+        until(lambda: answered(used.store) >= 20, "some are answered")
+        two_verifiers.kill("verifier")
+        two_verifiers.start("verifier")
+        results = fishing.result()
+
+    outcomes = [outcome(results[ask.reference]) for ask in asks]
+    assert set(outcomes) == {"deny", "L9a"}
+    for tag, names in written.items():
+        reached = [
+            (name, address)
+            for (t, name, address), got in zip(pairs, outcomes, strict=True)
+            if t == tag and got == "deny"
+        ]
+        assert len({address for _, address in reached}) == limits.addresses_per_name, tag
+        if len(names) == 1:
+            assert len(reached) == limits.addresses_per_name, tag
+
+    again = [name for names in written.values() for name in names]
+    unused = [f"{person.last_name} Zz{letter}quen" for letter in "abc"]
+    final = [asked_at(person, person, name, 1000 + n) for n, name in enumerate([*again, *unused])]
+    at_last = ask_all(used, final)
+    assert [outcome(at_last[ask.reference]) for ask in final] == ["L9a"] * len(again) + ["deny"] * len(unused)
+
+    two_verifiers.stop("verifier")
+    alone = asked_at(person, person, f"{person.last_name} Zzdquen", 2000)
+    another = next(row for row in known() if row["last_name"] != person.last_name)
+    by_the_second = ask_all(used, [alone, to_ask(another)])
+    assert outcome(by_the_second[alone.reference]) == "deny"
+    assert outcome(by_the_second[another["reference"]]) == "confirm"

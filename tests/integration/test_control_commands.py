@@ -1,0 +1,188 @@
+"""`glomar-auditor control`: from a draft to a control that stands in its slot, and every way that fails."""
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from glomar_schemas.keys import generate, write_private
+
+from tests.faults.processes import messages
+from tests.integration.bus import Bus, bare_bus
+from tests.integration.officials import AGENCY, HOLDER, OVERSIGHT, Commands
+
+USAGE, REFUSED, UNREACHABLE = 2, 3, 5
+
+
+@pytest.fixture(scope="module")
+def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bus]:
+    with bare_bus(tmp_path_factory.mktemp("officials") / "data") as running:
+        yield running
+
+
+@pytest.fixture
+def commands(bus: Bus, tmp_path: Path) -> Commands:
+    return Commands(bus.system.layout, tmp_path)
+
+
+def require_complaint(ended: subprocess.CompletedProcess[str], code: int, words: str) -> None:
+    said = messages(ended.stderr)
+    assert (len(said), ended.returncode) == (1, code), ended.stderr
+    assert words in said[0]
+    assert ended.stdout == ""
+
+
+def key(bus: Bus, party: str) -> str:
+    return str(bus.system.layout.private_key(party, "official"))
+
+
+@pytest.mark.parametrize("carrier", [HOLDER, OVERSIGHT])
+def test_a_hold_is_placed_by_one_official_and_lifted_by_two(
+    bus: Bus, commands: Commands, carrier: str
+) -> None:
+    drafted = commands.draft_hold("hold", "jurisdiction:mad", as_=carrier)
+    assert (drafted["version"], drafted["signed_by"]) == (1, [])
+    slot = drafted["slot"]
+    assert commands.sign("hold", "tigta")["missing"] == ""
+    placed = commands.publish("hold", as_=carrier)
+    assert placed == {"version": 1, "slot": slot, "sequence": bus.last_sequence()}
+
+    commands.draft_lift("lift", slot, as_=carrier)
+    assert "two parties" in commands.sign("lift", "irs")["missing"]
+    assert commands.sign("lift", "ice")["missing"] == ""
+    lifted = commands.publish("lift", as_=carrier)
+
+    assert lifted == {"version": 1, "slot": slot + 1, "sequence": placed["sequence"] + 1}
+    stored = bus.at(bus.subjects.control(slot + 1))
+    assert stored is not None and stored.sequence == lifted["sequence"]
+
+
+def test_what_stands_in_its_slot_is_published_again_without_harm(bus: Bus, commands: Commands) -> None:
+    commands.draft_hold("hold", "agency:ice")
+    commands.sign("hold", "irs")
+    first = commands.publish("hold")
+    last = bus.last_sequence()
+
+    assert commands.publish("hold") == first
+    assert bus.last_sequence() == last
+
+
+def test_a_draft_whose_slot_was_taken_meanwhile_is_refused(bus: Bus, commands: Commands) -> None:
+    for name in ("early", "late"):
+        commands.draft_hold(name, "agency:ice")
+        commands.sign(name, "irs" if name == "early" else "ice")
+    commands.publish("early")
+    last = bus.last_sequence()
+
+    ended = commands.run("publish", str(commands.file("late")))
+
+    require_complaint(ended, REFUSED, "taken by another control meanwhile")
+    assert bus.last_sequence() == last
+
+
+def test_a_draft_for_a_slot_that_is_not_the_next_is_refused(bus: Bus, commands: Commands) -> None:
+    commands.draft_hold("hold", "all", "--slot", "999")
+    commands.sign("hold", "irs")
+    last = bus.last_sequence()
+
+    require_complaint(commands.run("publish", str(commands.file("hold"))), REFUSED, "not the next one")
+    assert bus.last_sequence() == last
+
+
+def test_too_few_signatures_are_not_published(bus: Bus, commands: Commands) -> None:
+    slot = commands.draft_hold("hold", "agency:ice")["slot"]
+    last = bus.last_sequence()
+    require_complaint(commands.run("publish", str(commands.file("hold"))), REFUSED, "nobody has signed")
+    commands.sign("hold", "irs")
+    commands.publish("hold")
+
+    commands.draft_lift("lift", slot)
+    commands.sign("lift", "irs")
+
+    require_complaint(
+        commands.run("publish", str(commands.file("lift"))), REFUSED, "officials of two parties"
+    )
+    assert bus.last_sequence() == last + 1
+
+
+def test_a_file_that_was_altered_after_signing_is_not_published(bus: Bus, commands: Commands) -> None:
+    commands.draft_hold("hold", "agency:ice")
+    commands.draft_hold("wider", "all")
+    commands.sign("hold", "irs")
+    commands.sign("wider", "irs")
+    text, wider = commands.file("hold").read_text(), commands.file("wider").read_text()
+    commands.file("hold").write_text(text.replace(_payload(text), _payload(wider)))
+    last = bus.last_sequence()
+
+    for command in ("publish", "show"):
+        ended = commands.run(command, str(commands.file("hold")))
+        require_complaint(ended, REFUSED, "altered after it was signed")
+    assert bus.last_sequence() == last
+
+
+def _payload(text: str) -> str:
+    return next(line for line in text.splitlines() if '"payload":' in line)
+
+
+def test_signing_refuses_a_second_time_a_strangers_key_and_an_open_key_file(
+    bus: Bus, commands: Commands, tmp_path: Path
+) -> None:
+    commands.draft_hold("hold", "all")
+    commands.sign("hold", "irs")
+    before = commands.file("hold").read_bytes()
+    stranger, service = tmp_path / "stranger.pem", bus.system.layout.private_key("irs", "sign")
+    write_private(stranger, generate("official"))
+    open_key = tmp_path / "open.pem"
+    open_key.write_bytes(bus.system.layout.private_key("ice", "official").read_bytes())
+    open_key.chmod(0o644)
+
+    for path, code, words in [
+        (key(bus, "irs"), REFUSED, "signed it already"),
+        (str(stranger), REFUSED, "does not name"),
+        (str(service), REFUSED, "does not name"),
+        (str(open_key), USAGE, "open to others"),
+        (str(tmp_path / "none.pem"), USAGE, "missing"),
+    ]:
+        ended = commands.run("sign", str(commands.file("hold")), "--key", path)
+        require_complaint(ended, code, words)
+    assert commands.file("hold").read_bytes() == before
+
+
+@pytest.mark.parametrize("scope", ["everything", "agency:cbp", "jurisdiction:Mars", "person:abc"])
+def test_a_scope_that_would_hold_nothing_is_not_drafted(commands: Commands, scope: str) -> None:
+    words = ("--scope", scope, "--authority", "Order", "--slot", "2")
+    ended = commands.run("draft", "hold", str(commands.file("hold")), *words)
+
+    require_complaint(ended, USAGE, "its scope")
+    assert not commands.file("hold").exists()
+
+
+def test_a_hold_that_is_not_in_force_can_not_be_lifted(commands: Commands) -> None:
+    words = ("--lifts", "1", "--authority", "Order")
+
+    require_complaint(
+        commands.run("draft", "lift", str(commands.file("lift")), *words), USAGE, "no hold in force"
+    )
+
+
+def test_an_agencys_account_carries_no_control_but_its_official_signs(bus: Bus, commands: Commands) -> None:
+    slot = commands.draft_hold("asked", "all")["slot"]
+    commands.draft_hold("hold", "all", "--slot", str(slot), as_=AGENCY)
+    commands.sign("hold", "ice")
+    last = bus.last_sequence()
+
+    ended = commands.run("publish", str(commands.file("hold")), as_=AGENCY)
+
+    require_complaint(ended, UNREACHABLE, "nobody answers")
+    assert bus.last_sequence() == last
+
+
+def test_a_file_is_shown_in_words(commands: Commands) -> None:
+    commands.draft_hold("hold", "jurisdiction:mad", "--reason", "Until the hearing", "--slot", "2")
+    commands.sign("hold", "irs")
+
+    shown = commands.run("show", str(commands.file("hold")))
+
+    assert shown.returncode == 0, shown.stderr
+    for words in ("Order of the court", "Until the hearing", "mad", "official of irs", "Enough have signed"):
+        assert words in shown.stdout

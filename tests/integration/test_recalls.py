@@ -1,0 +1,419 @@
+"""A verdict that the record holder takes back: the agency destroys the answer, and says so in the ledger."""
+
+import asyncio
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from glomar_local.child import program
+from glomar_local.provision import provision
+from glomar_requester import Client, Expired, Profile, Recalled, Result
+from glomar_requester.store import Store, TakenBack
+from glomar_schemas.envelope import Signer, open_envelope, seal_envelope
+from glomar_schemas.keys import read_signing_key
+from glomar_schemas.messages import Ack, Notice, Recall, ResultQuery, encode
+from msgspec.structs import replace
+
+from tests.integration.asking import ask_all, confirmable, profile
+from tests.integration.bus import Bus, watching
+from tests.integration.conftest import Up, up, wait_until
+from tests.integration.evidence import await_ledger
+from tests.integration.holds import Officials
+
+LIMIT_S = 30.0
+OFFICE = "Office of Disclosure"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    with up(tmp_path_factory.mktemp("recalls") / "data") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def bus(running: Up) -> Iterator[Bus]:
+    with watching(provision(running.layout, running.ports)) as found:
+        yield found
+
+
+@pytest.fixture
+def agency(running: Up, tmp_path: Path) -> Profile:
+    """With a directory of its own, in which nothing else lies."""
+    (tmp_path / "agency").mkdir()
+    return profile(running.layout, tmp_path / "agency" / "store.db")
+
+
+def holder(running: Up, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [program("glomar-verifier"), *arguments, "--config", str(running.layout.settings("verifier"))]
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+
+
+def recall(running: Up, request_id: str, agency: str = "ice") -> subprocess.CompletedProcess[str]:
+    return holder(running, "recall", request_id, "--agency", agency, "--cause", "wrong-match", "--by", OFFICE)
+
+
+def outstanding(running: Up) -> set[str]:
+    listed = holder(running, "recalls", "--outstanding", "--json")
+    assert listed.returncode == 0, listed.stderr
+    return {each["request_id"] for each in json.loads(listed.stdout)["recalls"]}
+
+
+def await_ack(bus: Bus, request_id: str) -> Ack:
+    subject = bus.subjects.ack("ice", request_id)
+    assert wait_until(lambda: bus.at(subject) is not None, LIMIT_S), "no ack came"
+    stored = bus.at(subject)
+    assert stored is not None
+    return open_envelope(stored.body, Ack, subject)[0]
+
+
+def release_at_rest(used: Profile, request_id: str) -> bytes:
+    store = Store(used.store)
+    found = store.find(request_id)
+    store.close()
+    assert found is not None and found.release is not None
+    return found.release
+
+
+def on_disk(used: Profile, content: bytes) -> list[str]:
+    """The files of the agency's directory that hold a part of it: blobs are stored in pages, so in pieces."""
+    pieces = [content[start : start + 64] for start in range(0, len(content) - 64, 512)]
+    files = {path.name: path.read_bytes() for path in used.store.parent.iterdir()}
+    return [name for name, held in files.items() if any(piece in held for piece in pieces)]
+
+
+async def next_recall(client: Client, after: int = 0) -> TakenBack:
+    async with asyncio.timeout(LIMIT_S):
+        return await anext(client.recalls(after))
+
+
+async def destroyed(client: Client, request_id: str) -> None:
+    """Returns once nothing hands out the answer any more."""
+    with pytest.raises(Recalled) as refusal:
+        await client.result(request_id, timeout_s=5)
+    assert refusal.value.exit_code == 3
+    with pytest.raises(Recalled):
+        await client.peek(request_id)
+    with pytest.raises(Recalled):
+        await client.prove(request_id)
+
+
+def test_a_recall_reaches_a_connected_client_at_once_and_nothing_of_the_answer_is_left(
+    running: Up, bus: Bus, agency: Profile
+) -> None:
+    async def steps() -> tuple[str, bytes]:
+        [ask] = confirmable(1)
+        async with Client.connect(agency) as client:
+            result = await client.ask(ask, timeout_s=LIMIT_S, key="k")
+            assert result.outcome == "confirm"
+            await client.prove(result.request_id)
+            answer = release_at_rest(agency, result.request_id)
+            assert on_disk(agency, answer), "the search finds it while it is there"
+
+            done = await asyncio.to_thread(recall, running, result.request_id)
+            assert (done.returncode, done.stderr) == (0, "")
+            told = await next_recall(client)
+            assert (told.request_id, told.reference, told.cause) == (
+                result.request_id,
+                ask.reference,
+                "wrong-match",
+            )
+            await destroyed(client, result.request_id)
+            with pytest.raises(Recalled):
+                await client.ask(ask, timeout_s=LIMIT_S, key="k")
+            await asyncio.to_thread(await_ack, bus, result.request_id)
+            assert on_disk(agency, answer) == []
+            return result.request_id, answer
+
+    request_id, answer = asyncio.run(steps())
+
+    ack = await_ack(bus, request_id)
+    assert (ack.cause, ack.agency, ack.certified_by) == ("recall", "ice", "glomar-requester of ice")
+    assert bus.subjects.ack("ice", request_id) in {leaf.subject for leaf in await_ledger(bus)}
+    assert request_id not in outstanding(running)
+    assert on_disk(agency, answer) == []
+
+
+def test_a_recall_reaches_a_client_that_was_away_once_it_connects(
+    running: Up, bus: Bus, agency: Profile
+) -> None:
+    [result] = ask_all(agency, confirmable(1))
+    answer = release_at_rest(agency, result.request_id)
+    assert recall(running, result.request_id).returncode == 0
+    assert result.request_id in outstanding(running)
+    await_ledger(bus)
+
+    async def steps() -> None:
+        async with Client.connect(agency) as client:
+            await destroyed(client, result.request_id)
+            await asyncio.to_thread(await_ack, bus, result.request_id)
+
+    asyncio.run(steps())
+    assert on_disk(agency, answer) == []
+    assert result.request_id not in outstanding(running)
+
+
+def test_a_verdict_that_is_recalled_before_its_release_is_never_released(
+    running: Up, bus: Bus, agency: Profile
+) -> None:
+    officials = Officials(bus)
+    auditor = running.pids["auditor"]
+
+    async def steps() -> str:
+        [ask] = confirmable(1)
+        async with Client.connect(agency) as client:
+            os.kill(auditor, signal.SIGSTOP)
+            try:
+                request_id = await client.submit(ask)
+                verdict = bus.subjects.verdict("ice", request_id)
+                assert await asyncio.to_thread(wait_until, lambda: bus.at(verdict) is not None, LIMIT_S)
+                slot, _ = officials.hold("agency:ice")
+                # A hold keeps no recall back.
+                assert (await asyncio.to_thread(recall, running, request_id)).returncode == 0
+            finally:
+                os.kill(auditor, signal.SIGCONT)
+            await asyncio.to_thread(await_ledger, bus)
+            officials.lift(slot)
+            await destroyed(client, request_id)
+            return request_id
+
+    request_id = asyncio.run(steps())
+    await_ack(bus, request_id)
+    query = encode(ResultQuery(request_id=request_id))
+    answer = bus.wire("ice").ask(bus.subjects.result("ice").encode(), query)
+    assert answer == {"type": "result-pending", "request_id": request_id}
+
+
+def test_what_can_not_be_recalled_is_refused_with_a_reason(running: Up, bus: Bus, agency: Profile) -> None:
+    [result] = ask_all(agency, confirmable(1))
+    before = bus.last_sequence()
+
+    unknown = recall(running, "0199c3f2-6a00-7b1d-8c55-3f0a6d2e9b74")
+    anothers = recall(running, result.request_id, agency="cbp")
+    odd = recall(running, "no id")
+    assert [each.returncode for each in (unknown, anothers, odd)] == [3, 3, 3]
+    assert "no verdict to recall" in unknown.stderr and "no verdict to recall" in anothers.stderr
+    assert "not a request id" in odd.stderr
+    assert bus.last_sequence() == before
+
+    assert recall(running, result.request_id).returncode == 0
+    again = recall(running, result.request_id)
+    assert (again.returncode, "recalled already" in again.stderr) == (3, True)
+
+
+def test_a_forged_recall_is_recorded_and_changes_nothing(running: Up, bus: Bus, agency: Profile) -> None:
+    [result] = ask_all(agency, confirmable(1))
+    subject = bus.subjects.recall("ice", result.request_id)
+    forged = Recall(
+        request_id=result.request_id,
+        subject=subject,
+        agreement=bus.system.agreement.id,
+        agency="ice",
+        verdict_digest="0" * 64,
+        cause="other",
+        recalled_at=datetime.now(UTC),
+        recalled_by=OFFICE,
+    )
+    thief = Signer(read_signing_key(bus.system.layout.private_key("ice", "sign")))
+    stored = bus.wire("irs").ask(subject.encode(), seal_envelope(forged, [thief]))
+    assert stored["seq"]
+    assert subject in {leaf.subject for leaf in await_ledger(bus)}
+
+    async def steps() -> Result:
+        async with Client.connect(agency) as client:
+            return await client.result(result.request_id, timeout_s=5)
+
+    assert asyncio.run(steps()) == result
+    assert result.request_id not in outstanding(running)
+    query = encode(ResultQuery(request_id=result.request_id))
+    assert bus.wire("ice").ask(bus.subjects.result("ice").encode(), query)["type"] == "sealed"
+
+
+def test_a_forged_notice_is_ignored(running: Up, bus: Bus, agency: Profile) -> None:
+    """Oversight's account alone can push one, and the ledger's entry must be of that recall all the same."""
+    first, second = ask_all(agency, confirmable(2))
+    recall(running, first.request_id)
+    await_ledger(bus)
+    page: dict[str, Any] = bus.wire("ice").ask(
+        bus.subjects.notices("ice").encode(), b'{"type":"notices-query","after":0}'
+    )
+
+    def of(each: dict[str, str]) -> bytes:
+        return base64.b64decode(each["body"])
+
+    genuine = next(each for each in page["notices"] if first.request_id.encode() in decoded(of(each)))
+    subject = bus.subjects.recall("ice", second.request_id)
+    holders = Signer(read_signing_key(bus.system.layout.private_key("irs", "sign")))
+    body = seal_envelope(
+        Recall(
+            request_id=second.request_id,
+            subject=subject,
+            agreement=bus.system.agreement.id,
+            agency="ice",
+            verdict_digest="0" * 64,
+            cause="other",
+            recalled_at=datetime.now(UTC),
+            recalled_by=OFFICE,
+        ),
+        [holders],
+    )
+    forged = Notice(
+        leaf=base64.b64decode(genuine["leaf"]), body=body, receipt=base64.b64decode(genuine["receipt"])
+    )
+
+    async def steps() -> None:
+        async with Client.connect(agency) as client:
+            bus.wire("tigta").send(bus.subjects.notice("ice").encode(), encode(forged))
+            bus.wire("tigta").settle()
+            # A genuine one that comes behind it shows that it has come by.
+            third = await client.ask(confirmable(3)[2], timeout_s=LIMIT_S)
+            await asyncio.to_thread(recall, running, third.request_id)
+            seen = [each.request_id async for each in until(client, third.request_id)]
+            assert second.request_id not in seen
+            assert (await client.result(second.request_id, timeout_s=5)) == second
+
+    asyncio.run(steps())
+
+
+def decoded(body: bytes) -> bytes:
+    payload: str = json.loads(body)["payload"]
+    return base64.b64decode(payload)
+
+
+async def until(client: Client, request_id: str) -> Any:
+    async with asyncio.timeout(LIMIT_S):
+        async for each in client.recalls():
+            yield each
+            if each.request_id == request_id:
+                return
+
+
+def test_a_thousand_recalls_at_once_harm_no_request(
+    running: Up, bus: Bus, agency: Profile, tmp_path: Path
+) -> None:
+    asks = [replace(confirmable(1)[0], reference=f"many-{number}") for number in range(1000)]
+    answered = ask_all(agency, asks)
+    rows = tmp_path / "recalls.csv"
+    lines = ["request_id,agency,cause", *(f"{each.request_id},ice,record-corrected" for each in answered)]
+    rows.write_text("\n".join([*lines, "no id,ice,other", f"{answered[0].request_id},cbp,other", ""]))
+
+    async def steps() -> None:
+        async with Client.connect(agency) as client:
+            recalling = asyncio.create_task(
+                asyncio.to_thread(holder, running, "recall", "--file", str(rows), "--by", OFFICE, "--json")
+            )
+            other = replace(agency, store=tmp_path / "other.db")
+            flowing = [replace(confirmable(1)[0], reference=f"flow-{number}") for number in range(300)]
+            results = await asyncio.to_thread(ask_all, other, flowing)
+            assert len(results) == 300 and "unanswered" not in {each.outcome for each in results}
+
+            done = await recalling
+            assert done.returncode == 3, done.stderr
+            assert json.loads(done.stdout) == {
+                **{"version": 1, "rows": 1002, "recalled": 1000},
+                **{"already": 0, "refused": 1, "bad_rows": 1},
+            }
+            assert f"{rows}: line 1002: request_id: not a request id" in done.stderr
+            assert f"{rows}: line 1003: no verdict to recall" in done.stderr
+            seen: set[str] = set()
+            async with asyncio.timeout(60):
+                async for told in client.recalls():
+                    seen.add(told.request_id)
+                    if len(seen) == 1000:
+                        break
+            assert seen == {each.request_id for each in answered}
+            for each in answered[:3]:
+                await destroyed(client, each.request_id)
+            acks = {bus.subjects.ack("ice", each.request_id) for each in answered}
+            assert await asyncio.to_thread(
+                wait_until, lambda: bus.at(max(acks)) and all(bus.at(each) for each in acks), 60
+            )
+
+    asyncio.run(steps())
+    assert not outstanding(running) & {each.request_id for each in answered}
+    again = holder(running, "recall", "--file", str(rows), "--by", OFFICE, "--json")
+    assert json.loads(again.stdout)["already"] == 1000
+
+
+STEPS = {
+    "before the bytes are gone": "destroyer.Store.scrub = lambda store: kill()",
+    "before the certificate is stored": "destroyer.Certified = lambda *_: kill()",
+    "before the ack is published": "destroyer.publish_acks = lambda *_: kill()",
+    "before the ack is known to be stored": "destroyer.Acknowledged = lambda *_: kill()",
+}
+CHILD = """
+import asyncio, os, pathlib, signal, sys
+import msgspec
+from glomar_requester import Client, Profile, destroyer
+kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
+{patch}
+profile = msgspec.json.decode(sys.stdin.buffer.read(), type=Profile, dec_hook=lambda t, v: pathlib.Path(v))
+async def run():
+    async with Client.connect(profile):
+        await asyncio.sleep(60)
+asyncio.run(run())
+"""
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_kill_between_two_steps_ends_with_one_ack_and_no_answer(
+    running: Up, bus: Bus, agency: Profile, step: str
+) -> None:
+    [result] = ask_all(agency, confirmable(1))
+    answer = release_at_rest(agency, result.request_id)
+    recall(running, result.request_id)
+    await_ledger(bus)
+
+    code = CHILD.format(patch=STEPS[step])
+    used = msgspec.json.encode(agency, enc_hook=str)
+    died = subprocess.run([sys.executable, "-c", code], input=used, timeout=90, check=False)
+    assert died.returncode == -signal.SIGKILL
+
+    store = Store(agency.store)
+    prepared = {each.request_id: each.ack for each in store.unacknowledged(10)}
+    entry = store.find(result.request_id)
+    store.close()
+    assert entry is not None and entry.withdrawn == "recall" and entry.release is None
+
+    async def steps() -> None:
+        async with Client.connect(agency) as client:
+            await destroyed(client, result.request_id)
+            await asyncio.to_thread(await_ack, bus, result.request_id)
+
+    asyncio.run(steps())
+    stored = bus.at(bus.subjects.ack("ice", result.request_id))
+    assert stored is not None
+    if step in ("before the ack is published", "before the ack is known to be stored"):
+        assert stored.body == prepared[result.request_id], "the bytes that were durable first"
+    assert on_disk(agency, answer) == []
+
+
+def test_an_answer_is_destroyed_when_its_days_are_over(running: Up, bus: Bus, agency: Profile) -> None:
+    days = bus.system.agreement.retention.answer_days
+    [result] = ask_all(agency, confirmable(1))
+    answer = release_at_rest(agency, result.request_id)
+    assert result.decided_at is not None
+    end = result.decided_at + timedelta(days=days)
+
+    async def ask_at(moment: datetime) -> Result:
+        async with Client.connect(agency, clock=lambda: moment) as client:
+            await client.destroy()
+            return await client.result(result.request_id, timeout_s=5)
+
+    assert asyncio.run(ask_at(end - timedelta(microseconds=1))) == result
+    with pytest.raises(Expired):
+        asyncio.run(ask_at(end))
+    assert await_ack(bus, result.request_id).cause == "expiry"
+    assert on_disk(agency, answer) == []
+
+    # What has expired and is then recalled was destroyed already: nothing is outstanding.
+    assert recall(running, result.request_id).returncode == 0
+    assert result.request_id not in outstanding(running)

@@ -1,0 +1,127 @@
+"""Retention ends (G9): what was sealed to a shredded epoch opens with nothing that is left anywhere."""
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from glomar_local.provision import provision
+from glomar_runtime.delivery import Stored
+from glomar_schemas.envelope import open_envelope
+from glomar_schemas.keys import KeyRecord
+from glomar_schemas.messages import Request
+from msgspec.structs import replace
+
+from tests.integration.asking import ask_all, confirmable, profile
+from tests.integration.bus import Bus, watching
+from tests.integration.changes import Changing, ask_late, command, epoch_files, knowing, new_epoch, wait_for
+from tests.integration.conftest import Up, up, wait_until
+from tests.integration.evidence import await_ledger
+from tests.integration.prying import opened
+
+SHORT, LONG = timedelta(seconds=40), timedelta(days=31)
+REFUSED = 3
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Up]:
+    with up(tmp_path / "data") as found:
+        yield found
+
+
+@pytest.fixture
+def bus(running: Up) -> Iterator[Bus]:
+    with watching(provision(running.layout, running.ports)) as found:
+        yield found
+
+
+class Agency:
+    """Asks with the client, which hears of controls; or as one that has not heard of any."""
+
+    def __init__(self, running: Up, bus: Bus, folder: Path) -> None:
+        self._bus, self._folder, self._asked = bus, folder, 0
+        self._profile = profile(running.layout, folder / "late.db")
+
+    def outcomes(self, number: int) -> set[str]:
+        await_ledger(self._bus)  # what the ledger holds is what the auditor tells
+        self._asked += 1
+        used = replace(self._profile, store=self._folder / f"store-{self._asked}.db")
+        return {result.outcome for result in ask_all(used, confirmable(number))}
+
+    def late(self, number: int, record: KeyRecord) -> set[str]:
+        """Sealed to that key, whether it is valid or not."""
+        ever = replace(record, valid_until=record.valid_until + LONG)
+        answers = ask_late(self._bus, knowing(self._profile, ever), confirmable(number))
+        return {"refused" if answer.refusals else answer.outcome for answer in answers}
+
+
+def sealed_to(bus: Bus, record: KeyRecord) -> list[Stored]:
+    """The stored requests whose particulars are sealed to that key."""
+    requests = [stored for stored in bus.messages() if ".request." in stored.subject]
+    return [
+        stored
+        for stored in requests
+        if open_envelope(stored.body, Request, stored.subject)[0].particulars.key_id == record.key_id
+    ]
+
+
+def copy(running: Up, target: Path, *left_out: str) -> Path:
+    shutil.copytree(running.layout.root, target, ignore=shutil.ignore_patterns(*left_out))
+    return target
+
+
+def test_nothing_opens_what_was_sealed_to_a_shredded_epoch(running: Up, bus: Bus, tmp_path: Path) -> None:
+    officials, agency, layout = Changing(bus), Agency(running, bus, tmp_path), running.layout
+    first = new_epoch(layout, SHORT)
+    officials.key(first)
+    wait_for(first.valid_from)
+    assert agency.outcomes(8) == {"confirm"}
+    second = new_epoch(layout, LONG)
+    officials.key(second)
+    wait_for(second.valid_from)
+    assert second.valid_from < first.valid_until, "the epochs overlap"
+    assert agency.late(8, first) == agency.outcomes(8) == {"confirm"}
+    secret, kept = sealed_to(bus, first), sealed_to(bus, second)
+    assert (len(secret), len(kept)) == (16, 8)
+
+    subjects = {stored.subject for stored in secret}
+    backup = copy(running, tmp_path / "backup", "custodians")
+    custodians = copy(running, tmp_path / "all-before") / "custodians"
+    assert opened(secret, backup) == set()
+    assert opened(secret, backup, custodians / "a") == opened(secret, backup, custodians / "b") == set()
+    assert opened(secret, backup, custodians) == subjects, "the holder opens them, while all three are there"
+    shutil.rmtree(tmp_path / "all-before")
+
+    wait_for(first.valid_until)
+    officials.shred(first.key_id)
+    assert wait_until(lambda: agency.late(1, first) == {"refused"}, 60)
+    destroyed = command(layout, "epoch", "destroy", first.key_id)
+    assert (destroyed.returncode, destroyed.stdout.split()[1:3]) == (0, ["3", "of"]), destroyed.stderr
+
+    after = copy(running, tmp_path / "all-after")
+    assert opened(secret, after, backup) == set()
+    assert opened(kept, after) == {stored.subject for stored in kept}, "only that epoch is gone"
+    os.kill(running.pids["verifier"], signal.SIGKILL)
+    assert agency.outcomes(8) == {"confirm"}
+    await_ledger(bus)
+    again = command(layout, "epoch", "destroy", first.key_id)
+    assert (again.returncode, again.stdout.split()[1:3]) == (0, ["0", "of"]), again.stderr
+
+
+def test_a_shredding_that_does_not_count_destroys_nothing(running: Up, bus: Bus, tmp_path: Path) -> None:
+    officials, agency, layout = Changing(bus), Agency(running, bus, tmp_path), running.layout
+    first = new_epoch(layout, timedelta(seconds=15))
+    officials.key(first)
+    officials.shred(first.key_id)  # others may seal to it still
+    wait_for(first.valid_until)
+    officials.shred(first.key_id, ["irs"])  # only one has signed
+
+    refused = command(layout, "epoch", "destroy", first.key_id)
+
+    assert (refused.returncode, refused.stdout) == (REFUSED, "")
+    assert "no control that counts" in refused.stderr
+    assert epoch_files(layout).files(first.key_id) == 3
+    assert agency.late(3, first) == {"confirm"}

@@ -1,0 +1,81 @@
+"""The holder's veto on a running system: taken over without a restart, and to be seen nowhere."""
+
+import csv
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from glomar_local.child import program
+from glomar_requester import Ask, Result
+from glomar_verifier.veto import Veto, write
+from msgspec.structs import replace
+
+from tests.integration.asking import ask_all, profile, rows, to_ask
+from tests.integration.conftest import Up, up
+from tests.integration.leaks import in_tree
+
+CANARY = "zwyxcanary"
+YESTERDAY = datetime.now(UTC).date() - timedelta(days=2)
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Up]:
+    with up(tmp_path / "data") as found:
+        yield found
+
+
+def install(running: Up, content: str) -> subprocess.CompletedProcess[str]:
+    source = running.layout.root.parent / f"{CANARY}.csv"
+    source.write_text(f"person_id,since,reason\n{content}", encoding="utf-8")
+    command = [program("glomar-verifier"), "veto", "install", str(source), "--to", str(running.layout.veto)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_veto_is_a_plain_deny_from_the_next_request_on_and_nothing_tells_it(
+    running: Up, tmp_path: Path
+) -> None:
+    row = next(row for row in rows() if row["klass"] == "true")
+    used, number = profile(running.layout, tmp_path / "store.db"), 0
+
+    def ask() -> Result:
+        nonlocal number
+        number += 1
+        once: Ask = replace(to_ask(row), reference=f"V-{number}", case_id=f"VETO-{number}")
+        [result] = ask_all(replace(used, store=tmp_path / f"store-{number}.db"), [once])
+        return result
+
+    assert ask().outcome == "confirm"
+    person = person_of(running, row)
+    listed = install(running, f"{person},{YESTERDAY},{CANARY}\nanother,{YESTERDAY},{CANARY}\n")
+    assert (listed.returncode, listed.stdout) == (0, f"{running.layout.veto}: 2 people\n")
+    denied = ask()
+    assert (denied.outcome, denied.refusals) == ("deny", ())
+
+    bad = install(running, f"another,{YESTERDAY},{CANARY}\n{person},{CANARY},\n")
+    assert bad.returncode == 3
+    assert "line 3, since: not a date" in bad.stdout
+    assert "nothing was installed" in bad.stderr
+    assert CANARY not in bad.stdout.replace(f"{CANARY}.csv", "") + bad.stderr.replace(f"{CANARY}.csv", "")
+    assert ask().outcome == "deny"
+
+    running.layout.veto.write_text(f"person_id,since\n{person},{CANARY}\n")
+    assert ask().outcome == "deny"
+    write(Veto(), running.layout.veto)
+    assert ask().outcome == "confirm"
+
+    assert "the new veto list is not used" in running.layout.log("verifier").read_text()
+    told = in_tree(running.layout.root, [CANARY, person])
+    assert {"register.csv"} <= set(told) <= {"register.csv", "verifier/register.db"}
+
+
+def person_of(running: Up, row: dict[str, str]) -> str:
+    """The register's id: whose present address and name the row bears."""
+    columns = ("first_name", "last_name", "street_number", "street_name", "unit", "zip", "to_year")
+    wanted = [row.get(column, "") for column in columns]
+    with running.layout.register_csv.open(encoding="utf-8", newline="") as file:
+        [person] = {
+            each["person_id"] for each in csv.DictReader(file) if [each[c] for c in columns] == wanted
+        }
+    return person

@@ -1,0 +1,142 @@
+"""A control that does not count: its slot is used up, it is recorded, told once, and changes nothing."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from glomar_local.credentials import official
+from glomar_local.layout import Layout
+from glomar_local.provision import System, provision
+from glomar_schemas.envelope import Signer, seal_envelope
+from glomar_schemas.keys import generate, read_signing_key
+from glomar_schemas.messages import Control
+from msgspec.structs import replace
+
+from tests.faults.processes import get_json
+from tests.integration.asking import ask_all, confirmable, profile
+from tests.integration.bus import Bus, watching
+from tests.integration.conftest import Up, up, wait_until
+from tests.integration.evidence import await_ledger
+from tests.integration.holds import Officials
+
+HELD = "jurisdiction:mad"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    with up(tmp_path_factory.mktemp("void") / "data") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def bus(running: Up) -> Iterator[Bus]:
+    """With one hold in force, so that there is something to change."""
+    with watching(provision(running.layout, running.ports)) as found:
+        Officials(found).hold(HELD)
+        yield found
+
+
+def status(running: Up, service: str) -> dict[str, Any]:
+    return get_json(f"http://127.0.0.1:{running.ports.named()[service]}/status")
+
+
+def control(system: System, slot: int, **fields: object) -> Control:
+    drawn = Control(
+        slot=slot,
+        subject=system.subjects.control(slot),
+        agreement=system.agreement.id,
+        action="hold",
+        agreement_digest=system.signed.digest,
+        authority="Order of the court",
+        issued_at=system.agreement.valid_from,
+    )
+    return replace(drawn, **fields)
+
+
+def signed(system: System, slot: int, *parties: str, **fields: object) -> bytes:
+    return seal_envelope(
+        control(system, slot, **fields), [official(system.layout, party) for party in parties]
+    )
+
+
+def by_key(layout: Layout, party: str, use: str) -> Signer:
+    return Signer(read_signing_key(layout.private_key(party, use)))  # type: ignore[arg-type]
+
+
+def unsigned(system: System, slot: int) -> bytes:
+    envelope = json.loads(signed(system, slot, "irs"))
+    return json.dumps({**envelope, "signatures": []}).encode()
+
+
+def altered(system: System, slot: int) -> bytes:
+    narrow, wide = signed(system, slot, "irs", scope=HELD), signed(system, slot, "irs", scope="all")
+    return json.dumps({**json.loads(narrow), "payload": json.loads(wide)["payload"]}).encode()
+
+
+Make = Callable[[System, int], bytes]
+VOID: dict[str, Make] = {
+    "empty": lambda _, __: b"",
+    "no envelope": lambda _, __: b'{"hold": "all"}',
+    "unsigned": unsigned,
+    "altered after it was signed": altered,
+    "signed by a service of the holder": lambda system, slot: seal_envelope(
+        control(system, slot), [by_key(system.layout, "irs", "sign")]
+    ),
+    "signed by a stranger": lambda system, slot: seal_envelope(
+        control(system, slot),
+        [Signer(generate("official"))],  # type: ignore[arg-type]
+    ),
+    "signed by an official and a stranger": lambda system, slot: seal_envelope(
+        control(system, slot),
+        [official(system.layout, "irs"), Signer(generate("official"))],  # type: ignore[arg-type]
+    ),
+    "replayed from another slot": lambda system, _: signed(system, 2, "irs"),
+    "of another agreement": lambda system, slot: signed(system, slot, "irs", agreement="ssa-usda-2026"),
+    "an unknown kind of scope": lambda system, slot: signed(system, slot, "irs", scope="agncy:ice"),
+    "an unknown agency": lambda system, slot: signed(system, slot, "irs", scope="agency:cbp"),
+    "an unknown jurisdiction": lambda system, slot: signed(system, slot, "irs", scope="jurisdiction:Mars"),
+    "a tag that is none": lambda system, slot: signed(system, slot, "irs", scope="person:abc"),
+    "a lift by one official": lambda system, slot: signed(system, slot, "irs", action="lift", lifts=2),
+    "a lift by one party twice": lambda system, slot: signed(
+        system, slot, "irs", "irs", action="lift", lifts=2
+    ),
+    "a lift of no hold": lambda system, slot: signed(system, slot, "irs", "ice", action="lift", lifts=1),
+    "a lift of nothing": lambda system, slot: signed(system, slot, "irs", "ice", action="lift"),
+    "an agreement without the agency": lambda system, slot: signed(
+        system, slot, "irs", "tigta", action="agreement"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", VOID)
+def test_a_control_that_does_not_count_is_recorded_told_once_and_changes_nothing(
+    running: Up, bus: Bus, case: str
+) -> None:
+    assert wait_until(lambda: status(running, "verifier").get("holds"))
+    slot = status(running, "verifier")["control_slot"] + 1
+    before = status(running, "verifier")["holds"]
+    body = VOID[case](bus.system, slot)
+
+    sequence = bus.wire("tigta").ask(bus.subjects.control(slot).encode(), body)["seq"]
+
+    for service in ("verifier", "auditor"):
+        came = wait_until(lambda service=service: status(running, service)["control_slot"] == slot)
+        assert came, f"{service} went on to the next slot"
+        assert status(running, service)["holds"] == before
+        assert told(running, service).count(sequence) == 1
+    assert await_ledger(bus)[sequence - 1].subject == bus.subjects.control(slot)
+
+
+def test_after_all_of_them_requests_are_still_answered(running: Up, bus: Bus, tmp_path: Any) -> None:
+    asks = [replace(each, jurisdiction="federal") for each in confirmable(3)]
+
+    results = ask_all(profile(running.layout, tmp_path / "store.db"), asks)
+
+    assert [each.outcome for each in results] == ["confirm"] * 3
+
+
+def told(running: Up, service: str) -> list[int]:
+    """The sequences of which it says that the control is void."""
+    lines = map(json.loads, running.layout.log(service).read_text().splitlines())
+    return [line["sequence"] for line in lines if line["message"] == "a control is void"]

@@ -1,0 +1,74 @@
+"""The last word after a lookup, and names that can be compared without being known."""
+
+import pytest
+from glomar_verifier.disclosure import HiddenName, outcome, same_name
+from glomar_verifier.match import Finding, same_surname
+from glomar_verifier.normalise import NormalName, normal_name
+from glomar_verifier.tags import Tagger
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.registers import RULES
+
+TAGGER = Tagger(bytes(range(32)))
+FOUND = Finding("confirm", "P1")
+SURNAMES = st.lists(st.sampled_from(["Garcia", "Lopez", "Garcialopez", "de", "A", "B", "Smith"]), max_size=3)
+
+
+def normal(first: str, last: str, suffix: str = "") -> NormalName:
+    return normal_name(first, "", last, suffix, RULES)
+
+
+def hidden(name: NormalName, agency: str = "ice") -> HiddenName:
+    return TAGGER.name(agency, name, RULES)
+
+
+@given(SURNAMES, SURNAMES)
+def test_hidden_names_fit_exactly_where_the_gate_says_so(one: list[str], other: list[str]) -> None:
+    left, right = normal("Ana", " ".join(one)), normal("Ana", " ".join(other))
+    if left.surname and right.surname:
+        expected = same_surname(left.surname, right.surname, RULES)
+        assert same_name(hidden(left), hidden(right)) == expected
+        if expected:
+            assert hidden(left).parts & hidden(right).parts
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (("Ana", "Lopez"), ("Eva", "Lopez"), False),
+        (("Ana", "Lopez", "Jr"), ("Ana", "Lopez", "Sr"), False),
+        (("Ana", "Lopez", "Jr"), ("Ana", "Lopez"), True),
+        (("ANA", "López"), ("Ana", "lopez"), True),
+        (("An", "Alopez"), ("Ana", "Lopez"), False),
+    ],
+)
+def test_the_first_name_is_exact_and_a_suffix_must_not_contradict(
+    one: tuple[str, ...], other: tuple[str, ...], same: bool
+) -> None:
+    assert same_name(hidden(normal(*one)), hidden(normal(*other))) is same
+
+
+def test_another_agency_has_other_numbers() -> None:
+    name = normal("Ana", "García López", "Jr")
+    mine, theirs = hidden(name), hidden(name, "fbi")
+    assert not mine.parts & theirs.parts
+    assert mine.suffix != theirs.suffix
+
+
+@pytest.mark.parametrize(
+    ("addresses", "most", "vetoed", "expected"),
+    [
+        (1, 3, False, "confirm"),
+        (3, 3, False, "confirm"),
+        (4, 3, False, "deny"),
+        (1, 3, True, "deny"),
+        (99, None, False, "confirm"),
+        (1, 0, False, "deny"),
+    ],
+)
+def test_a_confirmation_stands_within_the_limit_and_without_a_veto(
+    addresses: int, most: int | None, vetoed: bool, expected: str
+) -> None:
+    assert outcome(FOUND, addresses=addresses, most_addresses=most, vetoed=vetoed) == expected
+    assert outcome(Finding("deny"), addresses=addresses, most_addresses=most, vetoed=vetoed) == "deny"
