@@ -10,7 +10,7 @@ from glomar_runtime.cli import progress, run_cli
 from glomar_runtime.settings import load_settings
 from glomar_schemas.errors import Refused
 
-from glomar_verifier import cli_agreement
+from glomar_verifier import cli_agreement, cli_match, cli_synth
 from glomar_verifier.app import build_app
 from glomar_verifier.epochs.cli import app as epoch
 from glomar_verifier.recalls.cli import recall, recalls
@@ -18,7 +18,6 @@ from glomar_verifier.register.making import build_into
 from glomar_verifier.roll import read_roll
 from glomar_verifier.rules import load_rules
 from glomar_verifier.settings import VerifierSettings
-from glomar_verifier.synth.people import write_register
 from glomar_verifier.veto import install as install_veto
 
 app = App("glomar-verifier", help="The record holder's side of Glomar: the gate, the match, the verdict.")
@@ -28,6 +27,8 @@ roll = App("roll", help="Check case rolls.")
 app.command(register)
 app.command(roll)
 app.command(cli_agreement.app)
+app.command(cli_match.match)
+register.command(cli_synth.synth)
 app.command(veto)
 app.command(epoch)
 app.command(recall)
@@ -39,13 +40,6 @@ def serve(*, config: Annotated[Path, Parameter(help="the verifier's TOML file")]
     """Answer requests, each with one signed verdict. Until stopped."""
     settings = load_settings(VerifierSettings, config)
     service.run("glomar-verifier", settings, lambda stop: build_app(settings, stop))
-
-
-@register.command
-def synth(*, people: int = 10_000, out: Path, seed: int = 1) -> None:
-    """Write a register of synthetic people as CSV; the same seed makes the same people."""
-    rows = write_register(people, seed, out)
-    print(f"{out}: {people} people, {rows} address spells")
 
 
 @register.command

@@ -14,6 +14,7 @@ from glomar_schemas.errors import Malformed, Misconfigured
 
 MAX_LINE_BYTES = 16_384
 MAX_FIELD_CHARACTERS = 256
+BLANK = "blank"
 
 
 class RowFault(msgspec.Struct, frozen=True):
@@ -49,7 +50,13 @@ def read_day(text: str, column: str) -> date:
     raise Malformed("not a date as YYYY-MM-DD", where=column)
 
 
-def read_rows(source: Path, known: Sequence[str], required: Sequence[str]) -> Iterator[Row | RowFault]:
+def read_rows(
+    source: Path,
+    known: Sequence[str],
+    required: Sequence[str],
+    *,
+    max_characters: int = MAX_FIELD_CHARACTERS,
+) -> Iterator[Row | RowFault]:
     """UTF-8 CSV with a header row, the columns in any order.
 
     No field spans lines, so each line is parsed alone and a stray quote harms its own row only. Raises
@@ -61,7 +68,7 @@ def read_rows(source: Path, known: Sequence[str], required: Sequence[str]) -> It
             header = _header(next(_lines(file), b""), known, required)
             blank = dict.fromkeys(known, "")
             for line, raw in enumerate(_lines(file), start=2):
-                yield _row(raw, line, file.tell(), header, blank)
+                yield _row(raw, line, file.tell(), header, blank, max_characters)
     except OSError as error:
         raise Misconfigured("can't be read", where=str(source), fix="Check path and permissions") from error
 
@@ -150,7 +157,12 @@ def _header(raw: bytes, known: Sequence[str], required: Sequence[str]) -> list[s
 
 
 def _row(
-    raw: bytes, line: int, position: int, header: Sequence[str], blank: Mapping[str, str]
+    raw: bytes,
+    line: int,
+    position: int,
+    header: Sequence[str],
+    blank: Mapping[str, str],
+    max_characters: int = MAX_FIELD_CHARACTERS,
 ) -> Row | RowFault:
     if len(raw) > MAX_LINE_BYTES:
         return RowFault(line, "", f"longer than {MAX_LINE_BYTES} bytes")
@@ -160,11 +172,13 @@ def _row(
         return RowFault(line, "", "not UTF-8")
     except csv.Error:
         return RowFault(line, "", "not CSV: a quote is left open or out of place")
+    if not values:
+        return RowFault(line, "", BLANK)
     if len(values) != len(header):
         return RowFault(line, "", f"has {len(values)} fields, the header {len(header)}")
     fields = dict(zip(header, values, strict=True))
-    if len(raw) > MAX_FIELD_CHARACTERS:
+    if len(raw) > max_characters:
         for name, value in fields.items():
-            if len(value) > MAX_FIELD_CHARACTERS:
-                return RowFault(line, name, f"longer than {MAX_FIELD_CHARACTERS} characters")
+            if len(value) > max_characters:
+                return RowFault(line, name, f"longer than {max_characters} characters")
     return Row(line, position, {**blank, **fields} if len(fields) < len(blank) else fields)

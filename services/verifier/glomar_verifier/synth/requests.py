@@ -9,16 +9,11 @@ from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
 
+from glomar_verifier.asked import COLUMNS
 from glomar_verifier.synth.kinds import YEARS, Case, klasses
 from glomar_verifier.synth.scenario import Row, Scenario, drawn, load_scenario
 
-REQUEST_COLUMNS = (
-    "reference", "first_name", "middle_name", "last_name", "suffix", "date_of_birth", "street_number",
-    "street_name", "unit", "po_box", "city", "state", "zip", "tax_periods", "ground", "statute",
-    "final_order_date", "court_order_date", "removal_class", "relief_pending", "wilfulness_attested",
-    "case_id", "officer_id", "reason", "intended_use", "officer_unit", "authorised_by", "jurisdiction",
-    "automated_analysis", "expires_at",
-)  # fmt: skip
+REQUEST_COLUMNS = COLUMNS
 TRUTH_COLUMNS = ("truth", "klass")
 
 
