@@ -56,7 +56,7 @@ def default_asker(agreement: Agreement, agency: str = "") -> Asker:
 def read_asked(
     fields: Mapping[str, str], agreement: str, asker: Asker, now: datetime
 ) -> tuple[Request, Subject]:
-    """Raises Malformed, naming the field, for what could not be sent: a date that is none, too long a text."""
+    """Raises Malformed, naming the field, for what could not be sent: no date, too long a text."""
     reference = fields["reference"]
     if len(reference) > _REFERENCE_CHARACTERS or is_odd(reference):
         raise Malformed("too long, or holds odd characters", where="reference")
