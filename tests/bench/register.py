@@ -87,7 +87,8 @@ def run(sizes: Sequence[int], lookups: int, *, with_postgres: bool) -> Iterator[
     for number in sizes:
         places[number], built = _build(number, rules)
         yield (
-            f"| {number:,} | {built.spells:,} | {built.seconds:.0f} | {built.cpu_s:.0f} | {built.megabytes:,.0f} |"
+            f"| {number:,} | {built.spells:,} | {built.seconds:.0f} | {built.cpu_s:.0f} "
+            f"| {built.megabytes:,.0f} |"
         )
     yield ""
     yield "| where | people | processes | lookups/s (range) | p50, µs | p99, µs |"
