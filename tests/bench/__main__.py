@@ -1,6 +1,7 @@
 """`make bench`: product and naive relay side by side, in one run, on this machine.
 
     python -m tests.bench [--full] [--runs 3] [--requests 20000] [--asks 500] [--no-profile] [--timing 5000]
+                         [--bulk 100000]
 
 Prints Markdown, writes bench-results/<time>.json. Exit code 1 if a run fails (an answer is lost or wrong); a
 goal that is missed is only said.
@@ -17,7 +18,7 @@ from pathlib import Path
 import msgspec
 from glomar_schemas.errors import GlomarError
 
-from tests.bench import machine, peer, population, product, profile, report, timing
+from tests.bench import bulk, machine, peer, population, product, profile, report, timing
 from tests.bench.figures import Failed, Results, Run
 from tests.bench.plan import Plan
 from tests.bench.processes import quiet
@@ -49,6 +50,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--tries", type=int, default=3, help="how often at most for one undisturbed run")
     parser.add_argument("--no-profile", dest="profile", action="store_false")
     parser.add_argument("--timing", type=int, default=timing.NUMBER, help="requests of each kind; 0: none")
+    parser.add_argument("--bulk", type=int, default=bulk.NUMBER, help="size of the bulk file; 0: none")
     return parser.parse_args()
 
 
@@ -88,6 +90,8 @@ async def _bench(options: argparse.Namespace) -> None:
         found_timing = await timing.measure(options.timing, people, OUT)
         print(f"\nDoes the time of a verdict tell what was found?\n\n{timing.render(found_timing)}")
         _say(f"written to {timing.write(found_timing, OUT)}")
+    if options.bulk:
+        print(f"\nThe bulk file, refused clause by clause\n\n{bulk.render(await bulk.measure(options.bulk))}")
 
 
 async def _undisturbed(once: Once, what: str, options: argparse.Namespace) -> Run:

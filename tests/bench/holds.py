@@ -17,7 +17,7 @@ from glomar_schemas.errors import GlomarError
 from glomar_verifier.waiting import Held, Waiting
 
 from tests.bench import population, product
-from tests.bench.figures import Failed
+from tests.bench.figures import Failed, Run
 from tests.bench.plan import Plan
 from tests.bench.run_directory import OUT, directory
 from tests.integration.bus import watching
@@ -36,29 +36,36 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     options = parser.parse_args()
     try:
-        rates = asyncio.run(_bench(options))
+        runs = asyncio.run(_bench(options))
     except (Failed, GlomarError) as fault:
         print(f"bench: {fault}", file=sys.stderr)
         sys.exit(1)
-    print("\n| waiting under a hold | verdicts/s, median | each run |\n| --- | --- | --- |")
-    for number, found in rates.items():
-        each = ", ".join(f"{rate:.0f}" for rate in found)
-        print(f"| {number:,} | {statistics.median(found):.0f} | {each} |")
+    print("\n| waiting under a hold | verdicts/s, median | verifier's µs a request | cores busy elsewhere |")
+    print("| --- | --- | --- | --- |")
+    for number, found in runs.items():
+        rate = statistics.median(run.rate for run in found)
+        cpu = statistics.median(_verifiers_cpu_us(run) for run in found)
+        others = statistics.median(run.others for run in found)
+        print(f"| {number:,} | {rate:.0f} | {cpu:.0f} | {others:.2f} |")
 
 
-async def _bench(options: argparse.Namespace) -> dict[int, list[float]]:
+def _verifiers_cpu_us(run: Run) -> float:
+    return next(cost.cpu_us for cost in run.costs if cost.name == "verifier")
+
+
+async def _bench(options: argparse.Namespace) -> dict[int, list[Run]]:
     plan = Plan(0, options.requests)
     cache = OUT / "cache"
     register = population.register(PEOPLE, cache)
     rows = population.request_rows(plan.rows, PEOPLE, cache)
-    rates: dict[int, list[float]] = {0: [], options.waiting: []}
+    runs: dict[int, list[Run]] = {0: [], options.waiting: []}
     for _ in range(options.runs):
-        for number, found in rates.items():
+        for number, found in runs.items():
             with directory() as place:
                 run = await product.run(plan, rows, register, place, prepare=partial(_fill, number=number))
-            found.append(run.rate)
+            found.append(run)
             print(f"bench: {number:,} waiting: {run.rate:.0f} verdicts/s", file=sys.stderr, flush=True)
-    return rates
+    return runs
 
 
 def _fill(system: System, number: int) -> None:

@@ -25,6 +25,7 @@ from glomar_local.answers import identity_of
 from glomar_local.credentials import OPERATOR
 from glomar_local.layout import Layout
 from glomar_local.opening import connected
+from glomar_local.population import make_rolls
 from glomar_local.provision import System, provision
 from glomar_requester.ask import Ask, Question
 from glomar_requester.compose import Label, compose, new_request_id
@@ -36,7 +37,7 @@ from glomar_schemas.messages import Answer, Verdict
 from glomar_schemas.sealing import Context, Opener
 from glomar_verifier import veto
 from glomar_verifier.synth.kinds import KLASSES, Case
-from glomar_verifier.synth.requests import REQUEST_COLUMNS, lawful
+from glomar_verifier.synth.requests import REQUEST_COLUMNS, case_and_officer, lawful
 from msgspec import Struct
 from msgspec.structs import replace
 from nats.aio.msg import Msg
@@ -78,6 +79,7 @@ async def measure(number: int, people: int, out: Path) -> Timing:
     layout = Layout(directory / "glomar")
     system = provision(layout, ports.free(), population.agreement(directory / "agreement.toml"))
     os.link(register, layout.register)
+    make_rolls(layout, system.agreement, cases=WARM_UP + number * len(OF_KLASS))
     veto.write(dict.fromkeys(vetoed, date(2025, 1, 1)), layout.veto)
     with processes(system) as running:
         await asyncio.to_thread(running.start_bus)
@@ -164,11 +166,11 @@ def _composed(
         questions = []
         for kind in kinds:
             serial += 1
-            officer = f"OFF-{serial % 40 + 1:03d}"
+            case_id, officer_id = case_and_officer(serial)
             ask = replace(
                 next(supply[kind]),
-                case_id=f"TIMING-{serial:06d}",
-                officer_id=officer,
+                case_id=case_id,
+                officer_id=officer_id,
                 authorised_by="DEL-2025-01",
                 jurisdiction="federal",
                 expires_at=now + timedelta(hours=1),

@@ -37,17 +37,23 @@ QUERIES = 10
 
 
 class Plan(Struct, frozen=True):
-    """kind: of the scope; moment: so many messages of the run are stored when the hold is placed."""
+    """kind: of the scope; moment: so many messages of the run are stored when the hold is placed.
+
+    is_paused: the verifier, between a decision and its publishing. auditor_sleeps: from before the first
+    request until the hold is stored, so that there are verdicts from before it which are not released yet.
+    """
 
     kind: str
     jurisdiction: str
     moment: int
     is_paused: bool
+    auditor_sleeps: bool
 
 
-def draw(seed: str, requests: int, *, is_paused: bool) -> Plan:
+def draw(seed: str, requests: int, *, is_paused: bool, auditor_sleeps: bool = False) -> Plan:
     dice = random.Random(seed)
-    return Plan(dice.choice(KINDS), dice.choice(JURISDICTIONS), dice.randrange(1, 2 * requests), is_paused)
+    kind, jurisdiction = dice.choice(KINDS), dice.choice(JURISDICTIONS)
+    return Plan(kind, jurisdiction, dice.randrange(1, 2 * requests), is_paused, auditor_sleeps)
 
 
 class World(Struct, frozen=True):
@@ -84,6 +90,9 @@ def carry_out(
     bus, base = world.bus, world.bus.last_sequence()
     stream = _Stream(bus, base)
     asking = Asking(world.profile, _in_jurisdictions(asks))
+    asleep = world.releases.number
+    if plan.auditor_sleeps:
+        os.kill(world.services.pid("auditor"), signal.SIGSTOP)
     asking.start()
     until(lambda: bus.last_sequence() >= base + min(plan.moment, len(asks)), "requests are stored")
     paused = plan.is_paused and _pause(world, base + 2 * len(asks))
@@ -93,7 +102,12 @@ def carry_out(
     slot, placed = world.officials.hold(scope)
     if paused:
         os.kill(world.services.pid("verifier"), signal.SIGCONT)
+    if plan.auditor_sleeps:
+        os.kill(world.services.pid("auditor"), signal.SIGCONT)
     mark = _mark(world, stream, placed)
+    if plan.auditor_sleeps:
+        # Nothing can have been on its way.
+        mark = asleep
     meanwhile()
 
     until(lambda: len(stream.asked()) == len(asks), "every request is stored")

@@ -47,6 +47,11 @@ class Releases(threading.Thread):
         until(is_heard, "the auditor answers")
         return self._heard.index(reply.decode())
 
+    @property
+    def number(self) -> int:
+        """How much has been heard so far."""
+        return len(self._heard)
+
     def since(self, mark: int = 0) -> set[str]:
         """The request ids of what was released after a mark."""
         return {subject.rpartition(".")[2] for subject in list(self._heard)[mark:] if ".release." in subject}

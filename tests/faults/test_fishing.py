@@ -10,6 +10,7 @@ import pytest
 from anyascii import anyascii
 from glomar_local import ports
 from glomar_requester import Ask, Client, Profile, Question, Result
+from glomar_verifier.synth.requests import case_and_officer
 from msgspec.structs import replace
 
 from tests.faults.processes import Processes
@@ -62,6 +63,7 @@ def spellings(last_name: str) -> dict[str, list[str]]:
 
 def asked_at(person: Ask, address: Ask, last_name: str, number: int) -> Ask:
     """One of many questions about the person: another officer, case and reason each time."""
+    case_id, officer_id = case_and_officer(number)
     return replace(
         person,
         reference=f"F-{number}",
@@ -73,8 +75,8 @@ def asked_at(person: Ask, address: Ask, last_name: str, number: int) -> Ask:
         city=address.city,
         state=address.state,
         zip=address.zip,
-        officer_id=f"OFF-{number % 40 + 1:03d}",
-        case_id=f"FISHING-{number}",
+        officer_id=officer_id,
+        case_id=case_id,
         reason=f"In case {number} the address of those years decides where to serve the warrant.",
     )
 
@@ -101,7 +103,7 @@ def test_the_limits_hold_exactly_whoever_asks_how_and_whichever_worker_decides(
     written = spellings(person.last_name)
     pairs = [(tag, name, address) for tag, names in written.items() for name in names for address in decoys]
     random.Random(6103).shuffle(pairs)
-    asks = [asked_at(person, address, name, n) for n, (_, name, address) in enumerate(pairs)]
+    asks = [asked_at(person, address, name, n) for n, (_, name, address) in enumerate(pairs, 1)]
     used = profile(two_verifiers.system.layout, tmp_path / "store.db")
 
     with ThreadPoolExecutor(1) as thread:

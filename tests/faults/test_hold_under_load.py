@@ -47,7 +47,7 @@ def test_no_verdict_gets_behind_a_hold_and_nothing_is_lost_whenever_it_comes(wor
     asks = [to_ask(row) for row in rows]
     paused = 0
     for number in range(RUNS):
-        plan = draw(f"{SEED} {number}", REQUESTS, is_paused=number % 3 == 0)
+        plan = draw(f"{SEED} {number}", REQUESTS, is_paused=number % 3 == 0, auditor_sleeps=number % 3 == 1)
         print(f"run {number}: {plan}")
         store = world.profile.store.with_name(f"store-{number}.db")
         run = replace(world, profile=replace(world.profile, store=store))

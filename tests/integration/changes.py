@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import CompletedProcess
 
+from glomar_auditor.officials.agreement_file import add_signature
 from glomar_local.credentials import official
 from glomar_local.layout import Layout
 from glomar_requester import Ask, Profile, Question
 from glomar_requester.compose import Label, compose, new_request_id
 from glomar_requester.identity import Identity, load_identity
-from glomar_schemas.agreement import SignedAgreement, load_agreement, load_trust, sign_agreement
+from glomar_schemas.agreement import SignedAgreement, load_agreement, load_trust
 from glomar_schemas.keys import KeyRecord
 from glomar_schemas.messages import Answer
 from glomar_verifier.cli import app
@@ -62,8 +63,8 @@ def second_version(layout: Layout, folder: Path) -> SignedAgreement:
         text = text.replace(old, new)
     path = folder / "agreement-2.toml"
     path.write_text(text, encoding="utf-8")
-    signatures = sign_agreement(text.encode(), [official(layout, party) for party in BOTH])
-    path.with_name(f"{path.name}.sig").write_bytes(signatures)
+    for party in BOTH:
+        add_signature(path, official(layout, party))
     return load_agreement(path, load_trust(layout.trust))
 
 

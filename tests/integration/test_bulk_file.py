@@ -6,13 +6,12 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 
 import pytest
 from glomar_local import population
 from glomar_local.child import program
 from glomar_verifier.synth import people
-from glomar_verifier.synth.bulk import COMPLETE, bulk
+from glomar_verifier.synth.bulk import COMPLETE, bulk, write_roll
 from msgspec import Struct
 
 from tests.integration.conftest import up
@@ -34,7 +33,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
     folder = tmp_path_factory.mktemp("bulk")
     rows = list(bulk(people(population.PEOPLE, population.SEED), REQUESTS, SEED, date.today()))
     population.write_requests(rows, folder / "requests.csv")
-    write_roll(folder / "roll.csv", rows)
+    write_roll(folder / "roll.csv", rows, date(2025, 1, 2))
     with up(folder / "data", "--roll", str(folder / "roll.csv")) as running:
         submitted = subprocess.run(
             [
@@ -57,14 +56,6 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
     counted = Counter(condition for _, refusals in outcome.values() for condition in refusals)
     print(f"{REQUESTS} requests: {Counter(each for each, _ in outcome.values())}, refused by {counted}")
     yield Sent({row["reference"]: row["klass"] for row in rows}, outcome)
-
-
-def write_roll(out: Path, rows: list[dict[str, str]]) -> None:
-    """The agency says that the one officer is engaged in all of them."""
-    with out.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("case_id", "officer_id", "opened_on", "closed_on"))
-        writer.writerows((row["case_id"], row["officer_id"], "2025-01-02", "") for row in rows)
 
 
 def test_every_request_is_answered(sent: Sent) -> None:

@@ -64,7 +64,7 @@ def test_an_epoch_from_its_making_to_its_destruction(bus: Bus, commands: Command
     assert states(layout)[key_id] == ("unnamed", 3)
 
     draft_key(commands, made)
-    assert commands.sign("key", "irs")["missing"] == "a new key needs officials of two parties"
+    assert commands.sign("key", "irs")["missing"] == "a key needs officials of two parties"
     assert commands.sign("key", "tigta")["missing"] == ""
     commands.publish("key")
     assert states(layout)[key_id] == ("in force", 3)

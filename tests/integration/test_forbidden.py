@@ -158,12 +158,12 @@ def test_nobody_hears_what_crosses_the_bus(bus: Bus) -> None:
     heard = {
         party: {s for s in subjects if s.startswith(("glomar.", "$JS"))} for party, subjects in heard.items()
     }
-    # Each hears its own account: what it published itself, and to the agency the auditor's release.
+    # Each hears its own account: what it published itself, and to the agency the auditor's release or notice.
     assert heard == {
         "ice": {f"{ROOT}.request.ice.heard", f"{ROOT}.release.ice.true"},
-        "cbp": {f"{ROOT}.release.ice.forged"},
-        "irs": {f"{ROOT}.verdict.ice.heard", f"{ROOT}.release.ice.forged"},
-        "tigta": {f"{ROOT}.release.ice.true"},
+        "cbp": {f"{ROOT}.release.ice.forged", f"{ROOT}.notice.ice", f"{ROOT}.notice.cbp"},
+        "irs": {f"{ROOT}.verdict.ice.heard", f"{ROOT}.release.ice.forged", f"{ROOT}.notice.ice"},
+        "tigta": {f"{ROOT}.release.ice.true", f"{ROOT}.notice.cbp"},
     }
 
 

@@ -20,7 +20,7 @@ from glomar_requester import Client, Expired, Profile, Recalled, Result
 from glomar_requester.store import Store, TakenBack
 from glomar_schemas.envelope import Signer, open_envelope, seal_envelope
 from glomar_schemas.keys import read_signing_key
-from glomar_schemas.messages import Ack, Notice, Recall, ResultQuery, encode
+from glomar_schemas.messages import Ack, Notice, NoticesQuery, Recall, ResultQuery, encode
 from msgspec.structs import replace
 
 from tests.integration.asking import ask_all, confirmable, profile
@@ -28,6 +28,8 @@ from tests.integration.bus import Bus, watching
 from tests.integration.conftest import Up, up, wait_until
 from tests.integration.evidence import await_ledger
 from tests.integration.holds import Officials
+from tests.integration.requester.test_requester import ASK, http
+from tests.integration.wire import Refusal
 
 LIMIT_S = 30.0
 OFFICE = "Office of Disclosure"
@@ -65,6 +67,15 @@ def outstanding(running: Up) -> set[str]:
     listed = holder(running, "recalls", "--outstanding", "--json")
     assert listed.returncode == 0, listed.stderr
     return {each["request_id"] for each in json.loads(listed.stdout)["recalls"]}
+
+
+def result_of(bus: Bus, request_id: str) -> dict[str, Any] | None:
+    """What the auditor answers to the agency; None while it is not there."""
+    query = encode(ResultQuery(request_id=request_id))
+    try:
+        return bus.wire("ice").ask(bus.subjects.result("ice").encode(), query)
+    except Refusal:
+        return None
 
 
 def await_ack(bus: Bus, request_id: str) -> Ack:
@@ -164,7 +175,7 @@ def test_a_recall_reaches_a_client_that_was_away_once_it_connects(
 def test_a_verdict_that_is_recalled_before_its_release_is_never_released(
     running: Up, bus: Bus, agency: Profile
 ) -> None:
-    officials = Officials(bus)
+    officials = officials_now(bus)
     auditor = running.pids["auditor"]
 
     async def steps() -> str:
@@ -183,13 +194,65 @@ def test_a_verdict_that_is_recalled_before_its_release_is_never_released(
             await asyncio.to_thread(await_ledger, bus)
             officials.lift(slot)
             await destroyed(client, request_id)
+            await asyncio.to_thread(await_ack, bus, request_id)
             return request_id
 
     request_id = asyncio.run(steps())
-    await_ack(bus, request_id)
-    query = encode(ResultQuery(request_id=request_id))
-    answer = bus.wire("ice").ask(bus.subjects.result("ice").encode(), query)
-    assert answer == {"type": "result-pending", "request_id": request_id}
+    pending = {"type": "result-pending", "request_id": request_id}
+    assert result_of(bus, request_id) == pending
+
+    # What it knows of recalls is in memory alone, so a start must find them again.
+    os.kill(auditor, signal.SIGKILL)
+    assert wait_until(lambda: running.pids["auditor"] != auditor, LIMIT_S)
+    assert wait_until(lambda: result_of(bus, request_id) is not None, LIMIT_S)
+    assert result_of(bus, request_id) == pending
+
+
+def officials_now(bus: Bus) -> Officials:
+    """Whatever slots the other tests have used."""
+    found = Officials(bus)
+    while bus.at(bus.subjects.control(found._slot + 1)) is not None:
+        found._slot += 1
+    return found
+
+
+def test_an_agency_is_told_of_the_controls_that_concern_it_alone(bus: Bus) -> None:
+    officials = officials_now(bus)
+    scopes = ("agency:ice", "agency:cbp", "person:0a1b", "jurisdiction:nowhere")
+    slots = {scope: officials.hold(scope)[0] for scope in scopes}
+    lifts = {}
+    for scope, slot in slots.items():
+        lifts[scope] = slot + len(scopes)
+        officials.lift(slot)
+    await_ledger(bus)
+
+    query = encode(NoticesQuery(after=0))
+    page = bus.wire("ice").ask(bus.subjects.notices("ice").encode(), query)
+    told = {json.loads(decoded(base64.b64decode(each["body"])))["subject"] for each in page["notices"]}
+    concerned = {
+        bus.subjects.control(placed[scope]) for scope in (scopes[0], scopes[3]) for placed in (slots, lifts)
+    }
+    others = {bus.subjects.control(placed[scope]) for scope in scopes[1:3] for placed in (slots, lifts)}
+    assert concerned <= told and not others & told
+    assert bus.subjects.control(1) in told
+    assert (page["more"], page["through"]) == (False, bus.last_sequence())
+
+
+def test_a_system_behind_the_service_is_told_over_http(running: Up) -> None:
+    status, posted = http(running, "POST", "/v1/requests", {**ASK, "tax_periods": [2023]})
+    assert status == 202
+    request_id = posted["request_id"]
+    path = f"/v1/requests/{request_id}"
+    assert wait_until(lambda: http(running, "GET", path)[0] == 200, LIMIT_S)
+    after = http(running, "GET", "/v1/recalls")[1]["after"]
+
+    assert recall(running, request_id).returncode == 0
+    status, told = http(running, "GET", f"/v1/recalls?after={after}&wait_s=30")
+    assert (status, [each["request_id"] for each in told["recalls"]]) == (200, [request_id])
+    assert http(running, "GET", path) == (
+        410,
+        {"fault": "the record holder has recalled the answer", "outcome": "recalled"},
+    )
 
 
 def test_what_can_not_be_recalled_is_refused_with_a_reason(running: Up, bus: Bus, agency: Profile) -> None:
@@ -233,8 +296,8 @@ def test_a_forged_recall_is_recorded_and_changes_nothing(running: Up, bus: Bus, 
 
     assert asyncio.run(steps()) == result
     assert result.request_id not in outstanding(running)
-    query = encode(ResultQuery(request_id=result.request_id))
-    assert bus.wire("ice").ask(bus.subjects.result("ice").encode(), query)["type"] == "sealed"
+    released = result_of(bus, result.request_id)
+    assert released is not None and released["type"] == "sealed"
 
 
 def test_a_forged_notice_is_ignored(running: Up, bus: Bus, agency: Profile) -> None:
@@ -243,7 +306,7 @@ def test_a_forged_notice_is_ignored(running: Up, bus: Bus, agency: Profile) -> N
     recall(running, first.request_id)
     await_ledger(bus)
     page: dict[str, Any] = bus.wire("ice").ask(
-        bus.subjects.notices("ice").encode(), b'{"type":"notices-query","after":0}'
+        bus.subjects.notices("ice").encode(), encode(NoticesQuery(after=0))
     )
 
     def of(each: dict[str, str]) -> bytes:

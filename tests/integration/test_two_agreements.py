@@ -4,12 +4,15 @@ Started as a user would, with `glomar up --agreement ID --agreement ID`; the sec
 """
 
 import asyncio
+import json
+import subprocess
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import pytest
 from glomar_local import population
+from glomar_local.child import program
 from glomar_local.opening import connected
 from glomar_local.provision import System
 from glomar_local.tally import audit
@@ -201,10 +204,13 @@ def test_the_holder_of_both_has_one_account_and_a_user_for_each(both: Both) -> N
         assert bus.wire(holder).ask(canary, b"x")["seq"]
 
 
-def test_status_shows_the_services_of_both(running: Up) -> None:
-    names = set(running.pids)
-    assert {f"{service} {SECOND}" for service in ("auditor", "verifier", "requester")} < names
-    assert set(running.run.http_ports()) == names - {"supervisor", "nats-server"}
+def test_status_shows_the_services_of_both_and_what_is_in_force_under_each(running: Up) -> None:
+    command = [program("glomar"), "status", "--data-dir", str(running.layout.root), "--json"]
+    said = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    services = {f"{service} {SECOND}" for service in ("auditor", "verifier", "requester")}
+    assert services < said["processes"].keys()
+    assert {said["processes"][each]["state"] for each in services} == {"ready"}
+    assert said["control"]["control_slot"] >= 1 and said["others"][SECOND]["control_slot"] >= 1
 
 
 def test_a_question_of_the_first_agreement_is_unlawful_under_the_second(both: Both, tmp_path: Path) -> None:

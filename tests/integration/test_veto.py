@@ -42,7 +42,7 @@ def test_a_veto_is_a_plain_deny_from_the_next_request_on_and_nothing_tells_it(
     def ask() -> Result:
         nonlocal number
         number += 1
-        once: Ask = replace(to_ask(row), reference=f"V-{number}", case_id=f"VETO-{number}")
+        once: Ask = replace(to_ask(row), reference=f"V-{number}")
         [result] = ask_all(replace(used, store=tmp_path / f"store-{number}.db"), [once])
         return result
 
@@ -65,7 +65,7 @@ def test_a_veto_is_a_plain_deny_from_the_next_request_on_and_nothing_tells_it(
     write(Veto(), running.layout.veto)
     assert ask().outcome == "confirm"
 
-    assert "the new veto list is not used" in running.layout.log("verifier").read_text()
+    assert "a file is refused, the old one stays in force" in running.layout.log("verifier").read_text()
     told = in_tree(running.layout.root, [CANARY, person])
     assert {"register.csv"} <= set(told) <= {"register.csv", "verifier/register.db"}
 

@@ -165,15 +165,19 @@ def status(*, data_dir: DataDir = DEFAULT_DIR, as_json: AsJson = False) -> None:
     layout = _layout(data_dir)
     run = control.require_running(layout)
     states = asyncio.run(control.states(run, layout))
-    standing = asyncio.run(standings.ask(run))
+    standing = asyncio.run(standings.ask(run.ports))
+    others = {name: asyncio.run(standings.ask(ports)) for name, ports in run.others.items()}
     if as_json:
         urls = panel.all_addresses(run)
         found = {
             name: {"pid": pid, "state": states[name], "url": urls.get(name)} for name, pid in run.pids.items()
         }
-        _print_json({"version": 1, "data_dir": str(layout.root), "processes": found, "control": standing})
+        about = {"version": 1, "data_dir": str(layout.root), "processes": found, "control": standing}
+        _print_json(about | {"others": others})
     else:
         _out().print(panel.processes(run, states), standings.render(standing))
+        for name, other in others.items():
+            _out().print("", f"Also {name}", standings.render(other))
     control.require_well(states)
 
 

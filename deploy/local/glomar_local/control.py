@@ -13,8 +13,6 @@ from glomar_local.child import STOP_LIMIT_S, is_ready
 from glomar_local.layout import Layout
 from glomar_local.runfile import Run
 
-PATIENCE_S = 5 * STOP_LIMIT_S
-"""The supervisor stops its four processes one after the other, and has each its own time."""
 POLL_S = 0.05
 
 WELL = ("ready", "running")
@@ -57,7 +55,8 @@ def stop(layout: Layout) -> list[str]:
         return []
     if runfile.is_supervised(layout):
         _end(run.pids["supervisor"], signal.SIGTERM)
-        _wait(layout, PATIENCE_S)
+        # It stops its processes one after the other, and gives each its own time.
+        _wait(layout, len(run.pids) * STOP_LIMIT_S)
     # Children outlive a supervisor that was killed. A number alone may be somebody else's by now.
     for number in (signal.SIGTERM, signal.SIGKILL):
         if runfile.in_use(layout):

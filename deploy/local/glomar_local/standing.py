@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from glomar_local.child import get
-from glomar_local.runfile import Run
+from glomar_local.ports import Ports
 
 
 class HoldShown(Struct, frozen=True):
@@ -45,10 +45,10 @@ class Standing(Struct, frozen=True):
     violations: Violations | None = None
 
 
-async def ask(run: Run) -> Standing:
-    """What no service answers stays empty: None."""
-    ports = run.ports.named()
-    answers = await asyncio.gather(*(get(ports[name], "/status") for name in ("auditor", "verifier")))
+async def ask(ports: Ports) -> Standing:
+    """Of the services of one agreement. What none of them answers stays empty: None."""
+    asked = (ports.auditor, ports.verifier)
+    answers = await asyncio.gather(*(get(port, "/status") for port in asked))
     return merged([_read(body) for status, body in answers if status == 200])
 
 

@@ -45,11 +45,19 @@ class Bulletin:
         self._receiver = receiver
         self._on_recall = on_recall
         self._news = asyncio.Event()
+        self._after = 0
+        self._one_at_a_time = asyncio.Lock()
 
     async def load(self) -> None:
-        """What was known when the store was last used. Raises Retryable, Refused (the store was altered)."""
+        """What was known when the store was last used. Raises Retryable."""
+        self._after = await self._commits.read(Store.told_through)
         for raw in await self._commits.read(Store.controls):
-            self._standing.learn([read_notice(raw, self._standing.identity)])
+            try:
+                self._standing.learn([read_notice(raw, self._standing.identity)])
+            except Refused as fault:
+                # Under a key of the ledger that is no longer known: the auditor signs it anew.
+                log.warning("a stored notice is asked for again", extra={"fault": fault.what})
+                self._after = 0
 
     async def receive(self, message: Msg) -> None:
         """One push."""
@@ -63,7 +71,11 @@ class Bulletin:
 
     async def catch_up(self) -> None:
         """Asks for everything that was missed. Raises Retryable; Refused for an answer that is none."""
-        after = await self._commits.read(Store.told_through)
+        async with self._one_at_a_time:
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        after = self._after
         more, complete = True, True
         while more:
             page = await self._ask(after)
@@ -73,6 +85,7 @@ class Bulletin:
             # What was not believed is asked for again; what stands behind it counts all the same.
             complete = complete and believed
             if complete:
+                self._after = after
                 await self._commits.durable([ToldThrough(after)])
 
     async def ask_for_ever(self) -> None:

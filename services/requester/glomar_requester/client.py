@@ -6,7 +6,7 @@ Used as it is by a system, by the commands, and by the service, which gives it i
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -36,6 +36,8 @@ from glomar_requester.tracing import NoTracing, Tracing
 
 log = logging.getLogger(__name__)
 
+CATCH_UP_S = 10.0
+LAST_SWEEP_S = 2.0
 RESEND_EVERY_S = 5.0
 RESEND_AFTER_S = 30.0
 """Younger ones are still on their way, here or in another process that shares the store."""
@@ -127,6 +129,10 @@ class Client:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # A command may be over before the sweep has come by, and another may not follow for long.
+        with suppress(GlomarError, TimeoutError):
+            async with asyncio.timeout(LAST_SWEEP_S):
+                await self._destroyer.sweep()
         await self._commits.close()
 
     @property
@@ -148,9 +154,15 @@ class Client:
         await self._bulletin.receive(message)
 
     async def catch_up(self) -> None:
-        """Learns of the controls and recalls that it has missed, if the auditor is there."""
+        """Learns of the controls and recalls that it has missed, if the auditor is there.
+
+        What takes longer than CATCH_UP_S goes on beside whatever the client does then.
+        """
         try:
-            await self._bulletin.catch_up()
+            async with asyncio.timeout(CATCH_UP_S):
+                await self._bulletin.catch_up()
+        except TimeoutError:
+            log.info("notices are still being asked for")
         except (Retryable, Refused) as fault:
             log.info("notices are asked for later", extra={"fault": fault.what})
 

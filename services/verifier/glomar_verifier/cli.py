@@ -22,8 +22,8 @@ from glomar_verifier.veto import install as install_veto
 
 app = App("glomar-verifier", help="The record holder's side of Glomar: the gate, the match, the verdict.")
 register = App("register", help="Make and build registers.")
-veto = App("veto", help="People about whom the record holder discloses nothing (26 U.S.C. 6103(i)(6)).")
 roll = App("roll", help="Check case rolls.")
+veto = App("veto", help="People about whom the record holder discloses nothing (26 U.S.C. 6103(i)(6)).")
 app.command(register)
 app.command(roll)
 app.command(cli_agreement.app)

@@ -5,7 +5,7 @@ Takes stored messages and a clock, returns signed verdicts; it publishes and ack
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from glomar_runtime.delivery import Stored, moment
 from glomar_runtime.telemetry import Spans
@@ -25,7 +25,7 @@ from glomar_verifier.disclosure import outcome
 from glomar_verifier.facts import Counted, Registry
 from glomar_verifier.gate import Gate
 from glomar_verifier.match import Finding, Query, decide
-from glomar_verifier.reading import MALFORMED, Readable, Slot, Unreadable, read
+from glomar_verifier.reading import MALFORMED, Readable, Unreadable, read
 from glomar_verifier.register import Register
 from glomar_verifier.roll import Rolls
 from glomar_verifier.rules import Rules
@@ -45,11 +45,32 @@ class Work(Struct, frozen=True):
     waited: timedelta = timedelta(0)
 
 
+class Matter(Struct, frozen=True):
+    """A request, read."""
+
+    work: Work
+    reading: Readable | Unreadable
+    tags: Tags
+
+
 class Law(Struct, frozen=True):
     """One version of the agreement, ready to be applied."""
 
     gate: Gate
     registry: Registry
+
+
+class Sitting(Struct, frozen=True):
+    """What all requests of one batch are decided by."""
+
+    law: Law
+    in_force: InForce
+    now: datetime
+    spans: Spans
+
+    @property
+    def today(self) -> date:
+        return self.law.gate.today(self.now)
 
 
 class Found(Struct, frozen=True):
@@ -102,43 +123,31 @@ class Desk:
         """
         now, signed = clock(), in_force.require()
         signed.require_in_force(now)
-        law = self._laws[signed.digest]
+        sitting = Sitting(self._laws[signed.digest], in_force, now, spans)
         self._veto.follow()
-        readings = [self._read(item.stored, signed) for item in work]
-        tags = [self._tags(reading) for reading in readings]
-        holds = [_hold_on(*pair, in_force) for pair in zip(readings, tags, strict=True)]
+        matters = [self._read(item, signed) for item in work]
+        holds = [_hold_on(matter.reading, matter.tags, in_force) for matter in matters]
         # What waits under a hold is counted when it is decided, and not twice.
-        free = [at for at, hold in enumerate(holds) if hold is None]
-        asked, waiting = [readings[at] for at in free], [work[at] for at in free]
-        counted = self._count(asked, [tags[at] for at in free], waiting, law)
+        free = [matter for matter, hold in zip(matters, holds, strict=True) if hold is None]
+        counted = self._count(free, sitting)
         began = clock()
-        judged = [
-            self._judge(reading, counted, in_force, now, spans, item)
-            for reading, item in zip(asked, waiting, strict=True)
-        ]
-        answers = self._last_word(asked, judged, waiting, in_force, now)
+        judged = [self._judge(matter, counted, sitting) for matter in free]
+        answers = self._last_word(free, judged, sitting)
         slot = release_slot(began, clock())
-        questions = [Question(readings[at].slot, tags[at]) for at in free]
-        decided = self._clerk.write(questions, answers, in_force, slot, now)
-        of_place = dict(zip(free, decided, strict=True))
-        return [of_place[at] if hold is None else hold for at, hold in enumerate(holds)]
+        questions = [Question(matter.reading.slot, matter.tags) for matter in free]
+        verdicts = iter(self._clerk.write(questions, answers, in_force, slot, now))
+        return [next(verdicts) if hold is None else hold for hold in holds]
 
-    def _read(self, message: Stored, signed: SignedAgreement) -> Readable | Unreadable:
-        at = moment(message.time_ns)
-        return read(message.subject, message.body, message.sequence, at, signed, self._subjects, self._opener)
-
-    def _tags(self, reading: Readable | Unreadable) -> Tags:
+    def _read(self, item: Work, signed: SignedAgreement) -> Matter:
+        message, at = item.stored, moment(item.stored.time_ns)
+        reading = read(
+            message.subject, message.body, message.sequence, at, signed, self._subjects, self._opener
+        )
         if isinstance(reading, Unreadable):
-            return Tags()
-        return self._tagger.tags(reading.slot.agency, reading.particulars, self._rules)
+            return Matter(item, reading, Tags())
+        return Matter(item, reading, self._tagger.tags(reading.slot.agency, reading.particulars, self._rules))
 
-    def _count(
-        self,
-        readings: Sequence[Readable | Unreadable],
-        tags: Sequence[Tags],
-        work: Sequence[Work],
-        law: Law,
-    ) -> dict[int, Counted]:
+    def _count(self, matters: Sequence[Matter], sitting: Sitting) -> dict[int, Counted]:
         """Counts every readable request, so that refused attempts count too. sequence -> counted."""
         asks = {
             reading.slot.sequence: Ask(
@@ -146,87 +155,86 @@ class Desk:
                 digest=reading.slot.request_digest,
                 agency=reading.slot.agency,
                 officer=reading.request.officer.id,
-                tags=tag,
+                tags=matter.tags,
                 address=self._tagger.address_of(reading.particulars, self._rules, self._form),
-                day=law.gate.today(moment(item.stored.time_ns)).isoformat(),
-                at_ns=item.stored.time_ns,
+                day=sitting.law.gate.today(moment(matter.work.stored.time_ns)).isoformat(),
+                at_ns=matter.work.stored.time_ns,
             )
-            for reading, tag, item in zip(readings, tags, work, strict=True)
-            if isinstance(reading, Readable)
+            for matter in matters
+            if isinstance(reading := matter.reading, Readable)
         }
         return dict(zip(asks, self._counts.observe_batch(list(asks.values())), strict=True))
 
     def _judge(
-        self,
-        reading: Readable | Unreadable,
-        counted: Mapping[int, Counted],
-        in_force: InForce,
-        now: datetime,
-        spans: Spans,
-        item: Work,
+        self, matter: Matter, counted: Mapping[int, Counted], sitting: Sitting
     ) -> Found | tuple[Refusal, ...]:
         """What the register says, or why it may not be asked."""
+        reading, work = matter.reading, matter.work
         if isinstance(reading, Unreadable):
             return (reading.refusal,)
-        request, law = reading.request, self._laws[in_force.require().digest]
-        with spans.step("gate", item.span):
-            today = law.gate.today(now)
-            facts = law.registry.facts(
-                request,
-                counted[reading.slot.sequence],
-                self._rolls.engagement(
-                    reading.slot.agency, reading.particulars.case_id, request.officer.id, today
-                ),
-                today,
-                # A request that was stored before a new version came need not have known it.
-                agreement_current=request.agreement_digest == in_force.digest_at(item.stored.sequence),
-                held=item.waited,
-            )
-            refusals = law.gate.refusals(request, reading.particulars, facts, now)
+        with sitting.spans.step("gate", work.span):
+            refusals = self._refusals(reading, counted[reading.slot.sequence], work.waited, sitting)
         if refusals:
             return refusals
-        with spans.step("match", item.span):
+        with sitting.spans.step("match", work.span):
             try:
-                query = normal_query(reading.particulars, request.tax_periods, self._rules, self._form)
+                query = normal_query(
+                    reading.particulars, reading.request.tax_periods, self._rules, self._form
+                )
             except Malformed as fault:
                 # No normal form: found out before the lookup, so it is a refusal with a reason.
                 return (Refusal(condition=MALFORMED, citation="PROTOCOL, Decoding", message=str(fault)),)
             return Found(query, decide(self._register.candidates(query), query, self._rules))
 
+    def _refusals(
+        self, reading: Readable, counted: Counted, waited: timedelta, sitting: Sitting
+    ) -> tuple[Refusal, ...]:
+        request, particulars, slot = reading.request, reading.particulars, reading.slot
+        facts = sitting.law.registry.facts(
+            request,
+            counted,
+            self._rolls.engagement(slot.agency, particulars.case_id, request.officer.id, sitting.today),
+            sitting.today,
+            # A request that was stored before a new version came need not have known it.
+            agreement_current=request.agreement_digest == sitting.in_force.digest_at(slot.sequence),
+            held=waited,
+        )
+        return sitting.law.gate.refusals(request, particulars, facts, sitting.now)
+
     def _last_word(
         self,
-        readings: Sequence[Readable | Unreadable],
+        matters: Sequence[Matter],
         judged: Sequence[Found | tuple[Refusal, ...]],
-        work: Sequence[Work],
-        in_force: InForce,
-        now: datetime,
+        sitting: Sitting,
     ) -> list[Answer]:
         """Every lookup is counted, and whatever forbids a confirmation makes it the one deny."""
-        looked_up = {at: found for at, found in enumerate(judged) if isinstance(found, Found)}
-        lookups = [self._lookup(readings[at].slot, found, work[at]) for at, found in looked_up.items()]
-        addresses = dict(zip(looked_up, self._counts.observe_lookups(lookups), strict=True))
-        signed = in_force.require()
-        limit, today = signed.agreement.limits.addresses_per_person, self._laws[signed.digest].gate.today(now)
+        lookups = [
+            self._lookup(matter, found)
+            for matter, found in zip(matters, judged, strict=True)
+            if isinstance(found, Found)
+        ]
+        addresses = iter(self._counts.observe_lookups(lookups))
+        limit = sitting.in_force.require().agreement.limits.addresses_per_person
         answers = []
-        for at, found in enumerate(judged):
+        for found in judged:
             salt = os.urandom(16)
             if isinstance(found, Found):
-                vetoed = self._veto.covers(found.finding.person, today)
-                word = outcome(found.finding, addresses=addresses[at], most_addresses=limit, vetoed=vetoed)
+                vetoed = self._veto.covers(found.finding.person, sitting.today)
+                word = outcome(found.finding, addresses=next(addresses), most_addresses=limit, vetoed=vetoed)
                 answers.append(Answer(outcome=word, record_consulted=True, salt=salt))
             else:
                 answers.append(Answer(outcome="deny", record_consulted=False, refusals=found, salt=salt))
         return answers
 
-    def _lookup(self, slot: Slot, found: Found, item: Work) -> Lookup:
-        name, address = found.query.name, found.query.address
+    def _lookup(self, matter: Matter, found: Found) -> Lookup:
+        slot, name, address = matter.reading.slot, found.query.name, found.query.address
         return Lookup(
             agency=slot.agency,
             request_id=slot.request_id,
             asked=self._tagger.name(slot.agency, name, self._rules),
             meant=tuple(self._tagger.name(slot.agency, one, self._rules) for one in found.finding.names),
             address=self._tagger.address(address),
-            at_ns=item.stored.time_ns,
+            at_ns=matter.work.stored.time_ns,
         )
 
 

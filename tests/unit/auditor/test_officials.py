@@ -6,11 +6,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from glomar_auditor.officials import draft_file, drafting
+from glomar_auditor.officials import agreement_file, draft_file, drafting
 from glomar_auditor.officials.draft_file import Draft, add_signature, opened
 from glomar_auditor.officials.drafting import Occasion
 from glomar_auditor.officials.explain import explain
-from glomar_schemas.agreement import SignedAgreement
+from glomar_schemas import shipped
+from glomar_schemas.agreement import SignedAgreement, Trust, load_agreement
 from glomar_schemas.controls import Hold, InForce, apply
 from glomar_schemas.envelope import Signer
 from glomar_schemas.errors import Malformed, Misconfigured, Refused, Untrusted
@@ -170,3 +171,36 @@ def test_a_file_that_is_no_draft_is_refused(tmp_path: Path, content: bytes) -> N
 
     with pytest.raises(Malformed, match=r"draft\.json"):
         draft_file.read(file)
+
+
+def test_officials_sign_an_agreement_one_after_the_other(tmp_path: Path) -> None:
+    file = tmp_path / "agreement-2.toml"
+    file.write_bytes(shipped.agreement().read_bytes())
+
+    for signer in (HOLDER, REQUESTER):
+        signed = agreement_file.add_signature(file, signer)
+
+    assert [each.keyid for each in signed] == [HOLDER.key_id, REQUESTER.key_id]
+    officials = {
+        party: samples.signing_key(party, "official").public_key()
+        for party in (samples.HOLDER, samples.REQUESTER)
+    }
+    assert load_agreement(file, Trust(officials)).agreement.id == samples.AGREEMENT
+
+
+def test_one_key_signs_an_agreement_once(tmp_path: Path) -> None:
+    file = tmp_path / "agreement-2.toml"
+    file.write_bytes(shipped.agreement().read_bytes())
+    agreement_file.add_signature(file, HOLDER)
+
+    with pytest.raises(Refused, match="signed it already"):
+        agreement_file.add_signature(file, HOLDER)
+
+
+def test_what_is_no_agreement_is_not_signed(tmp_path: Path) -> None:
+    file = tmp_path / "agreement-2.toml"
+    file.write_text("version = 2")
+
+    with pytest.raises(Malformed):
+        agreement_file.add_signature(file, HOLDER)
+    assert not file.with_name("agreement-2.toml.sig").exists()

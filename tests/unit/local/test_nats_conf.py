@@ -1,6 +1,7 @@
 """The bus configuration, word for word: it is the whole of the bus's authorisation, so a change is seen."""
 
 import hashlib
+import re
 import subprocess
 from pathlib import Path
 
@@ -48,3 +49,35 @@ def test_nats_server_accepts_it(tmp_path: Path) -> None:
     )
 
     assert checked.returncode == 0, checked.stderr
+
+
+def two_agreements(store: Path) -> str:
+    tenants = []
+    for name, source in shipped.agreements().items():
+        agreement = parse_agreement(source.read_bytes(), where=str(source))
+        parties = ("bus", agreement.holder, agreement.oversight, *agreement.requesters)
+        users = {party: public_nkey(f"{name} {party}") for party in parties}
+        tenants.append(Tenant(agreement, Subjects(name), users))
+    return render(tenants, port=26103, store=store)
+
+
+def test_a_party_to_two_agreements_has_one_account_with_a_user_for_each(tmp_path: Path) -> None:
+    text = two_agreements(tmp_path / "store")
+
+    users = dict(re.findall(r"^  (\w+): \{\n    users: \[(.*)\]$", text, re.MULTILINE))
+    assert {name: found.count("nkey:") for name, found in users.items()} == {
+        "BUS": 2, "IRS": 2, "TIGTA": 2, "ICE": 1, "CDHS": 1,
+    }  # fmt: skip
+    path = tmp_path / "nats-server.conf"
+    path.write_text(text)
+    checked = subprocess.run([program("nats-server"), "-t", "-c", path], capture_output=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_no_agency_imports_anything_of_an_agreement_that_it_is_not_party_to(tmp_path: Path) -> None:
+    accounts = re.split(r"^  (\w+): \{$", two_agreements(tmp_path), flags=re.MULTILINE)
+    blocks = dict(zip(accounts[1::2], accounts[2::2], strict=True))
+    first, second = shipped.agreements()
+
+    assert first in blocks["ICE"] and second not in blocks["ICE"]
+    assert second in blocks["CDHS"] and first not in blocks["CDHS"]

@@ -11,6 +11,7 @@ from glomar_local.layout import Layout
 from glomar_local.ports import FIRST_PORT, consecutive
 from glomar_local.provision import System, provision
 from glomar_runtime.settings import load_settings
+from glomar_schemas import shipped
 from glomar_schemas.errors import Misconfigured, Untrusted
 from glomar_schemas.keys import public_text
 from glomar_verifier.epochs.files import EpochFiles
@@ -173,3 +174,38 @@ def test_a_first_start_that_was_cut_short_keeps_its_epoch(system: System) -> Non
     assert [key for key in again.agreement.keys if (key.party, key.use) == ("irs", "seal")] == [
         key for key in system.agreement.keys if (key.party, key.use) == ("irs", "seal")
     ]
+
+
+def test_a_further_agreement_has_its_own_directory_keys_and_ports(tmp_path: Path) -> None:
+    first, second = shipped.agreements()
+
+    system = provision(Layout(tmp_path / "data"), PORTS, agreements=[first, second])
+
+    (other,) = system.others
+    assert (system.agreement.id, other.agreement.id) == (first, second)
+    assert other.layout.root == system.layout.root / "agreements" / second
+    assert (other.ports.bus, other.ports.traces) == (PORTS.bus, PORTS.traces)
+    own = {other.ports.requester, other.ports.verifier, other.ports.auditor}
+    assert own.isdisjoint(PORTS.named().values()) and len(own) == 3
+    mine, theirs = (
+        {path.read_bytes() for path in files(layout.keys)} for layout in (system.layout, other.layout)
+    )
+    assert mine.isdisjoint(theirs)
+
+
+def test_a_further_agreement_stays_and_changes_nothing_of_the_first(system: System) -> None:
+    first, second = shipped.agreements()
+    before = contents(system.layout.root)
+
+    with_other = provision(system.layout, PORTS, agreements=[second])
+    again = provision(system.layout, PORTS)
+
+    after = contents(system.layout.root)
+    assert [each.agreement.id for each in again.all] == [first, second]
+    assert again.signed.digest == with_other.signed.digest == system.signed.digest
+    assert {name for name in before if before[name] != after[name]} == {"nats/nats-server.conf"}
+
+
+def test_an_agreement_that_is_not_shipped_is_said(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="no agreement of this name comes with Glomar"):
+        provision(Layout(tmp_path / "data"), PORTS, agreements=["nobody-knows"])

@@ -17,7 +17,10 @@ from glomar_requester.identity import Identity, make_identity
 from glomar_requester.inbox import Result
 from glomar_requester.store import Store
 from glomar_schemas.batch import NotStored
+from glomar_schemas.envelope import open_envelope
 from glomar_schemas.errors import IntegrityError, Refused, Retryable, TimedOut, Unreachable
+from glomar_schemas.keys import KeyRecord, public_text
+from glomar_schemas.messages import Request
 from glomar_schemas.subjects import MAX_BATCH
 
 from tests import samples
@@ -81,6 +84,31 @@ def test_the_public_names_are_exactly_these() -> None:
     assert glomar_requester.__all__ == [
         *("Ask", "Client", "Conflict", "Expired", "Profile", "Question", "Recalled", "Result")
     ]
+
+
+def test_a_request_is_sealed_to_the_key_that_a_control_has_added(desk: Desk) -> None:
+    now = datetime.now(UTC)
+    added = KeyRecord(
+        party=samples.HOLDER,
+        use="seal",
+        public=public_text(samples.sealing_key("next epoch").public_key()),
+        valid_from=now - timedelta(seconds=5),
+        valid_until=now + timedelta(days=60),
+    )
+    signers = world.officials(samples.HOLDER, samples.REQUESTER)
+    controls = [world.a_control(1, "agreement"), world.a_control(2, "key", key=added)]
+    at = now - timedelta(seconds=10)
+
+    async def steps(client: Client) -> str:
+        desk.bus.notices = [(n, world.notice(c, n, *signers, at=at)) for n, c in enumerate(controls, 5)]
+        await client.catch_up()
+        return await client.submit(an_ask())
+
+    first, second = desk.run(steps), desk.run(lambda client: client.submit(an_ask()))
+    for request_id in (first, second):
+        subject = samples.SUBJECTS.request(samples.REQUESTER, request_id)
+        request, _ = open_envelope(desk.bus.stream[subject][1], Request, subject)
+        assert request.particulars.key_id == added.key_id
 
 
 def test_ask_gives_the_verified_answer(desk: Desk) -> None:

@@ -283,6 +283,7 @@ def test_the_file_is_its_owners_alone(counts: Counts, tmp_path: Path) -> None:
 
 def test_the_file_holds_no_plain_text_of_an_officer_or_a_tag(counts: Counts, tmp_path: Path) -> None:
     counts.observe_batch([ask(1, officer="Agent Smith of 12 Elm St", person="5e" * 32)])
+    counts.observe_lookups([lookup(1, address="5e" * 32)])
     content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert b"Elm St" not in content
     assert b"5e5e" not in content

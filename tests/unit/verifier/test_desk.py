@@ -14,7 +14,7 @@ from tests.registers import ANA
 TWIN = {**ANA, "person_id": "P2", "unit": ""}
 BOB = {**ANA, "person_id": "P3", "first_name": "Bob", "street_number": "7", "unit": ""}
 TWO_BOBS = [BOB, {**BOB, "person_id": "P4"}]
-MOMENT = datetime.now(UTC).replace(microsecond=2_000)
+MOMENT = datetime.now(UTC).replace(microsecond=4_000)
 
 
 @pytest.fixture
@@ -157,10 +157,10 @@ def test_the_slot_of_a_lone_request_does_not_tell_how_long_its_lookup_took(
     office: Office, desk: Desk, lookup_ms: float
 ) -> None:
     [said] = office.answers(desk, office.requests([about()]), stepping(MOMENT, 0, lookup_ms))
-    assert said.verdict.decided_at == said.decided.slot == MOMENT + timedelta(milliseconds=3)
+    assert said.verdict.decided_at == said.decided.slot == MOMENT + timedelta(milliseconds=6)
 
 
 def test_a_whole_batch_is_decided_in_the_slot_after_its_judging(office: Office, desk: Desk) -> None:
     work = office.requests([about(), about(street_number="999"), about(first_name="")])
-    said = office.answers(desk, work, stepping(MOMENT, 0, 31))
-    assert {each.verdict.decided_at for each in said} == {MOMENT + timedelta(milliseconds=33)}
+    said = office.answers(desk, work, stepping(MOMENT, 0, 32))
+    assert {each.verdict.decided_at for each in said} == {MOMENT + timedelta(milliseconds=36)}

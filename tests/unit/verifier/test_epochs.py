@@ -89,13 +89,22 @@ def test_a_survey_says_of_each_epoch_how_far_it_has_come() -> None:
         shredded=frozenset({RECORD.key_id}),
     )
 
-    found = survey([RECORD, unnamed], {SECOND.key_id: 3}, shredded)
+    found = survey([RECORD, unnamed], {SECOND.key_id: 3}, shredded, samples.NOW)
 
-    assert {epoch.key_id: (epoch.state, epoch.files) for epoch in found} == {
-        RECORD.key_id: ("shredded", 0),
-        SECOND.key_id: ("in force", 3),
-        unnamed.key_id: ("unnamed", 0),
+    assert {epoch.key_id: (epoch.state, epoch.due, epoch.files) for epoch in found} == {
+        RECORD.key_id: ("shredded", False, 0),
+        SECOND.key_id: ("in force", False, 3),
+        unnamed.key_id: ("unnamed", False, 0),
     }
+
+
+@pytest.mark.parametrize(("early", "due"), [(timedelta(seconds=1), False), (timedelta(0), True)])
+def test_an_epoch_is_due_once_its_retention_is_over(early: timedelta, due: bool) -> None:
+    end = retention_ends(SECOND.valid_until, IN_FORCE.require().agreement.retention)
+
+    found = {epoch.key_id: epoch for epoch in survey([], {}, IN_FORCE, end - early)}
+
+    assert found[SECOND.key_id].due is due
 
 
 def test_a_key_is_kept_in_three_files_that_only_their_owner_reads(files: EpochFiles, tmp_path: Path) -> None:

@@ -3,8 +3,12 @@
 from datetime import date, datetime, timedelta
 
 import pytest
+from glomar_schemas.errors import Malformed
+from glomar_verifier.gate import Gate
+from msgspec.structs import replace
 
 from tests.examples import asked, failed, model_agreement, model_gate
+from tests.registers import RULES
 
 STREET = {"particulars.street_number": "", "particulars.street_name": ""}
 LEAP = {
@@ -12,6 +16,24 @@ LEAP = {
     "request.issued_at": datetime.fromisoformat("2028-03-01T11:59:00-05:00"),
     "request.expires_at": datetime.fromisoformat("2028-03-02T11:59:00-05:00"),
 }
+
+
+def test_a_condition_that_needs_a_limit_which_is_not_set_is_found_at_loading() -> None:
+    agreement = model_agreement()
+    without = replace(agreement, limits=replace(agreement.limits, requests_per_day=None))
+    with pytest.raises(Malformed, match=r"condition L9e: limits\.requests_per_day is not set"):
+        Gate(without, RULES)
+
+
+def test_an_agreement_may_leave_out_a_limit_with_its_condition() -> None:
+    agreement = model_agreement()
+    without = replace(
+        agreement,
+        limits=replace(agreement.limits, requests_per_day=None),
+        conditions=tuple(each for each in agreement.conditions if each.id != "L9e"),
+    )
+    assert failed({"facts.requests_of_day": 1_280_000}) == ["L9e"]
+    assert failed({"facts.requests_of_day": 1_280_000}, without) == []
 
 
 def test_a_lawful_request_passes_every_condition() -> None:

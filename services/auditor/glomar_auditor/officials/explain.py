@@ -55,8 +55,7 @@ def _hold(control: Control, agreement: Agreement) -> list[str]:
         "Nothing that it covers is answered, and nothing that was answered before is handed out any more.",
         "Requests that it covers wait. None is lost, and the time that they wait does not count against",
         "their expiry.",
-        f"It ends only with a later control that lifts slot {control.slot}, signed by officials of two",
-        "parties.",
+        f"It ends only when a later control, signed by officials of two parties, lifts slot {control.slot}.",
     ]
 
 

@@ -62,16 +62,17 @@ def list_(*, config: Config, as_json: AsJson = False) -> None:
     in_force = asyncio.run(_in_force(settings, versions))
     records = files.records()
     ids = {record.key_id for record in (*records, *in_force.require().agreement.keys, *in_force.added)}
-    epochs = survey(records, {key_id: files.files(key_id) for key_id in ids}, in_force)
+    counts = {key_id: files.files(key_id) for key_id in ids}
+    epochs = survey(records, counts, in_force, datetime.now(UTC))
     if as_json:
         print(json.dumps({"version": 1, "epochs": msgspec.to_builtins(epochs)}))
         return
     for epoch in epochs:
         days = (epoch.valid_from, epoch.valid_until, epoch.retention_ends)
         since, until, ends = (f"{day:%Y-%m-%d}" for day in days)
-        print(
-            f"{epoch.key_id}  {since} to {until}, retained to {ends}  {epoch.state}, {epoch.files} of 3 files"
-        )
+        due = ", DUE TO BE SHREDDED" if epoch.due else ""
+        print(f"{epoch.key_id}  {since} to {until}, retained to {ends}")
+        print(f"    {epoch.state}, {epoch.files} of 3 files{due}")
 
 
 @app.command

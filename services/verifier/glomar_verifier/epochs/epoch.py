@@ -46,13 +46,14 @@ class Wrapped(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Epoch(Struct, frozen=True):
-    """retention_ends: from when it is to be shredded. files: how many of its three are there."""
+    """due: its retention is over and no control has shredded it. files: how many of its three are there."""
 
     key_id: str
     valid_from: datetime
     valid_until: datetime
     retention_ends: datetime
     state: State
+    due: bool
     files: int
 
 
@@ -85,7 +86,9 @@ def retention_ends(valid_until: datetime, retention: Retention) -> datetime:
     return valid_until + timedelta(days=retention.particulars_days)
 
 
-def survey(on_disk: Iterable[KeyRecord], files: Mapping[str, int], in_force: InForce) -> list[Epoch]:
+def survey(
+    on_disk: Iterable[KeyRecord], files: Mapping[str, int], in_force: InForce, now: datetime
+) -> list[Epoch]:
     """Every epoch that the agreement, a control or the disk knows, oldest first. files: by key id."""
     signed = in_force.require()
     agreement = signed.agreement
@@ -94,17 +97,12 @@ def survey(on_disk: Iterable[KeyRecord], files: Mapping[str, int], in_force: InF
         for record in (*on_disk, *agreement.keys, *in_force.added)
         if (record.party, record.use) == (agreement.holder, "seal")
     }
-    epochs = [
-        Epoch(
-            key_id,
-            record.valid_from,
-            record.valid_until,
-            retention_ends(record.valid_until, agreement.retention),
-            _state(key_id, in_force),
-            files.get(key_id, 0),
-        )
-        for key_id, record in known.items()
-    ]
+    epochs = []
+    for key_id, record in known.items():
+        end, state = retention_ends(record.valid_until, agreement.retention), _state(key_id, in_force)
+        due = state != "shredded" and end <= now
+        count = files.get(key_id, 0)
+        epochs.append(Epoch(key_id, record.valid_from, record.valid_until, end, state, due, count))
     return sorted(epochs, key=lambda epoch: (epoch.valid_from, epoch.key_id))
 
 

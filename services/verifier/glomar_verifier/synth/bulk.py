@@ -5,10 +5,12 @@ ZIP code alone or a phrase ("Failed to Provide", "Unknown", "Don't Care 12345");
 personally engaged in all of them; reasons copied from row to row. The tests and the benchmark send it.
 """
 
+import csv
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from itertools import groupby
+from pathlib import Path
 
 from glomar_verifier.synth.kinds import Case
 from glomar_verifier.synth.requests import lawful
@@ -67,6 +69,7 @@ def bulk(register_rows: Iterable[Mapping[str, str]], n: int, seed: int, today: d
     names = list(INCOMPLETE)
     weights = [weight for weight, _ in INCOMPLETE.values()]
     complete = 0
+    the_officer = load_scenario().officers[0]
     grouped = groupby(register_rows, key=lambda row: row["person_id"])
     for serial, (_, spells) in zip(range(1, n + 1), grouped, strict=False):
         case = Case(list(spells), today, dice)
@@ -80,3 +83,11 @@ def bulk(register_rows: Iterable[Mapping[str, str]], n: int, seed: int, today: d
         else:
             [klass] = dice.choices(names, weights)
             yield row | INCOMPLETE[klass][1](case) | {"klass": klass}
+
+
+def write_roll(out: Path, rows: Iterable[Mapping[str, str]], opened_on: date) -> None:
+    """The roll that goes with it: the agency says that the one officer is engaged in every case."""
+    with out.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("case_id", "officer_id", "opened_on", "closed_on"))
+        writer.writerows((row["case_id"], row["officer_id"], opened_on, "") for row in rows)

@@ -54,12 +54,8 @@ def requests(
         # The class that is furthest behind its share, so that a small set has every class too.
         klass = min((k for k in kinds if k.fits(case)), key=lambda k: (used[k.name] / k.weight, -k.weight))
         used[klass.name] += 1
-        yield {
-            **lawful(case, serial, scenario),
-            **klass.change(case),
-            "truth": klass.truth,
-            "klass": klass.name,
-        }
+        truth = {"truth": klass.truth, "klass": klass.name}
+        yield lawful(case, serial, scenario) | klass.change(case) | truth
 
 
 def case_and_officer(serial: int, scenario: Scenario | None = None) -> tuple[str, str]:

@@ -1,0 +1,24 @@
+"""Release slots on a running system: no verdict is in the stream before the moment that it states."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from glomar_runtime.delivery import moment
+from glomar_verifier.slots import SLOT
+
+from tests.integration.asking import ask_all, confirmable, profile
+from tests.integration.bus import system_of, watching
+from tests.integration.conftest import Up
+from tests.integration.evidence import await_verdicts, opened
+
+
+def test_every_verdict_waits_for_its_slot(system: Up, tmp_path: Path) -> None:
+    asked, agency = [], profile(system.layout, tmp_path / "store.db").agency
+    for number, each in enumerate(confirmable(20)):
+        asked += ask_all(profile(system.layout, tmp_path / f"store-{number}.db"), [each])
+    with watching(system_of(system)) as bus:
+        stored = await_verdicts(bus, agency, [each.request_id for each in asked])
+        for message in stored.values():
+            verdict, _ = opened(bus.system, message, agency)
+            assert verdict.decided_at.microsecond % (SLOT // timedelta(microseconds=1)) == 0
+            assert moment(message.time_ns) >= verdict.decided_at
