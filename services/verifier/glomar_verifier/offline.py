@@ -86,7 +86,8 @@ def decisions(source: Path, offline: Offline, now: datetime) -> Iterator[tuple[D
             continue
         found = offline.decide(row, now)
         if isinstance(found, RowFault):
-            yield Decision("", "rejected"), found
+            reference = "" if found.column == "reference" else row.fields["reference"]
+            yield Decision(reference, "rejected"), found
         else:
             yield found, None
 
