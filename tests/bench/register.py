@@ -6,6 +6,8 @@ Called by `make bench` with small sizes. Prints Markdown; the registers stay und
 """
 
 import argparse
+import csv
+import itertools
 import os
 import resource
 import statistics
@@ -22,7 +24,7 @@ from glomar_verifier.register import Register
 from glomar_verifier.register.making import build_into
 from glomar_verifier.register.opening import open_place
 from glomar_verifier.rules import Rules, load_rules
-from glomar_verifier.synth import people, requests, write_register
+from glomar_verifier.synth import requests, write_register
 from msgspec import Struct
 
 from tests.bench import population
@@ -127,14 +129,21 @@ def _load(server: Server, number: int, rules: Rules) -> str:
 
 def _queries(number: int, lookups: int, rules: Rules) -> list[Query]:
     """Of every kind that gets as far as the register, about people from the whole of it."""
-    step = max(1, number // (3 * lookups))
-    rows = population._every(step, people(number, population.SEED))
+    rows = _sample(_extract(number), max(1, number // (3 * lookups)))
     asked = requests(rows, lookups, population.SEED, date.today(), per_name=number)
     return [
         normal_query(particulars(row), tuple(map(int, row["tax_periods"].split(";"))), rules, "us")
         for row in asked
         if not row["truth"].startswith("refused")
     ]
+
+
+def _sample(extract: Path, step: int) -> Iterator[dict[str, str]]:
+    """Each step-th person, with all of the person's spells; ids are P and a number."""
+    with extract.open(encoding="utf-8", newline="") as file:
+        header = file.readline()
+        chosen = (line for line in file if int(line[1 : line.index(",")]) % step == 0)
+        yield from csv.DictReader(itertools.chain([header], chosen))
 
 
 def _measure(where: str, place: str, number: int, queries: Sequence[Query], rules: Rules) -> Lookups:

@@ -118,6 +118,21 @@ def test_offline_says_the_same_from_a_server(running: Up, tmp_path: Path) -> Non
     assert _outcomes(tmp_path / "offline.csv") == from_file
 
 
+def test_a_verifier_on_a_server_answers_and_takes_up_a_new_register(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, gone = extract(tmp_path, "there.csv", moved=False), extract(tmp_path, "gone.csv", moved=True)
+    later = [ask for ask in confirmable() if ask.street_number]
+    with postgres(["fsync=off"]) as server:
+        place = server.database("register")
+        build_into(place, there, RULES)
+        monkeypatch.setenv("GLOMAR_REGISTER", place)
+        with up(tmp_path / "data") as running:
+            assert _next_answer(running.layout, tmp_path, later) == "confirm"
+            build_into(place, gone, RULES)
+            assert wait_until(lambda: _next_answer(running.layout, tmp_path, later) == "deny", LIMIT_S)
+
+
 def test_a_build_that_is_killed_leaves_the_old_register_and_the_next_one_cleans_up(
     running: Up, tmp_path: Path
 ) -> None:
