@@ -8,6 +8,7 @@ the letter. So it shares a key with the request, and no second person who fits c
 
 import hashlib
 from datetime import date
+from functools import lru_cache
 
 from glomar_verifier.normalise import NormalAddress, NormalName
 
@@ -36,5 +37,12 @@ def place_key(address: NormalAddress, secret: bytes) -> int:
 
 def keyed_hash(text: str, secret: bytes) -> int:
     """Signed, since SQLite's and PostgreSQL's integers are."""
-    digest = hashlib.blake2b(text.encode(), digest_size=8, key=secret).digest()
-    return int.from_bytes(digest, "big", signed=True)
+    hasher = _keyed(secret).copy()
+    hasher.update(text.encode())
+    return int.from_bytes(hasher.digest(), "big", signed=True)
+
+
+@lru_cache(maxsize=4)
+def _keyed(secret: bytes) -> "hashlib.blake2b":
+    """Its first block, the key, is hashed already."""
+    return hashlib.blake2b(digest_size=8, key=secret)

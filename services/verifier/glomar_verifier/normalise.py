@@ -72,7 +72,7 @@ def fold(text: str, where: str) -> str:
         raise Malformed(fault.what, where=where) from None
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=32_768)
 def _folded(text: str) -> str:
     """Kept, since one request asks for the same text up to four times, and most for the same cities."""
     if not (text.isascii() and text.isprintable()):

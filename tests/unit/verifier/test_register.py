@@ -138,7 +138,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], type[GlomarError], str]] = {
         IntegrityError,
         "damaged",
     ),
-    "a row short": (lambda p: _edit(p, "DELETE FROM spell WHERE id = 3"), IntegrityError, "rows are missing"),
+    "a row short": (lambda p: _edit(p, "DELETE FROM spell WHERE id = 4"), IntegrityError, "rows are missing"),
 }
 
 

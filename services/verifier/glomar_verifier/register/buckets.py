@@ -1,0 +1,45 @@
+"""Entries sorted outside memory: each process appends its own to 64 files by their first bits, and each
+file is sorted by itself. The build's workers write them; they hold keyed hashes, lines and years only."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+BUCKETS = 64
+_SHIFT = 2
+
+
+def add(directory: Path, name: str, entries: Iterable[bytes]) -> None:
+    """Append entries, all of one width, under `name`. Processes don't share files, so none waits."""
+    parts: list[list[bytes]] = [[] for _ in range(BUCKETS)]
+    for entry in entries:
+        parts[entry[0] >> _SHIFT].append(entry)
+    for bucket, part in enumerate(parts):
+        if part:
+            with (directory / f"{name}-{bucket}-{os.getpid()}").open("ab", buffering=0) as file:
+                _write(file.fileno(), b"".join(part))
+
+
+def take(directory: Path, name: str, bucket: int, width: int) -> list[bytes]:
+    """The bucket's entries in order; its files are gone afterwards. Buckets 0 to 63 follow each other."""
+    files = sorted(directory.glob(f"{name}-{bucket}-*"))
+    content = b"".join([file.read_bytes() for file in files])
+    for file in files:
+        file.unlink()
+    entries = [content[at : at + width] for at in range(0, len(content), width)]
+    entries.sort()
+    return entries
+
+
+def without(entries: Sequence[bytes], lines: frozenset[int], at: int) -> Sequence[bytes]:
+    """The entries but for those whose four bytes from `at` on are one of `lines`."""
+    if not lines:
+        return entries
+    left_out = {line.to_bytes(4, "big") for line in lines}
+    return [entry for entry in entries if entry[at : at + 4] not in left_out]
+
+
+def _write(handle: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(handle, view) :]
