@@ -71,9 +71,12 @@ def first_name_slips(one: str, other: str, rules: Rules) -> int | None:
 
 
 def exchanged(asked: NormalName, known: NormalName, rules: Rules) -> NormalName | None:
-    """The name asked with first and last name in each other's place, if they fit so and not as they stand.
-    To be tried only where the birth date vouches for the person."""
-    if asked.first == known.first:
+    """The name asked with first and last name in each other's place, if both fit so and neither as it stands:
+    James James's twin is no James. To be tried only where the birth date vouches for the person."""
+    if (
+        asked.first == known.first
+        or surname_slips(asked.surname, known.surname, rules, vouched=True) is not None
+    ):
         return None
     turned = replace(asked, first="".join(asked.surname), surname=(asked.first,))
     if first_name_slips(turned.first, known.first, rules) is None:

@@ -92,6 +92,11 @@ def test_the_birth_date_vouches_for_more_but_never_for_another_name(
     assert decided(rows, with_(**{**known, **asked, **NO_BIRTH_DATE})).outcome == alone
 
 
+def test_a_twin_whose_family_name_is_a_first_name_is_no_exchange_of_names() -> None:
+    rows = [with_(first_name="Henry", last_name="Henry")]
+    assert decided(rows, with_(first_name="Hanry", last_name="Henry")).outcome == "deny"
+
+
 def test_a_wrong_birth_date_vouches_for_nobody() -> None:
     for wrong in ("1980-05-18", "1981-05-17", "1980-07-15"):
         assert decided([with_()], with_(date_of_birth=wrong)).outcome == "deny"
