@@ -142,7 +142,7 @@ def test_a_build_that_is_killed_leaves_the_old_register_and_the_next_one_cleans_
     before = target.read_bytes()
     with _building(tmp_path, target) as process:
         place = tmp_path / ".register.db.building"
-        assert wait_until(lambda: any(place.glob("posting-*")), LIMIT_S)
+        assert wait_until(lambda: any(place.rglob("posting-*")), LIMIT_S)
         process.send_signal(signal.SIGKILL)
         process.wait(LIMIT_S)
     assert target.read_bytes() == before

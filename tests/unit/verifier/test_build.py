@@ -149,6 +149,30 @@ def test_an_open_register_keeps_its_rows_while_a_new_one_takes_its_place(tmp_pat
     new.close()
 
 
+def test_two_builds_of_one_register_do_not_run_at_once(tmp_path: Path) -> None:
+    opened(tmp_path, [ANA]).close()
+    source = write_csv(tmp_path / "extract.csv", [{**ANA, "street_number": "7"}])
+
+    def build_it_too(done: int, of: int) -> None:
+        with pytest.raises(Misconfigured, match="another build"):
+            build(source, tmp_path / "register.db", RULES)
+
+    build(source, tmp_path / "register.db", RULES, progress=build_it_too)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_an_extract_that_changes_while_it_is_read_builds_nothing(tmp_path: Path) -> None:
+    opened(tmp_path, [ANA]).close()
+    source = write_csv(tmp_path / "extract.csv", [{**ANA, "street_number": "7"}])
+
+    def write_on(done: int, of: int) -> None:
+        source.write_text(source.read_text() + "P9,more\n")
+
+    with pytest.raises(Misconfigured, match="changed while it was read"):
+        build(source, tmp_path / "register.db", RULES, progress=write_on)
+    _still_serves(tmp_path)
+
+
 def test_a_source_or_a_target_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "extract.csv", [ANA])
     with pytest.raises(Misconfigured, match=r"absent\.csv"):

@@ -1,28 +1,29 @@
-"""Entries sorted outside memory: each process appends its own to 64 files by their first bits, and each
+"""Entries sorted outside memory: each process appends its own to 256 files by their first byte, and each
 file is sorted by itself. The build's workers write them; they hold keyed hashes, lines and years only."""
 
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-BUCKETS = 64
-_SHIFT = 2
+BUCKETS = 256
 
 
 def add(directory: Path, name: str, entries: Iterable[bytes]) -> None:
     """Append entries, all of one width, under `name`. Processes don't share files, so none waits."""
+    own = directory / str(os.getpid())
+    own.mkdir(mode=0o700, exist_ok=True)
     parts: list[list[bytes]] = [[] for _ in range(BUCKETS)]
     for entry in entries:
-        parts[entry[0] >> _SHIFT].append(entry)
+        parts[entry[0]].append(entry)
     for bucket, part in enumerate(parts):
         if part:
-            with (directory / f"{name}-{bucket}-{os.getpid()}").open("ab", buffering=0) as file:
+            with (own / f"{name}-{bucket}").open("ab", buffering=0) as file:
                 _write(file.fileno(), b"".join(part))
 
 
 def take(directory: Path, name: str, bucket: int, width: int) -> list[bytes]:
-    """The bucket's entries in order; its files are gone afterwards. Buckets 0 to 63 follow each other."""
-    files = sorted(directory.glob(f"{name}-{bucket}-*"))
+    """The bucket's entries in order; its files are gone afterwards. Buckets 0 to 255 follow each other."""
+    files = [file for own in sorted(directory.iterdir()) if (file := own / f"{name}-{bucket}").exists()]
     content = b"".join([file.read_bytes() for file in files])
     for file in files:
         file.unlink()

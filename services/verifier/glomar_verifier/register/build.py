@@ -66,8 +66,9 @@ def build(
     header = tuple(read_header(source, COLUMNS, REQUIRED))
     try:
         with _workplace(target) as place:
-            draft = place / "register.db"
-            intake = Intake(source, header, rules, address_form, secrets.token_bytes(32), place)
+            draft, entries = place / "register.db", place / "entries"
+            entries.mkdir(mode=0o700)
+            intake = Intake(source, header, rules, address_form, secrets.token_bytes(32), entries)
             report = _Builder(intake, draft, progress or (lambda done, of: None)).run()
             _put_in_place(draft, target)
     except (OSError, sqlite3.Error) as error:
@@ -91,10 +92,11 @@ def _workplace(target: Path) -> Iterator[Path]:
                 "another build of it is at work", where=str(target), fix="Wait for it"
             ) from None
         try:
-            for left in place.iterdir():
-                if left.name != "lock":
-                    left.unlink()
-            yield place
+            inside = place / "draft"
+            if inside.exists():
+                shutil.rmtree(inside)
+            inside.mkdir(mode=0o700)
+            yield inside
         finally:
             shutil.rmtree(place)
 

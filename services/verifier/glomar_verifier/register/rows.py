@@ -5,6 +5,7 @@ import codecs
 import contextlib
 import csv
 import io
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -84,11 +85,13 @@ def read_header(source: Path, known: Sequence[str], required: Sequence[str]) -> 
 
 def chunks(source: Path, about_bytes: int) -> Iterator[Chunk]:
     """All lines after the header, cut into chunks of about that size, so that several processes can read
-    one file. A line that is longer has a chunk of its own; nothing is kept in memory. Raises OSError."""
+    one file. A line that is longer has a chunk of its own; nothing is kept in memory. What is written to the
+    file meanwhile is not followed. Raises OSError."""
     with source.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
         # Of a long header only the beginning is read by readline; the rest of that line ends here.
         offset, line = _end_of_line(file), 2
-        while True:
+        while offset < size:
             lines = 0
             file.seek(offset)
             while block := file.read(about_bytes):
@@ -96,8 +99,6 @@ def chunks(source: Path, about_bytes: int) -> Iterator[Chunk]:
                 if b"\n" in block:
                     break
             end = file.tell() - (len(block) - block.rfind(b"\n") - 1)
-            if end == offset:
-                return
             yield Chunk(offset, end - offset, line)
             offset, line = end, line + lines
 
