@@ -1,5 +1,7 @@
 """What the desk answers after a lookup: limits, veto and the one deny that all of them share."""
 
+import errno
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -171,3 +173,14 @@ def test_a_whole_batch_is_decided_in_the_slot_after_its_judging(
     work = office.requests([about(), about(street_number="999"), about(first_name="")])
     said = office.answers(desk, work, stepping(moment, 0, 32))
     assert {each.verdict.decided_at for each in said} == {moment + timedelta(milliseconds=36)}
+
+
+def test_nothing_leaves_the_desk_while_its_counts_are_not_on_disk(
+    office: Office, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", fails)
+    with pytest.raises(OSError, match="Input/output error"):
+        office.ask(desk, [about()])
