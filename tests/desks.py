@@ -12,6 +12,7 @@ from pathlib import Path
 
 from glomar_local import ports
 from glomar_local.answers import identity_of
+from glomar_local.credentials import epoch_files
 from glomar_local.layout import Layout
 from glomar_local.provision import System, provision
 from glomar_requester.ask import Ask, Question
@@ -28,7 +29,6 @@ from glomar_schemas.sealing import Context, Opener
 from glomar_schemas.versions import Versions
 from glomar_verifier.counts import Counts
 from glomar_verifier.desk import Desk, Work
-from glomar_verifier.epochs.files import EpochFiles
 from glomar_verifier.register.build import build
 from glomar_verifier.register.sqlite import open_register
 from glomar_verifier.roll import Rolls
@@ -100,8 +100,7 @@ class Office:
     def desk(self) -> Iterator[Desk]:
         layout, signed = self.system.layout, self.system.signed
         holder = signed.agreement.holder
-        epochs = EpochFiles(layout.epochs, (layout.custodian("a"), layout.custodian("b")))
-        keyholder = Keyholder(holder, epochs.load)
+        keyholder = Keyholder(holder, epoch_files(layout).load)
         keyholder.follow(self._in_force)
         with ExitStack() as stack:
             register = open_register(layout.register, RULES)

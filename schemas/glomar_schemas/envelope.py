@@ -42,7 +42,7 @@ class Signer:
     """A private signing key and its id."""
 
     def __init__(self, private: Ed25519PrivateKey) -> None:
-        self._private = private
+        self._private = ed25519.PrivateKey(private)
         self.key_id = key_id(private.public_key())
 
     def sign(self, payload_type: str, payload: bytes) -> Signature:

@@ -11,9 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from glomar_local.credentials import epoch_files
 from glomar_requester import Ask, Profile
 from glomar_runtime.delivery import Stored, moment
-from glomar_schemas.keys import key_id, read_sealing_key, read_secret
+from glomar_schemas.keys import read_secret
 from glomar_schemas.messages import ResultQuery, encode
 from glomar_schemas.sealing import Opener
 from glomar_verifier.reading import Readable, read
@@ -247,9 +248,10 @@ class _Scopes:
 
     def __init__(self, bus: Bus) -> None:
         layout, holder = bus.system.layout, bus.system.agreement.holder
-        private = read_sealing_key(layout.private_key(holder, "seal"))
+        [epoch] = epoch_files(layout).records()
+        private = epoch_files(layout).load(epoch.key_id)
         self._bus = bus
-        self._opener = Opener({key_id(private.public_key()): private})
+        self._opener = Opener({epoch.key_id: private})
         self._tagger = Tagger(read_secret(layout.tag_key(holder)))
         self._rules = load_rules()
 

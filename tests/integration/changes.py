@@ -8,7 +8,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 from glomar_auditor.officials.agreement_file import add_signature
-from glomar_local.credentials import official
+from glomar_local.credentials import epoch_files, official
 from glomar_local.layout import Layout
 from glomar_requester import Ask, Profile, Question
 from glomar_requester.compose import Label, compose, new_request_id
@@ -17,7 +17,6 @@ from glomar_schemas.agreement import SignedAgreement, load_agreement, load_trust
 from glomar_schemas.keys import KeyRecord
 from glomar_schemas.messages import Answer
 from glomar_verifier.cli import app
-from glomar_verifier.epochs.files import EpochFiles
 from msgspec.structs import replace
 
 from tests.integration.bus import Bus
@@ -43,10 +42,6 @@ class Changing(Officials):
 
     def agreement(self, digest: str, parties: Sequence[str] = BOTH) -> int:
         return self._store(replace(self._control("agreement"), agreement_digest=digest), list(parties))[1]
-
-
-def epoch_files(layout: Layout) -> EpochFiles:
-    return EpochFiles(layout.epochs, (layout.custodian("a"), layout.custodian("b")))
 
 
 def new_epoch(layout: Layout, lasts: timedelta) -> KeyRecord:

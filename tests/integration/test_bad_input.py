@@ -195,7 +195,7 @@ def test_results_that_can_not_be_written_are_said(system: Up, tmp_path: Path) ->
 
 KEYS = {
     "auditor": ("nkey", "sealing_key", "ledger_key"),
-    "verifier": ("nkey", "signing_key", "sealing_key", "tag_key"),
+    "verifier": ("nkey", "signing_key", "epochs", "tag_key"),
     "requester": ("nkey", "signing_key", "sealing_key", "token"),
     "submit": ("nkey", "signing_key", "sealing_key"),
 }
@@ -229,6 +229,8 @@ def is_of_another_kind(path: Path) -> None:
 
 ANY_BYTES = ("tag_key", "token")
 """Have no form, so only a missing, open or empty one can be told."""
+MAY_BE_GONE = ("epochs",)
+"""Which of them must be there, only the controls on the bus tell."""
 SPOILT: Sequence[Callable[[Path], None]] = (
     is_missing,
     is_open_to_others,
@@ -245,12 +247,22 @@ def test_a_key_file_that_can_not_be_used_is_said(
 ) -> None:
     if setting in ANY_BYTES and spoil in (is_garbage, is_of_another_kind):
         return
+    if setting in MAY_BE_GONE and spoil is is_missing:
+        return
     path = layout.root / configured(layout, command)[setting]
-    spoil(path)
+    spoilt = key_file(path)
+    spoil(spoilt)
 
     ended = start(layout, command, url=f"nats://{HOST}:{system.ports.bus}")
 
-    require_complaint(ended, USAGE, str(path))
+    # Where a pattern names no file any more, the pattern is what there is to be said.
+    require_complaint(ended, USAGE, str(spoilt if spoilt.exists() or path.is_dir() else path))
+
+
+def key_file(setting: Path) -> Path:
+    """The one file that a setting means: itself, of a directory, or of a pattern."""
+    [found] = setting.iterdir() if setting.is_dir() else setting.parent.glob(setting.name)
+    return found
 
 
 def configured(layout: Layout, command: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from glomar_local.credentials import epoch_files
 from glomar_local.provision import provision
 from glomar_runtime.delivery import Stored
 from glomar_schemas.envelope import open_envelope
@@ -17,7 +18,7 @@ from msgspec.structs import replace
 
 from tests.integration.asking import ask_all, confirmable, profile
 from tests.integration.bus import Bus, watching
-from tests.integration.changes import Changing, ask_late, command, epoch_files, knowing, new_epoch, wait_for
+from tests.integration.changes import Changing, ask_late, command, knowing, new_epoch, wait_for
 from tests.integration.conftest import Up, up, wait_until
 from tests.integration.evidence import await_ledger
 from tests.integration.prying import opened

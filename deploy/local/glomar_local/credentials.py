@@ -67,9 +67,13 @@ def require_all(layout: Layout, agreement: Agreement) -> None:
         read_secret(layout.keys / name)
 
 
+def epoch_files(layout: Layout) -> EpochFiles:
+    return EpochFiles(layout.epochs, (layout.custodian("a"), layout.custodian("b")))
+
+
 def first_epoch(layout: Layout, party: str, valid_from: datetime, valid_until: datetime) -> KeyRecord:
     """The holder's sealing key; the one that an earlier start has made, if it was cut short after that."""
-    files = EpochFiles(layout.epochs, (layout.custodian("a"), layout.custodian("b")))
+    files = epoch_files(layout)
     made = [record for record in files.records() if record.party == party]
     return made[0] if made else files.create(party, valid_from, valid_until)
 

@@ -46,6 +46,8 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
     subjects = Subjects(agreement.id, settings.incarnation)
     rules = load_rules()
     epochs = EpochFiles(settings.epochs, (settings.custodian_a, settings.custodian_b))
+    # Which of them are needed, the controls say; those that are there must be sound.
+    epochs.records()
     keyholder = Keyholder(agreement.holder, epochs.load)
     counts = Counts(settings.counts, window_days=agreement.limits.window_days)
     rolls = Rolls(settings.rolls, agreement.requesters)

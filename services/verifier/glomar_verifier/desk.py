@@ -133,6 +133,7 @@ class Desk:
         began = clock()
         judged = [self._judge(matter, counted, sitting) for matter in free]
         answers = self._last_word(free, judged, sitting)
+        self._counts.sync()
         slot = release_slot(began, clock())
         questions = [Question(matter.reading.slot, matter.tags) for matter in free]
         verdicts = iter(self._clerk.write(questions, answers, in_force, slot, now))

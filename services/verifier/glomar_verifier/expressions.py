@@ -27,7 +27,7 @@ class Vocabulary(Struct, frozen=True):
 
 
 class Expression(Struct, frozen=True):
-    """A compiled condition and the (variable, field) pairs that it reads."""
+    """A compiled condition and the (variable, field) pairs that it reads, each as one variable (`flat`)."""
 
     program: cel.Program
     mentions: frozenset[tuple[str, str]]
@@ -46,10 +46,16 @@ def compile_condition(condition: Condition, vocabulary: Vocabulary) -> Expressio
     for mistake in mistakes(condition.holds, vocabulary):
         raise Malformed(mistake.what, where=f"condition {condition.id}", fix=mistake.fix)
     text = _without_strings(condition.holds)
-    found = (mention for variable in vocabulary.fields for mention in _mentions(variable, text))
+    found = [mention for variable in vocabulary.fields for mention in _mentions(variable, text)]
     return Expression(
-        cel.compile(condition.holds), frozenset((mention["variable"], mention["field"]) for mention in found)
+        cel.compile(_laid_flat(condition.holds, found)),
+        frozenset((mention["variable"], mention["field"]) for mention in found),
     )
+
+
+def flat(variable: str, field: str) -> str:
+    """One variable for each field: the CEL library takes ten times as long to take in a table of them."""
+    return f"{variable}__{field}"
 
 
 def mistakes(holds: str, vocabulary: Vocabulary) -> list[Mistake]:
@@ -78,6 +84,15 @@ def mistakes(holds: str, vocabulary: Vocabulary) -> list[Mistake]:
             elif mention["field"] not in fields:
                 found.append((mention.start("field"), f"{variable} has no field {mention['field']}", ""))
     return [Mistake(text.count("\n", 0, place) + 1, what, fix) for place, what, fix in sorted(found)]
+
+
+def _laid_flat(holds: str, mentions: list[re.Match[str]]) -> str:
+    """The mentions are those of the text without strings, where everything has the same place."""
+    parts, end = [], 0
+    for mention in sorted(mentions, key=re.Match.start):
+        parts += [holds[end : mention.start()], flat(mention["variable"], mention["field"])]
+        end = mention.end()
+    return "".join([*parts, holds[end:]])
 
 
 def _without_strings(holds: str) -> str:

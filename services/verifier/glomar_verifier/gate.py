@@ -12,7 +12,7 @@ from glomar_schemas.errors import Malformed
 from glomar_schemas.messages import Refusal, Request, Subject
 from msgspec import Struct
 
-from glomar_verifier.expressions import Vocabulary, compile_condition
+from glomar_verifier.expressions import Vocabulary, compile_condition, flat
 from glomar_verifier.facts import Facts
 from glomar_verifier.functions import BUILTIN, functions
 from glomar_verifier.rules import Rules
@@ -55,7 +55,7 @@ class Gate:
             ("allowed", agreement.allowed),
             ("limits", agreement.limits),
         ):
-            self._context.add_variable(name, _values(table, self._fields[name]))
+            self._context.update(self._variables(name, table))
 
     def today(self, now: datetime) -> date:
         """The calendar day in the agreement's time zone."""
@@ -70,14 +70,20 @@ class Gate:
         """
         self._context.update(
             {
-                "request": _values(request, self._fields["request"]),
-                "particulars": _values(particulars, self._fields["particulars"]),
-                "facts": _values(facts, self._fields["facts"]),
+                **self._variables("request", request),
+                **self._variables("particulars", particulars),
+                **self._variables("facts", facts),
                 "now": now,
                 "today": self.today(now).isoformat(),
             }
         )
         return tuple(refusal for program, refusal in self._conditions if not self._holds(program))
+
+    def _variables(self, name: str, source: Struct) -> dict[str, object]:
+        """The mentioned fields as CEL knows them: moments and durations stay, days become text."""
+        mentioned = {flat(name, field): getattr(source, field) for field in self._fields[name]}
+        values: dict[str, object] = msgspec.to_builtins(mentioned, builtin_types=(datetime, timedelta))
+        return values
 
     def _holds(self, program: cel.Program) -> bool:
         try:
@@ -108,10 +114,3 @@ def time_zone(agreement: Agreement) -> ZoneInfo:
         return ZoneInfo(agreement.time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise Malformed("no such time zone", where=f"{agreement.id}: time_zone") from None
-
-
-def _values(source: Struct, fields: list[str]) -> Mapping[str, object]:
-    """The fields as CEL knows them: moments and durations stay, days become text, structs become maps."""
-    mentioned = {field: getattr(source, field) for field in fields}
-    values: dict[str, object] = msgspec.to_builtins(mentioned, builtin_types=(datetime, timedelta))
-    return values

@@ -1,5 +1,7 @@
 """What the desk answers after a lookup: limits, veto and the one deny that all of them share."""
 
+import errno
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,12 +16,17 @@ from tests.registers import ANA
 TWIN = {**ANA, "person_id": "P2", "unit": ""}
 BOB = {**ANA, "person_id": "P3", "first_name": "Bob", "street_number": "7", "unit": ""}
 TWO_BOBS = [BOB, {**BOB, "person_id": "P4"}]
-MOMENT = datetime.now(UTC).replace(microsecond=4_000)
 
 
 @pytest.fixture
 def office(tmp_path: Path) -> Office:
     return Office(tmp_path / "data", [ANA, *TWO_BOBS])
+
+
+@pytest.fixture
+def moment() -> datetime:
+    """4 ms after a whole second, while the keys count."""
+    return datetime.now(UTC).replace(microsecond=4_000)
 
 
 @pytest.fixture
@@ -154,13 +161,26 @@ def test_no_match_ambiguous_veto_over_the_limit_are_one_deny_of_one_size(office:
 
 @pytest.mark.parametrize("lookup_ms", [0.1, 1.0, 2.9])
 def test_the_slot_of_a_lone_request_does_not_tell_how_long_its_lookup_took(
-    office: Office, desk: Desk, lookup_ms: float
+    office: Office, desk: Desk, moment: datetime, lookup_ms: float
 ) -> None:
-    [said] = office.answers(desk, office.requests([about()]), stepping(MOMENT, 0, lookup_ms))
-    assert said.verdict.decided_at == said.decided.slot == MOMENT + timedelta(milliseconds=6)
+    [said] = office.answers(desk, office.requests([about()]), stepping(moment, 0, lookup_ms))
+    assert said.verdict.decided_at == said.decided.slot == moment + timedelta(milliseconds=6)
 
 
-def test_a_whole_batch_is_decided_in_the_slot_after_its_judging(office: Office, desk: Desk) -> None:
+def test_a_whole_batch_is_decided_in_the_slot_after_its_judging(
+    office: Office, desk: Desk, moment: datetime
+) -> None:
     work = office.requests([about(), about(street_number="999"), about(first_name="")])
-    said = office.answers(desk, work, stepping(MOMENT, 0, 32))
-    assert {each.verdict.decided_at for each in said} == {MOMENT + timedelta(milliseconds=36)}
+    said = office.answers(desk, work, stepping(moment, 0, 32))
+    assert {each.verdict.decided_at for each in said} == {moment + timedelta(milliseconds=36)}
+
+
+def test_nothing_leaves_the_desk_while_its_counts_are_not_on_disk(
+    office: Office, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fdatasync", fails)
+    with pytest.raises(OSError, match="Input/output error"):
+        office.ask(desk, [about()])
