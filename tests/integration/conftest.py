@@ -8,13 +8,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from glomar_local import runfile
 from glomar_local.child import program
 from glomar_local.layout import Layout
 from glomar_local.ports import Ports
+from glomar_local.provision import provision
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from tests.integration.bus import Bus
 
 START_LIMIT_S = 60.0
 STOP_LIMIT_S = 30.0
@@ -71,6 +76,22 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """The one that tests share: whoever stops or kills something starts its own with `up`."""
     with up(tmp_path_factory.mktemp("system") / "data") as running:
         yield running
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Up]:
+    """A system of the test's own, which it may stop, kill and change."""
+    with up(tmp_path / "data") as started:
+        yield started
+
+
+@pytest.fixture
+def bus(running: Up) -> Iterator["Bus"]:
+    """The bus of `running`, as its operator sees it."""
+    from tests.integration.bus import watching
+
+    with watching(provision(running.layout, running.ports)) as found:
+        yield found
 
 
 def wait_until(condition: object, limit_s: float = 20.0) -> bool:

@@ -2,34 +2,19 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from glomar_local.provision import provision
 from glomar_requester import Ask, Result
 from msgspec.structs import replace
 
 from tests.integration.asking import Asking, ask_all, confirmable, profile
-from tests.integration.bus import Bus, watching
-from tests.integration.conftest import Up, up, wait_until
+from tests.integration.bus import Bus
+from tests.integration.conftest import Up, wait_until
 from tests.integration.evidence import await_ledger
 from tests.integration.holds import Officials
 
 WAITS = "mad"
 FLOWS = "federal"
-
-
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Up]:
-    with up(tmp_path / "data") as found:
-        yield found
-
-
-@pytest.fixture
-def bus(running: Up) -> Iterator[Bus]:
-    with watching(provision(running.layout, running.ports)) as found:
-        yield found
 
 
 def in_jurisdiction(name: str, number: int, start: int = 0) -> list[Ask]:

@@ -1,10 +1,8 @@
 """Sealing keys of every party change under a running system; a key that its party has not got stops it."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
 from glomar_local.provision import provision
 from glomar_schemas.envelope import open_envelope
 from glomar_schemas.keys import KeyRecord, generate, public_text, write_private
@@ -18,18 +16,6 @@ from tests.integration.evidence import await_ledger, await_verdicts
 
 LONG = timedelta(days=31)
 MISCONFIGURED = 2
-
-
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Up]:
-    with up(tmp_path / "data") as found:
-        yield found
-
-
-@pytest.fixture
-def bus(running: Up) -> Iterator[Bus]:
-    with watching(provision(running.layout, running.ports)) as found:
-        yield found
 
 
 def new_key(running: Up, party: str) -> KeyRecord:

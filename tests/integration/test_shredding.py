@@ -3,13 +3,10 @@
 import os
 import shutil
 import signal
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
 from glomar_local.credentials import epoch_files
-from glomar_local.provision import provision
 from glomar_runtime.delivery import Stored
 from glomar_schemas.envelope import open_envelope
 from glomar_schemas.keys import KeyRecord
@@ -17,26 +14,14 @@ from glomar_schemas.messages import Request
 from msgspec.structs import replace
 
 from tests.integration.asking import ask_all, confirmable, profile
-from tests.integration.bus import Bus, watching
+from tests.integration.bus import Bus
 from tests.integration.changes import Changing, ask_late, command, knowing, new_epoch, wait_for
-from tests.integration.conftest import Up, up, wait_until
+from tests.integration.conftest import Up, wait_until
 from tests.integration.evidence import await_ledger
 from tests.integration.prying import opened
 
 SHORT, LONG = timedelta(seconds=40), timedelta(days=31)
 REFUSED = 3
-
-
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Up]:
-    with up(tmp_path / "data") as found:
-        yield found
-
-
-@pytest.fixture
-def bus(running: Up) -> Iterator[Bus]:
-    with watching(provision(running.layout, running.ports)) as found:
-        yield found
 
 
 class Agency:

@@ -3,10 +3,8 @@
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from glomar_local.provision import provision
 from glomar_requester.identity import load_identity
 from glomar_schemas.agreement import SignedAgreement
@@ -21,18 +19,6 @@ from tests.integration.test_holds import in_jurisdiction
 
 STAYS = "mnd"
 MISCONFIGURED = 2
-
-
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Up]:
-    with up(tmp_path / "data") as found:
-        yield found
-
-
-@pytest.fixture
-def bus(running: Up) -> Iterator[Bus]:
-    with watching(provision(running.layout, running.ports)) as found:
-        yield found
 
 
 def install(running: Up) -> SignedAgreement:
