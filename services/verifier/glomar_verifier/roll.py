@@ -17,7 +17,7 @@ from glomar_schemas.errors import Malformed
 from msgspec import Struct
 
 from glomar_verifier.facts import Engagement
-from glomar_verifier.register.rows import Row, RowFault, read_rows
+from glomar_verifier.register.rows import Row, RowFault, read_day, read_rows
 from glomar_verifier.reloading import Reloading
 
 COLUMNS = ("case_id", "officer_id", "opened_on", "closed_on")
@@ -153,19 +153,12 @@ def _entry(row: Row) -> Entry | RowFault:
         for column in ("case_id", "officer_id"):
             if not fields[column] or fields[column] != fields[column].strip():
                 raise Malformed("blank, or with a blank around it", where=column)
-        opened = _day(fields["opened_on"], "opened_on")
-        closed = _day(fields["closed_on"], "closed_on") if fields["closed_on"] else _STILL_OPEN
+        opened = read_day(fields["opened_on"], "opened_on").toordinal()
+        closed = _STILL_OPEN
+        if fields["closed_on"]:
+            closed = read_day(fields["closed_on"], "closed_on").toordinal()
         if closed < opened:
             raise Malformed("before opened_on", where="closed_on")
     except Malformed as fault:
         return RowFault(row.line, fault.where, fault.what)
     return Entry(row.line, fields["case_id"], fields["officer_id"], opened, closed)
-
-
-def _day(text: str, column: str) -> int:
-    try:
-        if len(text) != 10:
-            raise ValueError
-        return date.fromisoformat(text).toordinal()
-    except ValueError:
-        raise Malformed("not a date as YYYY-MM-DD", where=column) from None
