@@ -31,7 +31,7 @@ from glomar_schemas.envelope import Signer
 from glomar_schemas.keys import generate, write_private
 from glomar_schemas.leaf import Leaf
 from glomar_schemas.note import format_vkey
-from glomar_verifier.register.sqlite import Meta
+from glomar_verifier.register.posted import Meta
 
 from tests.faults.processes import messages
 from tests.integration.conftest import Up

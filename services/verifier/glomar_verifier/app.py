@@ -22,7 +22,7 @@ from nats.aio.msg import Msg
 from glomar_verifier.counts import Counts
 from glomar_verifier.desk import Desk, Work
 from glomar_verifier.epochs.files import EpochFiles
-from glomar_verifier.register.sqlite import open_register
+from glomar_verifier.register.opening import open_place
 from glomar_verifier.roll import Rolls
 from glomar_verifier.rules import load_rules
 from glomar_verifier.settings import VerifierSettings
@@ -35,7 +35,7 @@ from glomar_verifier.worker import Fate, Worker
 RESUME_EVERY_S = 1.0
 """How soon after a hold was lifted its requests go on, where none waits in line already."""
 REFRESH_EVERY_S = 1.0
-"""How soon a roll that was filed anew is looked at."""
+"""How soon a register or a roll that was put in place anew is looked at."""
 
 
 def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, Bus]:
@@ -51,11 +51,12 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
     keyholder = Keyholder(agreement.holder, epochs.load)
     counts = Counts(settings.counts, window_days=agreement.limits.window_days)
     rolls = Rolls(settings.rolls, agreement.requesters)
+    register = open_place(settings.register, rules)
     desk = Desk(
         versions,
         subjects,
         rules=rules,
-        register=open_register(settings.register, rules),
+        register=register,
         counts=counts,
         rolls=rolls,
         veto=VetoList(settings.veto),
@@ -110,6 +111,8 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
         while True:
             await asyncio.sleep(REFRESH_EVERY_S)
             await asyncio.to_thread(rolls.refresh)
+            # Here and not in a thread: nothing may be looked up meanwhile.
+            register.refresh()
 
     app = AsgiFastStream(
         bus,
@@ -131,6 +134,7 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
     async def close() -> None:
         counts.close()
         waiting.close()
+        register.close()
 
     bus.add_middleware(SpanMiddleware.of(spans))
     return app, bus

@@ -4,6 +4,7 @@ by which a person is counted without being known. Called by the desk, the tags a
 Whatever speaks against it, the answer is the same deny as for a person who is not there.
 """
 
+from collections import Counter
 from typing import Literal
 
 from msgspec import Struct
@@ -29,13 +30,13 @@ class HiddenName(Struct, frozen=True, array_like=True):
 
 
 def same_name(one: HiddenName, other: HiddenName) -> bool:
-    """As `match.same_surname`, with the first name and the suffix. A middle name can be left out by whoever
-    asks, so it tells nobody apart here."""
+    """As `spelling.surname_slips` where there is no slip, with the first name and the suffix. A middle name
+    can be left out by whoever asks, so it tells nobody apart here."""
     if one.suffix and other.suffix and one.suffix != other.suffix:
         return False
     if one.whole == other.whole:
         return True
-    shorter, longer = sorted((frozenset(one.tokens), frozenset(other.tokens)), key=len)
+    shorter, longer = sorted((Counter(one.tokens), Counter(other.tokens)), key=Counter.total)
     return bool(shorter) and shorter <= longer
 
 

@@ -10,7 +10,12 @@ from typing import Any
 import msgspec
 from glomar_schemas.errors import Misconfigured
 
-RULE_FILES = ("limits.toml", "names.toml", "placeholders.toml", "pub28.toml", "zip_states.toml")
+from glomar_verifier.words import Words
+
+RULE_FILES = (
+    "first_names.txt", "limits.toml", "names.toml", "placeholders.toml", "pub28.toml", "street_words.txt",
+    "surnames.txt", "surnames_rare.txt", "zip_states.toml",
+)  # fmt: skip
 
 Spellings = Mapping[str, str]
 
@@ -26,10 +31,12 @@ class Rules(msgspec.Struct, frozen=True):
     digest: str
     directionals: Spellings
     street_types: Spellings
+    type_spellings: Mapping[str, tuple[str, ...]]
     units: Spellings
     generic_units: frozenset[str]
     base_words: Spellings
     ordinals: Spellings
+    tens: Spellings
     name_suffixes: Spellings
     glued_prefixes: frozenset[str]
     particles: frozenset[str]
@@ -38,7 +45,13 @@ class Rules(msgspec.Struct, frozen=True):
     placeholders_in_address: frozenset[str]
     states_by_prefix: Mapping[str, frozenset[str]]
     states_by_zip: Mapping[str, frozenset[str]]
-    street_edit_min_letters: int
+    states: frozenset[str]
+    first_names: Words
+    surnames: Words
+    rare_surnames: Words
+    street_words: Words
+    edit_min_letters: int
+    two_edits_min_letters: int
     crowded_people: int
     block_cap: int
 
@@ -59,22 +72,30 @@ def load_rules() -> Rules:
 
 
 def rules_from(files: Mapping[str, bytes]) -> Rules:
-    """File name -> TOML bytes, for all of RULE_FILES. Raises Misconfigured, naming the file."""
+    """File name -> bytes, for all of RULE_FILES. Raises Misconfigured, naming the file."""
     digest = hashlib.sha256()
     tables: dict[str, dict[str, Any]] = {}
+    words: dict[str, Words] = {}
     for name in RULE_FILES:
         digest.update(hashlib.sha256(name.encode() + b"\0" + files[name]).digest())
-        try:
-            tables[name] = tomllib.loads(files[name].decode("utf-8"))
-        except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise Misconfigured("not valid TOML", where=f"rules/{name}") from error
+        if name.endswith(".txt"):
+            words[name] = Words(files[name], where=f"rules/{name}")
+        else:
+            tables[name] = _toml(files[name], name)
     try:
-        return _assemble(tables, digest.hexdigest())
+        return _assemble(tables, words, digest.hexdigest())
     except (KeyError, TypeError, AttributeError) as error:
         raise Misconfigured("a table is absent or of the wrong kind", where="rules") from error
 
 
-def _assemble(tables: Mapping[str, dict[str, Any]], digest: str) -> Rules:
+def _toml(raw: bytes, name: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(raw.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Misconfigured("not valid TOML", where=f"rules/{name}") from error
+
+
+def _assemble(tables: Mapping[str, dict[str, Any]], words: Mapping[str, Words], digest: str) -> Rules:
     pub28, names, limits = tables["pub28.toml"], tables["names.toml"], tables["limits.toml"]
     placeholders, zips = tables["placeholders.toml"], tables["zip_states.toml"]
     return Rules(
@@ -82,10 +103,12 @@ def _assemble(tables: Mapping[str, dict[str, Any]], digest: str) -> Rules:
         digest=digest,
         directionals=_spellings(pub28["directionals"], "directionals"),
         street_types=_spellings(pub28["suffixes"], "suffixes"),
+        type_spellings=_written_out(pub28["suffixes"]),
         units=_spellings(pub28["units"], "units"),
         generic_units=frozenset(_spellings(pub28["generic_units"], "generic_units")),
         base_words=_spellings(pub28["base_words"], "base_words"),
         ordinals=_spellings(pub28["ordinals"], "ordinals"),
+        tens=_spellings(pub28["tens"], "tens"),
         name_suffixes=_spellings(names["suffixes"], "name suffixes"),
         glued_prefixes=frozenset(names["surnames"]["glued"].split()),
         particles=frozenset(names["surnames"]["particles"].split()),
@@ -94,7 +117,13 @@ def _assemble(tables: Mapping[str, dict[str, Any]], digest: str) -> Rules:
         placeholders_in_address=frozenset(placeholders["address_only"]),
         states_by_prefix=_states_by_prefix(zips["prefixes"]),
         states_by_zip={code: frozenset(states.split()) for code, states in zips["exceptions"].items()},
-        street_edit_min_letters=limits["street_edit_min_letters"],
+        states=frozenset((*zips["prefixes"], *zips["elsewhere"]["AU"].split())),
+        first_names=words["first_names.txt"],
+        surnames=words["surnames.txt"],
+        rare_surnames=words["surnames_rare.txt"],
+        street_words=words["street_words.txt"],
+        edit_min_letters=limits["edit_min_letters"],
+        two_edits_min_letters=limits["two_edits_min_letters"],
         crowded_people=limits["crowded_people"],
         block_cap=limits["block_cap"],
     )
@@ -108,6 +137,14 @@ def _spellings(table: Mapping[str, str], name: str) -> dict[str, str]:
                 raise Misconfigured(f"{spelling} stands in two entries of {name}", where="rules")
             standard_of[spelling] = standard
     return standard_of
+
+
+def _written_out(table: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Standard -> its spellings of three letters or more."""
+    return {
+        standard: tuple(word for word in (standard, *variants.split()) if len(word) > 2)
+        for standard, variants in table.items()
+    }
 
 
 def _states_by_prefix(table: Mapping[str, str]) -> dict[str, frozenset[str]]:

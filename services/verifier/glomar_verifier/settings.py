@@ -2,21 +2,21 @@
 
 from pathlib import Path
 
-from glomar_runtime.settings import ServiceSettings
+from glomar_runtime.settings import PathOrUrl, ServiceSettings
 
 
 class VerifierSettings(ServiceSettings, frozen=True, kw_only=True):
     """epochs: directory of the keys that open particulars, wrapped; custodian_a, custodian_b: directories of
-    their shares, on media of their own; tag_key: 32 bytes for the tags; register, counts, waiting: SQLite;
-    rolls: a directory with `<agency>.csv`, the roll of open cases that the agency has filed;
-    veto: the record holder's list, if it keeps one."""
+    their shares, on media of their own; tag_key: 32 bytes for the tags; counts, waiting: SQLite;
+    register: a file, or a postgresql:// URL without a password; rolls: a directory with `<agency>.csv`, the
+    roll of open cases that the agency has filed; veto: the record holder's list, if it keeps one."""
 
     signing_key: Path
     epochs: Path
     custodian_a: Path
     custodian_b: Path
     tag_key: Path
-    register: Path
+    register: PathOrUrl
     counts: Path
     waiting: Path
     rolls: Path | None = None

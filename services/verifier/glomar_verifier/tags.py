@@ -9,9 +9,9 @@ from msgspec.structs import astuple
 
 from glomar_verifier.conform import normal_address_of
 from glomar_verifier.disclosure import HiddenName
-from glomar_verifier.match import telling
 from glomar_verifier.normalise import AddressForm, NormalAddress, NormalName, fold, normal_name
 from glomar_verifier.rules import Rules
+from glomar_verifier.spelling import telling
 
 KEY_BYTES = 32
 
@@ -53,9 +53,10 @@ class Tagger:
     def name(self, agency: str, name: NormalName, rules: Rules) -> HiddenName:
         """For the counts alone: another agency's are other numbers."""
         first, surname = name.first, name.surname
+        tokens = telling(surname, rules).elements()
         return HiddenName(
             whole=self._number("name", agency, first, "".join(surname)),
-            tokens=tuple(sorted(self._number("name", agency, first, one) for one in telling(surname, rules))),
+            tokens=tuple(sorted(self._number("name", agency, first, one) for one in tokens)),
             suffix=self._number("suffix", agency, name.suffix) if name.suffix else 0,
         )
 

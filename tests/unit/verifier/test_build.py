@@ -49,7 +49,7 @@ BAD_ROWS: list[tuple[str | bytes, str, str]] = [
     (line(city="x" * (MAX_LINE_BYTES * 3)), "", "longer than"),
     (GOOD + ",surplus", "", "has 16 fields"),
     ("P1,Ana", "", "has 2 fields"),
-    ("", "", "has 0 fields"),
+    ("", "", "blank"),
     (line(city='"Hous'), "", "quote"),
     (line(city='"Hous"ton'), "", "quote"),
     (GOOD.encode().replace(b"Lopez", b"L\xf3pez"), "", "not UTF-8"),
@@ -149,6 +149,30 @@ def test_an_open_register_keeps_its_rows_while_a_new_one_takes_its_place(tmp_pat
     new.close()
 
 
+def test_two_builds_of_one_register_do_not_run_at_once(tmp_path: Path) -> None:
+    opened(tmp_path, [ANA]).close()
+    source = write_csv(tmp_path / "extract.csv", [{**ANA, "street_number": "7"}])
+
+    def build_it_too(done: int, of: int) -> None:
+        with pytest.raises(Misconfigured, match="another build"):
+            build(source, tmp_path / "register.db", RULES)
+
+    build(source, tmp_path / "register.db", RULES, progress=build_it_too)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_an_extract_that_changes_while_it_is_read_builds_nothing(tmp_path: Path) -> None:
+    opened(tmp_path, [ANA]).close()
+    source = write_csv(tmp_path / "extract.csv", [{**ANA, "street_number": "7"}])
+
+    def write_on(done: int, of: int) -> None:
+        source.write_text(source.read_text() + "P9,more\n")
+
+    with pytest.raises(Misconfigured, match="changed while it was read"):
+        build(source, tmp_path / "register.db", RULES, progress=write_on)
+    _still_serves(tmp_path)
+
+
 def test_a_source_or_a_target_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "extract.csv", [ANA])
     with pytest.raises(Misconfigured, match=r"absent\.csv"):
@@ -163,12 +187,14 @@ def test_only_the_owner_may_read_the_register(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "register.db").stat().st_mode) == 0o600
 
 
-def test_progress_counts_rows_and_bytes(tmp_path: Path) -> None:
+def test_progress_ends_where_it_said_it_would(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "extract.csv", [{**ANA, "person_id": f"P{n}"} for n in range(12_000)])
     seen: list[tuple[int, int]] = []
     build(source, tmp_path / "register.db", RULES, progress=lambda *at: seen.append(at))
-    assert [rows for rows, _ in seen] == [5_000, 10_000]
-    assert 0 < seen[0][1] < seen[1][1] < source.stat().st_size
+    done = [at for at, _ in seen]
+    assert done == sorted(done)
+    assert len({of for _, of in seen}) == 1
+    assert 0.95 * seen[0][1] < done[-1] <= seen[0][1]
 
 
 def test_the_same_extract_has_the_same_digest_whatever_the_secret(tmp_path: Path) -> None:

@@ -93,12 +93,12 @@ def test_a_redelivered_request_is_decided_as_the_first_time(office: Office, desk
 
 
 def test_eleven_names_at_one_address_are_one_too_many(office: Office, desk: Desk) -> None:
-    asks = [about(first_name=f"Ana{chr(97 + n)}") for n in range(11)]
+    asks = [about(first_name=f"Zora{chr(97 + n)}") for n in range(11)]
     assert office.ask(desk, asks) == ["deny"] * 10 + ["L9b"]
 
 
 def test_people_without_an_address_are_not_at_one_address(office: Office, desk: Desk) -> None:
-    asks = [about(first_name=f"Ana{chr(97 + n)}", street_name="", unit="") for n in range(11)]
+    asks = [about(first_name=f"Zora{chr(97 + n)}", street_name="", unit="") for n in range(11)]
     assert office.ask(desk, asks) == ["L2"] * 11
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 from glomar_verifier.disclosure import HiddenName, outcome, same_name
-from glomar_verifier.match import Finding, same_surname
+from glomar_verifier.match import Finding
 from glomar_verifier.normalise import NormalName, normal_name
+from glomar_verifier.spelling import surname_slips
 from glomar_verifier.tags import Tagger
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +28,7 @@ def hidden(name: NormalName, agency: str = "ice") -> HiddenName:
 def test_hidden_names_fit_exactly_where_the_gate_says_so(one: list[str], other: list[str]) -> None:
     left, right = normal("Ana", " ".join(one)), normal("Ana", " ".join(other))
     if left.surname and right.surname:
-        expected = same_surname(left.surname, right.surname, RULES)
+        expected = surname_slips(left.surname, right.surname, RULES, vouched=False) == 0
         assert same_name(hidden(left), hidden(right)) == expected
         if expected:
             assert hidden(left).parts & hidden(right).parts

@@ -1,5 +1,5 @@
 """The record holder's data, as the verifier sees it: candidates for a query, and nothing else.
-`conform.check` calls it; `sqlite` implements it (PostgreSQL comes behind the same wall)."""
+`conform.check` calls it; `sqlite` and `postgres` implement it, and one suite of tests holds both to it."""
 
 from typing import Protocol
 
@@ -29,3 +29,11 @@ class Register(Protocol):
     def info(self) -> RegisterInfo: ...
 
     def close(self) -> None: ...
+
+
+class LiveRegister(Register, Protocol):
+    """A register that may be replaced while it is open."""
+
+    def refresh(self) -> None:
+        """Take up what a build has put in place since. A register that isn't usable is logged and refused
+        whole; the old one stays in force. Not while `candidates` runs."""

@@ -9,16 +9,11 @@ from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
 
-from glomar_verifier.synth.kinds import Case, klasses
+from glomar_verifier.asked import COLUMNS
+from glomar_verifier.synth.kinds import YEARS, Case, klasses
 from glomar_verifier.synth.scenario import Row, Scenario, drawn, load_scenario
 
-REQUEST_COLUMNS = (
-    "reference", "first_name", "middle_name", "last_name", "suffix", "date_of_birth", "street_number",
-    "street_name", "unit", "po_box", "city", "state", "zip", "tax_periods", "ground", "statute",
-    "final_order_date", "court_order_date", "removal_class", "relief_pending", "wilfulness_attested",
-    "case_id", "officer_id", "reason", "intended_use", "officer_unit", "authorised_by", "jurisdiction",
-    "automated_analysis", "expires_at",
-)  # fmt: skip
+REQUEST_COLUMNS = COLUMNS
 TRUTH_COLUMNS = ("truth", "klass")
 
 
@@ -91,11 +86,12 @@ def lawful(case: Case, serial: int, scenario: Scenario | None = None) -> Row:
     request |= {column: value for column, value in case.person.items() if column in request}
     request |= drawn(scenario.every, case.today, case.dice)
     request |= drawn(case.dice.choice(scenario.grounds), case.today, case.dice)
-    born = case.birth_date_needed or case.dice.random() < 0.7
+    since = int(case.person.get("from_year", "0"))
+    born = case.birth_date_needed or case.crowded or case.dice.random() < 0.7
     return request | {
         "reference": f"R-{serial:06d}",
         "date_of_birth": case.person["date_of_birth"] if born else "",
-        "tax_periods": "2024" if len(case.spells) > 1 else "2023;2024",
+        "tax_periods": ";".join(str(year) for year in YEARS if year >= since),
         "case_id": case_id,
         "officer_id": officer_id,
         "reason": f"{case_id}: the subject left the address on file; the return's address of those years is "

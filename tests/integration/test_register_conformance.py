@@ -1,0 +1,186 @@
+"""One suite for every register: what it promises, on a SQLite file and on a real PostgreSQL server."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from glomar_schemas.errors import Malformed, Misconfigured
+from glomar_verifier.conform import check
+from glomar_verifier.match import Record
+from glomar_verifier.register import LiveRegister
+from glomar_verifier.register.making import build_into
+from glomar_verifier.register.opening import open_place
+from glomar_verifier.rules import Rules
+from msgspec.structs import replace
+
+from tests.postgres import Server, postgres
+from tests.registers import ANA, RULES, YEARS, particulars, query, record, write_csv
+
+Rows = Iterable[Mapping[str, str]]
+
+
+class Place:
+    """Where one register is, and the means to build it anew."""
+
+    def __init__(self, folder: Path, where: str) -> None:
+        self.folder = folder
+        self.where = where
+
+    def build(self, *rows: Mapping[str, str]) -> None:
+        build_into(self.where, write_csv(self.folder / "extract.csv", rows), RULES)
+
+    def open(self, rules: Rules = RULES) -> LiveRegister:
+        return open_place(self.where, rules)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    with postgres(["fsync=off"]) as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "sqlite":
+        return Place(tmp_path, str(tmp_path / "register.db"))
+    running: Server = request.getfixturevalue("server")
+    return Place(tmp_path, running.database(tmp_path.name))
+
+
+@pytest.fixture
+def opened(place: Place) -> Iterator[Callable[..., LiveRegister]]:
+    """Builds from rows and opens; closes at the end."""
+    registers: list[LiveRegister] = []
+
+    def build(*rows: Mapping[str, str], rules: Rules = RULES) -> LiveRegister:
+        place.build(*rows)
+        registers.append(place.open(rules))
+        return registers[-1]
+
+    yield build
+    for register in registers:
+        register.close()
+
+
+def found(register: LiveRegister, row: Mapping[str, str], years: tuple[int, ...] = YEARS) -> set[str]:
+    return {each.person_id for each in register.candidates(query(row, years)).records}
+
+
+def outcome(register: LiveRegister, row: Mapping[str, str], years: tuple[int, ...] = YEARS) -> str:
+    return check(register, particulars(row), years, RULES).outcome
+
+
+EVA = {**ANA, "person_id": "P2", "first_name": "Eva"}
+ELSEWHERE = {**ANA, "person_id": "P3", "zip": "90012", "state": "CA"}
+
+Opened = Callable[..., LiveRegister]
+
+
+def test_candidates_come_back_as_they_went_in(opened: Opened) -> None:
+    register = opened(ANA, EVA, ELSEWHERE)
+    candidates = register.candidates(query(ANA))
+    assert candidates.complete
+    assert record(ANA) in candidates.records
+    assert found(register, ANA) == {"P1", "P2"}
+    assert found(register, ELSEWHERE) == {"P3"}
+
+
+def test_a_spell_that_shares_several_keys_comes_once(opened: Opened) -> None:
+    assert len(opened(ANA, EVA).candidates(query(ANA)).records) == 2
+
+
+def test_a_stranger_has_no_candidates(opened: Opened) -> None:
+    assert found(opened(ANA), {**ANA, "last_name": "Nguyen", "street_number": "9"}) == set()
+
+
+def test_only_spells_that_touch_the_years_come(opened: Opened) -> None:
+    register = opened({**ANA, "from_year": "2015", "to_year": "2019"}, {**EVA, "from_year": "2019"})
+    assert found(register, ANA, (2014,)) == set()
+    assert found(register, ANA, (2015,)) == {"P1"}
+    assert found(register, ANA, (2019,)) == {"P1", "P2"}
+    assert found(register, ANA, (2020,)) == {"P2"}
+    assert found(register, ANA, ()) == set()
+
+
+def test_the_decision_is_the_same_on_every_register(opened: Opened) -> None:
+    register = opened(ANA, EVA)
+    assert outcome(register, ANA) == "confirm"
+    assert outcome(register, {**ANA, "street_number": "122"}) == "deny"
+    assert outcome(register, {**ANA, "first_name": "Iva"}) == "deny"
+
+
+def test_info_says_what_was_built(opened: Opened) -> None:
+    info = opened(ANA, {**ANA, "from_year": "2010", "to_year": "2014", "street_number": "7"}, EVA).info()
+    assert (info.people, info.spells, info.address_form) == (2, 3, "us")
+    assert (info.rules_version, info.rules_digest) == (RULES.version, RULES.digest)
+
+
+def test_a_fuller_block_than_the_cap_is_not_complete(opened: Opened) -> None:
+    capped = opened(ANA, EVA, rules=replace(RULES, block_cap=1))
+    assert not capped.candidates(query(ANA)).complete
+    assert outcome(capped, ANA) == "deny"
+
+
+def test_a_key_that_very_many_share_is_not_complete(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glomar_verifier.register.filing.MAX_POSTING", 3)
+    register = opened(*({**ANA, "person_id": f"P{n}", "first_name": f"An{n}"} for n in range(5)), ELSEWHERE)
+    assert not register.candidates(query(ANA)).complete
+    assert register.candidates(query(ELSEWHERE)).complete
+
+
+def test_a_register_of_other_rules_is_not_opened(opened: Opened, place: Place) -> None:
+    opened(ANA)
+    with pytest.raises(Misconfigured, match="other rules"):
+        place.open(replace(RULES, digest="0" * 64))
+
+
+def test_where_nothing_was_built_nothing_is_opened(place: Place) -> None:
+    with pytest.raises(Misconfigured, match=r"no readable register|holds no register"):
+        place.open()
+
+
+def test_a_new_register_is_taken_up_when_asked_and_not_before(opened: Opened, place: Place) -> None:
+    register = opened(ANA)
+    place.build({**ANA, "street_number": "7"})
+    assert outcome(register, ANA) == "confirm"
+    register.refresh()
+    assert outcome(register, ANA) == "deny"
+    assert outcome(register, {**ANA, "street_number": "7"}) == "confirm"
+
+
+def test_the_register_may_be_replaced_many_times(opened: Opened, place: Place) -> None:
+    register = opened(ANA)
+    for number in ("7", "9", "11"):
+        place.build({**ANA, "street_number": number})
+        register.refresh()
+        assert outcome(register, {**ANA, "street_number": number}) == "confirm"
+
+
+def test_a_failed_build_leaves_the_old_register(opened: Opened, place: Place) -> None:
+    register = opened(ANA)
+    with pytest.raises(Malformed, match="no usable row"):
+        place.build({**ANA, "zip": "x"})
+    register.refresh()
+    assert outcome(register, ANA) == "confirm"
+    again = place.open()
+    assert outcome(again, ANA) == "confirm"
+    again.close()
+
+
+def test_a_register_of_other_rules_is_not_taken_up(
+    opened: Opened, place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    register = opened(ANA)
+    source = write_csv(place.folder / "extract.csv", [EVA])
+    build_into(place.where, source, replace(RULES, digest="0" * 64))
+    register.refresh()
+    assert outcome(register, ANA) == "confirm"
+    assert "other rules" in str(caplog.records[-1].__dict__["fault"])
+
+
+def test_the_crowded_mark_is_kept(opened: Opened) -> None:
+    others = [{**ANA, "person_id": f"Q{n}", "first_name": f"N{'abcdefghijklmnop'[n]}"} for n in range(12)]
+    register = opened(ANA, *others)
+    assert outcome(register, ANA) == "confirm"
+    assert outcome(register, {**ANA, "date_of_birth": ""}) == "deny"
+    assert all(isinstance(each, Record) and each.crowded for each in register.candidates(query(ANA)).records)
