@@ -42,12 +42,14 @@ class Candidates(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """The answer. With a confirm, the register's id of the person and every way in which it writes the name:
-    for the holder's veto and the quota of addresses. They never leave the verifier."""
+    """The answer. With a confirm, the register's id of the person, every way in which it writes the name, and
+    the birth dates that it has: for the holder's veto, holds and the quota of addresses. They never leave the
+    verifier."""
 
     outcome: Literal["confirm", "deny"]
     person: str = ""
     names: tuple[NormalName, ...] = ()
+    births: tuple[date, ...] = ()
 
 
 def decide(candidates: Candidates, query: Query, rules: Rules) -> Finding:
@@ -57,8 +59,10 @@ def decide(candidates: Candidates, query: Query, rules: Rules) -> Finding:
     if not candidates.complete or len(passing) != 1 or _rivals(candidates, query, passing, rules):
         return Finding("deny")
     [person] = passing
-    names = {record.name for record in candidates.records if record.person_id == person}
-    return Finding("confirm", person, tuple(sorted(names, key=astuple)))
+    rows = [record for record in candidates.records if record.person_id == person]
+    names = {row.name for row in rows}
+    births = {row.date_of_birth for row in rows if row.date_of_birth}
+    return Finding("confirm", person, tuple(sorted(names, key=astuple)), tuple(sorted(births)))
 
 
 def _rivals(candidates: Candidates, query: Query, passing: set[str], rules: Rules) -> bool:

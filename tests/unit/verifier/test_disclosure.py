@@ -58,18 +58,22 @@ def test_another_agency_has_other_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("addresses", "most", "vetoed", "expected"),
+    ("addresses", "most", "vetoed", "held", "expected"),
     [
-        (1, 3, False, "confirm"),
-        (3, 3, False, "confirm"),
-        (4, 3, False, "deny"),
-        (1, 3, True, "deny"),
-        (99, None, False, "confirm"),
-        (1, 0, False, "deny"),
+        (1, 3, False, False, "confirm"),
+        (3, 3, False, False, "confirm"),
+        (4, 3, False, False, "deny"),
+        (1, 3, True, False, "deny"),
+        (1, 3, False, True, "deny"),
+        (99, None, False, False, "confirm"),
+        (1, 0, False, False, "deny"),
     ],
 )
-def test_a_confirmation_stands_within_the_limit_and_without_a_veto(
-    addresses: int, most: int | None, vetoed: bool, expected: str
+def test_a_confirmation_stands_within_the_limit_and_without_a_veto_or_a_hold(
+    addresses: int, most: int | None, vetoed: bool, held: bool, expected: str
 ) -> None:
-    assert outcome(FOUND, addresses=addresses, most_addresses=most, vetoed=vetoed) == expected
-    assert outcome(Finding("deny"), addresses=addresses, most_addresses=most, vetoed=vetoed) == "deny"
+    said = [
+        outcome(found, addresses=addresses, most_addresses=most, vetoed=vetoed, held=held)
+        for found in (FOUND, Finding("deny"))
+    ]
+    assert said == [expected, "deny"]
