@@ -105,10 +105,11 @@ BIRTHS = st.sampled_from([(BORN, BORN), (BORN, BORN), (None, None), (None, BORN)
 @example((normal("Mariana", "García"), normal("García", "Maraina")), (BORN, BORN))
 @example((normal("Mariana", "García"), normal("Garcqia", "Mariana")), (BORN, BORN))
 @example((normal("Robert", "Hernández"), normal("Robert", "Hernanxxez")), (BORN, BORN))
+@example((normal("Robert", "Hernanxxez"), normal("Robert", "Hernández")), (BORN, BORN))
 @example((normal("Robert", "Qxvandopoulos"), normal("Robert", "Qxvandopulos")), (BORN, BORN))
-@example((normal("Robert", "Vanderbilt"), normal("Robert", "Vand rbilt")), (None, None))
-@example((normal("Robert", "García López"), normal("Robert", "Garciaxlopez")), (None, None))
-@example((normal("Robert", "Garciaxlopez"), normal("Robert", "García López")), (None, None))
+@example((normal("Robert", "Shingledecker"), normal("Robert", "Shinglede ker")), (None, None))
+@example((normal("Robert", "Martínez Vanderbilt"), normal("Robert", "Martinezxvanderbilt")), (None, None))
+@example((normal("Robert", "Martinezxvanderbilt"), normal("Robert", "Martínez Vanderbilt")), (None, None))
 def test_an_address_counts_for_the_person_under_every_name_that_the_gates_take_for_theirs(
     counted: Counter, names: tuple[NormalName, NormalName], births: tuple[date | None, date | None]
 ) -> None:
