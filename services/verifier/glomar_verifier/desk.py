@@ -216,18 +216,20 @@ class Desk:
             for matter, found in zip(matters, judged, strict=True)
             if isinstance(found, Found)
         ]
-        addresses = iter(self._counts.observe_lookups(lookups))
+        counted = zip(lookups, self._counts.observe_lookups(lookups), strict=True)
         limit = sitting.in_force.require().agreement.limits.addresses_per_person
         answers = []
         for matter, found in zip(matters, judged, strict=True):
             salt = os.urandom(16)
             if isinstance(found, Found):
+                lookup, addresses = next(counted)
                 word = outcome(
                     found.finding,
-                    addresses=next(addresses),
+                    addresses=addresses,
                     most_addresses=limit,
                     vetoed=self._veto.covers(found.finding.person, sitting.today),
                     held=self._is_held(matter.reading.slot.agency, found.finding, sitting.in_force),
+                    countable=bool(lookup.asked.names and lookup.meant.names),
                 )
                 answers.append(Answer(outcome=word, record_consulted=True, salt=salt))
             else:

@@ -46,7 +46,8 @@ class Dated(Struct, frozen=True):
 class Likeness(Struct, frozen=True):
     """All by which the counts tell for whom a name may be meant, of a request or of a person on record.
 
-    names: as written, and as each slip may have been meant; dated: the same with the birth dates given.
+    names: as written, and as each slip may have been meant; none if they are too many (`mending.readings`).
+    dated: the same with the birth dates given.
     """
 
     names: tuple[HiddenName, ...] = ()
@@ -72,14 +73,15 @@ def may_be(asked: DatedName, known: DatedName) -> bool:
 
 
 def outcome(
-    finding: Finding, *, addresses: int, most_addresses: int | None, vetoed: bool, held: bool
+    finding: Finding, *, addresses: int, most_addresses: int | None, vetoed: bool, held: bool, countable: bool
 ) -> Literal["confirm", "deny"]:
     """addresses: at which the agency had this person looked up, the present one included.
 
     most_addresses: the agreement's limit, if it has one. vetoed: by the holder (26 U.S.C. 6103(i)(6)).
-    held: a hold is on this person, under another spelling than the one that was asked.
+    held: a hold is on this person, under another spelling than the one that was asked. countable: the names
+    have readings, so that no limit can be evaded.
     """
     over = most_addresses is not None and addresses > most_addresses
-    if finding.outcome == "deny" or over or vetoed or held:
+    if finding.outcome == "deny" or over or vetoed or held or not countable:
         return "deny"
     return "confirm"

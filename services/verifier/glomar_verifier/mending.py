@@ -21,6 +21,9 @@ from glomar_verifier.words import Words
 _BITS_PER_WORD = 32
 """At least: then one candidate of 30 or fewer is looked for in vain."""
 
+_MOST_WORDS = 1_000
+"""In all readings of one name."""
+
 
 class _Known(Struct, frozen=True):
     """Tables of words, and one bit a word (Bloom's filter), since hundreds of spellings are tried for one
@@ -54,19 +57,18 @@ def prepare(rules: Rules) -> None:
 
 
 def readings(name: NormalName, rules: Rules) -> tuple[NormalName, ...]:
-    """The name, and each that one slip in it may have been meant for.
+    """The name, and each that one slip in it may have been meant for. None at all if they are too many to be
+    counted, as of a surname of ten unknown short words: then nobody may be confirmed by this name.
 
     Two names that pass the gates without a birth date have readings that are equal but for what
     `disclosure.same_name` allows. More than those may: of two unknown spellings of one known name each may be
     its slip, though neither is the other's.
     """
     firsts = _meant_by(name.first, rules.edit_min_letters, rules.first_names)
-    surnames = _mended(name.surname, rules)
-    return (
-        name,
-        *(replace(name, first=first) for first in firsts),
-        *dict.fromkeys(replace(name, surname=surname) for surname in surnames),
-    )
+    read = dict.fromkeys((name, *(replace(name, first=first) for first in firsts)))
+    read.update(dict.fromkeys(replace(name, surname=surname) for surname in _mended(name.surname, rules)))
+    # The counts keep each under every word of the surname.
+    return tuple(read) if len(read) * len(name.surname) <= _MOST_WORDS else ()
 
 
 @lru_cache(maxsize=32_768)

@@ -4,6 +4,7 @@ by the desk for each request, and by `accounting` for a person who asks; pure.""
 import hmac
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from itertools import chain
 
 from glomar_schemas.errors import Malformed, Misconfigured
 from glomar_schemas.messages import Subject, Tags
@@ -73,12 +74,13 @@ class Tagger:
     def _likeness(
         self, agency: str, names: Sequence[NormalName], births: Sequence[date], rules: Rules, ways: _Ways
     ) -> Likeness:
-        read = dict.fromkeys(reading for name in names for reading in readings(name, rules))
+        every = [readings(name, rules) for name in names]
+        read = dict.fromkeys(chain.from_iterable(every) if all(every) else ())
         dated = []
         for born in births:
             key = self._digest("born", agency, born.isoformat())
-            every = tuple(way for name in names for way in ways(name, key, rules))
-            dated.append(Dated(keyed_hash("birth date", key), every))
+            taken = tuple(way for name in names for way in ways(name, key, rules))
+            dated.append(Dated(keyed_hash("birth date", key), taken))
         return Likeness(tuple(self.name(agency, one, rules) for one in read), tuple(dated))
 
     def name(self, agency: str, name: NormalName, rules: Rules) -> HiddenName:

@@ -98,6 +98,11 @@ def test_addresses_count_for_the_person_for_whom_a_birth_date_vouches(office: Of
     assert office.ask(desk, [about(), *(about(date_of_birth=born, **slip) for slip in slips)]) == ["deny"] * 6
 
 
+def test_a_name_that_can_not_be_counted_is_not_confirmed(office: Office, desk: Desk) -> None:
+    long = "García López Qay Zin Wex Xor Kiq Yun Vob Jik Zef Qul Wuz Xad"
+    assert office.ask(desk, [about(last_name=long[:20]), about(last_name=long)]) == ["confirm", "deny"]
+
+
 def test_a_person_under_a_hold_waits_and_under_another_spelling_is_denied(office: Office, desk: Desk) -> None:
     tagger = Tagger(read_secret(office.system.layout.tag_key(office.system.agreement.holder)))
     spellings = ["Garcia", "López García", "Garcqia López", "Garcialopez"]

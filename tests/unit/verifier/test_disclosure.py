@@ -58,22 +58,25 @@ def test_another_agency_has_other_numbers() -> None:
 
 
 @pytest.mark.parametrize(
-    ("addresses", "most", "vetoed", "held", "expected"),
+    ("addresses", "most", "vetoed", "held", "countable", "expected"),
     [
-        (1, 3, False, False, "confirm"),
-        (3, 3, False, False, "confirm"),
-        (4, 3, False, False, "deny"),
-        (1, 3, True, False, "deny"),
-        (1, 3, False, True, "deny"),
-        (99, None, False, False, "confirm"),
-        (1, 0, False, False, "deny"),
+        (1, 3, False, False, True, "confirm"),
+        (3, 3, False, False, True, "confirm"),
+        (4, 3, False, False, True, "deny"),
+        (1, 3, True, False, True, "deny"),
+        (1, 3, False, True, True, "deny"),
+        (1, 3, False, False, False, "deny"),
+        (99, None, False, False, True, "confirm"),
+        (1, 0, False, False, True, "deny"),
     ],
 )
 def test_a_confirmation_stands_within_the_limit_and_without_a_veto_or_a_hold(
-    addresses: int, most: int | None, vetoed: bool, held: bool, expected: str
+    addresses: int, most: int | None, vetoed: bool, held: bool, countable: bool, expected: str
 ) -> None:
     said = [
-        outcome(found, addresses=addresses, most_addresses=most, vetoed=vetoed, held=held)
+        outcome(
+            found, addresses=addresses, most_addresses=most, vetoed=vetoed, held=held, countable=countable
+        )
         for found in (FOUND, Finding("deny"))
     ]
     assert said == [expected, "deny"]

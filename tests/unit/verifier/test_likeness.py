@@ -76,7 +76,8 @@ def slipped(draw: st.DrawFn, text: str) -> str:
     letter = draw(st.sampled_from([*ascii_uppercase, " "]))
     head, tail = text[:at], text[at:]
     ways = [head + letter + tail, head + tail[1:], head + letter + tail[1:], head + tail[1::-1] + tail[2:]]
-    return draw(st.sampled_from(ways))
+    slip: str = draw(st.sampled_from(ways))
+    return slip
 
 
 @st.composite
@@ -169,6 +170,14 @@ def test_a_known_name_is_read_as_itself_and_a_slip_as_all_that_it_may_be() -> No
     read = readings(normal("Robret", "Martniez"), RULES)
     assert {normal("Robert", "Martniez"), normal("Robret", "Martinez")} < set(read)
     assert normal("Robert", "Martinez") not in read
+
+
+def test_a_name_that_may_be_too_many_others_has_no_readings() -> None:
+    long = "Qay Zin Wex Xor Kiq Yun Vob Jik Zef Qul Wuz Xad"
+    assert len(readings(normal("Robert", "Qay Zin"), RULES)) > 1
+    assert readings(normal("Robert", long), RULES) == ()
+    known = "García López Martínez Hernández Smith Kim Cruz Jones Brown Lee Young Hall"
+    assert len(readings(normal("Robert", known), RULES)) == 1
 
 
 def test_all_spellings_of_a_name_are_its_persons() -> None:
