@@ -178,7 +178,7 @@ def is_settled(bus: Bus, consumer: str) -> bool:
     """All that it has for its service is delivered and acknowledged."""
     path = f"$JS.API.CONSUMER.INFO.{bus.subjects.stream}.{consumer}"
     info = bus.wire(OPERATOR).ask(path.encode(), b"")
-    return info["num_pending"] == info["num_ack_pending"] == 0
+    return bool(info["num_pending"] == info["num_ack_pending"] == 0)
 
 
 def messages_from(monitor: int, client: str) -> int:
