@@ -76,6 +76,11 @@ ELSEWHERE = {**ANA, "person_id": "P3", "zip": "90012", "state": "CA"}
 Opened = Callable[..., LiveRegister]
 
 
+def renew(register: LiveRegister) -> None:
+    register.look()
+    register.refresh()
+
+
 def test_candidates_come_back_as_they_went_in(opened: Opened) -> None:
     register = opened(ANA, EVA, ELSEWHERE)
     candidates = register.candidates(query(ANA))
@@ -90,7 +95,7 @@ def test_a_spell_that_shares_several_keys_comes_once(opened: Opened) -> None:
 
 
 def test_a_stranger_has_no_candidates(opened: Opened) -> None:
-    assert found(opened(ANA), {**ANA, "last_name": "Nguyen", "street_number": "9"}) == set()
+    assert found(opened(ANA), {**ANA, "date_of_birth": "", "street_number": "9"}) == set()
 
 
 def test_only_spells_that_touch_the_years_come(opened: Opened) -> None:
@@ -143,7 +148,7 @@ def test_a_new_register_is_taken_up_when_asked_and_not_before(opened: Opened, pl
     register = opened(ANA)
     place.build({**ANA, "street_number": "7"})
     assert outcome(register, ANA) == "confirm"
-    register.refresh()
+    renew(register)
     assert outcome(register, ANA) == "deny"
     assert outcome(register, {**ANA, "street_number": "7"}) == "confirm"
 
@@ -152,7 +157,7 @@ def test_the_register_may_be_replaced_many_times(opened: Opened, place: Place) -
     register = opened(ANA)
     for number in ("7", "9", "11"):
         place.build({**ANA, "street_number": number})
-        register.refresh()
+        renew(register)
         assert outcome(register, {**ANA, "street_number": number}) == "confirm"
 
 
@@ -160,7 +165,7 @@ def test_a_failed_build_leaves_the_old_register(opened: Opened, place: Place) ->
     register = opened(ANA)
     with pytest.raises(Malformed, match="no usable row"):
         place.build({**ANA, "zip": "x"})
-    register.refresh()
+    renew(register)
     assert outcome(register, ANA) == "confirm"
     again = place.open()
     assert outcome(again, ANA) == "confirm"
@@ -173,7 +178,7 @@ def test_a_register_of_other_rules_is_not_taken_up(
     register = opened(ANA)
     source = write_csv(place.folder / "extract.csv", [EVA])
     build_into(place.where, source, replace(RULES, digest="0" * 64))
-    register.refresh()
+    renew(register)
     assert outcome(register, ANA) == "confirm"
     assert "other rules" in str(caplog.records[-1].__dict__["fault"])
 

@@ -22,6 +22,7 @@ from glomar_verifier.register import buckets
 from glomar_verifier.register.extract import COLUMNS, read_record
 from glomar_verifier.register.filing import LINE_AT, WIDTHS, contradictions, crowded, file, postings
 from glomar_verifier.register.rows import Chunk, RowFault, read_chunk
+from glomar_verifier.register.sections import Section, digests
 from glomar_verifier.rules import Rules
 
 SMALL_BYTES = 8 << 20
@@ -79,10 +80,12 @@ class Intake(msgspec.Struct, frozen=True):
         entries = buckets.without(self._take("resident", bucket), left_out, LINE_AT["resident"])
         return crowded(entries, self.rules.crowded_people)
 
-    def postings(self, job: tuple[int, frozenset[int]]) -> list[tuple[int, bytes]]:
-        """(bucket, lines left out) -> see `filing.postings`."""
+    def postings(self, job: tuple[int, frozenset[int]]) -> tuple[list[tuple[int, bytes]], list[Section]]:
+        """(bucket, lines left out) -> see `filing.postings`; with their sections, which end where a bucket
+        does."""
         bucket, left_out = job
-        return postings(buckets.without(self._take("posting", bucket), left_out, LINE_AT["posting"]))
+        found = postings(buckets.without(self._take("posting", bucket), left_out, LINE_AT["posting"]))
+        return found, list(digests("block", found))
 
     def _take(self, name: str, bucket: int) -> list[bytes]:
         return buckets.take(self.directory, name, bucket, WIDTHS[name])
