@@ -1,5 +1,5 @@
 """Digests over a register in sections, so that a part can be checked without reading all of it.
-The build writes them into the register's description, whoever opens it compares some, `register check` all."""
+The build writes them into the register's description; opening it compares some, `register check` all."""
 
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b

@@ -46,8 +46,8 @@ def newest(database: psycopg.Connection, where: str) -> int:
 
 
 class Stored:
-    """One register's rows, see `integrity.Rows`. Every method raises as `newest`, or Retryable if the register
-    is replaced meanwhile."""
+    """One register's rows, see `integrity.Rows`. Methods raise as `newest`; IntegrityError; Retryable if the
+    register is replaced meanwhile."""
 
     def __init__(self, database: psycopg.Connection, number: int, where: str) -> None:
         self._database = database
