@@ -48,12 +48,14 @@ def serve(*, config: Annotated[Path, Parameter(help="the verifier's TOML file")]
 
 @register.command
 def build(
-    source: Annotated[Path, Parameter(help="CSV, one row for each address spell of a person")],
+    source: Annotated[
+        Path, Parameter(help="CSV, or NDJSON (.ndjson, .jsonl): a row for each address spell of a person")
+    ],
     *,
     db: Annotated[str, Parameter(help="the register: a file, or a postgresql:// URL without a password")],
     as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
 ) -> None:
-    """Build a register from CSV, and put it in the place of the old one in one step.
+    """Build a register from an extract, and put it in the place of the old one in one step.
 
     Bad rows are reported and left out. A failed build keeps the old one; a running verifier takes up the new.
     """
