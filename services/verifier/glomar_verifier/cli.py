@@ -48,9 +48,7 @@ def serve(*, config: Annotated[Path, Parameter(help="the verifier's TOML file")]
 
 @register.command
 def build(
-    source: Annotated[
-        Path, Parameter(help="CSV, or NDJSON (.ndjson, .jsonl): a row for each address spell of a person")
-    ],
+    source: Annotated[Path, Parameter(help="CSV, or NDJSON by its name: a row for each address of a person")],
     *,
     db: Annotated[str, Parameter(help="the register: a file, or a postgresql:// URL without a password")],
     as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,

@@ -2,7 +2,7 @@
 `sqlite` and `postgres` say only how rows are read."""
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from glomar_schemas.errors import IntegrityError
@@ -22,7 +22,7 @@ class Rows(Protocol):
 
     def count(self, table: Table) -> int: ...
 
-    def between(self, table: Table, first: int, last: int) -> Iterable[Row]:
+    def between(self, table: Table, first: int, last: int) -> Sequence[Row]:
         """The rows from one id or key to another, both included, in ascending order."""
 
 

@@ -1,4 +1,4 @@
-"""Rows of a CSV or NDJSON file from elsewhere, one line at a time, with what is wrong in which line and column.
+"""Rows of a CSV or NDJSON file from elsewhere, line by line, with what is wrong in which line and column.
 `register build`, case rolls and `veto install` read through it; no fault ever holds a value of the file."""
 
 import codecs
@@ -86,7 +86,7 @@ def read_header(source: Path, known: Sequence[str], required: Sequence[str]) -> 
 
 
 def chunks(source: Path, about_bytes: int) -> Iterator[Chunk]:
-    """All lines after the header, if there is one, cut into chunks of about that size, so that several processes can read
+    """All lines, but for a header, cut into chunks of about that size, so that several processes can read
     one file. A line that is longer has a chunk of its own; nothing is kept in memory. What is written to the
     file meanwhile is not followed. Raises OSError."""
     with source.open("rb") as file:

@@ -1,9 +1,11 @@
 """Digests over a register in sections, so that a part can be checked without reading all of it.
 The build writes them into the register's description; opening it compares some, `register check` all."""
 
-from collections.abc import Iterable, Iterator
+import struct
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
-from itertools import groupby
+from operator import itemgetter
 from typing import Literal
 
 import msgspec
@@ -39,18 +41,23 @@ def bounds(table: Table, section: int) -> tuple[int, int]:
     return (section << _KEY_BITS) - _SIGN, ((section + 1) << _KEY_BITS) - 1 - _SIGN
 
 
-def digests(table: Table, rows: Iterable[Row]) -> Iterator[Section]:
+def digests(table: Table, rows: Sequence[Row]) -> Iterator[Section]:
     """The sections of rows in ascending order."""
-    for number, group in groupby(rows, lambda row: section_of(table, row[0])):
-        yield Section(number, digest_of(group))
+    start = 0
+    while start < len(rows):
+        number = section_of(table, rows[start][0])
+        end = bisect_right(rows, bounds(table, number)[1], lo=start, key=itemgetter(0))
+        yield Section(number, digest_of(rows[start:end]))
+        start = end
 
 
-def digest_of(rows: Iterable[Row]) -> bytes:
-    """BLAKE2b-128 over (id or key, length, content) of every row, eight and four bytes big-endian."""
-    digest = blake2b(digest_size=DIGEST_BYTES)
-    for number, content in rows:
-        digest.update(number.to_bytes(8, "big", signed=True) + len(content).to_bytes(4, "big") + content)
-    return digest.digest()
+def digest_of(rows: Sequence[Row]) -> bytes:
+    """BLAKE2b-128 over the number of rows, all ids or keys (eight bytes each, as the number), the lengths of
+    all contents (four), and the contents. Big-endian."""
+    contents = [content for _, content in rows]
+    form = f">q{len(rows)}q{len(rows)}I"
+    head = struct.pack(form, len(rows), *(number for number, _ in rows), *map(len, contents))
+    return blake2b(head + b"".join(contents), digest_size=DIGEST_BYTES).digest()
 
 
 def root(sections: Iterable[Section]) -> str:

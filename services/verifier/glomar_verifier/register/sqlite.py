@@ -2,7 +2,7 @@
 The verifier's service and `match` open it; `build` is the only writer, and never in place."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -57,9 +57,9 @@ class SqliteRegister(Posted):
             raise damaged() from error
         return int(rows)
 
-    def between(self, table: Table, first: int, last: int) -> Iterator[Row]:
+    def between(self, table: Table, first: int, last: int) -> list[Row]:
         try:
-            yield from self._database.execute(_BETWEEN[table], (first, last))
+            return rows_between(self._database, table, first, last)
         except sqlite3.DatabaseError as error:
             raise damaged() from error
 
@@ -95,6 +95,11 @@ def open_register(path: Path, rules: Rules) -> SqliteRegister:
     except BaseException:
         database.close()
         raise
+
+
+def rows_between(database: sqlite3.Connection, table: Table, first: int, last: int) -> list[Row]:
+    """In ascending order, both included."""
+    return database.execute(_BETWEEN[table], (first, last)).fetchall()
 
 
 def _check_header(path: Path) -> None:

@@ -67,10 +67,10 @@ class Stored:
         assert found is not None  # an aggregate has one row
         return int(found[0])
 
-    def between(self, table: Table, first: int, last: int) -> Iterator[Row]:
+    def between(self, table: Table, first: int, last: int) -> list[Row]:
         statement = in_schema(_BETWEEN[table], self.number)
         with _said(self._where):
-            yield from self._database.execute(statement, (first, last), binary=True)
+            return self._database.execute(statement, (first, last), binary=True).fetchall()
 
 
 @contextmanager
