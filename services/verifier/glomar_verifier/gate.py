@@ -12,7 +12,7 @@ from glomar_schemas.errors import Malformed
 from glomar_schemas.messages import Refusal, Request, Subject
 from msgspec import Struct
 
-from glomar_verifier.expressions import Vocabulary, compile_condition, flat
+from glomar_verifier.expressions import Vocabulary, compile_all, compile_condition, flat
 from glomar_verifier.facts import Facts
 from glomar_verifier.functions import BUILTIN, functions
 from glomar_verifier.rules import Rules
@@ -48,7 +48,11 @@ class Gate:
             mentions |= expression.mentions
             refusal = Refusal(condition=condition.id, citation=condition.citation, message=condition.refusal)
             self._conditions.append((expression.program, refusal))
-        self._fields = {name: sorted(f for v, f in mentions if v == name) for name in vocabulary.fields}
+        self._all_hold = compile_all(agreement.conditions, vocabulary)
+        self._fields = {
+            name: [(flat(name, field), field) for field in sorted(f for v, f in mentions if v == name)]
+            for name in vocabulary.fields
+        }
         self._context = cel.Context(functions=dict(callables))
         for name, table in (
             ("agreement", agreement),
@@ -77,11 +81,14 @@ class Gate:
                 "today": self.today(now).isoformat(),
             }
         )
+        # Most requests are lawful, and one program takes a third of the time of fifteen.
+        if self._holds(self._all_hold):
+            return ()
         return tuple(refusal for program, refusal in self._conditions if not self._holds(program))
 
     def _variables(self, name: str, source: Struct) -> dict[str, object]:
         """The mentioned fields as CEL knows them: moments and durations stay, days become text."""
-        mentioned = {flat(name, field): getattr(source, field) for field in self._fields[name]}
+        mentioned = {variable: getattr(source, field) for variable, field in self._fields[name]}
         values: dict[str, object] = msgspec.to_builtins(mentioned, builtin_types=(datetime, timedelta))
         return values
 
