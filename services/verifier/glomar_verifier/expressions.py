@@ -6,7 +6,7 @@ misspelt field is found when the agreement is loaded, and only what is mentioned
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 
 import cel
 from glomar_schemas.agreement import Condition
@@ -51,18 +51,6 @@ def compile_condition(condition: Condition, vocabulary: Vocabulary) -> Expressio
         cel.compile(_laid_flat(condition.holds, found)),
         frozenset((mention["variable"], mention["field"]) for mention in found),
     )
-
-
-def compile_all(conditions: Sequence[Condition], vocabulary: Vocabulary) -> cel.Program:
-    """One program that is true if and only if each condition by itself is true, and not merely truthy; it may
-    raise where one of them would. Each must compile by itself."""
-    parts = []
-    for condition in conditions:
-        text = _without_strings(condition.holds)
-        found = [mention for variable in vocabulary.fields for mention in _mentions(variable, text)]
-        # On lines of its own, since a condition may end in a comment.
-        parts.append(f"((\n{_laid_flat(condition.holds, found)}\n) == true)")
-    return cel.compile(" && ".join(parts) or "true")
 
 
 def flat(variable: str, field: str) -> str:
