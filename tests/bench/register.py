@@ -65,11 +65,17 @@ class Lookups(Struct, frozen=True):
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.bench.register", description=__doc__.splitlines()[0]
+        prog="python -m tests.bench.register",
+        description="Builds registers, opens them and looks up in them, on file and on a PostgreSQL server of its "
+        "own; prints the tables of docs/performance.md.",
+        epilog="All goals of docs/performance.md, file and server: --people 1000000 10000000. It needs 8 GB on the "
+        "disk and half an hour on two quiet cores; extracts and registers stay under bench-results/cache.",
     )
-    parser.add_argument("--people", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--lookups", type=int, default=20_000)
-    parser.add_argument("--no-postgres", dest="postgres", action="store_false")
+    parser.add_argument(
+        "--people", type=int, nargs="+", default=SIZES, help="sizes of the registers (100000)", metavar="N"
+    )
+    parser.add_argument("--lookups", type=int, default=20_000, help="requests a round (20000)", metavar="N")
+    parser.add_argument("--no-postgres", dest="postgres", action="store_false", help="the file alone")
     parser.add_argument("--ask", nargs=3, metavar=("PLACE", "PEOPLE", "LOOKUPS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.ask:

@@ -1,15 +1,22 @@
 """One suite for every register: what it promises, on a SQLite file and on a real PostgreSQL server."""
 
+import shutil
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
-from glomar_schemas.errors import Malformed, Misconfigured
+from glomar_schemas.errors import IntegrityError, Malformed, Misconfigured
+from glomar_verifier.cli import check_register
+from glomar_verifier.cli_matching import explain
 from glomar_verifier.conform import check
 from glomar_verifier.match import Record
-from glomar_verifier.register import LiveRegister
+from glomar_verifier.question import QUESTION_COLUMNS
+from glomar_verifier.register import LiveRegister, integrity
 from glomar_verifier.register.making import build_into
-from glomar_verifier.register.opening import open_place
+from glomar_verifier.register.opening import is_server, open_place
 from glomar_verifier.rules import Rules
 from msgspec.structs import replace
 
@@ -28,6 +35,22 @@ class Place:
 
     def build(self, *rows: Mapping[str, str]) -> None:
         build_into(self.where, write_csv(self.folder / "extract.csv", rows), RULES)
+
+    def change(self, statement: str) -> None:
+        """Behind the back of whoever has it open; `{schema}` and `{blob}` are put in."""
+        if not is_server(self.where):
+            # A file that is open elsewhere is never written into.
+            path = Path(self.where)
+            copy = shutil.copy(path, path.with_suffix(".changed"))
+            with closing(sqlite3.connect(copy)) as database, database:
+                database.execute(statement.format(schema="", blob="x'00'"))
+            Path(copy).replace(path)
+            return
+        with psycopg.connect(self.where) as server:
+            found = server.execute("SELECT max(number) FROM glomar_register.build").fetchone()
+            assert found is not None
+            schema = f"glomar_register_{found[0]}."
+            server.execute(statement.format(schema=schema, blob="'\\x00'").encode())
 
     def open(self, rules: Rules = RULES) -> LiveRegister:
         return open_place(self.where, rules)
@@ -76,6 +99,11 @@ ELSEWHERE = {**ANA, "person_id": "P3", "zip": "90012", "state": "CA"}
 Opened = Callable[..., LiveRegister]
 
 
+def renew(register: LiveRegister) -> None:
+    register.look()
+    register.refresh()
+
+
 def test_candidates_come_back_as_they_went_in(opened: Opened) -> None:
     register = opened(ANA, EVA, ELSEWHERE)
     candidates = register.candidates(query(ANA))
@@ -90,7 +118,7 @@ def test_a_spell_that_shares_several_keys_comes_once(opened: Opened) -> None:
 
 
 def test_a_stranger_has_no_candidates(opened: Opened) -> None:
-    assert found(opened(ANA), {**ANA, "last_name": "Nguyen", "street_number": "9"}) == set()
+    assert found(opened(ANA), {**ANA, "date_of_birth": "", "street_number": "9"}) == set()
 
 
 def test_only_spells_that_touch_the_years_come(opened: Opened) -> None:
@@ -134,6 +162,61 @@ def test_a_register_of_other_rules_is_not_opened(opened: Opened, place: Place) -
         place.open(replace(RULES, digest="0" * 64))
 
 
+def test_explain_says_the_same_on_every_register(
+    opened: Opened, place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened(ANA, EVA)
+    asked = {**ANA, "street_number": "122", "tax_periods": "2024"}
+    particulars = [f"{name}={asked[name]}" for name in QUESTION_COLUMNS]
+    explain(*particulars, db=place.where)
+    assert capsys.readouterr().out.splitlines() == [
+        "line 1: deny, nobody passes every gate",
+        "  P1 2015-9999: delivery-point",
+        "  P2 2015-9999: first-name, delivery-point",
+    ]
+
+
+def test_whatever_is_not_as_it_was_built_is_found_at_open_or_by_the_check(
+    opened: Opened, place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = opened(ANA, EVA).info().people
+    check_register(db=place.where)
+    assert f"{people} people, 2 spells, all as built" in capsys.readouterr().out
+    place.change("UPDATE {schema}spell SET fields = {blob} WHERE id = 2")
+    with pytest.raises(IntegrityError, match="lines 0 to 4095 of the extract"):
+        place.open()
+    monkeypatch.setattr(integrity, "SECTIONS_AT_OPEN", 0)
+    place.open().close()
+    with pytest.raises(IntegrityError, match="lines 0 to 4095 of the extract"):
+        check_register(db=place.where)
+
+
+@pytest.mark.parametrize("table", ["spell", "block"])
+def test_rows_that_are_missing_are_counted_at_open(opened: Opened, place: Place, table: str) -> None:
+    opened(ANA, EVA)
+    column = "id" if table == "spell" else "key64"
+    first = f"(SELECT min({column}) FROM {{schema}}{table})"
+    place.change(f"DELETE FROM {{schema}}{table} WHERE {column} = {first}")
+    with pytest.raises(IntegrityError, match=f"rows are missing: .* in {table}"):
+        place.open()
+
+
+def test_a_register_that_is_not_whole_is_not_taken_up(
+    opened: Opened, place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    register = opened(ANA)
+    place.build({**ANA, "street_number": "7"}, EVA)
+    place.change("DELETE FROM {schema}spell WHERE id = 2")
+    for _ in range(3):
+        renew(register)
+    assert outcome(register, ANA) == "confirm"
+    [said] = [record.__dict__["fault"] for record in caplog.records if "fault" in record.__dict__]
+    assert "rows are missing: 1 in spell, built 2" in said
+    place.build({**ANA, "street_number": "7"})
+    renew(register)
+    assert outcome(register, {**ANA, "street_number": "7"}) == "confirm"
+
+
 def test_where_nothing_was_built_nothing_is_opened(place: Place) -> None:
     with pytest.raises(Misconfigured, match=r"no readable register|holds no register"):
         place.open()
@@ -143,7 +226,7 @@ def test_a_new_register_is_taken_up_when_asked_and_not_before(opened: Opened, pl
     register = opened(ANA)
     place.build({**ANA, "street_number": "7"})
     assert outcome(register, ANA) == "confirm"
-    register.refresh()
+    renew(register)
     assert outcome(register, ANA) == "deny"
     assert outcome(register, {**ANA, "street_number": "7"}) == "confirm"
 
@@ -152,7 +235,7 @@ def test_the_register_may_be_replaced_many_times(opened: Opened, place: Place) -
     register = opened(ANA)
     for number in ("7", "9", "11"):
         place.build({**ANA, "street_number": number})
-        register.refresh()
+        renew(register)
         assert outcome(register, {**ANA, "street_number": number}) == "confirm"
 
 
@@ -160,7 +243,7 @@ def test_a_failed_build_leaves_the_old_register(opened: Opened, place: Place) ->
     register = opened(ANA)
     with pytest.raises(Malformed, match="no usable row"):
         place.build({**ANA, "zip": "x"})
-    register.refresh()
+    renew(register)
     assert outcome(register, ANA) == "confirm"
     again = place.open()
     assert outcome(again, ANA) == "confirm"
@@ -173,7 +256,7 @@ def test_a_register_of_other_rules_is_not_taken_up(
     register = opened(ANA)
     source = write_csv(place.folder / "extract.csv", [EVA])
     build_into(place.where, source, replace(RULES, digest="0" * 64))
-    register.refresh()
+    renew(register)
     assert outcome(register, ANA) == "confirm"
     assert "other rules" in str(caplog.records[-1].__dict__["fault"])
 

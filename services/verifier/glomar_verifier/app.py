@@ -111,6 +111,7 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
         while True:
             await asyncio.sleep(REFRESH_EVERY_S)
             await asyncio.to_thread(rolls.refresh)
+            await asyncio.to_thread(register.look)
             # Here and not in a thread: nothing may be looked up meanwhile.
             register.refresh()
 

@@ -27,7 +27,12 @@ VALID_FOR = timedelta(hours=72)
 _REFERENCE_CHARACTERS = 100
 _FLAGS = {"true": True, "false": False}
 _YEARS = re.compile(r"[0-9]{4}(;[0-9]{4})*\Z")
-_PARTICULARS = frozenset(Subject.__struct_fields__)
+_PARTICULARS = Subject.__struct_fields__
+_ABSENT = {
+    field.name: field.default
+    for field in msgspec.structs.fields(Subject)
+    if field.default is not msgspec.NODEFAULT
+}
 _UNSEALED = msgspec.to_builtins(Sealed(key_id="0" * 32, wrap=bytes(113), nonce=bytes(12), ciphertext=b""))
 _NO_DIGEST = "0" * 64
 _ID = "offline"
@@ -61,8 +66,13 @@ def read_asked(
     if len(reference) > _REFERENCE_CHARACTERS or is_odd(reference):
         raise Malformed("too long, or holds odd characters", where="reference")
     given = {name: _value(name, text) for name, text in fields.items() if text}
-    about = {name: value for name, value in given.items() if name in _PARTICULARS}
-    particulars = decode(msgspec.json.encode({"type": "subject"} | about), Subject, what="particulars")
+    # Complete and in order, as the encoder writes them: the strict decoder reads such bytes once only.
+    about = {
+        name: given[name] if name in given else _ABSENT[name]
+        for name in _PARTICULARS
+        if name in given or name in _ABSENT
+    }
+    particulars = decode(msgspec.json.encode({"type": "subject", **about}), Subject, what="particulars")
     return decode(
         msgspec.json.encode(_request(given, agreement, asker, now)), Request, what="request"
     ), particulars

@@ -23,7 +23,7 @@ FAULTS_TOLD = 20
 def match(
     *,
     db: Annotated[str, Parameter(help="the register: a file, or a postgresql:// URL without a password")],
-    requests: Annotated[Path, Parameter(help="CSV in the columns of a requests file")],
+    requests: Annotated[Path, Parameter(help="a requests file: CSV, or NDJSON (.ndjson, .jsonl)")],
     out: Annotated[Path, Parameter(help="CSV to write: reference, outcome, refusals")],
     agreement: Annotated[
         Path | None, Parameter(help="its conditions come first; without it, no gate")

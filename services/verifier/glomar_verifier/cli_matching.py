@@ -11,14 +11,15 @@ from cyclopts import Parameter
 from glomar_runtime.cli import progress
 from glomar_schemas.errors import Malformed, Misconfigured
 
+from glomar_verifier.asked import MAX_CHARACTERS
 from glomar_verifier.evaluation.page import page
 from glomar_verifier.evaluation.run import evaluate as run_evaluation
 from glomar_verifier.evaluation.table import table
 from glomar_verifier.explain import Explanation
 from glomar_verifier.explain import explain as explain_one
 from glomar_verifier.question import QUESTION_COLUMNS, Question, read_question
-from glomar_verifier.register.rows import RowFault, read_rows
-from glomar_verifier.register.sqlite import open_register
+from glomar_verifier.register.opening import open_place
+from glomar_verifier.register.rows import BLANK, RowFault, read_rows
 from glomar_verifier.rules import load_rules
 from glomar_verifier.synth import REQUEST_COLUMNS, TRUTH_COLUMNS
 
@@ -27,13 +28,13 @@ AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
 
 def explain(
     *fields: Annotated[str, Parameter(help="instead of a file: column=value, as in a request file")],
-    db: Annotated[Path, Parameter(help="the register")],
-    request: Annotated[Path | None, Parameter(help="CSV with the columns of a request file")] = None,
+    db: Annotated[str, Parameter(help="the register: a file, or a postgresql:// URL without a password")],
+    request: Annotated[Path | None, Parameter(help="a request file: CSV, or NDJSON by its name")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say which gate each person near a request failed. For the record holder's staff alone."""
     rules = load_rules()
-    register = open_register(db, rules)
+    register = open_place(db, rules)
     try:
         for line, asked in _asked(request, fields):
             _print(line, explain_one(register, asked, rules), as_json)
@@ -50,8 +51,11 @@ def _asked(request: Path | None, fields: tuple[str, ...]) -> Iterator[tuple[int,
             raise Misconfigured("no request", where="explain", fix=f"Columns: {', '.join(QUESTION_COLUMNS)}")
         yield 1, read_question(given)
         return
-    for row in read_rows(request, (*REQUEST_COLUMNS, *TRUTH_COLUMNS), ("first_name", "last_name", "zip")):
+    known, required = (*REQUEST_COLUMNS, *TRUTH_COLUMNS), ("first_name", "last_name", "zip")
+    for row in read_rows(request, known, required, max_characters=MAX_CHARACTERS):
         if isinstance(row, RowFault):
+            if row.what == BLANK:
+                continue
             raise Malformed(row.what, where=f"{request}, line {row.line}")
         yield row.line, read_question(row.fields)
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from glomar_schemas.errors import Misconfigured
 
-_LINES = re.compile(rb"(?:[A-Z]+\n)+\Z")
+_LINES = re.compile(rb"(?:[A-Z]+\n)+")
 
 
 class Words:
@@ -20,11 +20,16 @@ class Words:
         while raw.startswith(b"#", start):
             start = raw.find(b"\n", start) + 1 or len(raw)
         self._text = raw[start:]
-        if not _LINES.match(self._text):
-            raise Misconfigured("holds a line that is no word of capital letters", where=where)
+        found = _LINES.match(self._text)
+        well = found.end() if found else 0
+        first = raw.count(b"\n", 0, start) + 1
+        if not well or well < len(self._text):
+            line = first + self._text.count(b"\n", 0, well)
+            raise _misfit("no word of capital letters", where, line)
         lines = self._text.split()
-        if any(one >= other for one, other in pairwise(lines)):
-            raise Misconfigured("out of order, or a word stands twice", where=where)
+        for line, (one, other) in enumerate(pairwise(lines), start=first + 1):
+            if one >= other:
+                raise _misfit("out of order, or stands twice", where, line)
 
     def __contains__(self, word: object) -> bool:
         """Binary search, from line to line: 20 steps in a million words."""
@@ -49,3 +54,7 @@ class Words:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._text.decode().split())
+
+
+def _misfit(what: str, where: str, line: int) -> Misconfigured:
+    return Misconfigured(what, where=f"{where}, line {line}", fix="Mend the line, or reinstall Glomar")

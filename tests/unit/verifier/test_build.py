@@ -1,5 +1,6 @@
 """Building the register: every bad row is reported and left out, and a failed build changes nothing."""
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -106,6 +107,43 @@ def test_columns_may_stand_in_any_order_after_a_byte_order_mark(tmp_path: Path) 
         header="\ufeffzip,last_name,first_name,person_id,from_year,street_number,street_name",
     )
     assert (report.people, report.faults) == (1, ())
+
+
+NAMED: dict[str, object] = {column: value for column, value in ANA.items() if value}
+
+
+def test_an_extract_in_ndjson_makes_the_register_that_csv_makes(tmp_path: Path) -> None:
+    rows = [ANA, {**ANA, "person_id": "17", "to_year": "2019"}]
+    csv = build(write_csv(tmp_path / "extract.csv", rows), tmp_path / "csv.db", RULES)
+    named = tmp_path / "extract.ndjson"
+    last = {**NAMED, "person_id": 17, "from_year": 2015, "to_year": 2019, "middle_name": None}
+    # A header is a line more, and the ids of spells are lines.
+    named.write_text("\n" + json.dumps(NAMED) + "\n" + json.dumps(last), encoding="utf-8")
+    found = build(named, tmp_path / "named.db", RULES)
+    assert (found.people, found.spells, found.digest) == (csv.people, csv.spells, csv.digest)
+    assert [(fault.line, fault.what) for fault in found.faults] == [(1, "blank")]
+
+
+BAD_LINES: dict[str, tuple[bytes, str, str]] = {
+    "no JSON": (b"P1,Ana", "", "not valid JSON"),
+    "no object": (b'["Ana"]', "", "Expected `object`, got `array`"),
+    "an unknown column": (b'{"ssn":"1"}', "", "unknown column"),
+    "a column twice": (b'{"zip":"77002","zip":"77003"}', "", "duplicate key"),
+    "a fraction": (b'{"from_year":2015.5}', "", "Expected"),
+    "an object within": (b'{"zip":{"five":"77002"}}', "", "Expected"),
+    "a required column absent": (json.dumps({**NAMED, "zip": None}).encode(), "zip", "not a ZIP code"),
+    "not UTF-8": (b'{"zip":"\xff"}', "", "not valid JSON in UTF-8"),
+}
+
+
+@pytest.mark.parametrize("how", BAD_LINES)
+def test_a_bad_line_of_ndjson_is_reported_and_left_out(tmp_path: Path, how: str) -> None:
+    bad, column, what = BAD_LINES[how]
+    source = tmp_path / "extract.jsonl"
+    source.write_bytes(json.dumps(NAMED).encode() + b"\n" + bad + b"\n")
+    [fault] = build(source, tmp_path / "register.db", RULES).faults
+    assert (fault.line, fault.column) == (2, column)
+    assert what in fault.what and "ssn" not in fault.what and "Ana" not in fault.what
 
 
 def test_a_person_with_two_spells_counts_once(tmp_path: Path) -> None:

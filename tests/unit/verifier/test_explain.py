@@ -52,10 +52,14 @@ def test_the_command_takes_a_file_or_fields_and_tells_ids_and_gates_only(
     request = tmp_path / "requests.csv"
     columns = {**ASKED, "tax_periods": "2024"}
     request.write_text(",".join(columns) + "\n" + ",".join(columns.values()) + "\n", encoding="utf-8")
-    command(db=tmp_path / "register.db", request=request, as_json=True)
+    command(db=str(tmp_path / "register.db"), request=request, as_json=True)
     answer = json.loads(capsys.readouterr().out)
     assert (answer["version"], answer["line"], answer["outcome"]) == (1, 2, "confirm")
-    command(*(f"{name}={value}" for name, value in columns.items()), db=tmp_path / "register.db")
+    named = tmp_path / "requests.ndjson"
+    named.write_text(json.dumps({**columns, "tax_periods": [2024], "reason": "x" * 1_000}), encoding="utf-8")
+    command(db=str(tmp_path / "register.db"), request=named, as_json=True)
+    assert json.loads(capsys.readouterr().out) == {**answer, "line": 1}
+    command(*(f"{name}={value}" for name, value in columns.items()), db=str(tmp_path / "register.db"))
     said = capsys.readouterr().out
     assert "line 1: confirm" in said and "P2 2015-9999: first-name, date-of-birth" in said
     assert not any(value in said for value in ("Ana", "ANA", "GARCIA", "Chestnut", "77002", "1984"))
@@ -68,7 +72,7 @@ def test_the_command_takes_a_file_or_fields_and_tells_ids_and_gates_only(
 def test_what_is_no_request_is_refused_in_one_line(tmp_path: Path, fields: tuple[str, ...]) -> None:
     opened(tmp_path, [ANA]).close()
     with pytest.raises(GlomarError) as refusal:
-        command(*fields, db=tmp_path / "register.db")
+        command(*fields, db=str(tmp_path / "register.db"))
     assert "\n" not in str(refusal.value) and "Ana" not in str(refusal.value)
 
 

@@ -22,7 +22,8 @@ from glomar_verifier.register.extract import COLUMNS, REQUIRED
 from glomar_verifier.register.intake import CHUNK_BYTES, Crew, Intake, crew
 from glomar_verifier.register.posted import FORMAT, Meta
 from glomar_verifier.register.rows import RowFault, chunks, read_header
-from glomar_verifier.register.sqlite import SCHEMA, content_digest, spells_of
+from glomar_verifier.register.sections import Section, bounds, digests, root, section_of
+from glomar_verifier.register.sqlite import SCHEMA, rows_between
 from glomar_verifier.rules import Rules
 
 FAULTS_KEPT = 1_000
@@ -125,7 +126,8 @@ class _Builder:
         self._progress = progress
         self._stat = intake.source.stat()
         self._work = self._stat.st_size * 4 // 3
-        self._spells = self._left_out = 0
+        self._spells = self._postings = self._left_out = 0
+        self._block: list[Section] = []
         self._faults: list[RowFault] = []
 
     def run(self) -> BuildReport:
@@ -189,16 +191,23 @@ class _Builder:
     def _file(self, database: sqlite3.Connection, workers: Crew, left_out: frozenset[int]) -> None:
         start, each = self._stat.st_size, (self._work - self._stat.st_size) // BUCKETS
         jobs = zip(range(BUCKETS), repeat(left_out))
-        for done, postings in enumerate(workers.each(Intake.postings, jobs), start=1):
-            database.executemany("INSERT INTO block VALUES (?, ?)", postings)
+        for done, found in enumerate(workers.each(Intake.postings, jobs), start=1):
+            database.executemany("INSERT INTO block VALUES (?, ?)", found.rows())
+            self._postings += len(found.keys)
+            self._block += found.sections
             self._progress(start + done * each, self._work)
 
     def _describe(self, database: sqlite3.Connection, people: int) -> BuildReport:
-        digest = content_digest(spells_of(database))
-        (last_id,) = database.execute("SELECT max(id) FROM spell").fetchone()
-        rules = self._intake.rules
+        spell = tuple(_spell_sections(database))
+        digest, rules = root(spell), self._intake.rules
         info = RegisterInfo(people, self._spells, digest, rules.version, rules.digest, self._intake.form)
-        meta = Meta(FORMAT, info, self._intake.secret, last_id)
+        meta = Meta(FORMAT, info, self._intake.secret, self._postings, spell, tuple(self._block))
         database.execute("INSERT INTO meta VALUES (1, ?)", (msgspec.msgpack.encode(meta),))
         faults = tuple(sorted(self._faults, key=lambda fault: fault.line))
         return BuildReport(people, self._spells, self._left_out, faults, digest)
+
+
+def _spell_sections(database: sqlite3.Connection) -> Iterator[Section]:
+    (last,) = database.execute("SELECT max(id) FROM spell").fetchone()
+    for number in range(section_of("spell", last) + 1):
+        yield from digests("spell", rows_between(database, "spell", *bounds("spell", number)))

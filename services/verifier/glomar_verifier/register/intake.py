@@ -6,10 +6,12 @@ import gc
 import os
 import signal
 import threading
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from itertools import accumulate
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +24,7 @@ from glomar_verifier.register import buckets
 from glomar_verifier.register.extract import COLUMNS, read_record
 from glomar_verifier.register.filing import LINE_AT, WIDTHS, contradictions, crowded, file, postings
 from glomar_verifier.register.rows import Chunk, RowFault, read_chunk
+from glomar_verifier.register.sections import Section, digests
 from glomar_verifier.rules import Rules
 
 SMALL_BYTES = 8 << 20
@@ -38,6 +41,21 @@ class Spells(msgspec.Struct, frozen=True, array_like=True):
     rows: list[tuple[int, bytes]]
     faults: list[RowFault]
     end: int
+
+
+class Postings(msgspec.Struct, frozen=True, array_like=True):
+    """A bucket's postings, packed, since several wait: the keys, where the ids of each end, and the ids."""
+
+    keys: "array[int]"
+    ends: "array[int]"
+    ids: bytes
+    sections: list[Section]
+
+    def rows(self) -> Iterator[tuple[int, bytes]]:
+        start = 0
+        for key, end in zip(self.keys, self.ends, strict=True):
+            yield key, self.ids[start:end]
+            start = end
 
 
 class Intake(msgspec.Struct, frozen=True):
@@ -79,10 +97,16 @@ class Intake(msgspec.Struct, frozen=True):
         entries = buckets.without(self._take("resident", bucket), left_out, LINE_AT["resident"])
         return crowded(entries, self.rules.crowded_people)
 
-    def postings(self, job: tuple[int, frozenset[int]]) -> list[tuple[int, bytes]]:
-        """(bucket, lines left out) -> see `filing.postings`."""
+    def postings(self, job: tuple[int, frozenset[int]]) -> Postings:
+        """(bucket, lines left out) -> see `filing.postings`. A bucket ends where a section does."""
         bucket, left_out = job
-        return postings(buckets.without(self._take("posting", bucket), left_out, LINE_AT["posting"]))
+        found = postings(buckets.without(self._take("posting", bucket), left_out, LINE_AT["posting"]))
+        return Postings(
+            array("q", [key for key, _ in found]),
+            array("L", accumulate(len(ids) for _, ids in found)),
+            b"".join([ids for _, ids in found]),
+            list(digests("block", found)),
+        )
 
     def _take(self, name: str, bucket: int) -> list[bytes]:
         return buckets.take(self.directory, name, bucket, WIDTHS[name])

@@ -17,7 +17,8 @@ from psycopg import sql
 from glomar_verifier.match import Record
 from glomar_verifier.register.connection import connect, label
 from glomar_verifier.register.filing import ids_of
-from glomar_verifier.register.postgres import in_schema, schema_of, zip_prefix
+from glomar_verifier.register.postgres import zip_prefix
+from glomar_verifier.register.stored import in_schema, schema_of
 
 _LOCK = 0x474C4D52
 _PARTITIONS = 10

@@ -1,6 +1,7 @@
 """Opens the register that a setting or a flag names: a file, or a PostgreSQL server by its URL.
 The verifier's service, `match` and `register build` call it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from glomar_schemas.errors import Misconfigured
@@ -58,8 +59,13 @@ class RegisterFile:
     def info(self) -> RegisterInfo:
         return self._register.info()
 
-    def refresh(self) -> None:
+    def verify(self, progress: Callable[[int, int], None]) -> None:
+        self._register.verify(progress)
+
+    def look(self) -> None:
         self._file.refresh()
+
+    def refresh(self) -> None:
         newest = self._file.value
         if newest is not None and newest is not self._register:
             self._register.close()

@@ -11,9 +11,10 @@ from glomar_verifier.blocking import block_keys
 from glomar_verifier.match import Candidates, Query, Record
 from glomar_verifier.register import RegisterInfo
 from glomar_verifier.register.filing import ids_of, is_full
+from glomar_verifier.register.sections import Section, Table, root
 from glomar_verifier.rules import Rules
 
-FORMAT = 2
+FORMAT = 3
 SPELLS_OF_ALL_YEARS = 4
 """So many times the block cap may share the keys of a query before the years are looked at."""
 REBUILD = "Build it again: glomar-verifier register build"
@@ -21,12 +22,20 @@ REBUILD = "Build it again: glomar-verifier register build"
 
 class Meta(msgspec.Struct, frozen=True):
     """The register's only row about itself; `secret` keys its block hashes and is random for each build.
-    Ids are lines of the extract, so that there are gaps; `last_id` is the highest."""
+    `postings` is how many rows block has; `spell` and `block` are the tables' digests."""
 
     format: int
     info: RegisterInfo
     secret: bytes
-    last_id: int
+    postings: int
+    spell: tuple[Section, ...]
+    block: tuple[Section, ...]
+
+    def rows(self, table: Table) -> int:
+        return self.info.spells if table == "spell" else self.postings
+
+    def sections(self, table: Table) -> tuple[Section, ...]:
+        return self.spell if table == "spell" else self.block
 
 
 class Posted(ABC):
@@ -74,8 +83,8 @@ def damaged() -> IntegrityError:
     return IntegrityError("the register is damaged", where="block or spell", fix=REBUILD)
 
 
-def require_usable(content: bytes, last_id: int, where: str, rules: Rules) -> Meta:
-    """The register's description, if it is ours, whole and built with these rules.
+def require_usable(content: bytes, where: str, rules: Rules) -> Meta:
+    """The register's description, if it is ours, whole in itself and built with these rules.
 
     Raises Misconfigured (another format or other rules) or IntegrityError.
     """
@@ -85,8 +94,8 @@ def require_usable(content: bytes, last_id: int, where: str, rules: Rules) -> Me
         raise IntegrityError("the register is damaged", where=where, fix=REBUILD) from error
     if meta.format != FORMAT:
         raise Misconfigured("a register of another format", where=where, fix=REBUILD)
-    if last_id != meta.last_id:
-        raise IntegrityError("rows are missing from the register", where=where, fix=REBUILD)
+    if root(meta.spell) != meta.info.digest:
+        raise IntegrityError("the register is damaged", where=where, fix=REBUILD)
     if (meta.info.rules_version, meta.info.rules_digest) != (rules.version, rules.digest):
         raise Misconfigured("built with other rules than this verifier's", where=where, fix=REBUILD)
     return meta

@@ -2,35 +2,23 @@
 The verifier's service and `match` open it; `load` is the only writer, and switches in one transaction."""
 
 import logging
-from typing import LiteralString
+from collections.abc import Callable
 
 import psycopg
-from glomar_schemas.errors import GlomarError, IntegrityError, Misconfigured, Retryable, Unreachable
+from glomar_schemas.errors import GlomarError, IntegrityError, Retryable, Unreachable
 from msgspec import Struct
-from psycopg import sql
 
 from glomar_verifier.match import Candidates, Query
 from glomar_verifier.register.connection import connect, label
+from glomar_verifier.register.integrity import require_unchanged, require_whole
 from glomar_verifier.register.posted import REBUILD, Meta, Posted, require_usable
+from glomar_verifier.register.stored import Stored, in_schema, newest, reading
 from glomar_verifier.rules import Rules
 
 log = logging.getLogger(__name__)
 
-# The schema glomar_register has the table `build`, a row for each register, of which the highest number is in
-# force; that register's own tables are in the schema glomar_register_<number>.
-_NEWEST = "SELECT number, content FROM glomar_register.build ORDER BY number DESC LIMIT 1"
-_LAST_ID = "SELECT coalesce(max(id), 0) FROM {schema}.spell"
 _POSTINGS = "SELECT ids FROM {schema}.block WHERE zip3 = %s AND key64 = ANY(%s::bigint[])"
 _SPELLS = "SELECT fields FROM {schema}.spell WHERE zip3 = %s AND id = ANY(%s::bigint[])"
-
-
-def in_schema(statement: LiteralString, number: int) -> bytes:
-    """The statement with the schema of that register in the place of `{schema}`."""
-    return sql.SQL(statement).format(schema=sql.Identifier(schema_of(number))).as_bytes(None)
-
-
-def schema_of(number: int) -> str:
-    return f"glomar_register_{number}"
 
 
 def zip_prefix(zip5: str) -> int:
@@ -52,20 +40,32 @@ class PostgresRegister(Posted):
         self._url = url
         self._rules = rules
         self._where = label(url)
+        with reading(url) as stored:
+            self._newest = self._build = _checked(stored, self._where, rules)
+        self._looked_at = self._newest.number
         self._database = connect(url, reading=True)
-        try:
-            self._build = self._newest(None)
-        except BaseException:
-            self._database.close()
-            raise
         super().__init__(self._build.meta, rules.block_cap)
 
-    def refresh(self) -> None:
-        """Takes up a register that was loaded since. A bad one is logged, and the old stays in force."""
+    def look(self) -> None:
+        """See `LiveRegister`. Over a connection of its own, since lookups go on meanwhile."""
         try:
-            self._put(self._newest(self._build))
+            number = newest(self._database, self._where)
+            if number != self._looked_at:
+                with reading(self._url, number) as stored:
+                    self._looked_at = number
+                    self._newest = _checked(stored, self._where, self._rules)
         except GlomarError as fault:
+            if isinstance(fault, Retryable):
+                self._looked_at = self._newest.number
             log.error("a register is not taken up, the old one stays in force", extra={"fault": str(fault)})
+
+    def refresh(self) -> None:
+        self._build, self._meta = self._newest, self._newest.meta
+
+    def verify(self, progress: Callable[[int, int], None]) -> None:
+        """See `LiveRegister`."""
+        with reading(self._url, self._build.number) as stored:
+            require_unchanged(stored, self._meta, self._where, progress)
 
     def candidates(self, query: Query) -> Candidates:
         """Raises Retryable if the server doesn't answer now, IntegrityError if what it holds is damaged."""
@@ -79,32 +79,6 @@ class PostgresRegister(Posted):
     def close(self) -> None:
         self._database.close()
 
-    def _put(self, build: _Build) -> None:
-        self._build, self._meta = build, build.meta
-
-    def _newest(self, known: _Build | None) -> _Build:
-        try:
-            found = self._database.execute(_NEWEST).fetchone()
-            if known and found and found[0] == known.number:
-                return known
-            if found is None:
-                raise Misconfigured("holds no register", where=self._where, fix=REBUILD)
-            number, content = found
-            last = self._database.execute(in_schema(_LAST_ID, number)).fetchone()
-        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
-            raise Misconfigured("holds no register", where=self._where, fix=REBUILD) from None
-        except psycopg.errors.InsufficientPrivilege:
-            raise Misconfigured("this user may not read the register", where=self._where) from None
-        except psycopg.OperationalError:
-            raise Unreachable("the PostgreSQL server went away", where=self._where) from None
-        assert last is not None  # an aggregate has one row
-        return _Build(
-            number,
-            require_usable(content, last[0], self._where, self._rules),
-            in_schema(_POSTINGS, number),
-            in_schema(_SPELLS, number),
-        )
-
     def _postings(self, keys: list[int], zip5: str) -> list[bytes]:
         return self._column(self._build.postings, zip5, keys)
 
@@ -115,6 +89,7 @@ class PostgresRegister(Posted):
         try:
             rows = self._database.execute(statement, (zip_prefix(zip5), numbers), binary=True).fetchall()
         except psycopg.errors.UndefinedTable:
+            self.look()
             self.refresh()
             raise Retryable("the register was replaced meanwhile", where=self._where) from None
         except psycopg.errors.DataError as error:
@@ -122,6 +97,13 @@ class PostgresRegister(Posted):
         except psycopg.OperationalError:
             raise Unreachable("the PostgreSQL server doesn't answer", where=self._where) from None
         return [value for (value,) in rows]
+
+
+def _checked(stored: Stored, where: str, rules: Rules) -> _Build:
+    meta = require_usable(stored.description(), where, rules)
+    require_whole(stored, meta, where)
+    number = stored.number
+    return _Build(number, meta, in_schema(_POSTINGS, number), in_schema(_SPELLS, number))
 
 
 def open_postgres(url: str, rules: Rules) -> PostgresRegister:

@@ -1,4 +1,4 @@
-"""Rows of a CSV file from elsewhere, one line at a time, with what is wrong in which line and column.
+"""Rows of a CSV or NDJSON file from elsewhere, line by line, with what is wrong in which line and column.
 `register build`, case rolls and `veto install` read through it; no fault ever holds a value of the file."""
 
 import codecs
@@ -12,6 +12,8 @@ from pathlib import Path
 
 import msgspec
 from glomar_schemas.errors import Malformed, Misconfigured
+
+from glomar_verifier.register.named import is_named, read_named
 
 MAX_LINE_BYTES = 16_384
 MAX_FIELD_CHARACTERS = 256
@@ -58,7 +60,7 @@ def read_rows(
     *,
     max_characters: int = MAX_FIELD_CHARACTERS,
 ) -> Iterator[Row | RowFault]:
-    """UTF-8 CSV with a header row, the columns in any order.
+    """UTF-8 CSV with a header row, the columns in any order; or NDJSON, by the file's name.
 
     No field spans lines, so each line is parsed alone and a stray quote harms its own row only. Raises
     Malformed for a header with unknown, repeated or absent columns, Misconfigured if the file can't be
@@ -66,31 +68,31 @@ def read_rows(
     """
     try:
         with source.open("rb") as file:
-            header = _header(next(_lines(file), b""), known, required)
+            header = _first_line(file, source, known, required)
             blank = dict.fromkeys(known, "")
-            for line, raw in enumerate(_lines(file), start=2):
+            for line, raw in enumerate(_lines(file), start=2 if header else 1):
                 yield _row(raw, line, file.tell(), header, blank, max_characters)
     except OSError as error:
         raise Misconfigured("can't be read", where=str(source), fix="Check path and permissions") from error
 
 
 def read_header(source: Path, known: Sequence[str], required: Sequence[str]) -> list[str]:
-    """The columns in the order of the file. Raises as `read_rows`."""
+    """The columns in the order of the file; none for NDJSON. Raises as `read_rows`."""
     try:
         with source.open("rb") as file:
-            return _header(next(_lines(file), b""), known, required)
+            return _first_line(file, source, known, required)
     except OSError as error:
         raise Misconfigured("can't be read", where=str(source), fix="Check path and permissions") from error
 
 
 def chunks(source: Path, about_bytes: int) -> Iterator[Chunk]:
-    """All lines after the header, cut into chunks of about that size, so that several processes can read
+    """All lines, but for a header, cut into chunks of about that size, so that several processes can read
     one file. A line that is longer has a chunk of its own; nothing is kept in memory. What is written to the
     file meanwhile is not followed. Raises OSError."""
     with source.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         # Of a long header only the beginning is read by readline; the rest of that line ends here.
-        offset, line = _end_of_line(file), 2
+        offset, line = (0, 1) if is_named(source) else (_end_of_line(file), 2)
         while offset < size:
             lines = 0
             file.seek(offset)
@@ -101,6 +103,12 @@ def chunks(source: Path, about_bytes: int) -> Iterator[Chunk]:
             end = file.tell() - (len(block) - block.rfind(b"\n") - 1)
             yield Chunk(offset, end - offset, line)
             offset, line = end, line + lines
+
+
+def _first_line(
+    file: io.BufferedReader, source: Path, known: Sequence[str], required: Sequence[str]
+) -> list[str]:
+    return [] if is_named(source) else _header(next(_lines(file), b""), known, required)
 
 
 def _end_of_line(file: io.BufferedReader) -> int:
@@ -168,18 +176,30 @@ def _row(
     if len(raw) > MAX_LINE_BYTES:
         return RowFault(line, "", f"longer than {MAX_LINE_BYTES} bytes")
     try:
-        values = _values(raw)
-    except UnicodeDecodeError:
-        return RowFault(line, "", "not UTF-8")
-    except csv.Error:
-        return RowFault(line, "", "not CSV: a quote is left open or out of place")
-    if not values:
-        return RowFault(line, "", BLANK)
-    if len(values) != len(header):
-        return RowFault(line, "", f"has {len(values)} fields, the header {len(header)}")
-    fields = dict(zip(header, values, strict=True))
+        fields = _fields(raw, header, blank)
+    except Malformed as fault:
+        return RowFault(line, "", fault.what)
     if len(raw) > max_characters:
         for name, value in fields.items():
             if len(value) > max_characters:
                 return RowFault(line, name, f"longer than {max_characters} characters")
     return Row(line, position, {**blank, **fields} if len(fields) < len(blank) else fields)
+
+
+def _fields(raw: bytes, header: Sequence[str], blank: Mapping[str, str]) -> dict[str, str]:
+    """The columns that the line has. Raises Malformed."""
+    if not header:
+        if raw.isspace():
+            raise Malformed(BLANK)
+        return read_named(raw, blank)
+    try:
+        values = _values(raw)
+    except UnicodeDecodeError:
+        raise Malformed("not UTF-8") from None
+    except csv.Error:
+        raise Malformed("not CSV: a quote is left open or out of place") from None
+    if not values:
+        raise Malformed(BLANK)
+    if len(values) != len(header):
+        raise Malformed(f"has {len(values)} fields, the header {len(header)}")
+    return dict(zip(header, values, strict=True))

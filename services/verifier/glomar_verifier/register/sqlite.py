@@ -2,14 +2,15 @@
 The verifier's service and `match` open it; `build` is the only writer, and never in place."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
-from hashlib import blake2b
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 from glomar_schemas.errors import IntegrityError, Misconfigured
 
+from glomar_verifier.register.integrity import require_unchanged, require_whole
 from glomar_verifier.register.posted import REBUILD, Meta, Posted, damaged, require_usable
+from glomar_verifier.register.sections import Row, Table
 from glomar_verifier.rules import Rules
 
 APPLICATION_ID = 0x474C4D52  # "GLMR"
@@ -26,21 +27,41 @@ CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), content BLOB NOT NUL
 
 _POSTINGS = "SELECT ids FROM block WHERE key64 IN (SELECT value FROM json_each(?))"
 _SPELLS = "SELECT fields FROM spell WHERE id IN (SELECT value FROM json_each(?))"
+_COUNT = {"spell": "SELECT count(*) FROM spell", "block": "SELECT count(*) FROM block"}
+_BETWEEN = {
+    "spell": "SELECT id, fields FROM spell WHERE id BETWEEN ? AND ? ORDER BY id",
+    "block": "SELECT key64, ids FROM block WHERE key64 BETWEEN ? AND ? ORDER BY key64",
+}
 _CACHE = "PRAGMA cache_size = -32768"  # kB: all of the trees but their leaves
 
 
 class SqliteRegister(Posted):
     """One file as it is now; `opening.RegisterFile` follows its replacement. Open with `open_register`."""
 
-    def __init__(self, database: sqlite3.Connection, meta: Meta, block_cap: int) -> None:
+    def __init__(self, database: sqlite3.Connection, meta: Meta, block_cap: int, where: str) -> None:
+        """Raises IntegrityError (see `integrity.require_whole`)."""
         super().__init__(meta, block_cap)
         self._database = database
         self._encode = msgspec.json.Encoder().encode
+        self._where = where
+        require_whole(self, meta, where)
 
-    def verify(self) -> None:
-        """Read every row and compare with the digest of the build. Raises IntegrityError."""
-        if content_digest(spells_of(self._database)) != self._meta.info.digest:
-            raise IntegrityError("the rows are not those of the build", where="register", fix=REBUILD)
+    def verify(self, progress: Callable[[int, int], None]) -> None:
+        """See `LiveRegister`."""
+        require_unchanged(self, self._meta, self._where, progress)
+
+    def count(self, table: Table) -> int:
+        try:
+            (rows,) = self._database.execute(_COUNT[table]).fetchone()
+        except sqlite3.DatabaseError as error:
+            raise damaged() from error
+        return int(rows)
+
+    def between(self, table: Table, first: int, last: int) -> list[Row]:
+        try:
+            return rows_between(self._database, table, first, last)
+        except sqlite3.DatabaseError as error:
+            raise damaged() from error
 
     def close(self) -> None:
         self._database.close()
@@ -59,7 +80,7 @@ class SqliteRegister(Posted):
 
 
 def open_register(path: Path, rules: Rules) -> SqliteRegister:
-    """Checks that the file is whole, ours, complete and built with these rules, in constant time.
+    """Checks that the file is ours, whole and built with these rules; rows are counted, and some compared.
 
     Raises Misconfigured (absent, not a register, other rules) or IntegrityError (truncated, damaged).
     """
@@ -70,10 +91,15 @@ def open_register(path: Path, rules: Rules) -> SqliteRegister:
     )
     try:
         database.execute(_CACHE)
-        return SqliteRegister(database, _checked_meta(database, path, rules), rules.block_cap)
+        return SqliteRegister(database, _checked_meta(database, path, rules), rules.block_cap, str(path))
     except BaseException:
         database.close()
         raise
+
+
+def rows_between(database: sqlite3.Connection, table: Table, first: int, last: int) -> list[Row]:
+    """In ascending order, both included."""
+    return database.execute(_BETWEEN[table], (first, last)).fetchall()
 
 
 def _check_header(path: Path) -> None:
@@ -95,21 +121,8 @@ def _check_header(path: Path) -> None:
 def _checked_meta(database: sqlite3.Connection, path: Path, rules: Rules) -> Meta:
     try:
         (content,) = database.execute("SELECT content FROM meta").fetchone()
-        (last_id,) = database.execute("SELECT coalesce(max(id), 0) FROM spell").fetchone()
     except (sqlite3.DatabaseError, TypeError) as error:
         raise IntegrityError("the register is damaged", where=str(path), fix=REBUILD) from error
     if not isinstance(content, bytes):
         raise IntegrityError("the register is damaged", where=str(path), fix=REBUILD)
-    return require_usable(content, last_id, str(path), rules)
-
-
-def spells_of(database: sqlite3.Connection) -> Iterator[tuple[int, bytes]]:
-    return database.execute("SELECT id, fields FROM spell ORDER BY id")
-
-
-def content_digest(spells: Iterable[tuple[int, bytes]]) -> str:
-    """BLAKE2b-256 over (id, length, fields) of every spell in order of id, in hex."""
-    digest = blake2b(digest_size=32)
-    for number, fields in spells:
-        digest.update(number.to_bytes(8, "big") + len(fields).to_bytes(4, "big") + fields)
-    return digest.hexdigest()
+    return require_usable(content, str(path), rules)
