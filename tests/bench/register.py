@@ -66,10 +66,10 @@ class Lookups(Struct, frozen=True):
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench.register",
-        description="Builds registers, opens them and looks up in them, on file and on a PostgreSQL server of its "
-        "own; prints the tables of docs/performance.md.",
-        epilog="All goals of docs/performance.md, file and server: --people 1000000 10000000. It needs 8 GB on the "
-        "disk and half an hour on two quiet cores; extracts and registers stay under bench-results/cache.",
+        description="Builds registers and looks up in them, on file and on a PostgreSQL server of its own; "
+        "prints the tables of docs/performance.md.",
+        epilog="Every goal, on file and server: --people 1000000 10000000. Extracts and registers stay under "
+        "bench-results/cache.",
     )
     parser.add_argument(
         "--people", type=int, nargs="+", default=SIZES, help="sizes of the registers (100000)", metavar="N"
