@@ -11,9 +11,9 @@ from cyclopts import Parameter
 from glomar_runtime.cli import progress
 from glomar_schemas.errors import Malformed, Misconfigured
 
-from glomar_verifier.asked import MAX_CHARACTERS
+from glomar_verifier.asked import COLUMNS, MAX_CHARACTERS
+from glomar_verifier.cli_synth import no_numpy
 from glomar_verifier.evaluation.page import page
-from glomar_verifier.evaluation.run import evaluate as run_evaluation
 from glomar_verifier.evaluation.table import table
 from glomar_verifier.explain import Explanation
 from glomar_verifier.explain import explain as explain_one
@@ -21,7 +21,6 @@ from glomar_verifier.question import QUESTION_COLUMNS, Question, read_question
 from glomar_verifier.register.opening import open_place
 from glomar_verifier.register.rows import BLANK, RowFault, read_rows
 from glomar_verifier.rules import load_rules
-from glomar_verifier.synth import REQUEST_COLUMNS, TRUTH_COLUMNS
 
 AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
 
@@ -51,8 +50,8 @@ def _asked(request: Path | None, fields: tuple[str, ...]) -> Iterator[tuple[int,
             raise Misconfigured("no request", where="explain", fix=f"Columns: {', '.join(QUESTION_COLUMNS)}")
         yield 1, read_question(given)
         return
-    known, required = (*REQUEST_COLUMNS, *TRUTH_COLUMNS), ("first_name", "last_name", "zip")
-    for row in read_rows(request, known, required, max_characters=MAX_CHARACTERS):
+    required = ("first_name", "last_name", "zip")
+    for row in read_rows(request, COLUMNS, required, max_characters=MAX_CHARACTERS):
         if isinstance(row, RowFault):
             if row.what == BLANK:
                 continue
@@ -79,6 +78,10 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure precision and recall on synthetic people, by kind of request and by name group."""
+    try:
+        from glomar_verifier.evaluation.run import evaluate as run_evaluation
+    except ImportError:
+        raise no_numpy("register evaluate") from None
     if people < 1:
         raise Misconfigured("nobody to ask about", where="--people", fix="Give a number above 0")
     with progress("asking") as advance:

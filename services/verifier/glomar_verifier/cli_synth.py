@@ -22,9 +22,7 @@ def synth(
     try:
         from glomar_verifier import synth as made
     except ImportError:
-        raise Misconfigured(
-            "numpy is not installed", where="register synth", fix="pip install 'glomar-verifier[synth]'"
-        ) from None
+        raise no_numpy("register synth") from None
     if out is None and requests_out is None:
         raise Misconfigured("nothing to write", where="register synth", fix="Name --out or --requests-out")
     try:
@@ -46,6 +44,11 @@ def synth(
                 _write(truth, ("reference", *made.TRUTH_COLUMNS), rows)
     except OSError as error:
         raise Misconfigured(f"can't be written ({error.strerror})", where=str(error.filename)) from None
+
+
+def no_numpy(where: str) -> Misconfigured:
+    """What to say where the generator's libraries, an extra, are absent."""
+    return Misconfigured("numpy is not installed", where=where, fix="pip install 'glomar-verifier[synth]'")
 
 
 def _write(path: Path, columns: tuple[str, ...], rows: list[dict[str, str]]) -> None:
