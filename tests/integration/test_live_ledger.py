@@ -1,4 +1,4 @@
-"""A ledger that a live run wrote, checked by a Go program that is not ours and by `glomar-auditor verify`."""
+"""A ledger that a live run wrote, checked by programs that are not ours (Go, Sigstore) and by `glomar-auditor verify`."""
 
 import shutil
 import subprocess
@@ -9,6 +9,7 @@ from glomar_auditor.tiles import bundle_path, tile_path
 from glomar_auditor.tree import TILE_WIDTH
 from glomar_local.child import program
 
+from tests.integration import test_foreign_sigstore as sigstore
 from tests.integration import test_foreign_verifier as foreign
 from tests.integration.asking import ask_all, confirmable, profile
 from tests.integration.bus import system_of, watching
@@ -87,6 +88,17 @@ def test_ours_rejects_a_changed_hash_tile(copy: Path) -> None:
     foreign.flip_middle_byte(copy / tile_path(0, *newest(copy)))
 
     assert ours(copy).returncode == INTEGRITY
+
+
+def test_sigstore_accepts_it_and_rejects_it_with_one_byte_changed(copy: Path) -> None:
+    accepted = sigstore.run(copy)
+    assert accepted.returncode == 0, accepted.stderr
+
+    for file in (copy / "checkpoint", copy.parent / "receipt"):
+        content = file.read_bytes()
+        foreign.flip_middle_byte(file)
+        assert sigstore.run(copy).returncode == 1
+        file.write_bytes(content)
 
 
 def test_go_rejects_a_changed_receipt(verifier: Path, copy: Path) -> None:
