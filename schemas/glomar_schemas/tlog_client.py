@@ -32,11 +32,15 @@ Opened = Callable[[str], Checkpoint]
 
 
 class Forked(IntegrityError):
-    """Two checkpoints that the log's key signed and that can't both be true. notes: the older, the newer."""
+    """Two checkpoints that the log's key signed and that can't both be true. notes: the older, the newer.
 
-    def __init__(self, what: str, notes: tuple[str, str]) -> None:
+    proof: the consistency proof from the newer log's tiles, which leads to the newer root and no other.
+    """
+
+    def __init__(self, what: str, notes: tuple[str, str], proof: tuple[bytes, ...]) -> None:
         super().__init__(what, where="ledger", fix=_EVIDENCE)
         self.notes = notes
+        self.proof = proof
 
 
 class Source(Protocol):
@@ -181,7 +185,7 @@ class PublishedLog:
             what = (
                 f"the ledger was rewritten: its {self.size} entries do not begin with the {older.size} before"
             )
-            raise Forked(what, (older_note, self.note)) from None
+            raise Forked(what, (older_note, self.note), proof) from None
 
     def bundle(self, index: int) -> list[bytes]:
         """Entries 256 * index to at most 256 * index + 255, each proved to be under the checkpoint.

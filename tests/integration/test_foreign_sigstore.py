@@ -19,7 +19,7 @@ def run(ledger: Path) -> subprocess.CompletedProcess[str]:
         pytest.fail(
             "Sigstore's verifier is missing: install Node and npm, then `make foreign`", pytrace=False
         )
-    command = [node, str(PROGRAM), ledger, ledger / "log.vkey", ledger.parent / "receipt"]
+    command = [Path(node), PROGRAM, ledger, ledger / "log.vkey", ledger.parent / "receipt"]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -1,4 +1,4 @@
-"""A ledger that a live run wrote, checked by Go, by Sigstore, neither of them ours, and by `glomar-auditor verify`."""
+"""A ledger that a live run wrote, checked by Go and Sigstore, not ours, and by `glomar-auditor verify`."""
 
 import shutil
 import subprocess

@@ -8,10 +8,9 @@ from cyclopts import App, Parameter
 from glomar_runtime import service
 from glomar_runtime.cli import progress, run_cli
 from glomar_runtime.settings import load_settings
-from glomar_schemas.errors import Misconfigured
-from glomar_schemas.note import parse_vkey
 
 from glomar_auditor.app import build_app
+from glomar_auditor.cli_monitor import monitor, trusted_key
 from glomar_auditor.fsck import verify as verify_ledger
 from glomar_auditor.officials.cli import app as control
 from glomar_auditor.officials.cli_agreement import app as agreement
@@ -20,6 +19,7 @@ from glomar_auditor.settings import AuditorSettings
 app = App("glomar-auditor", help="The oversight body's side of Glomar: the ledger, receipts and releases.")
 app.command(control)
 app.command(agreement)
+app.command(monitor)
 
 
 @app.command
@@ -37,10 +37,7 @@ def verify(
     as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
 ) -> None:
     """Recompute the whole ledger from its entries and compare. Exit code 6 if anything differs."""
-    try:
-        key = parse_vkey(vkey.read_text(encoding="utf-8").strip())
-    except (OSError, UnicodeDecodeError):
-        raise Misconfigured("the log's public key can't be read", where=str(vkey)) from None
+    key = trusted_key(vkey)
     with progress("verifying") as advance:
         report = verify_ledger(directory, key, advance)
     if as_json:
