@@ -30,6 +30,7 @@ check: $(SYNCED)
 bench: $(SYNCED)
 	$(RUN) python -m tests.bench
 	$(RUN) python -m tests.bench.holds
+	$(RUN) python -m tests.bench.checking
 
 fmt: $(SYNCED)
 	$(RUN) ruff check --fix .

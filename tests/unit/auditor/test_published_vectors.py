@@ -1,7 +1,7 @@
 """Tree and proofs against answers that others published for RFC 6962, RFC 9162 and c2sp.org/tlog-tiles.
 
-Leaves, roots and proofs: google/certificate-transparency cpp/merkletree/merkle_tree_test.cc, and the same with
-ways to spoil them in transparency-dev/merkle proof/verify_test.go. Signed notes: see test_note.py.
+Leaves, roots and proofs: google/certificate-transparency cpp/merkletree/merkle_tree_test.cc, and the same
+with ways to spoil them in transparency-dev/merkle proof/verify_test.go. Signed notes: see test_note.py.
 """
 
 import pytest
