@@ -117,6 +117,7 @@ def signed_by(keys: Iterable[VerifierKey]) -> Opened:
     known = list(keys)
 
     def opened(note: str) -> Checkpoint:
+        fault = Untrusted("no key of the log is known", where=CHECKPOINT)
         for key in known:
             try:
                 return open_checkpoint(note, key)

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from faststream.asgi import AsgiFastStream
-from faststream.asgi.types import Receive, Scope, Send
 from glomar_runtime.bus import Bus
 from glomar_runtime.health import routes
+from glomar_runtime.mounting import MountedApp
 from glomar_runtime.service import Stop
 from glomar_runtime.telemetry import Spans
 from glomar_schemas.errors import GlomarError, Retryable
@@ -48,18 +48,6 @@ class _Connection:
         headers: dict[str, Any] | None = None,
     ) -> Any:
         return await self._bus.client.request(subject, payload, timeout, old_style, headers)
-
-
-class _App(AsgiFastStream):
-    """FastStream's routes are exact paths; the API's hold request ids."""
-
-    api: Api
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
-            await self.api(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
 
 
 def build_app(settings: RequesterSettings, stop: Stop) -> tuple[AsgiFastStream, Bus]:
@@ -122,13 +110,13 @@ def build_app(settings: RequesterSettings, stop: Stop) -> tuple[AsgiFastStream, 
                 for task in resuming:
                     task.cancel()
 
-    app = _App(
+    app = MountedApp(
         bus,
         lifespan=lifespan,
         asgi_routes=routes(bus, subjects, agency),
         logger=None,
+        mounts={PREFIX: Api(client, token_hash)},
     )
-    app.api = Api(client, token_hash)
 
     @app.after_startup
     async def resume_in_background() -> None:
