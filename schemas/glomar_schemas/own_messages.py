@@ -95,12 +95,19 @@ def absent(published: PublishedLog, own: Iterable[Noted]) -> list[int]:
     return missing
 
 
+class Publication(Struct, frozen=True):
+    """Where a ledger is published, URL or directory, and how often to look at it."""
+
+    where: str
+    every_s: float = LOOK_EVERY_S
+
+
 class OwnMessages:
     """One publisher's watch over one ledger. standing: as of the last look."""
 
-    def __init__(self, where: str, opened: Opened, memory: Memory) -> None:
-        """where: URL or directory of the publication."""
-        self._where, self._opened, self._memory = where, opened, memory
+    def __init__(self, ledger: Publication, opened: Opened, memory: Memory) -> None:
+        self.ledger = ledger
+        self._opened, self._memory = opened, memory
         self._told: set[int] = set()
         self._grown_at: datetime | None = None
         self.standing = Standing("unchecked", fault="it was not looked at yet")
@@ -126,7 +133,7 @@ class OwnMessages:
         last, accusing = await self._memory.kept()
         if accusing:
             raise Forked("the ledger was rewritten; both checkpoints are kept", (last, accusing))
-        with source(self._where) as files:
+        with source(self.ledger.where) as files:
             try:
                 published: PublishedLog = await in_thread(self._read, files, last)
             except Forked as fork:

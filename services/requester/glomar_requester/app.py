@@ -14,6 +14,7 @@ from glomar_runtime.service import Stop
 from glomar_runtime.telemetry import Spans
 from glomar_schemas.errors import GlomarError, Retryable
 from glomar_schemas.messages import Ack, Notice, Request, Sealed
+from msgspec import to_builtins
 from nats.aio.msg import Msg
 
 from glomar_requester.client import Client
@@ -56,7 +57,13 @@ def build_app(settings: RequesterSettings, stop: Stop) -> tuple[AsgiFastStream, 
     subjects, agency = identity.subjects, identity.agency
     bus = Bus(settings, "glomar-requester")
     token_hash = read_token_hash(settings.token)
-    client = Client(_Connection(bus), identity, Store(settings.store), OtelTracing(Spans(subjects)))
+    client = Client(
+        _Connection(bus),
+        identity,
+        Store(settings.store),
+        OtelTracing(Spans(subjects)),
+        ledger=settings.ledger(),
+    )
 
     bus.publishes(
         subjects.request(agency, "{request_id}"),
@@ -113,7 +120,7 @@ def build_app(settings: RequesterSettings, stop: Stop) -> tuple[AsgiFastStream, 
     app = MountedApp(
         bus,
         lifespan=lifespan,
-        asgi_routes=routes(bus, subjects, agency),
+        asgi_routes=routes(bus, subjects, agency, status=lambda: {"ledger": to_builtins(client.ledger)}),
         logger=None,
         mounts={PREFIX: Api(client, token_hash)},
     )
