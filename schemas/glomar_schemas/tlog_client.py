@@ -34,10 +34,10 @@ Opened = Callable[[str], Checkpoint]
 class Forked(IntegrityError):
     """Two checkpoints that the log's key signed and that can't both be true. notes: the older, the newer.
 
-    proof: the consistency proof from the newer log's tiles, which leads to the newer root and no other.
+    proof: between two sizes, the consistency proof from the newer tiles: it leads to the newer root only.
     """
 
-    def __init__(self, what: str, notes: tuple[str, str], proof: tuple[bytes, ...]) -> None:
+    def __init__(self, what: str, notes: tuple[str, str], proof: tuple[bytes, ...] = ()) -> None:
         super().__init__(what, where="ledger", fix=_EVIDENCE)
         self.notes = notes
         self.proof = proof
@@ -121,6 +121,7 @@ def signed_by(keys: Iterable[VerifierKey]) -> Opened:
     known = list(keys)
 
     def opened(note: str) -> Checkpoint:
+        fault = Untrusted("no key of the log is known", where=CHECKPOINT)
         for key in known:
             try:
                 return open_checkpoint(note, key)
