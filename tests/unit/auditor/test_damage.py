@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from glomar_auditor.fsck import verify
-from glomar_auditor.monitor import monitor
+from glomar_auditor.monitor import Seen, monitor
 from glomar_auditor.sequencer import Ledger
-from glomar_schemas.errors import IntegrityError
+from glomar_schemas.errors import IntegrityError, Unreachable
 from glomar_schemas.tlog_client import Directory
 
 from tests import damage
@@ -40,8 +40,12 @@ def ledger(original: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def state(original: Path, tmp_path: Path) -> Path:
     """Of a monitor that has seen the whole ledger."""
-    monitor(Directory(original), KEY, tmp_path / "state")
+    look(original, tmp_path / "state")
     return tmp_path / "state"
+
+
+def look(directory: Path, state: Path) -> Seen:
+    return monitor(Directory(directory), KEY, state)
 
 
 def test_the_ledger_has_every_kind_of_file(original: Path) -> None:
@@ -69,11 +73,37 @@ def test_verify_notices_each_flipped_byte_of_the_small_files(ledger: Path) -> No
         assert list(damage.unnoticed(ledger, kind(small))) == []
 
 
+@pytest.mark.parametrize("kind", [damage.flips, damage.truncations, damage.reorders])
+def test_a_monitor_notices_the_same_in_what_it_reads(ledger: Path, tmp_path: Path, kind: damage.Kind) -> None:
+    """On its first look: the checkpoint, every entry, and the right edge of the tree."""
+    edge = f".p/{ENTRIES % 256}"
+    read = {
+        name: data
+        for name, data in damage.published(ledger).items()
+        if name in ("checkpoint", "tile/1/000.p/3")
+        or name.endswith(edge)
+        or name.startswith("tile/entries/00")
+    }
+    del read[f"tile/entries/003.p/{EARLIER % 256}"]
+    changes = (each for each in kind(read, 0, 499) if None not in each.files.values())
+    assert list(damage.unnoticed(ledger, changes, lambda spoilt: look(spoilt, tmp_path / "state"))) == []
+
+
+def test_a_monitor_concludes_nothing_where_a_file_is_gone(ledger: Path, tmp_path: Path) -> None:
+    for name in ("checkpoint", "tile/entries/001", f"tile/0/003.p/{ENTRIES % 256}"):
+        content = (ledger / name).read_bytes()
+        (ledger / name).unlink()
+        with pytest.raises(Unreachable, match=name.partition(".p")[0]):
+            look(ledger, tmp_path / "state")
+        (ledger / name).write_bytes(content)
+    assert look(ledger, tmp_path / "state").now.size == ENTRIES
+
+
 def test_only_the_monitor_notices_an_older_copy(state: Path, tmp_path: Path) -> None:
     older = damage.write(tmp_path / "older", EARLIER)
     assert verify(older, KEY).size == EARLIER
     with pytest.raises(IntegrityError, match=f"ends at {EARLIER} entries, and {ENTRIES} were signed before"):
-        monitor(Directory(older), KEY, state)
+        look(older, state)
 
 
 def test_only_the_monitor_notices_an_older_checkpoint(ledger: Path, state: Path, tmp_path: Path) -> None:
@@ -81,7 +111,7 @@ def test_only_the_monitor_notices_an_older_checkpoint(ledger: Path, state: Path,
     shutil.copy(older / "checkpoint", ledger / "checkpoint")
     assert verify(ledger, KEY).size == EARLIER
     with pytest.raises(IntegrityError, match="were signed before"):
-        monitor(Directory(ledger), KEY, state)
+        look(ledger, state)
 
 
 @pytest.mark.parametrize("size", [ENTRIES, ENTRIES + 10])
@@ -93,7 +123,7 @@ def test_only_the_monitor_notices_a_ledger_rewritten_under_the_same_key(
     other.close()
     assert verify(tmp_path / "other", KEY).size == size
     with pytest.raises(IntegrityError, match="rewritten"):
-        monitor(Directory(tmp_path / "other"), KEY, state)
+        look(tmp_path / "other", state)
 
 
 def test_neither_minds_files_that_no_checkpoint_speaks_of(ledger: Path, state: Path) -> None:
@@ -102,7 +132,7 @@ def test_neither_minds_files_that_no_checkpoint_speaks_of(ledger: Path, state: P
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"left by somebody")
     assert verify(ledger, KEY).size == ENTRIES
-    assert monitor(Directory(ledger), KEY, state).now.size == ENTRIES
+    assert look(ledger, state).now.size == ENTRIES
 
 
 def test_verify_notices_a_partial_file_that_never_was(ledger: Path) -> None:
