@@ -1,4 +1,4 @@
-"""A publisher looks for its own messages: what is left out or changed, and a ledger that was rewritten, shows."""
+"""A publisher looks for its own messages: what was left out or changed shows, and a second history."""
 
 import asyncio
 import logging
@@ -18,7 +18,6 @@ from glomar_schemas.own_tables import TABLES, OwnTables, Write
 from tests.publications import OPENED, ORIGIN, extend, leaves, own, served
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-LOOK_FAR = 600
 
 
 class Publisher:
