@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from glomar_schemas.errors import IntegrityError, Malformed, Misconfigured, Unreachable, Untrusted
-from glomar_schemas.merkle import HASH_BYTES, leaf_hash, verify_consistency
+from glomar_schemas.merkle import HASH_BYTES, leaf_hash, root, verify_consistency
 from glomar_schemas.note import MAX_NOTE_CHARS, Checkpoint, VerifierKey, open_checkpoint
 from glomar_schemas.tlog import CHECKPOINT, bundle_path, decode_bundle, tile_path
 from glomar_schemas.tree import TILE_WIDTH, Tree
@@ -197,11 +197,10 @@ class PublishedLog:
             entries = decode_bundle(data)
         except ValueError as error:
             raise _contradiction(str(error), path) from None
-        there = Tree(_no_tile)
-        there.append(map(leaf_hash, entries[: high - low]))
-        if there.size != high - low or there.root() != self._tree.range_root(low, high):
+        entries = entries[: high - low]
+        if root(list(map(leaf_hash, entries))) != self._tree.range_root(low, high):
             raise _contradiction("its entries do not hash to the signed root", path)
-        return entries[: high - low]
+        return entries
 
     def _tile(self, level: int, index: int, width: int) -> bytes:
         path, data = self._widest(width, lambda stored: str(tile_path(level, index, stored)))
@@ -216,10 +215,6 @@ class PublishedLog:
             if (data := self._files.get(path)) is not None:
                 return path, data
         raise _missing(path)
-
-
-def _no_tile(level: int, index: int, width: int) -> bytes:
-    raise AssertionError(f"one bundle needs no stored tile ({level}, {index}, {width})")
 
 
 def _missing(path: str) -> Unreachable:
