@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from glomar_schemas.errors import IntegrityError, Malformed, Misconfigured, Unreachable, Untrusted
-from glomar_schemas.merkle import HASH_BYTES, leaf_hash, root, verify_consistency
+from glomar_schemas.merkle import EMPTY_ROOT, HASH_BYTES, leaf_hash, root, verify_consistency
 from glomar_schemas.note import MAX_NOTE_CHARS, Checkpoint, VerifierKey, open_checkpoint
 from glomar_schemas.tlog import CHECKPOINT, bundle_path, decode_bundle, tile_path
 from glomar_schemas.tree import TILE_WIDTH, Tree
@@ -183,6 +183,10 @@ class PublishedLog:
                 f"the ledger was rewritten: its {self.size} entries do not begin with the {older.size} before"
             )
             raise Forked(what, (older_note, self.note)) from None
+
+    def beginning(self, size: int) -> tuple[bytes, tuple[bytes, ...]]:
+        """The root over the first `size` entries, and the consistency proof from it to the checkpoint's."""
+        return self._tree.range_root(0, size) if size else EMPTY_ROOT, self._tree.consistency_proof(size)
 
     def bundle(self, index: int) -> list[bytes]:
         """Entries 256 * index to at most 256 * index + 255, each proved to be under the checkpoint.

@@ -12,7 +12,7 @@ from glomar_schemas.tlog_client import signed_by
 
 from glomar_auditor import mirror
 from glomar_auditor.app import build_app
-from glomar_auditor.cli_monitor import monitor, trusted_key
+from glomar_auditor.cli_monitor import evidence, monitor, trusted_key
 from glomar_auditor.fsck import verify as verify_ledger
 from glomar_auditor.officials.cli import app as control
 from glomar_auditor.officials.cli_agreement import app as agreement
@@ -22,6 +22,7 @@ app = App("glomar-auditor", help="The oversight body's side of Glomar: the ledge
 app.command(control)
 app.command(agreement)
 app.command(monitor)
+app.command(evidence)
 
 
 @app.command

@@ -1,4 +1,4 @@
-"""`glomar-auditor monitor`: watch a log from outside. Called by cli; stdout is data, stderr is people."""
+"""`glomar-auditor monitor` and `evidence`: a log watched from outside. Called by cli."""
 
 import json
 import sys
@@ -13,6 +13,7 @@ from glomar_schemas.errors import Malformed, Misconfigured, Retryable
 from glomar_schemas.note import VerifierKey, parse_vkey
 from glomar_schemas.tlog_client import source
 
+from glomar_auditor.evidence import check, read
 from glomar_auditor.fsck import require_ledger
 from glomar_auditor.monitor import Seen
 from glomar_auditor.monitor import monitor as look
@@ -51,6 +52,26 @@ def monitor(
         if not follow:
             return
         time.sleep(every_s)
+
+
+def evidence(
+    file: Annotated[Path, Parameter(help="what `monitor` wrote when it found two checkpoints that conflict")],
+    *,
+    vkey: Annotated[Path, Parameter(help="the log's public key, as the oversight body published it")],
+    as_json: Annotated[bool, Parameter("--json", help="print what is proved as JSON")] = False,
+) -> None:
+    """Check that the log's key signed both checkpoints and that they conflict. Exit code 3 if not."""
+    found = read(file)
+    older, newer = check(found, trusted_key(vkey))
+    if as_json:
+        shown = {"version": 1, "origin": older.origin, "fault": found.fault}
+        print(json.dumps(shown | {"older_size": older.size, "newer_size": newer.size}))
+        return
+    what = f"{older.origin}: its key signed a ledger of {older.size} entries, and one of {newer.size}"
+    if found.fault == "fork":
+        print(f"{what} that does not begin with it: proved")
+    else:
+        print(f"{what}: proved. That the smaller one was shown later is the word of whoever kept this")
 
 
 def trusted_key(path: Path) -> VerifierKey:

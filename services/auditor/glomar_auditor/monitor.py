@@ -4,18 +4,18 @@ Called by `glomar-auditor monitor`, at oversight's and at anybody else's. It bel
 the last checkpoint that it kept itself, and asks nothing of the log but the files that it publishes.
 """
 
-from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 from glomar_schemas.errors import IntegrityError, Misconfigured, Refused
-from glomar_schemas.note import Checkpoint, VerifierKey, format_vkey
+from glomar_schemas.note import Checkpoint, VerifierKey
 from glomar_schemas.tlog import CHECKPOINT, bundle_path
 from glomar_schemas.tlog_client import Forked, Opened, PublishedLog, Source, signed_by
 from glomar_schemas.tree import TILE_WIDTH
 
+from glomar_auditor import evidence
 from glomar_auditor.fsck import require_leaves
 from glomar_auditor.tiles import Disk
 
@@ -27,21 +27,6 @@ class Seen(msgspec.Struct, frozen=True):
 
     now: Checkpoint
     before: Checkpoint | None
-
-
-class Evidence(msgspec.Struct, frozen=True):
-    """Two notes signed by `vkey` that can't both be true: what a monitor writes as JSON when it finds them.
-
-    fault: `fork` or `rollback`. proof: of a fork between two sizes, the RFC 9162 consistency proof from the
-    newer log's own tiles (base64, 32 B each): it leads to the newer root, and not to the older one.
-    """
-
-    fault: str
-    vkey: str
-    older: str
-    newer: str
-    proof: tuple[str, ...] = ()
-    version: int = 1
 
 
 def monitor(
@@ -100,30 +85,22 @@ def _published(files: Source, opened: Opened) -> PublishedLog:
 def _require_extends(
     log: PublishedLog, kept: str, before: Checkpoint, opened: Opened, key: VerifierKey, state: Path
 ) -> None:
-    fault, what, proof = "", "", tuple[bytes, ...]()
     if log.size < before.size:
-        fault = "rollback"
         what = (
             f"it ends at {log.size} entries, and {before.size} were signed before: put back, or an old copy"
         )
+        found = evidence.of_rollback(key, kept, log)
     else:
         try:
-            log.require_extends(kept, opened)
+            return log.require_extends(kept, opened)
         except Forked as error:
-            fault, what, proof = "fork", error.what, error.proof
-    if fault:
-        vkey = format_vkey(key.name, key.public_key)
-        hashes = tuple(b64encode(each).decode() for each in proof)
-        file = _keep_evidence(state, log.checkpoint, Evidence(fault, vkey, kept, log.note, hashes))
-        raise IntegrityError(what, where="ledger", fix=f"Both checkpoints are in {file}. {_SHOW}")
-
-
-def _keep_evidence(state: Path, now: Checkpoint, evidence: Evidence) -> Path:
-    """The same find again and again gives the same file."""
-    name = f"{state.name}.{evidence.fault}-{now.size}-{now.root.hex()[:16]}.json"
-    path = state.with_name(name)
-    _write(path, msgspec.json.format(msgspec.json.encode(evidence)) + b"\n")
-    return path
+            what, found = error.what, evidence.of_fork(key, kept, before, log)
+    # The same find again and again gives the same file.
+    name = f"{state.name}.{found.fault}-{log.size}-{log.checkpoint.root.hex()[:16]}.json"
+    _write(state.with_name(name), evidence.encode(found))
+    raise IntegrityError(
+        what, where="ledger", fix=f"Both checkpoints are in {state.with_name(name)}. {_SHOW}"
+    )
 
 
 def _check_entries(log: PublishedLog, start: int, progress: Callable[[int, int], None] | None) -> None:

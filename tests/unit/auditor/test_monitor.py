@@ -4,7 +4,7 @@ import json
 import shutil
 import threading
 import time
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,18 +12,20 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.cli import app
+from glomar_auditor.evidence import check, of_fork, read
 from glomar_auditor.monitor import Seen, monitor
 from glomar_auditor.sequencer import Ledger
 from glomar_runtime.cli import run_cli
 from glomar_schemas import leaf as leaves
-from glomar_schemas.errors import IntegrityError, Misconfigured, Unreachable
+from glomar_schemas.errors import IntegrityError, Misconfigured, Refused, Unreachable
 from glomar_schemas.leaf import Leaf
-from glomar_schemas.merkle import leaf_hash, verify_consistency
+from glomar_schemas.merkle import leaf_hash
 from glomar_schemas.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint, parse_vkey, sign
-from glomar_schemas.tlog_client import Directory, source
+from glomar_schemas.tlog_client import Directory, PublishedLog, signed_by, source
 
 from tests.unit.auditor.test_fsck import ENTRIES, KEY, LOG, ORIGIN, SIGNER, forge_ledger, write_ledger
 from tests.unit.schemas.test_merkle import naive_consistency, naive_root
@@ -47,16 +49,14 @@ def rewritten(directory: Path, size: int) -> Path:
     return directory
 
 
-def evidence(state: Path) -> dict[str, Any]:
+def found(state: Path) -> Path:
     [file] = state.parent.glob(f"{state.name}.*.json")
-    found: dict[str, Any] = json.loads(file.read_bytes())
-    return found
+    return file
 
 
-def opened(found: dict[str, Any]) -> tuple[Checkpoint, Checkpoint]:
-    """As a stranger would: with the key in the file, which he compares with the published one."""
-    key = parse_vkey(found["vkey"])
-    return open_checkpoint(found["older"], key), open_checkpoint(found["newer"], key)
+def opened(state: Path) -> tuple[Checkpoint, Checkpoint]:
+    """As a stranger would, who has nothing but the file and the published key."""
+    return check(read(found(state)), KEY)
 
 
 @pytest.fixture
@@ -116,29 +116,54 @@ def test_two_roots_for_one_size_are_a_fork_and_both_notes_are_kept(
         look(rewritten(tmp_path / "other", 300), state)
 
     assert kept(state) == before
-    found = evidence(state)
-    older, newer = opened(found)
-    assert (found["fault"], older, newer.size) == ("fork", before, 300)
+    older, newer = opened(state)
+    assert (older, newer.size) == (before, 300)
     assert older.root != newer.root
 
 
+@pytest.mark.parametrize("size", [256, 300])
 def test_a_rewritten_log_that_grew_is_a_fork_with_the_proof_of_it(
-    log: Path, state: Path, tmp_path: Path
+    state: Path, tmp_path: Path, size: int
 ) -> None:
-    before = look(log, state).now
+    before = look(write_ledger(tmp_path / "log", size), state).now
 
-    with pytest.raises(IntegrityError, match="do not begin with the 300 before"):
+    with pytest.raises(IntegrityError, match=f"do not begin with the {size} before"):
         look(rewritten(tmp_path / "other", 600), state)
 
     assert kept(state) == before
-    found = evidence(state)
-    older, newer = opened(found)
     history = [leaf_hash(leaves.encode(STRANGER)), *map(leaf_hash, ENTRIES[1:])]
-    proof = [b64decode(each) for each in found["proof"]]
-    assert proof == naive_consistency(300, history)
-    # The newer root rests on those hashes, and so on a beginning that the older note does not sign.
-    verify_consistency(300, naive_root(history[:300]), 600, newer.root, proof)
-    assert older.root != naive_root(history[:300])
+    evidence = read(found(state))
+    assert b64decode(evidence.beginning) == naive_root(history[:size])
+    assert [b64decode(each) for each in evidence.proof] == naive_consistency(size, history)
+    older, newer = opened(state)
+    assert (older, newer.root) == (before, naive_root(history))
+
+
+def test_evidence_that_proves_nothing_is_refused(log: Path, state: Path, tmp_path: Path) -> None:
+    look(log, state)
+    with pytest.raises(IntegrityError):
+        look(rewritten(tmp_path / "other", 600), state)
+    good = read(found(state))
+    honest = write_ledger(tmp_path / "log", 600)
+    grown = (honest / "checkpoint").read_text(encoding="utf-8")
+    log_of_600 = PublishedLog.read(Directory(honest), signed_by([KEY]))
+    other = parse_vkey(format_vkey(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key()))
+    replace = msgspec.structs.replace
+    for bad in (
+        replace(good, newer=good.older),
+        replace(good, older=good.newer),
+        replace(good, newer=grown),
+        replace(good, beginning=b64encode(bytes(32)).decode()),
+        replace(good, proof=good.proof[1:]),
+        replace(good, proof=()),
+        replace(good, fault="rollback"),
+        replace(good, older=good.older.replace("300", "301")),
+        of_fork(KEY, good.older, open_checkpoint(good.older, KEY), log_of_600),
+    ):
+        with pytest.raises(Refused):
+            check(bad, KEY)
+    with pytest.raises(Refused):
+        check(good, other)
 
 
 def test_a_log_that_was_put_back_is_noticed(log: Path, state: Path, tmp_path: Path) -> None:
@@ -150,8 +175,8 @@ def test_a_log_that_was_put_back_is_noticed(log: Path, state: Path, tmp_path: Pa
             look(tmp_path / "old", state)
 
     assert kept(state) == before
-    older, newer = opened(evidence(state))
-    assert (evidence(state)["fault"], older, newer.size) == ("rollback", before, 299)
+    older, newer = opened(state)
+    assert (read(found(state)).fault, older, newer.size) == ("rollback", before, 299)
 
 
 def test_a_log_goes_on_after_a_copy_that_lagged(log: Path, state: Path, tmp_path: Path) -> None:
@@ -261,10 +286,13 @@ def test_a_log_behind_any_web_server_is_watched_the_same_way(log: Path, state: P
         monitor(files, KEY, state)
 
 
-def run(*arguments: object) -> int:
+def run(*arguments: object, command: str = "monitor") -> int:
     with pytest.raises(SystemExit) as ended:
-        run_cli(app, [str(each) for each in ("monitor", *arguments)])
+        run_cli(app, [command, *map(str, arguments)])
     return int(ended.value.code or 0)
+
+
+run_evidence = partial(run, command="evidence")
 
 
 def test_the_command_says_what_it_proved(log: Path, state: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -289,7 +317,15 @@ def test_the_command_ends_with_6_on_a_fork_and_names_the_evidence(
     assert run(log, *options) == 0
     assert run(rewritten(tmp_path / "other", 300), *options) == 6
     said = capsys.readouterr().err
-    assert "rewritten" in said and str(state) in said and "Traceback" not in said
+    assert "rewritten" in said and str(found(state)) in said and "Traceback" not in said
+
+    assert run_evidence(found(state), "--vkey", log / "log.vkey") == 0
+    assert "that does not begin with it: proved" in capsys.readouterr().out
+    assert run_evidence(found(state), "--vkey", log / "log.vkey", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["fault"] == "fork"
+    for file, code in ((log / "checkpoint", 3), (tmp_path / "none", 2)):
+        assert run_evidence(file, "--vkey", log / "log.vkey") == code
+        assert capsys.readouterr().err.startswith("glomar-auditor: ")
 
 
 def test_the_command_refuses_what_is_no_ledger_and_no_key(
