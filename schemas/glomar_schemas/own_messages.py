@@ -109,8 +109,15 @@ class OwnMessages:
         self.ledger = ledger
         self._opened, self._memory = opened, memory
         self._told: set[int] = set()
+        self._heard = ""
+        self._heard_size = 0
         self._grown_at: datetime | None = None
         self.standing = Standing("unchecked", fault="it was not looked at yet")
+
+    def heard(self, note: str, size: int) -> None:
+        """A checkpoint that a receipt rests on: it must belong to the history that is published."""
+        if size > self._heard_size:
+            self._heard, self._heard_size = note, size
 
     async def look(self, now: datetime, in_thread: Callable[..., Awaitable[Any]]) -> Standing:
         """Reads the ledger as it is now; what it finds goes to the log too. in_thread: asyncio.to_thread.
@@ -140,6 +147,7 @@ class OwnMessages:
                 await self._memory.accuse(fork.notes[1])
                 raise
             await self._memory.keep(published.note, published.size)
+            await self._compare_heard(published, in_thread)
             missing: list[int] = []
             after = 0
             while page := await self._memory.unseen(after, published.size, _PAGE):
@@ -151,6 +159,16 @@ class OwnMessages:
         self._tell_absent(missing)
         waiting = await self._memory.unseen(published.size, leaves.MAX_SEQUENCE, 1)
         return self._standing(now, published.size, missing, bool(waiting))
+
+    async def _compare_heard(self, published: PublishedLog, in_thread: Callable[..., Awaitable[Any]]) -> None:
+        if not self._heard or self._heard_size > published.size:
+            return
+        note, self._heard = self._heard, ""
+        try:
+            await in_thread(published.require_extends, note, self._opened)
+        except Forked:
+            await self._memory.accuse(note)
+            raise
 
     def _read(self, files: Source, last: str) -> PublishedLog:
         published = PublishedLog.read(files, self._opened)

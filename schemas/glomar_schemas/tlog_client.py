@@ -86,7 +86,7 @@ class Website:
             self._connection.request("GET", f"{self._prefix}/{path}", headers={"User-Agent": USER_AGENT})
             answer = self._connection.getresponse()
             body = answer.read(MAX_FILE_BYTES + 1)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             self._connection.close()
             raise Unreachable(
                 f"the ledger's publication does not answer ({type(error).__name__})", where=self._url

@@ -94,7 +94,7 @@ class Client:
         tracing = tracing or NoTracing()
         self._own = OwnRequests(self._commits, self._standing, ledger)
         self._sender = Sender(connection, self._standing, self._commits, tracing, self._own)
-        self._receiver = Receiver(connection, self._standing, self._commits, tracing, clock)
+        self._receiver = Receiver(connection, self._standing, self._commits, tracing, clock, self._own)
         self._destroyer = Destroyer(connection, self._standing, self._commits, clock, self._own)
         self._bulletin = Bulletin(
             connection, self._standing, self._commits, self._receiver, self._destroyer.wake

@@ -16,6 +16,7 @@ from glomar_schemas.own_tables import Database, OwnTables, Write
 from glomar_requester import notice
 from glomar_requester.ask import Prepared
 from glomar_requester.commits import Commits
+from glomar_requester.inbox import Proven
 from glomar_requester.store import Certified, Published
 
 T = TypeVar("T")
@@ -50,6 +51,12 @@ class OwnRequests:
             (sequence, identity.subjects.ack(identity.agency, each.request_id), sha256(each.ack).hexdigest())
             for sequence, each in zip(sequences, acks, strict=True)
         )
+
+    def heard(self, proven: Proven) -> None:
+        """A receipt was believed; the published ledger must have its checkpoint in its past, too."""
+        if self._watch is not None:
+            _, _, note = proven.receipt.partition("\n\n")
+            self._watch.heard(note, proven.checkpoint.size)
 
     async def watch(self) -> None:
         """For ever; a command that is over sooner leaves it to the next one, or to the service."""

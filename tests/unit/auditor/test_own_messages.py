@@ -155,6 +155,23 @@ def test_a_ledger_that_was_rewritten_is_an_alert_for_ever(
     assert "rewritten" in again.look().fault
 
 
+def test_a_receipt_of_another_history_than_the_published_one_is_an_alert_for_ever(
+    publisher: Publisher, ledger: Path, tmp_path: Path, database: sqlite3.Connection
+) -> None:
+    extend(ledger, leaves(300), 200)
+    other = extend(tmp_path / "other", leaves(300, changed=[2]), 250)
+    publisher.messages.heard((ledger / "checkpoint").read_text(), 200)
+    assert publisher.look().state == "ok"
+    publisher.messages.heard((other / "checkpoint").read_text(), 250)
+    assert publisher.look().state == "ok", "the publication has not come so far"
+    extend(ledger, leaves(300), 300)
+
+    assert publisher.look().state == "alert"
+    notes = ((ledger / "checkpoint").read_text(), (other / "checkpoint").read_text())
+    assert asyncio.run(publisher.tables.kept()) == notes, "the evidence"
+    assert Publisher(database, ledger).look().state == "alert", "also after a restart"
+
+
 def test_a_ledger_that_is_away_is_not_checked_and_no_alert(
     publisher: Publisher, ledger: Path, tmp_path: Path
 ) -> None:
