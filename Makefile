@@ -1,4 +1,5 @@
-# `make demo` and `make test` need Python >= 3.11 and make; everything else is fetched by pinned name.
+# `make demo` needs Python >= 3.11 and make; `make test` also Go, Node and npm (.ci/run says which). The rest is fetched
+# by pinned name.
 # uv lives outside the venv: `uv sync` would otherwise be free to remove itself.
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -6,13 +7,17 @@ UV := .tools/bin/uv
 export UV_PROJECT_ENVIRONMENT := .venv
 SYNCED := .venv/.synced
 RUN := $(UV) run --frozen --no-sync
+FOREIGN := tests/integration/foreign
+FOREIGN_SYNCED := $(FOREIGN)/node_modules/.package-lock.json
 
-.PHONY: demo test check bench fmt schemas clean
+.PHONY: demo test foreign check bench fmt schemas clean
 demo: $(SYNCED)  ## the whole system on this machine, 1,000 requests, every promise checked
 	$(RUN) glomar demo --requests 1000
 
-test: $(SYNCED)
+test: $(SYNCED) foreign
 	$(RUN) pytest
+
+foreign: $(FOREIGN_SYNCED)  ## the npm package that the tests check a ledger with; each file of it has a pinned hash
 
 check: $(SYNCED)
 	$(RUN) ruff check .
@@ -26,6 +31,7 @@ bench: $(SYNCED)
 	$(RUN) python -m tests.bench
 	$(RUN) python -m tests.bench.holds
 	$(RUN) python -m tests.bench.register
+	$(RUN) python -m tests.bench.checking
 
 fmt: $(SYNCED)
 	$(RUN) ruff check --fix .
@@ -45,5 +51,9 @@ $(SYNCED): $(UV) uv.lock pyproject.toml schemas/pyproject.toml $(wildcard servic
 
 uv.lock: ;
 
+$(FOREIGN_SYNCED): $(FOREIGN)/package-lock.json
+	npm ci --prefix $(FOREIGN)
+	@touch $@
+
 clean:
-	rm -rf .venv .tools
+	rm -rf .venv .tools $(FOREIGN)/node_modules

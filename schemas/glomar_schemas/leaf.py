@@ -15,7 +15,7 @@ from glomar_schemas.errors import Malformed
 MAX_LEAF_BYTES: Final = 0xFFFF
 """A tlog-tiles entry bundle stores each entry behind a uint16 length."""
 
-_MAX_SEQUENCE: Final = 2**53 - 1  # RFC 8785 numbers are IEEE 754 doubles: beyond this, readers may round
+MAX_SEQUENCE: Final = 2**53 - 1  # RFC 8785 numbers are IEEE 754 doubles: beyond this, readers may round
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})\.([0-9]{9})Z\Z", re.ASCII)
 
@@ -47,7 +47,7 @@ def encode(leaf: Leaf) -> bytes:
 
     Raises Malformed for a value outside its range, a subject that is not Unicode text, or > 65,535 B.
     """
-    if not 1 <= leaf.sequence <= _MAX_SEQUENCE:
+    if not 1 <= leaf.sequence <= MAX_SEQUENCE:
         raise Malformed("not between 1 and 2**53 - 1", where="leaf sequence")
     if len(leaf.body_sha256) != 32:
         raise Malformed("not 32 bytes", where="leaf body_sha256")

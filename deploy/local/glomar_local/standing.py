@@ -4,13 +4,17 @@ Both follow the same controls; whoever has come further is believed.
 """
 
 import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import msgspec
+from glomar_schemas.own_messages import Standing as Ledger
 from msgspec import Struct
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from glomar_local import ledger_shown
 from glomar_local.child import get
 from glomar_local.ports import Ports
 
@@ -43,22 +47,28 @@ class Standing(Struct, frozen=True):
     holds: tuple[HoldShown, ...] = ()
     waiting: Waiting | None = None
     violations: Violations | None = None
+    ledger: Ledger | None = None
+    own: dict[str, Ledger] = {}
+    """By service, once merged: what each publisher found of its own messages in the ledger."""
 
 
 async def ask(ports: Ports) -> Standing:
     """Of the services of one agreement. What none of them answers stays empty: None."""
-    asked = (ports.auditor, ports.verifier)
-    answers = await asyncio.gather(*(get(port, "/status") for port in asked))
-    return merged([_read(body) for status, body in answers if status == 200])
+    asked = {"auditor": ports.auditor, "verifier": ports.verifier, "requester": ports.requester}
+    answers = await asyncio.gather(*(get(port, "/status") for port in asked.values()))
+    answered = zip(asked, answers, strict=True)
+    return merged({name: _read(body) for name, (status, body) in answered if status == 200})
 
 
-def merged(found: list[Standing]) -> Standing:
+def merged(by_service: Mapping[str, Standing]) -> Standing:
+    found = list(by_service.values())
     furthest = max(found, key=lambda each: each.control_slot, default=Standing())
     return Standing(
         furthest.control_slot,
         furthest.holds,
         next((each.waiting for each in found if each.waiting is not None), None),
         next((each.violations for each in found if each.violations is not None), None),
+        own={name: each.ledger for name, each in by_service.items() if each.ledger is not None},
     )
 
 
@@ -72,6 +82,7 @@ def render(standing: Standing) -> RenderableType:
     lines.append(Text(f"violations: {_number(count)}", "bold red" if count else ""))
     if violations is not None and count:
         lines.append(f"  newest at sequence {', '.join(map(str, violations.sequences[-5:]))}")
+    lines += ledger_shown.lines(standing.own, datetime.now(UTC))
     if not standing.holds:
         return Group(*lines, "holds in force: none")
     table = Table(box=None, padding=(0, 2, 0, 0))

@@ -9,6 +9,7 @@ from faststream.asgi import AsgiFastStream
 from glomar_runtime.bus import Bus
 from glomar_runtime.delivery import Stored, get_by_subject, stored
 from glomar_runtime.health import controls_shown, routes
+from glomar_runtime.mounting import MountedApp
 from glomar_runtime.service import Stop, background, ending
 from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans, header
 from glomar_schemas.agreement import load_trust
@@ -23,6 +24,7 @@ from glomar_schemas.versions import load_versions
 from nats.aio.msg import Msg
 from opentelemetry.trace import Span
 
+from glomar_auditor import publication
 from glomar_auditor.noticing import Noticing
 from glomar_auditor.recalls import Recalls
 from glomar_auditor.recorder import Recorder
@@ -146,11 +148,12 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
         finally:
             ledger.close()
 
-    app = AsgiFastStream(
+    app = MountedApp(
         bus,
         lifespan=lifespan,
         asgi_routes=routes(bus, subjects, agreement.oversight, status=status),
         logger=None,
+        mounts={publication.PREFIX: publication.Publication(settings.ledger)},
     )
 
     async def compare() -> None:

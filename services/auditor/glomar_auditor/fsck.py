@@ -3,14 +3,14 @@
 Called by `glomar-auditor fsck`, by oversight on a copy of the files, and by the demo; safe on a live ledger.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Never
 
 import msgspec
 from glomar_schemas import leaf as leaves
-from glomar_schemas.errors import IntegrityError, Refused
+from glomar_schemas.errors import IntegrityError, Misconfigured, Refused
 from glomar_schemas.merkle import HASH_BYTES, leaf_hash
 from glomar_schemas.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint
 
@@ -36,13 +36,37 @@ def verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], Non
     or bundle still there, must agree. `progress(done, size)` is called after each bundle. Files that reach
     beyond the checkpoint are left out: a live ledger writes them first.
 
-    Raises IntegrityError naming file and leaf index at the first difference.
+    Raises IntegrityError naming file and leaf index at the first difference, Misconfigured if no ledger lies
+    there.
     """
+    require_ledger(directory)
     try:
         return _verify(directory, key, progress)
     except OSError as error:
         where = error.filename or directory
         raise IntegrityError(f"can't be read ({error.strerror})", where=str(where), fix=_EVIDENCE) from None
+
+
+def require_ledger(directory: Path) -> None:
+    """Return if a ledger, whole or damaged, lies there. Raises Misconfigured: it is the wrong directory."""
+    if not directory.is_dir():
+        raise Misconfigured("no such directory", where=str(directory), fix="Give a ledger's directory")
+    if not any((directory / name).exists() for name in ("checkpoint", "tile", "log.vkey")):
+        raise Misconfigured("no ledger lies here", where=str(directory), fix="Give a ledger's directory")
+
+
+def require_leaves(entries: Sequence[bytes], start: int, where: str) -> None:
+    """Return if each of `entries`, from index `start`, is a canonical leaf whose sequence is its index + 1.
+
+    Raises IntegrityError naming the first that is not, in the file `where`.
+    """
+    for index, entry in enumerate(entries, start):
+        try:
+            sequence = leaves.decode(entry).sequence
+        except Refused as error:
+            _differ(where, index, f"the entry is not a canonical leaf ({error})")
+        if sequence != index + 1:
+            _differ(where, index, f"the entry has sequence {sequence}")
 
 
 def _verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], None] | None) -> Report:
@@ -79,20 +103,14 @@ def _signed_checkpoint(directory: Path, key: VerifierKey) -> Checkpoint:
         # As bytes: reading text would turn a carriage return into a newline and hide the difference.
         return open_checkpoint((directory / "checkpoint").read_bytes().decode(), key)
     except (FileNotFoundError, UnicodeDecodeError, Refused) as error:
-        raise IntegrityError(f"no valid checkpoint ({error})", where="checkpoint", fix=_EVIDENCE) from error
+        what = error.what if isinstance(error, Refused) else "it is missing, or no text"
+        raise IntegrityError(f"no valid checkpoint: {what}", where="checkpoint", fix=_EVIDENCE) from error
 
 
 def _checked_entries(directory: Path, store: TileStore, start: int, width: int) -> list[bytes]:
     bundle = start // TILE_WIDTH
     entries = store.read_bundle(bundle, width)
-    where = str(bundle_path(bundle))
-    for index, entry in enumerate(entries, start):
-        try:
-            sequence = leaves.decode(entry).sequence
-        except Refused as error:
-            _differ(where, index, f"the entry is not a canonical leaf ({error})")
-        if sequence != index + 1:
-            _differ(where, index, f"the entry has sequence {sequence}")
+    require_leaves(entries, start, str(bundle_path(bundle)))
     for part, stored in _smaller_partials(directory, bundle_path(bundle), width):
         if stored != encode_bundle(entries[:part]):
             _differ(str(bundle_path(bundle, part)), start, "the partial bundle differs from the entries")

@@ -13,8 +13,10 @@ from typing import Final
 
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.merkle import HASH_BYTES
+from glomar_schemas.tlog import bundle_path, decode_bundle, encode_bundle, tile_path
+from glomar_schemas.tree import TILE_HEIGHT, TILE_WIDTH
 
-from glomar_auditor.tree import TILE_HEIGHT, TILE_WIDTH
+__all__ = ["Disk", "TileStore", "bundle_path", "decode_bundle", "encode_bundle", "tile_path"]
 
 _RESTORE: Final = "Restore the ledger from a copy that fsck verifies"
 
@@ -73,33 +75,6 @@ class Disk:
         self.sync(draft)
         self.rename(draft, path)
         self.sync(path.parent)
-
-
-def tile_path(level: int, index: int, width: int = TILE_WIDTH) -> PurePosixPath:
-    """`tile/<L>/<N>[.p/<W>]`: width 256 is the full tile, 1 to 255 a partial one."""
-    return PurePosixPath("tile", str(level), _index_path(index, width))
-
-
-def bundle_path(index: int, width: int = TILE_WIDTH) -> PurePosixPath:
-    """`tile/entries/<N>[.p/<W>]`: the entries under the level 0 tile of the same index and width."""
-    return PurePosixPath("tile", "entries", _index_path(index, width))
-
-
-def encode_bundle(entries: Sequence[bytes]) -> bytes:
-    """1 to 256 entries of at most 65,535 B -> each behind its length as big-endian uint16."""
-    return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
-
-
-def decode_bundle(data: bytes) -> list[bytes]:
-    """The entries of a bundle. Raises ValueError if the lengths do not add up."""
-    entries, offset = [], 0
-    while offset < len(data):
-        start = offset + 2
-        offset = start + int.from_bytes(data[offset:start], "big")
-        entries.append(data[start:offset])
-    if offset != len(data):
-        raise ValueError("the last entry is cut off")
-    return entries
 
 
 class TileStore:
@@ -201,12 +176,3 @@ class TileStore:
                     break
                 seen.add(directory)
         return seen
-
-
-def _index_path(index: int, width: int) -> str:
-    """67 -> 067, 1234067 -> x001/x234/067, and .p/<width> for a partial tile."""
-    path = f"{index % 1000:03d}"
-    while index >= 1000:
-        index //= 1000
-        path = f"x{index % 1000:03d}/{path}"
-    return path if width == TILE_WIDTH else f"{path}.p/{width}"

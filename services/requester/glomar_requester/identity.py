@@ -3,15 +3,16 @@
 What changes later, by controls that the agency is told of, `knowing` lays over it.
 """
 
+from contextlib import suppress
 from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from glomar_schemas.agreement import SignedAgreement, load_agreement, load_trust
 from glomar_schemas.controls import InForce
 from glomar_schemas.envelope import Signer
-from glomar_schemas.errors import Misconfigured
+from glomar_schemas.errors import Misconfigured, Untrusted
 from glomar_schemas.keys import key_id, read_sealing_keys, read_signing_key
-from glomar_schemas.note import VerifierKey, format_vkey, open_checkpoint, parse_vkey
+from glomar_schemas.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint, parse_vkey
 from glomar_schemas.sealing import Context, Opener
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import Versions, load_versions
@@ -71,6 +72,14 @@ class Identity(Struct, frozen=True):
         known = {each for _, each in self.in_force.versions}
         signed = self.versions.get(digest)
         return self.in_force.with_keys(signed) if signed and (not known or digest in known) else None
+
+    def open_checkpoint(self, note: str) -> Checkpoint:
+        """Under any key of the ledger. Raises Refused."""
+        *others, last = self.logs
+        for log in others:
+            with suppress(Untrusted):
+                return log.open(note)
+        return last.open(note)
 
     @property
     def to_holder(self) -> Context:

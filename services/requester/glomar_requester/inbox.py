@@ -12,7 +12,7 @@ from glomar_schemas import leaf as leaves
 from glomar_schemas import receipt as receipts
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import open_envelope, require_signer
-from glomar_schemas.errors import IntegrityError, Refused, Untrusted
+from glomar_schemas.errors import IntegrityError, Refused
 from glomar_schemas.leaf import Leaf
 from glomar_schemas.messages import Answer, Refusal, Release, ResultPending, Sealed, Verdict
 from glomar_schemas.note import Checkpoint
@@ -130,13 +130,7 @@ def _require_agreement_of(release: Release, verdict: Verdict, answer: Answer, as
 
 def check_receipt(text: str, leaf: Leaf, identity: Identity) -> Checkpoint:
     """Under any key of the ledger. Raises Refused."""
-    *others, last = identity.logs
-    for log in others:
-        try:
-            return receipts.check_under(text, leaf, log.open)
-        except Untrusted:
-            continue
-    return receipts.check_under(text, leaf, last.open)
+    return receipts.check_under(text, leaf, identity.open_checkpoint)
 
 
 def moment(leaf: Leaf) -> datetime:

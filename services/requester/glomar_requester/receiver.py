@@ -20,6 +20,7 @@ from glomar_requester.commits import Commits
 from glomar_requester.gone import gone, require_kept
 from glomar_requester.inbox import Outcome, Proven, Result, open_release, verify
 from glomar_requester.notice import Standing
+from glomar_requester.own_requests import OwnRequests
 from glomar_requester.store import Answered, Cause, Entry, Withdrawn
 from glomar_requester.tracing import Tracing
 from glomar_requester.waiting import FIRST_QUERY_S, Waiter, Waiting
@@ -38,13 +39,20 @@ PATIENCE_S = 12.0
 
 class Receiver:
     def __init__(
-        self, connection: Connection, standing: Standing, commits: Commits, tracing: Tracing, clock: Clock
+        self,
+        connection: Connection,
+        standing: Standing,
+        commits: Commits,
+        tracing: Tracing,
+        clock: Clock,
+        own: OwnRequests,
     ) -> None:
         self._connection = connection
         self._standing = standing
         self._commits = commits
         self._tracing = tracing
         self._clock = clock
+        self._own = own
         self._waiting = Waiting()
         self._last_push = -FLOWING_S
 
@@ -130,6 +138,7 @@ class Receiver:
         if release_json is None:
             return
         proven = verify(release_json, waiter.asked, identity)
+        self._own.heard(proven)
         if self._clock() >= proven.kept_until:
             # Fetched so late that it may not be kept for a moment.
             self._commits.soon([Withdrawn(request_id, "expiry")])

@@ -23,6 +23,11 @@ BusUrl = Annotated[str, Meta(pattern=rf"^{_SERVER}(,{_SERVER})*\Z")]
 """One server, or the nodes of a cluster with commas between. Without user and password: a party is known by
 its nkey, and settings hold no secret."""
 
+LedgerUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?\Z")]
+"""Of a published ledger: what comes before `/checkpoint`."""
+LedgerEvery = Annotated[float, Meta(gt=0)]
+"""Seconds between two looks at it."""
+
 
 PathOrUrl = NewType("PathOrUrl", str)
 """A path, relative to the file like the others; or a URL, which stays as it is."""

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+import msgspec
 from faststream.asgi import AsgiFastStream
 from glomar_runtime.bus import Bus
 from glomar_runtime.delivery import delivery, stored
@@ -15,6 +16,7 @@ from glomar_schemas.envelope import Signer
 from glomar_schemas.keyholder import Keyholder
 from glomar_schemas.keys import read_secret, read_signing_key
 from glomar_schemas.messages import Request, Verdict
+from glomar_schemas.own_messages import Standing
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import load_versions
 from nats.aio.msg import Msg
@@ -22,6 +24,8 @@ from nats.aio.msg import Msg
 from glomar_verifier.counts import Counts
 from glomar_verifier.desk import Desk, Work
 from glomar_verifier.epochs.files import EpochFiles
+from glomar_verifier.outbox import unheard
+from glomar_verifier.own_verdicts import open_own
 from glomar_verifier.register.opening import open_place
 from glomar_verifier.roll import Rolls
 from glomar_verifier.rules import load_rules
@@ -71,7 +75,8 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
     bus = Bus(settings, "glomar-verifier")
     spans = Spans(subjects, "verifier")
     waiting = Waiting(settings.waiting)
-    worker = Worker(versions, subjects, desk, keyholder, waiting, spans)
+    own = open_own(settings, versions, subjects, lambda: worker.ring)
+    worker = Worker(versions, subjects, desk, keyholder, waiting, spans, own.acknowledged if own else unheard)
 
     bus.publishes(
         subjects.template("verdict"),
@@ -115,10 +120,14 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
             # Here and not in a thread: nothing may be looked up meanwhile.
             register.refresh()
 
+    def status() -> dict[str, object]:
+        standing = own.standing if own else Standing()
+        return {**worker.status(), "ledger": msgspec.to_builtins(standing)}
+
     app = AsgiFastStream(
         bus,
         asgi_routes=routes(
-            bus, subjects, agreement.holder, status=worker.status, checks={"clock": worker.check_clock}
+            bus, subjects, agreement.holder, status=status, checks={"clock": worker.check_clock}
         ),
         logger=None,
     )
@@ -130,12 +139,16 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
 
     background(app, resume)
     background(app, refresh)
+    if own is not None:
+        background(app, own.watch)
 
     @app.after_shutdown
     async def close() -> None:
         counts.close()
         waiting.close()
         register.close()
+        if own is not None:
+            own.close()
 
     bus.add_middleware(SpanMiddleware.of(spans))
     return app, bus
