@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from glomar_auditor.disk import Disk
 from glomar_auditor.fsck import Report, verify
 from glomar_auditor.sequencer import Ledger
-from glomar_auditor.tiles import Disk, TileStore, encode_bundle
+from glomar_auditor.tiles import TileStore, encode_bundle
 from glomar_auditor.tree import Tree
 from glomar_schemas import leaf as leaves
 from glomar_schemas.errors import IntegrityError
@@ -48,6 +49,7 @@ def forge_ledger(directory: Path, entries: list[bytes]) -> Path:
     for tile in Tree(store.read_tile).append(map(leaf_hash, entries)):
         store.write_tile(tile.level, tile.index, tile.hashes)
     store.write_bundle(0, entries)
+    store.flush()
     root = naive_root([leaf_hash(entry) for entry in entries])
     (directory / "checkpoint").write_bytes(sign(Checkpoint(ORIGIN, len(entries), root), SIGNER).encode())
     return directory
