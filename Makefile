@@ -25,6 +25,7 @@ check: $(SYNCED)
 bench: $(SYNCED)
 	$(RUN) python -m tests.bench
 	$(RUN) python -m tests.bench.holds
+	$(RUN) python -m tests.bench.ledger
 
 fmt: $(SYNCED)
 	$(RUN) ruff check --fix .
