@@ -3,7 +3,7 @@
 Called by the sequencer's state, which writes them, and by fsck.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
@@ -15,6 +15,8 @@ from glomar_auditor.disk import Disk
 from glomar_auditor.tree import TILE_HEIGHT, TILE_WIDTH
 
 _RESTORE: Final = "Restore the ledger from a copy that fsck verifies"
+MAX_UNSYNCED: Final = 16
+"""Full tiles and bundles that wait for their sync while the ledger goes on."""
 _ENTRIES: Final = -1
 """In place of a level: the entry bundles, which lie under the tiles of level 0."""
 
@@ -63,6 +65,7 @@ class TileStore:
         self._durable_size = durable_size
         self._unsynced: defaultdict[Path, set[str]] = defaultdict(set)
         self._superseded: list[Path] = []
+        self._full: deque[Path] = deque()
         self._edges: dict[tuple[int, int], Edge] = {}
 
     def write_tile(self, level: int, index: int, hashes: bytes) -> None:
@@ -76,12 +79,17 @@ class TileStore:
     def flush(self) -> None:
         """Store every partial tile and bundle of every size that was written since and is unfinished yet.
 
-        At recovery thousands of sizes pass by; only those need a file whose tile did not become full.
+        At recovery thousands of sizes pass by; only those need a file whose tile did not become full. Syncs
+        full files that have waited, so that sync() finds few left and holds nobody up. Raises OSError.
         """
         for (level, index), edge in self._edges.items():
             for width in sorted(edge.widths):
                 self._store(level, index, width, edge.encode(width))
         self._edges.clear()
+        while len(self._full) > MAX_UNSYNCED:
+            path = self._full.popleft()
+            self._disk.sync(path)
+            self._unsynced[path.parent].discard(path.name)
 
     def read_tile(self, level: int, index: int, width: int = TILE_WIDTH) -> bytes:
         """The first `width` hashes of a tile, from the partial tile of that width or the full one.
@@ -123,6 +131,7 @@ class TileStore:
         for directory in sorted(self._changed_directories()):
             self._disk.sync(directory)
         self._unsynced.clear()
+        self._full.clear()
         self._durable_size = size
         for partials in self._superseded:
             self._disk.remove_directory(partials)
@@ -131,7 +140,7 @@ class TileStore:
     def _write(self, level: int, index: int, width: int, encode: Callable[[int], bytes]) -> None:
         if width == TILE_WIDTH:
             self._edges.pop((level, index), None)
-            self._store(level, index, width, encode(width))
+            self._full.append(self._store(level, index, width, encode(width)))
             self._supersede(level, index)
         else:
             held = self._edges.get((level, index))
@@ -139,10 +148,11 @@ class TileStore:
             widths.add(width)
             self._edges[level, index] = Edge(encode, widths)
 
-    def _store(self, level: int, index: int, width: int, data: bytes) -> None:
+    def _store(self, level: int, index: int, width: int, data: bytes) -> Path:
         path = self._directory / _path(level, index, width)
         self._disk.replace(path, data)
         self._unsynced[path.parent].add(path.name)
+        return path
 
     def _supersede(self, level: int, index: int) -> None:
         partials = (self._directory / _path(level, index, 1)).parent

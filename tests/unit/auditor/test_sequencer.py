@@ -1,12 +1,16 @@
 """The ledger: order, receipts, and a crash or power cut before and after every durable step."""
 
+import gc
 import io
 import random
 import shutil
+import sys
 from pathlib import Path
+from types import FunctionType, ModuleType
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from glomar_auditor import tree
 from glomar_auditor.disk import Disk
 from glomar_auditor.journal import Frame, encode_frame, read_frames
 from glomar_auditor.sequencer import Ledger
@@ -145,16 +149,16 @@ def test_a_frame_torn_at_any_byte_is_dropped_and_sealed_again(tmp_path: Path, fi
     ledger.close()
     whole = (tmp_path / "whole" / "journal").read_bytes()
     garbage = {"nothing": b"", "zeros": bytes(len(whole)), "garbage": random.Random(1).randbytes(len(whole))}
-    directory = tmp_path / "torn"
+    torn = tmp_path / "short"
     for end in range(start, len(whole)):
-        shutil.copytree(tmp_path / "short", directory)
-        (directory / "journal").write_bytes(whole[:end] + garbage[fill][end:])
-        ledger = open_ledger(directory, Machine())
+        (torn / "journal").write_bytes(whole[:end] + garbage[fill][end:])
+        ledger = open_ledger(torn, Machine())
         assert ledger.size == 2
         assert [ledger.receipt(index) for index in range(2)] == receipts
-        assert ledger.append(LOG[2:4]) == Checkpoint(ORIGIN, 4, naive_root(HASHES[:4]))
         ledger.close()
-        shutil.rmtree(directory)
+    ledger = open_ledger(torn)
+    assert ledger.append(LOG[2:4]) == Checkpoint(ORIGIN, 4, naive_root(HASHES[:4]))
+    ledger.close()
 
 
 def receipts_of(directory: Path) -> list[str]:
@@ -296,3 +300,61 @@ def test_a_storage_error_closes_the_ledger_and_releases_nothing(tmp_path: Path) 
     recovered = open_ledger(tmp_path)
     assert recovered.size == 4
     recovered.close()
+
+
+def test_a_foreign_directory_is_not_made_a_ledger(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(Misconfigured, match="no ledger, and not empty"):
+        open_ledger(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_ledger_without_its_vkey_is_not_taken_over_by_another_key(tmp_path: Path) -> None:
+    written(tmp_path, (2,))
+    (tmp_path / "log.vkey").unlink()
+    before = files_of(tmp_path)
+    other = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    with pytest.raises(IntegrityError, match="this log did not sign"):
+        Ledger.open(tmp_path, other, ORIGIN)
+    assert files_of(tmp_path) == before
+    open_ledger(tmp_path).close()
+    assert (tmp_path / "log.vkey").read_text() == f"{format_vkey(ORIGIN, SIGNER.public_key())}\n"
+
+
+def test_a_second_writer_is_refused_even_if_files_were_removed(tmp_path: Path) -> None:
+    """No file in it makes a ledger ours: the directory itself is locked."""
+    first = open_ledger(tmp_path)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    with pytest.raises(Misconfigured, match="another process"):
+        open_ledger(tmp_path)
+    with pytest.raises(IntegrityError, match="another process"):
+        first.append(LOG[:1])
+
+
+def test_what_is_held_in_memory_does_not_grow_with_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "MAX_CACHED_TILES", 4)
+    ledger = open_ledger(tmp_path, max_journal_bytes=100_000)
+    held = []
+    for size in (8 * 256, 40 * 256):
+        while ledger.size < size:
+            following = range(ledger.size, ledger.size + 256)
+            ledger.append([Leaf(i + 1, 0, "glomar.a.request.r.0", bytes(32)) for i in following])
+        ledger.compact()
+        held.append(held_bytes(ledger))
+    assert held[1] - held[0] < 10_000, "of 8,192 leaves, more than a hash for each 256"
+    ledger.close()
+
+
+def held_bytes(ledger: Ledger) -> int:
+    """Of every object that can be reached from it, but for code and modules."""
+    found: dict[int, object] = {}
+    to_visit: list[object] = [vars(ledger)]
+    while to_visit:
+        each = to_visit.pop()
+        if id(each) not in found and not isinstance(each, type | ModuleType | FunctionType):
+            found[id(each)] = each
+            to_visit += gc.get_referents(each)
+    return sum(sys.getsizeof(each) for each in found.values())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from glomar_auditor.disk import Disk
-from glomar_auditor.tiles import TileStore, bundle_path, decode_bundle, encode_bundle, tile_path
+from glomar_auditor.tiles import MAX_UNSYNCED, TileStore, bundle_path, decode_bundle, encode_bundle, tile_path
 from glomar_schemas.errors import IntegrityError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -169,3 +169,16 @@ def test_a_missing_tile_is_refused(tmp_path: Path) -> None:
         store.read_tile(0, 0)
     with pytest.raises(IntegrityError, match="missing"):
         store.read_bundle(0, 3)
+
+
+def test_full_files_are_synced_one_by_one_as_it_goes_on(tmp_path: Path) -> None:
+    disk = SyncRecorder()
+    store = TileStore(tmp_path, disk)
+    for index in range(40):
+        store.write_bundle(index, entries(256))
+        store.flush()
+    assert disk.synced == [tmp_path / f"tile/entries/{index:03d}" for index in range(40 - MAX_UNSYNCED)]
+    store.sync(40 * 256)
+    left = [tmp_path / f"tile/entries/{index:03d}" for index in range(40 - MAX_UNSYNCED, 40)]
+    assert disk.synced[40 - MAX_UNSYNCED :][:MAX_UNSYNCED] == left
+    assert disk.synced[40:] == [tmp_path / name for name in (".", "tile", "tile/entries")]
