@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from glomar_auditor import tiles
 from glomar_auditor.disk import Disk
 from glomar_auditor.fsck import verify
 from glomar_auditor.sequencer import Ledger
@@ -22,6 +23,12 @@ from tests.unit.schemas.test_merkle import naive_root
 
 HALVED = ("create", "append", "remove")
 ENDS = [sum(BATCHES[: i + 1]) for i in range(len(BATCHES))]
+
+
+@pytest.fixture(autouse=True)
+def one_full_file_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For its sync; so that there is one, and one that was synced on the way."""
+    monkeypatch.setattr(tiles, "MAX_UNSYNCED", 1)
 
 
 @cache
@@ -71,7 +78,7 @@ def test_a_process_that_dies_at_any_step_loses_no_released_leaf(tmp_path: Path, 
             if power == "cut after the next batch":
                 # What the dead process wrote and never synced is what the next one reads.
                 run(directory, machine, released, batches=1)
-            machine.cut_power(directory, names_last="names" in power)
+            machine.cut_power(tmp_path, names_last="names" in power)
             require_kept(directory, released, Machine())
             shutil.rmtree(directory)
 
@@ -89,7 +96,7 @@ def test_a_step_that_fails_ends_the_ledger_and_loses_no_released_leaf(tmp_path: 
         assert len(machine.steps) == step, "it was tried again, or something else after it"
         machine = Machine(before=machine)
         run(directory, machine, released, batches=1)
-        machine.cut_power(directory)
+        machine.cut_power(tmp_path)
         require_kept(directory, released, Machine())
         shutil.rmtree(directory)
 
