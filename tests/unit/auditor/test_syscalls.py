@@ -32,11 +32,9 @@ def traced(directory: Path) -> list[tuple[str, str]]:
         if (call := CALL.match(line)) is None:
             continue
         name, arguments = call.groups()
-        paths = [
-            Path(path) for path in re.findall(rf'[<"]({re.escape(str(directory))}[^">]*)[">]', arguments)
-        ]
+        paths = re.findall(rf'[<"]({re.escape(str(directory))}[^">]*)[">]', arguments)
         if paths:
-            found.append((name, str(paths[-1].relative_to(directory))))
+            found.append((name, str(Path(paths[-1]).relative_to(directory))))
         elif arguments.startswith("1<"):
             found.append(("said", arguments.split('"')[1]))
     return found
