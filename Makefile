@@ -32,6 +32,7 @@ bench: $(SYNCED)
 	$(RUN) python -m tests.bench.holds
 	$(RUN) python -m tests.bench.register
 	$(RUN) python -m tests.bench.checking
+	$(RUN) python -m tests.bench.ledger
 
 fmt: $(SYNCED)
 	$(RUN) ruff check --fix .

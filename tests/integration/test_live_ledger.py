@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from glomar_auditor.monitor import monitor
-from glomar_auditor.tiles import bundle_path, tile_path
-from glomar_auditor.tree import TILE_WIDTH
 from glomar_local.child import program
 from glomar_local.ports import HOST
 from glomar_schemas.errors import IntegrityError
+from glomar_schemas.tlog import bundle_path, tile_path
 from glomar_schemas.tlog_client import Directory, source
+from glomar_schemas.tree import TILE_WIDTH
 
 from tests.integration import test_foreign_sigstore as sigstore
 from tests.integration import test_foreign_verifier as foreign

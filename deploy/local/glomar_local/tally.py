@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from glomar_auditor.disk import Disk
 from glomar_auditor.fsck import Report, verify
-from glomar_auditor.tiles import Disk, TileStore
-from glomar_auditor.tree import TILE_WIDTH
+from glomar_auditor.tiles import TileStore
 from glomar_schemas import leaf as leaves
 from glomar_schemas.errors import IntegrityError, Malformed
 from glomar_schemas.leaf import Leaf
 from glomar_schemas.note import VerifierKey
 from glomar_schemas.subjects import Subjects
+from glomar_schemas.tree import TILE_WIDTH
 from msgspec import Struct
 
 

@@ -13,9 +13,11 @@ from glomar_schemas import leaf as leaves
 from glomar_schemas.errors import IntegrityError, Misconfigured, Refused
 from glomar_schemas.merkle import HASH_BYTES, leaf_hash
 from glomar_schemas.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint
+from glomar_schemas.tlog import bundle_path, encode_bundle, tile_path
+from glomar_schemas.tree import TILE_HEIGHT, TILE_WIDTH, Tile, Tree
 
-from glomar_auditor.tiles import Disk, TileStore, bundle_path, encode_bundle, tile_path
-from glomar_auditor.tree import TILE_HEIGHT, TILE_WIDTH, Tile, Tree
+from glomar_auditor.disk import Disk
+from glomar_auditor.tiles import TileStore
 
 _EVIDENCE = "Keep the files as evidence and compare them with another copy"
 

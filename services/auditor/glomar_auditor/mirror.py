@@ -13,7 +13,8 @@ from glomar_schemas.tlog_client import Directory, Opened, PublishedLog
 from glomar_schemas.tree import TILE_HEIGHT, TILE_WIDTH
 from msgspec import Struct
 
-from glomar_auditor.tiles import Disk, TileStore
+from glomar_auditor.disk import Disk
+from glomar_auditor.tiles import TileStore
 
 
 class Copied(Struct, frozen=True):

@@ -16,8 +16,8 @@ from glomar_schemas.tlog_client import Forked, Opened, PublishedLog, Source, sig
 from glomar_schemas.tree import TILE_WIDTH
 
 from glomar_auditor import evidence
+from glomar_auditor.disk import Disk
 from glomar_auditor.fsck import require_leaves
-from glomar_auditor.tiles import Disk
 
 _SHOW: Final = "Show it to the other parties, and rely on no receipt until it is explained"
 

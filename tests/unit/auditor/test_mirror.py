@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from glomar_auditor import mirror
-from glomar_auditor.tiles import Disk
+from glomar_auditor.disk import Disk
 from glomar_local.child import program
 from glomar_schemas.errors import Misconfigured, Unreachable
 from glomar_schemas.own_messages import absent
