@@ -105,6 +105,16 @@ class Ledger:
         self._require_open()
         return receipts.encode(receipts.Receipt(index, self._tree.inclusion_proof(index), self._note))
 
+    def tree_at(self, size: int) -> Tree:
+        """The tree of the first `size` leaves, for proofs; it stays as it is while the ledger grows.
+
+        Raises IndexError beyond the ledger; IntegrityError if the stored tiles were changed.
+        """
+        self._require_open()
+        if size > self.size:
+            raise IndexError(f"{size} leaves are not in yet")
+        return Tree(self._store.read_tile, size)
+
     def leaf(self, index: int) -> leaves.Leaf | None:
         """Leaf `index`, or None if it is not in yet. Raises IntegrityError if stored bytes were changed."""
         self._require_open()
