@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from glomar_runtime import service
 from glomar_runtime.cli import progress, run_cli
+from glomar_runtime.cli_receipt import verify_receipt
 from glomar_runtime.settings import load_settings
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.note import parse_vkey
@@ -20,6 +21,7 @@ from glomar_auditor.settings import AuditorSettings
 app = App("glomar-auditor", help="The oversight body's side of Glomar: the ledger, receipts and releases.")
 app.command(control)
 app.command(agreement)
+app.command(verify_receipt)
 
 
 @app.command

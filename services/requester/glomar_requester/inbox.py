@@ -60,6 +60,10 @@ class Proven(Struct, frozen=True):
     receipt: str
     kept_until: datetime
 
+    def file(self) -> str:
+        """The receipt with its leaf, which can be checked on its own."""
+        return receipts.with_leaf(self.receipt, self.leaf)
+
 
 def open_release(raw: bytes, request_id: str, identity: Identity) -> bytes | None:
     """A push, or an answer to `result` -> the Release's JSON, not yet verified. None: not released yet.
@@ -137,6 +141,25 @@ def check_receipt(text: str, leaf: Leaf, identity: Identity) -> Checkpoint:
         except Untrusted:
             continue
     return receipts.check_under(text, leaf, last.open)
+
+
+def quorum_lacks(receipt: str, identity: Identity, now: datetime | None = None) -> str:
+    """What keeps a checked receipt from being cosigned by the agency's quorum; "" if nothing does.
+
+    now: when its answer is taken; cosignatures must be fresh then. Raises IntegrityError for a cosignature
+    that does not hold, or a log that the policy does not list.
+    """
+    quorum = identity.quorum
+    if quorum is None:
+        return ""
+    note = receipts.parse(receipt).checkpoint
+    at = None if now is None else now.timestamp()
+    try:
+        if quorum.policy.logs:
+            quorum.policy.open(note)
+        return quorum.policy.judge(note, now=at, max_age_s=quorum.max_age_s).lacking
+    except Refused as fault:
+        raise _broken(fault.what) from None
 
 
 def moment(leaf: Leaf) -> datetime:

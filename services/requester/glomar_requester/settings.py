@@ -19,6 +19,8 @@ class RequesterSettings(ServiceSettings, frozen=True, kw_only=True):
     jurisdiction: str = ""
     officer_unit: str = ""
     validity_hours: int = 72
+    policy: Path | None = None
+    cosigned_within_hours: int = 24
 
     def profile(self) -> Profile:
         return Profile(
@@ -35,4 +37,6 @@ class RequesterSettings(ServiceSettings, frozen=True, kw_only=True):
             authorised_by=self.authorised_by,
             jurisdiction=self.jurisdiction,
             validity_hours=self.validity_hours,
+            policy=self.policy,
+            cosigned_within_hours=self.cosigned_within_hours,
         )

@@ -217,12 +217,12 @@ def test_a_rollback_is_refused_by_the_witness_and_said(tmp_path: Path, peers: li
     used = policy(peers[:1])
 
     async def to_ten(running: Running) -> None:
-        grow(ledger, 10)
+        grow(first, 10)
         await running.until_cosigned(10)
 
-    ledger = open_ledger(tmp_path / "before")
-    run(Running(ledger, tmp_path / "before", used), to_ten)
-    ledger.close()
+    first = open_ledger(tmp_path / "before")
+    run(Running(first, tmp_path / "before", used), to_ten)
+    first.close()
 
     rolled_back = open_ledger(tmp_path / "after")
 
