@@ -31,7 +31,8 @@ def cosign(note: str, private: Ed25519PrivateKey, *, name: str = NAME, at: int |
 class Witness:
     """answer: (status, body) that it gives to everything, for faults; signs_with: another key than its own.
 
-    silent: it takes requests and never answers. seen: each request's (old size, new size).
+    silent: it takes requests and never answers. asked: how many came. seen: (old size, new size) of those that
+    it judged.
     """
 
     def __init__(self, log: VerifierKey, name: str = NAME) -> None:
@@ -42,7 +43,7 @@ class Witness:
         self.latest: Checkpoint | None = None
         self.answer: tuple[int, bytes] | None = None
         self.silent = threading.Event()
-        self.heard = threading.Event()
+        self.asked = 0
         self.seen: list[tuple[int, int]] = []
         self.url = ""
         self._log = log
@@ -81,7 +82,7 @@ def serving(witness: Witness, port: int = 0) -> Iterator[Witness]:
             if self.path != "/prefix/add-checkpoint":
                 self.send_error(404)
                 return
-            witness.heard.set()
+            witness.asked += 1
             if witness.silent.is_set():
                 stopped.wait()
                 return

@@ -42,7 +42,7 @@ class Peer(Struct):
     size: int = 0
     time: int = 0
     ready_at: float = 0.0
-    pause_s: float = FIRST_PAUSE_S
+    pause_s: float = 0.0
     fault: str = ""
 
 
@@ -163,7 +163,7 @@ class Witnesses:
             log.info("a witness cosigns again", extra={"witness": peer.witness.key.name})
         head.lines[peer.witness.name] = said.line
         peer.size, peer.time = head.tree.size, said.time
-        peer.fault, peer.pause_s, peer.ready_at = "", FIRST_PAUSE_S, 0.0
+        peer.fault, peer.pause_s, peer.ready_at = "", 0.0, 0.0
 
     def _refused_by(self, peer: Peer, said: Refusal) -> None:
         """One witness can't stop the ledger, true or false what it says; those who hold a policy decide."""
@@ -172,8 +172,8 @@ class Witnesses:
             told = {"witness": peer.witness.key.name, "fault": said.what}
             log.log(level, "a witness does not cosign", extra=told)
         peer.fault = said.what
+        peer.pause_s = min(max(2 * peer.pause_s, FIRST_PAUSE_S), LONGEST_PAUSE_S)
         peer.ready_at = asyncio.get_running_loop().time() + peer.pause_s
-        peer.pause_s = min(2 * peer.pause_s, LONGEST_PAUSE_S)
 
 
 def _usable(policy: Policy) -> list[Witness]:

@@ -213,6 +213,22 @@ def test_a_witness_that_comes_back_cosigns_again(
     run(Running(ledger, tmp_path / "ledger", policy(peers)), steps)
 
 
+def test_a_witness_that_fails_is_left_alone_for_a_while(
+    ledger: Ledger, tmp_path: Path, peers: list[Witness], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(witnesses, "LONGEST_PAUSE_S", LIMIT_S)
+    monkeypatch.setattr(witnesses, "FIRST_PAUSE_S", LIMIT_S)
+    peers[0].answer = (500, b"")
+
+    async def steps(running: Running) -> None:
+        for _ in range(3):
+            grow(ledger, 1)
+            await running.until_cosigned(ledger.size)
+
+    run(Running(ledger, tmp_path / "ledger", policy(peers, "2")), steps)
+    assert (peers[0].asked, peers[1].asked) == (1, 3)
+
+
 def test_a_rollback_is_refused_by_the_witness_and_said(tmp_path: Path, peers: list[Witness]) -> None:
     used = policy(peers[:1])
 
