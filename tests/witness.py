@@ -31,8 +31,8 @@ def cosign(note: str, private: Ed25519PrivateKey, *, name: str = NAME, at: int |
 class Witness:
     """answer: (status, body) that it gives to everything, for faults; signs_with: another key than its own.
 
-    silent: it takes requests and never answers. asked: how many came. seen: (old size, new size) of those that
-    it judged.
+    silent: it takes requests and never answers. asked: how many came. seen: those that it judged, as
+    (old size, new size).
     """
 
     def __init__(self, log: VerifierKey, name: str = NAME) -> None:

@@ -92,6 +92,10 @@ def submit(
         raise IntegrityError(summary.fault, where=str(file), fix="Such rows are written as unanswered")
     if wait and summary.unanswered:
         what = f"{summary.unanswered} of {summary.rows} rows unanswered"
+        if summary.unwitnessed:
+            what += (
+                f"; {summary.unwitnessed} of them have an answer that no quorum of witnesses has cosigned yet"
+            )
         raise TimedOut(what, where=str(file), fix="Run it again later")
 
 

@@ -224,7 +224,6 @@ class Client:
 
     async def result(self, request_id: str, *, timeout_s: float, anew: bool = False) -> Result:
         """The verified result; anew: with a receipt fetched again, under the newest cosigned checkpoint.
-
         Raises Unknown, Recalled, Expired, TimedOut, IntegrityError.
         """
         entry = await self._entry(request_id)

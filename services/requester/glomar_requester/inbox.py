@@ -46,6 +46,8 @@ class Result(Struct, frozen=True, kw_only=True):
     trace_id: str = ""
     receipt_ok: bool = False
     decided_at: datetime | None = None
+    witnessed: bool = True
+    """False: unanswered, for the answer that came has no quorum of witnesses yet."""
 
 
 class Proven(Struct, frozen=True):

@@ -62,6 +62,11 @@ class Receiver:
     def forget(self, request_id: str) -> None:
         self._waiting.drop(request_id)
 
+    def lacks_quorum(self, request_id: str) -> bool:
+        """Its answer has come, and waits for witnesses."""
+        waiter = self._waiting.get(request_id)
+        return waiter is not None and waiter.lacking != ""
+
     async def receive(self, message: Msg) -> None:
         """One push. Those that nobody here waits for cost a dictionary lookup."""
         waiter = self._waiting.get(message.subject.rpartition(".")[2])
@@ -168,8 +173,12 @@ class Receiver:
         self._waiting.drop(request_id)
 
 
-def unproven(asked: Asked, outcome: Outcome = "unanswered") -> Result:
+def unproven(asked: Asked, outcome: Outcome = "unanswered", *, witnessed: bool = True) -> Result:
     """The result of a request without an answer that can be handed out."""
     return Result(
-        request_id=asked.request_id, reference=asked.reference, outcome=outcome, trace_id=asked.trace_id
+        request_id=asked.request_id,
+        reference=asked.reference,
+        outcome=outcome,
+        trace_id=asked.trace_id,
+        witnessed=witnessed,
     )

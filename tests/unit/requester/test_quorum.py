@@ -154,6 +154,14 @@ def test_a_file_waits_for_the_quorum_too(desk: Desk) -> None:
     assert desk.run(steps) == {"confirm"}
 
 
+def test_of_a_file_it_is_said_which_answers_lack_the_quorum(desk: Desk) -> None:
+    async def steps(client: Client) -> list[Result]:
+        return [result async for result in client.ask_many([Question(an_ask(), key="1")], timeout_s=0.3)]
+
+    [result] = desk.run(steps)
+    assert (result.outcome, result.witnessed) == ("unanswered", False)
+
+
 @pytest.mark.parametrize(("age_s", "what"), [(2 * HOUR_S, "too old: w1"), (-HOUR_S, "future: w1")])
 def test_a_cosignature_that_is_not_fresh_does_not_count(desk: Desk, age_s: float, what: str) -> None:
     desk.bus.cosigned, desk.bus.age_s = True, age_s
