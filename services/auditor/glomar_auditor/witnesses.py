@@ -160,7 +160,7 @@ class Witnesses:
 
     def _cosigned_by(self, peer: Peer, head: Head, said: Cosigned) -> None:
         if peer.fault:
-            log.info("a witness cosigns again", extra={"witness": peer.witness.key.name})
+            log.info("a witness cosigns again", extra={"where": peer.witness.key.name})
         head.lines[peer.witness.name] = said.line
         peer.size, peer.time = head.tree.size, said.time
         peer.fault, peer.pause_s, peer.ready_at = "", 0.0, 0.0
@@ -169,7 +169,7 @@ class Witnesses:
         """One witness can't stop the ledger, true or false what it says; those who hold a policy decide."""
         if said.what != peer.fault:
             level = logging.ERROR if said.fork else logging.WARNING
-            told = {"witness": peer.witness.key.name, "fault": said.what}
+            told = {"where": peer.witness.key.name, "fault": said.what}
             log.log(level, "a witness does not cosign", extra=told)
         peer.fault = said.what
         peer.pause_s = min(max(2 * peer.pause_s, FIRST_PAUSE_S), LONGEST_PAUSE_S)

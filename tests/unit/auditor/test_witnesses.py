@@ -12,6 +12,7 @@ from glomar_auditor import post, witnesses
 from glomar_auditor.cosigned import FILE, CosignedCheckpoint
 from glomar_auditor.sequencer import Ledger
 from glomar_auditor.witnesses import Witnesses
+from glomar_runtime.logs import JsonFormatter
 from glomar_schemas import receipt as receipts
 from glomar_schemas.errors import IntegrityError, Misconfigured
 from glomar_schemas.leaf import Leaf
@@ -229,7 +230,9 @@ def test_a_witness_that_fails_is_left_alone_for_a_while(
     assert (peers[0].asked, peers[1].asked) == (1, 3)
 
 
-def test_a_rollback_is_refused_by_the_witness_and_said(tmp_path: Path, peers: list[Witness]) -> None:
+def test_a_rollback_is_refused_by_the_witness_and_said(
+    tmp_path: Path, peers: list[Witness], caplog: pytest.LogCaptureFixture
+) -> None:
     used = policy(peers[:1])
 
     async def to_ten(running: Running) -> None:
@@ -255,6 +258,8 @@ def test_a_rollback_is_refused_by_the_witness_and_said(tmp_path: Path, peers: li
     rolled_back.close()
     latest = peers[0].latest
     assert latest is not None and latest.size == 10
+    lines = [JsonFormatter("auditor").format(each) for each in caplog.records if each.levelname == "ERROR"]
+    assert any("witness.example/w0" in line and "not an extension" in line for line in lines)
 
 
 def test_another_ledger_of_the_same_size_is_refused(tmp_path: Path, peers: list[Witness]) -> None:
