@@ -8,7 +8,8 @@ export UV_PROJECT_ENVIRONMENT := .venv
 SYNCED := .venv/.synced
 RUN := $(UV) run --frozen --no-sync
 FOREIGN := tests/integration/foreign
-FOREIGN_SYNCED := $(FOREIGN)/node_modules/.package-lock.json
+FOREIGN_NPM := $(FOREIGN)/node_modules/.package-lock.json
+FOREIGN_PYTHON := .tools/foreign/.installed
 
 .PHONY: demo test foreign check bench fmt schemas clean
 demo: $(SYNCED)  ## the whole system on this machine, 1,000 requests, every promise checked
@@ -17,7 +18,7 @@ demo: $(SYNCED)  ## the whole system on this machine, 1,000 requests, every prom
 test: $(SYNCED) foreign
 	$(RUN) pytest
 
-foreign: $(FOREIGN_SYNCED)  ## the npm package that the tests check a ledger with; each file of it has a pinned hash
+foreign: $(FOREIGN_NPM) $(FOREIGN_PYTHON)  ## others' programs that the tests use; each file has a pinned hash
 
 check: $(SYNCED)
 	$(RUN) ruff check .
@@ -50,9 +51,15 @@ $(SYNCED): $(UV) uv.lock pyproject.toml schemas/pyproject.toml $(wildcard servic
 	$(UV) sync --frozen --all-packages --all-extras --python $(PYTHON)
 	@touch $@
 
+# They ask for Python 3.12, and run on ours; beside the venv, which has the one library that they need.
+$(FOREIGN_PYTHON): $(SYNCED) $(FOREIGN)/witness.txt
+	rm -rf $(@D)
+	$(UV) pip install --quiet --python .venv --target $(@D) --python-version 3.12 --no-deps --require-hashes -r $(FOREIGN)/witness.txt
+	@touch $@
+
 uv.lock: ;
 
-$(FOREIGN_SYNCED): $(FOREIGN)/package-lock.json
+$(FOREIGN_NPM): $(FOREIGN)/package-lock.json
 	npm ci --prefix $(FOREIGN)
 	@touch $@
 

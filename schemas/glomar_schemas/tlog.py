@@ -11,6 +11,8 @@ from typing import Final
 from glomar_schemas.tree import TILE_WIDTH
 
 CHECKPOINT: Final = "checkpoint"
+COSIGNED: Final = "checkpoint.cosigned"
+"""The newest that witnesses have cosigned, beside the newest of all."""
 MAX_PATH_CHARS: Final = 80
 
 _INDEX: Final = r"(?:x[0-9]{3}/)*[0-9]{3}"

@@ -19,12 +19,15 @@ from glomar_schemas.errors import Refused, Retryable
 from glomar_schemas.keyholder import Keyholder, key_files
 from glomar_schemas.keys import read_signing_key
 from glomar_schemas.messages import Notice, NoticesQuery, ResultPending, ResultQuery, Sealed, encode
+from glomar_schemas.note import format_vkey, parse_vkey
+from glomar_schemas.policy import load_policy
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import load_versions
 from nats.aio.msg import Msg
 from opentelemetry.trace import Span
 
 from glomar_auditor import publication
+from glomar_auditor.cosigned import CosignedCheckpoint
 from glomar_auditor.noticing import Noticing
 from glomar_auditor.recalls import Recalls
 from glomar_auditor.recorder import Recorder
@@ -32,6 +35,7 @@ from glomar_auditor.release import Releaser
 from glomar_auditor.sequencer import Ledger
 from glomar_auditor.settings import AuditorSettings
 from glomar_auditor.withholding import Withholding
+from glomar_auditor.witnesses import Witnesses
 
 log = logging.getLogger(__name__)
 
@@ -48,11 +52,15 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
     subjects = Subjects(agreement.id, settings.incarnation)
     keyholder = Keyholder(agreement.oversight, key_files(settings.sealing_key))
     signer = read_signing_key(settings.ledger_key)
-    ledger = Ledger.open(settings.ledger, signer, subjects.origin(agreement.oversight))
+    origin = subjects.origin(agreement.oversight)
+    ledger = Ledger.open(settings.ledger, signer, origin)
+    log_key = parse_vkey(format_vkey(origin, signer.public_key()))
+    cosigned = CosignedCheckpoint(ledger, settings.ledger, log_key)
+    witnesses = Witnesses(ledger, load_policy(settings.policy), cosigned) if settings.policy else None
     recorder = Recorder(ledger, subjects)
     withholding = Withholding(versions, subjects, keyholder)
     recalls = Recalls(subjects, withholding)
-    releaser = Releaser(ledger, subjects, keyholder.opener)
+    releaser = Releaser(cosigned.receipt, subjects, keyholder.opener)
     noticing = Noticing(ledger, subjects, withholding, agreement.requesters)
     spans = Spans(subjects, "auditor")
     bus = Bus(settings, "glomar-auditor")
@@ -130,6 +138,8 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
             subject = subjects.release(found.agency, found.request_id)
             await bus.client.publish(subject, encode(found.sealed), headers=header(span))
             span.end()
+        if witnesses is not None:
+            witnesses.wake()
         for agency, told in await noticing.pushes(bus.client, recorded):
             await bus.client.publish(subjects.notice(agency), encode(told))
 
@@ -138,6 +148,10 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
         return {
             "ledger_size": ledger.size,
             **controls_shown(withholding.in_force),
+            "witnesses": {
+                "cosigned_size": cosigned.size,
+                "each": witnesses.status() if witnesses else [],
+            },
             "violations": {"count": len(violations), "sequences": violations[-VIOLATIONS_SHOWN:]},
         }
 
@@ -165,6 +179,12 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
                 await release(await recorder.compare(bus.client, catch_up=idle), {})
             await asyncio.sleep(COMPARE_EVERY_S)
 
+    async def be_witnessed() -> None:
+        if witnesses is not None:
+            with ending(stop):
+                await witnesses.run()
+
     background(app, compare)
+    background(app, be_witnessed)
     bus.add_middleware(SpanMiddleware.of(spans))
     return app, bus

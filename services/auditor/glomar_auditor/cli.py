@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from glomar_runtime import service
 from glomar_runtime.cli import progress, run_cli
+from glomar_runtime.cli_receipt import verify_receipt
 from glomar_runtime.settings import load_settings
 from glomar_schemas.tlog_client import signed_by
 
@@ -23,6 +24,7 @@ app.command(control)
 app.command(agreement)
 app.command(monitor)
 app.command(evidence)
+app.command(verify_receipt)
 
 
 @app.command

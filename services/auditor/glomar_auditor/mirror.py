@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.merkle import leaf_hash
-from glomar_schemas.tlog import CHECKPOINT, bundle_path, encode_bundle, tile_path
+from glomar_schemas.tlog import CHECKPOINT, COSIGNED, bundle_path, encode_bundle, tile_path
 from glomar_schemas.tlog_client import Directory, Opened, PublishedLog
 from glomar_schemas.tree import TILE_HEIGHT, TILE_WIDTH
 from msgspec import Struct
@@ -31,6 +31,8 @@ def publish(ledger: Path, target: Path, opened: Opened) -> Copied:
     Raises Forked if the copy shows another history, IntegrityError if the ledger contradicts itself,
     Unreachable if it is shorter than the copy, Misconfigured if the copy can't be written.
     """
+    # Before the newest, which covers it then.
+    cosigned = Directory(ledger).get(COSIGNED)
     published = PublishedLog.read(Directory(ledger), opened)
     if (shown := Directory(target).get(CHECKPOINT)) is not None:
         published.require_extends(shown.decode("utf-8", "replace"), opened)
@@ -41,6 +43,9 @@ def publish(ledger: Path, target: Path, opened: Opened) -> Copied:
             files += 1
             if path.parent.suffix != ".p":
                 full.append(path)
+        if cosigned is not None:
+            files += _copy_parts(ledger, target, opened(cosigned.decode("utf-8", "replace")).size, disk)
+            disk.replace_durably(target / COSIGNED, cosigned)
         disk.replace_durably(target / CHECKPOINT, published.note.encode())
         for path in full:
             # Readers of the checkpoint before find their part in the full file.
@@ -65,6 +70,20 @@ def _lacking(ledger: Path, target: Path, published: PublishedLog) -> Iterator[tu
             if not _has(target, path := tile_path(level, index, width), ledger):
                 yield path, store.read_tile(level, index, width)
         level += 1
+
+
+def _copy_parts(ledger: Path, target: Path, size: int, disk: Disk) -> int:
+    """The unfinished files of an earlier size, where the full one is not there already -> how many."""
+    parts = [bundle_path(index, width) for index, width in _tiles(size, 0)][-1:]
+    level = 0
+    while size >> level * TILE_HEIGHT:
+        parts += [tile_path(level, index, width) for index, width in _tiles(size, level)][-1:]
+        level += 1
+    found = [(path, Directory(ledger).get(str(path))) for path in parts if not _has(target, path, ledger)]
+    for path, content in found:
+        if content is not None:
+            disk.replace(target / path, content)
+    return sum(content is not None for _, content in found)
 
 
 def _tiles(size: int, level: int) -> Iterator[tuple[int, int]]:

@@ -13,7 +13,7 @@ from typing import Final
 
 from faststream.asgi import AsgiResponse
 from faststream.asgi.types import ASGIApp, Receive, Scope, Send
-from glomar_schemas.tlog import CHECKPOINT, is_tile
+from glomar_schemas.tlog import CHECKPOINT, COSIGNED, is_tile
 
 PREFIX: Final = "/log/"
 
@@ -43,7 +43,8 @@ class Publication:
         await response(scope, receive, send)
 
     def _respond(self, path: str, asked: Mapping[str, str], *, with_body: bool) -> ASGIApp:
-        if path != CHECKPOINT and not is_tile(path):
+        is_checkpoint = path in (CHECKPOINT, COSIGNED)
+        if not is_checkpoint and not is_tile(path):
             return _text(404, "nothing is published there")
         try:
             # From the page cache, in microseconds. A file is replaced in one step, so what is read is whole.
@@ -55,7 +56,7 @@ class Publication:
             return _text(503, "the ledger can't be read now")
         at = datetime.fromtimestamp(int(modified), UTC)
         headers = {
-            **(_ASKED_FOR_AGAIN if path == CHECKPOINT else _FOR_EVER),
+            **(_ASKED_FOR_AGAIN if is_checkpoint else _FOR_EVER),
             **_FIXED,
             "etag": f'"{int(modified * 1e6):x}-{len(body):x}"',
             "last-modified": format_datetime(at, usegmt=True),

@@ -16,6 +16,7 @@ from glomar_schemas import receipt as receipts
 from glomar_schemas.errors import Fatal, Malformed, Untrusted
 from glomar_schemas.merkle import EMPTY_ROOT
 from glomar_schemas.note import Checkpoint, format_vkey, open_checkpoint, parse_vkey, sign
+from glomar_schemas.tree import Tree
 
 from glomar_auditor.disk import Disk, storage_failed
 from glomar_auditor.journal import Frame, Journal, read_frames
@@ -108,6 +109,16 @@ class Ledger:
         self._require_open()
         proof = self._state.inclusion_proof(index)
         return receipts.encode(receipts.Receipt(index, proof, self._state.note))
+
+    def tree_at(self, size: int) -> Tree:
+        """The tree of the first `size` leaves, for proofs; it stays as it is while the ledger grows.
+
+        Raises IndexError beyond the ledger; IntegrityError if the stored tiles were changed.
+        """
+        self._require_open()
+        if size > self.size:
+            raise IndexError(f"{size} leaves are not in yet")
+        return self._state.tree_at(size)
 
     def leaf(self, index: int) -> leaves.Leaf | None:
         """Leaf `index`, or None if it is not in yet. Raises IntegrityError if stored bytes were changed."""

@@ -84,6 +84,10 @@ class State:
         """As Tree.inclusion_proof, at the current size."""
         return self._tree.inclusion_proof(index)
 
+    def tree_at(self, size: int) -> Tree:
+        """Of the first `size` leaves, at most those that are settled; apart from this one, which grows."""
+        return Tree(self._store.read_tile, size)
+
     def leaf(self, index: int) -> Leaf | None:
         """Leaf `index`, or None if it is not in yet. Raises IntegrityError if stored bytes were changed."""
         size = self.checkpoint.size

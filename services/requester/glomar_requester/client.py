@@ -63,7 +63,7 @@ class Unknown(Refused):
 
 
 class Proof(Struct, frozen=True):
-    """A verified result with its receipt (tlog-proof@v1) and the checkpoint that the receipt rests on."""
+    """A verified result with its receipt (tlog-proof@v1, its leaf in `extra`) and the checkpoint of that."""
 
     result: Result
     receipt: str
@@ -235,10 +235,12 @@ class Client:
         """
         return Pipeline(self._sender, self._receiver, timeout_s=timeout_s, wait=wait).results(questions)
 
-    async def result(self, request_id: str, *, timeout_s: float) -> Result:
-        """The verified result. Raises Unknown, Recalled, Expired, TimedOut, IntegrityError."""
+    async def result(self, request_id: str, *, timeout_s: float, anew: bool = False) -> Result:
+        """The verified result; anew: with a receipt fetched again, under the newest cosigned checkpoint.
+        Raises Unknown, Recalled, Expired, TimedOut, IntegrityError.
+        """
         entry = await self._entry(request_id)
-        if (settled := self._receiver.settled(entry)) is not None:
+        if (settled := self._receiver.settled(entry, anew=anew)) is not None:
             return settled
         return await self._await(entry.asked, timeout_s, query_first=True)
 
@@ -256,13 +258,12 @@ class Client:
 
     async def prove(self, request_id: str) -> Proof:
         """Checks the stored answer once more, from the holder's signature to the ledger's.
-
         Raises Unknown, Recalled, Expired, Refused (no answer yet), IntegrityError.
         """
         proven = self._receiver.proven(await self._entry(request_id))
         if proven is None:
             raise Refused("there is no answer to prove", where=request_id, fix="Ask for the result first")
-        return Proof(proven.result, proven.receipt, proven.leaf.body_sha256.hex(), proven.checkpoint)
+        return Proof(proven.result, proven.file(), proven.leaf.body_sha256.hex(), proven.checkpoint)
 
     async def resend(self, *, older_than_s: float = 0.0) -> int:
         """Sends again what the stream never acknowledged -> how many. Raises Retryable."""
@@ -293,7 +294,7 @@ class Client:
                     await self._receiver.query(waiter)
                 return await asyncio.shield(waiter.future)
         except TimeoutError:
-            raise TimedOut("not answered yet", where=asked.request_id, fix="Ask for it later") from None
+            raise TimedOut(waiter.missing, where=asked.request_id, fix="Ask for it later") from None
 
     async def _entry(self, request_id: str) -> Entry:
         entry = await self._commits.read(lambda store: store.find(request_id))

@@ -12,7 +12,9 @@ from msgspec import Struct
 class Profile(Struct, frozen=True, kw_only=True):
     """sealing_key: a PEM file, or a pattern of several (`seal*.pem`): all open, the first locks the store.
     store: the SQLite file of everything asked and answered; it may be shared by service and commands.
-    ledger: where the oversight body publishes it; then what is asked is looked for in it."""
+    ledger: where the oversight body publishes it; then what is asked is looked for in it.
+    policy: a tlog-policy file; with one, no answer is handed out whose receipt its quorum has not cosigned,
+    within cosigned_within_hours of when the answer is taken."""
 
     agency: str
     url: str = "nats://127.0.0.1:4222"
@@ -28,3 +30,5 @@ class Profile(Struct, frozen=True, kw_only=True):
     jurisdiction: str = ""
     validity_hours: int = 72
     ledger: Publication | None = None
+    policy: Path | None = None
+    cosigned_within_hours: int = 24

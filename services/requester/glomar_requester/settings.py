@@ -23,6 +23,8 @@ class RequesterSettings(ServiceSettings, frozen=True, kw_only=True):
     validity_hours: int = 72
     ledger_url: LedgerUrl | None = None
     ledger_every_s: LedgerEvery = LOOK_EVERY_S
+    policy: Path | None = None
+    cosigned_within_hours: int = 24
 
     def ledger(self) -> Publication | None:
         return Publication(self.ledger_url, self.ledger_every_s) if self.ledger_url else None
@@ -43,4 +45,6 @@ class RequesterSettings(ServiceSettings, frozen=True, kw_only=True):
             jurisdiction=self.jurisdiction,
             validity_hours=self.validity_hours,
             ledger=self.ledger(),
+            policy=self.policy,
+            cosigned_within_hours=self.cosigned_within_hours,
         )

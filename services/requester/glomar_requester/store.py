@@ -43,8 +43,8 @@ SELECT number, request_id, reference, cause, recalled_at FROM told JOIN asked US
 WHERE number > ? ORDER BY number LIMIT ?
 """
 _KEEP = """
-INSERT OR IGNORE INTO answered SELECT ?1, ?2, ?3
-WHERE NOT EXISTS (SELECT 1 FROM withdrawn WHERE request_id = ?1)
+INSERT INTO answered SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM withdrawn WHERE request_id = ?1)
+ON CONFLICT (request_id) DO UPDATE SET release = excluded.release WHERE ?4
 """
 _WITHDRAW = """
 INSERT OR IGNORE INTO withdrawn (request_id, cause) SELECT ?1, ?2
@@ -60,11 +60,15 @@ class Published(Struct, frozen=True):
 
 
 class Answered(Struct, frozen=True):
-    """release: the verified release, locked by the vault; kept_until: when it expires, None if not known."""
+    """release: the verified release, locked by the vault; kept_until: when it expires, None if not known.
+
+    renews: it takes the place of one that is stored, being the same but for its receipt.
+    """
 
     request_id: str
     release: bytes
     kept_until: datetime | None = None
+    renews: bool = False
 
 
 class Dated(Struct, frozen=True):
@@ -227,7 +231,7 @@ class Store:
         prepared = [change for change in changes if isinstance(change, Prepared)]
         published = [(c.request_id, c.sequence) for c in changes if isinstance(c, Published)]
         answered = [
-            (c.request_id, c.release, c.kept_until and c.kept_until.timestamp())
+            (c.request_id, c.release, c.kept_until and c.kept_until.timestamp(), c.renews)
             for c in changes
             if isinstance(c, Answered)
         ]

@@ -24,6 +24,7 @@ from glomar_schemas.keys import KeyRecord, public_text
 from glomar_schemas.leaf import Leaf
 from glomar_schemas.messages import Request
 from glomar_schemas.own_messages import Publication
+from glomar_schemas.receipt import leaf_within
 from glomar_schemas.subjects import MAX_BATCH
 
 from tests import samples
@@ -394,7 +395,8 @@ def test_prove_checks_the_stored_answer_again(desk: Desk) -> None:
 
     proof = desk.run(steps)
     assert proof.result.outcome == "confirm"
-    assert proof.receipt.startswith("c2sp.org/tlog-proof@v1\nindex 1\n")
+    assert proof.receipt.startswith("c2sp.org/tlog-proof@v1\nextra ")
+    assert leaf_within(proof.receipt).body_sha256.hex() == proof.body_sha256
     assert proof.checkpoint.origin == samples.SUBJECTS.origin(samples.OVERSIGHT)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from glomar_schemas import batch, envelope, keys, sealing, subjects
+from glomar_schemas import batch, envelope, keys, policy, sealing, subjects
 from glomar_schemas.errors import (
     GlomarError,
     IntegrityError,
@@ -71,6 +71,7 @@ CONSTANTS = {
     "sizes of padded tags, bytes": listed(sealing.TAGS_SIZES),
     "sizes of a padded release, bytes": listed(sealing.RELEASE_SIZES),
     "signatures in an envelope, most": str(envelope_limit()),
+    "cosignature ahead of the reader's clock, most, seconds": str(policy.MAX_CLOCK_SKEW_S),
     "HPKE info": sealing.Context("<direction>", "<agreement>", "<agency>").info().decode(),  # type: ignore[arg-type]
     "AES associated data": sealing.associated_data("<part>", "<request_id>").decode(),  # type: ignore[arg-type]
     "payloadType": envelope.payload_type(Request).replace("request", "<type>"),
