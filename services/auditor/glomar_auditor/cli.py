@@ -16,6 +16,7 @@ from glomar_auditor.fsck import verify as verify_ledger
 from glomar_auditor.index.cli import find, rebuild_index, show
 from glomar_auditor.officials.cli import app as control
 from glomar_auditor.officials.cli_agreement import app as agreement
+from glomar_auditor.reports.cli import accounting, report
 from glomar_auditor.settings import AuditorSettings
 
 app = App("glomar-auditor", help="The oversight body's side of Glomar: the ledger, receipts and releases.")
@@ -24,6 +25,8 @@ app.command(agreement)
 app.command(rebuild_index)
 app.command(find, name="search")
 app.command(show)
+app.command(report)
+app.command(accounting)
 
 
 @app.command

@@ -14,7 +14,7 @@ from glomar_schemas.subjects import is_request_id
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from glomar_auditor.index.record import Record
+from glomar_auditor.index.record import GAP, OTHER, Record
 
 _VERSION = 1
 _COLUMNS = Record.__struct_fields__
@@ -104,6 +104,13 @@ class Index:
                 "UPDATE record SET cell = x'' WHERE key_id = ? AND cell != x''", [(each,) for each in key_ids]
             )
 
+    def only(self, size: int) -> None:
+        """From here on, shows what the ledger held at that size."""
+        # A view of the same name hides the table from every query of this connection.
+        self._db.execute(
+            f"CREATE TEMP VIEW record AS SELECT * FROM main.record WHERE sequence <= {int(size)}"
+        )
+
     def records(self, kind: str = "") -> Iterator[Record]:
         """In the order of the ledger; of one kind, or all."""
         where, values = ("WHERE kind = ?", (kind,)) if kind else ("", ())
@@ -138,6 +145,15 @@ class Index:
                 "SELECT * FROM record WHERE token = ? AND kind = ? AND agency = ?", (token, kind, agency)
             ).fetchone()
         return Record(**dict(zip(_COLUMNS, row, strict=True))) if row else None
+
+    def faults(self) -> list[tuple[str, str, int]]:
+        """(kind, fault, how many) of what does not count: gaps, other subjects, messages with a fault."""
+        with _named(self._path):
+            return self._db.execute(
+                "SELECT kind, fault, count(*) FROM record WHERE fault != '' OR kind IN (?, ?) "
+                "GROUP BY kind, fault",
+                (GAP, OTHER),
+            ).fetchall()
 
     def _prepare(self, origin: str, path: Path | None, write: bool) -> None:
         self._db.create_function("slot", 2, _slot, deterministic=True)

@@ -67,15 +67,17 @@ class LedgerView:
         return text
 
 
-def open_view(directory: Path, keys: list[VerifierKey], note: str | None = None) -> LedgerView:
-    """The published checkpoint, or another one that is given. Raises Misconfigured: no ledger there;
+def open_view(directory: Path, keys: list[VerifierKey], checkpoint: Path | None = None) -> LedgerView:
+    """The published checkpoint, or an older one in a file. Raises Misconfigured: no ledger there;
     IntegrityError: signed by none of the keys."""
-    path = directory / "checkpoint"
+    path = checkpoint or directory / "checkpoint"
     try:
-        note = path.read_bytes().decode() if note is None else note
+        note = path.read_bytes().decode()
     except (OSError, UnicodeDecodeError):
         raise Misconfigured(
-            "no checkpoint can be read there", where=str(path), fix="Name the directory of a ledger"
+            "no checkpoint can be read there",
+            where=str(path),
+            fix="Name a ledger, or the file of one of its checkpoints",
         ) from None
     for key in keys:
         try:

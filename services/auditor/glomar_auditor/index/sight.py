@@ -45,8 +45,8 @@ class Sight(Struct, frozen=True):
 
 
 @contextlib.asynccontextmanager
-async def sight(config: Path, name: str) -> AsyncIterator[Sight]:
-    """Connected as the auditor. Raises Misconfigured, IntegrityError, Unreachable."""
+async def sight(config: Path, name: str, checkpoint: Path | None = None) -> AsyncIterator[Sight]:
+    """Connected as the auditor. checkpoint: an older one than is published, in a file. Raises Misconfigured, IntegrityError, Unreachable."""
     settings = load_settings(AuditorSettings, config)
     versions = load_versions(settings.agreement, load_trust(settings.trust))
     agreement = versions.newest.agreement
@@ -57,7 +57,7 @@ async def sight(config: Path, name: str) -> AsyncIterator[Sight]:
         in_force = await newest(client, versions, subjects)
         keyholder.follow(in_force)
         # After the controls: what the checkpoint covers is opened by keys that are in force now.
-        view = open_view(settings.ledger, ledger_keys(in_force.require(), subjects))
+        view = open_view(settings.ledger, ledger_keys(in_force.require(), subjects), checkpoint)
         reading = Reading(subjects, keyholder.opener, Cells(keyholder))
         yield Sight(client, settings, versions, subjects, reading, view)
     finally:
