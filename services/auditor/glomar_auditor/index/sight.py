@@ -46,7 +46,10 @@ class Sight(Struct, frozen=True):
 
 @contextlib.asynccontextmanager
 async def sight(config: Path, name: str, checkpoint: Path | None = None) -> AsyncIterator[Sight]:
-    """Connected as the auditor. checkpoint: an older one than is published, in a file. Raises Misconfigured, IntegrityError, Unreachable."""
+    """Connected as the auditor. checkpoint: an older one than is published, in a file.
+
+    Raises Misconfigured, IntegrityError, Unreachable.
+    """
     settings = load_settings(AuditorSettings, config)
     versions = load_versions(settings.agreement, load_trust(settings.trust))
     agreement = versions.newest.agreement

@@ -37,8 +37,7 @@ def report(
     public: Annotated[bool, Parameter(negative="", help="what anybody may see: counts and hashes")] = False,
     quick: Quick = False,
     checkpoint: Checkpoint = None,
-    html: Checkpoint = Annotated[Path | None, Parameter(help="as of this one, in a file; else the newest")]
-Html = None,
+    html: Html = None,
     config: Config,
     as_json: AsJson = False,
 ) -> None:
@@ -62,8 +61,7 @@ def accounting(
     person_tag: Annotated[str, Parameter(help="as the record holder works it out: `glomar-verifier tag`")],
     quick: Quick = False,
     checkpoint: Checkpoint = None,
-    html: Checkpoint = Annotated[Path | None, Parameter(help="as of this one, in a file; else the newest")]
-Html = None,
+    html: Html = None,
     config: Config,
     as_json: AsJson = False,
 ) -> None:

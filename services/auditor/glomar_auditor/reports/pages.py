@@ -162,8 +162,8 @@ def _recalls(report: Report) -> Section:
     return Section(
         "Recalls and destruction",
         (
-            f"{_number(len(report.recalls), 'answer')} {_was(len(report.recalls))} taken back; the destruction "
-            f"of {report.outstanding} has not been certified yet.",
+            f"{_number(len(report.recalls), 'answer')} {_was(len(report.recalls))} taken back; the "
+            f"destruction of {report.outstanding} has not been certified yet.",
             f"Agencies have certified the destruction of {_number(certified, 'answer')}"
             + (f": {causes}." if causes else "."),
         ),
@@ -178,8 +178,8 @@ def _people(report: Report) -> Section:
         "People asked about more than once",
         (
             f"The requests name {people.asked_about} people, {people.more_than_once} of them more than once. "
-            "They are told apart by the record holder's keyed tags of an agency and a name, which name nobody; "
-            "two people of the same name count as one.",
+            "They are told apart by the record holder's keyed tags of an agency and a name, which name "
+            "nobody; two people of the same name count as one.",
         ),
         (Table("More than once", ("Tag", "Requests"), rows, frozenset({1})),),
     )
@@ -191,9 +191,9 @@ def _left_out(report: Report) -> Section:
         "Messages that do not count",
         (
             f"In the whole ledger {found.malformed} messages were malformed, {found.untrusted} not signed by "
-            f"whom they must be, {found.unreadable} answers could not be opened, {found.void_controls} orders "
-            f"were void, {found.other} messages stand under subjects that mean nothing, and {found.gaps} were "
-            "lost by the stream before they were recorded.",
+            f"whom they must be, {found.unreadable} answers could not be opened, {found.void_controls} "
+            f"orders were void, {found.other} messages stand under subjects that mean nothing, and "
+            f"{found.gaps} were lost by the stream before they were recorded.",
         ),
     )
 
