@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -12,6 +13,8 @@ from glomar_schemas.errors import Misconfigured
 from glomar_schemas.note import parse_vkey
 
 from glomar_auditor.app import build_app
+from glomar_auditor.archive import verify_archive
+from glomar_auditor.cli_archive import archive
 from glomar_auditor.fsck import verify as verify_ledger
 from glomar_auditor.index.cli import find, rebuild_index, show
 from glomar_auditor.officials.cli import app as control
@@ -27,6 +30,7 @@ app.command(find, name="search")
 app.command(show)
 app.command(report)
 app.command(accounting)
+app.command(archive)
 
 
 @app.command
@@ -38,7 +42,7 @@ def serve(*, config: Annotated[Path, Parameter(help="the auditor's TOML file")])
 
 @app.command
 def verify(
-    directory: Annotated[Path, Parameter(help="the ledger: its checkpoint and tiles")],
+    directory: Annotated[Path, Parameter(help="the ledger: its checkpoint and tiles; or an archive of it")],
     *,
     vkey: Annotated[Path, Parameter(help="the log's public key, as the oversight body published it")],
     as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
@@ -48,8 +52,11 @@ def verify(
         key = parse_vkey(vkey.read_text(encoding="utf-8").strip())
     except (OSError, UnicodeDecodeError):
         raise Misconfigured("the log's public key can't be read", where=str(vkey)) from None
-    with progress("verifying") as advance:
-        report = verify_ledger(directory, key, advance)
+    with progress("verifying") as advance, TemporaryDirectory() as scratch:
+        if directory.is_file():
+            report = verify_archive(directory, Path(scratch), key, advance)
+        else:
+            report = verify_ledger(directory, key, advance)
     if as_json:
         print(
             json.dumps(

@@ -12,6 +12,7 @@ from glomar_schemas.errors import Refused
 
 from glomar_verifier import cli_agreement
 from glomar_verifier.app import build_app
+from glomar_verifier.cli_tag import tag
 from glomar_verifier.epochs.cli import app as epoch
 from glomar_verifier.recalls.cli import recall, recalls
 from glomar_verifier.register.build import build as build_register
@@ -32,6 +33,7 @@ app.command(veto)
 app.command(epoch)
 app.command(recall)
 app.command(recalls)
+app.command(tag)
 
 
 @app.command

@@ -107,9 +107,9 @@ class Index:
     def only(self, size: int) -> None:
         """From here on, shows what the ledger held at that size."""
         # A view of the same name hides the table from every query of this connection.
-        self._db.execute(
-            f"CREATE TEMP VIEW record AS SELECT * FROM main.record WHERE sequence <= {int(size)}"
-        )
+        # A view takes no bound values.
+        view = f"CREATE TEMP VIEW record AS SELECT * FROM main.record WHERE sequence <= {size:d}"  # noqa: S608
+        self._db.execute(view)
 
     def records(self, kind: str = "") -> Iterator[Record]:
         """In the order of the ledger; of one kind, or all."""

@@ -4,16 +4,18 @@ Safe on a live ledger: what its auditor adds meanwhile lies beyond the checkpoin
 """
 
 from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Never
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_schemas import leaf as leaves
 from glomar_schemas import receipt as receipts
 from glomar_schemas.agreement import SignedAgreement
 from glomar_schemas.errors import IntegrityError, Misconfigured, Refused
 from glomar_schemas.leaf import Leaf
 from glomar_schemas.merkle import leaf_hash
-from glomar_schemas.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint, parse_vkey
+from glomar_schemas.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint, parse_vkey, sign
 from glomar_schemas.subjects import Subjects
 
 from glomar_auditor.tiles import Disk, TileStore
@@ -38,16 +40,20 @@ class LedgerView:
     def size(self) -> int:
         return self.checkpoint.size
 
+    def bundles(self, first: int = 0) -> Iterator[list[bytes]]:
+        """The entries, up to 256 at a time, as stored. Raises IntegrityError if one is missing."""
+        for start in range(first * TILE_WIDTH, self.size, TILE_WIDTH):
+            yield self._store.read_bundle(start // TILE_WIDTH, min(TILE_WIDTH, self.size - start))
+
     def entries(self, after: int = 0) -> Iterator[bytes]:
-        """The entries behind that sequence, as stored. Raises IntegrityError if one is missing."""
-        for start in range(after - after % TILE_WIDTH, self.size, TILE_WIDTH):
-            bundle = self._store.read_bundle(start // TILE_WIDTH, min(TILE_WIDTH, self.size - start))
-            yield from bundle[max(0, after - start) :]
+        """Those behind that sequence."""
+        first, place = divmod(after, TILE_WIDTH)
+        return islice(chain.from_iterable(self.bundles(first)), place, None)
 
     def leaves(self, after: int = 0) -> Iterator[Leaf | None]:
         """The same, decoded; None for a gap. From the first one on they are proved to be what was signed:
         at the end IntegrityError is raised if they do not hash to the root."""
-        tree = Tree(_no_tiles)
+        tree = Tree(no_tiles)
         for index, entry in enumerate(self.entries(after), after):
             if after == 0:
                 tree.append([leaf_hash(entry)])
@@ -110,7 +116,21 @@ def _decoded(entry: bytes, index: int) -> Leaf | None:
     return leaf
 
 
-def _no_tiles(level: int, index: int, width: int) -> bytes:
+def signed_prefix(directory: Path, view: LedgerView, until_ns: int, signer: Ed25519PrivateKey) -> LedgerView:
+    """What was stored before that stream time, under a checkpoint signed now. Raises IntegrityError."""
+    tree, size = Tree(no_tiles), 0
+    for leaf, entry in zip(view.leaves(), view.entries(), strict=True):
+        # A gap has no time; it belongs to what stands before it.
+        if leaf is not None and leaf.time_ns >= until_ns:
+            break
+        tree.append([leaf_hash(entry)])
+        size += 1
+    checkpoint = Checkpoint(view.key.name, size, tree.root())
+    return LedgerView(directory, sign(checkpoint, signer), checkpoint, view.key)
+
+
+def no_tiles(level: int, index: int, width: int) -> bytes:
+    """For a tree that is grown from its entries."""
     raise AssertionError(f"no stored tile is believed ({level}, {index}, {width})")
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
+from glomar_schemas.agreement import Allowed
 from glomar_schemas.errors import Misconfigured
 from msgspec import Struct
 
@@ -44,13 +45,14 @@ def report(
     """Count what was asked and answered, and under which checkpoint: from ledger and stream, all checked."""
     _require_new(html)
 
-    async def run() -> Report:
+    async def run() -> tuple[Report, Allowed]:
         async with source(config, NAME, quick=quick, checkpoint=checkpoint) as (seen, found):
-            return count(found, _period(since, until, seen.agreement.time_zone))
+            made = count(found, _period(since, until, seen.agreement.time_zone))
+            return made, seen.agreement.allowed
 
-    made = asyncio.run(run())
+    made, allowed = asyncio.run(run())
     if public:
-        shown = publicly.public(made)
+        shown = publicly.public(made, allowed)
         _out(shown, publicly.page(shown, made), html, as_json)
     else:
         _out(made, affidavit(made), html, as_json)

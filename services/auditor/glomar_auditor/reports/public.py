@@ -4,8 +4,9 @@ What the ledger's subjects show to everybody is exact. What was sealed, or stand
 rounded to tens, and one to nine are not told apart: no single request can be read out of two tables.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
+from glomar_schemas.agreement import Allowed
 from msgspec import Struct
 
 from glomar_auditor.reports.document import Document, Section, Table
@@ -59,7 +60,7 @@ def rounded(number: int) -> str:
     return str((number + SMALLEST // 2) // SMALLEST * SMALLEST)
 
 
-def public(report: Report) -> Public:
+def public(report: Report, allowed: Allowed) -> Public:
     """Officers, tags, request ids, scopes and authorities are left out, and so is any hash of what is left
     out: whoever knows the rest could try out what it hides."""
     rests, total = report.rests, report.total
@@ -78,8 +79,8 @@ def public(report: Report) -> Public:
         confirm=rounded(total.confirm),
         deny=rounded(total.deny),
         refused=rounded(total.refused),
-        by_ground=_rounded(report.by_ground),
-        by_statute=_rounded(report.by_statute),
+        by_ground=_rounded(report.by_ground, allowed.grounds),
+        by_statute=_rounded(report.by_statute, {each for some in allowed.statutes.values() for each in some}),
         refused_under=tuple(
             PublicLine(name=f"{each.condition} {each.name}".strip(), requests=rounded(each.requests))
             for each in report.refused_under
@@ -130,10 +131,15 @@ def page(found: Public, report: Report) -> Document:
     )
 
 
-def _rounded(lines: Sequence[Line]) -> tuple[PublicLine, ...]:
-    return tuple(PublicLine(name=each.name, requests=rounded(each.requests)) for each in lines)
+def _rounded(lines: Sequence[Line], known: Collection[str]) -> tuple[PublicLine, ...]:
+    """Whoever asked could have written anything at all; only the agreement's own words are published."""
+    shown = [
+        PublicLine(name=each.name, requests=rounded(each.requests)) for each in lines if each.name in known
+    ]
+    other = sum(each.requests for each in lines if each.name not in known)
+    return (*shown, PublicLine(name="none of the agreement", requests=rounded(other)))
 
 
 def _table(title: str, lines: Sequence[PublicLine]) -> Table:
-    rows = tuple((each.name or "(not attributable)", each.requests) for each in lines)
+    rows = tuple((each.name, each.requests) for each in lines)
     return Table(title, ("", "Requests"), rows, frozenset({1}))
