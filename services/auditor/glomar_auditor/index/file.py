@@ -103,6 +103,8 @@ class Index:
             self._db.executemany(
                 "UPDATE record SET cell = x'' WHERE key_id = ? AND cell != x''", [(each,) for each in key_ids]
             )
+        # Out of the write-ahead log, too.
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def only(self, size: int) -> None:
         """From here on, shows what the ledger held at that size."""
