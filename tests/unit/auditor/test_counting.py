@@ -1,4 +1,4 @@
-"""What a report counts as what: violations, void and sealed answers, requests that nobody can be named for."""
+"""What a report counts as what: violations, void and sealed answers, requests that are nobody's."""
 
 from datetime import timedelta
 
@@ -56,10 +56,8 @@ def control(sequence: int, slot: int, content: bytes) -> Record:
 
 
 def request(sequence: int, token: str, **fields: str) -> Record:
-    facts = {"officer": "OFF-1", "ground": "g", "statute": "s"} | fields
-    return Record(
-        sequence=sequence, kind="request", agency="ice", token=token, time_ns=START_NS + sequence, **facts
-    )
+    asked = Record(sequence=sequence, kind="request", agency="ice", token=token, time_ns=START_NS + sequence)
+    return replace(replace(asked, officer="OFF-1", ground="g", statute="s"), **fields)
 
 
 def verdict(sequence: int, token: str, outcome: Outcome | None, fault: str = "") -> Record:

@@ -31,7 +31,8 @@ def keyholder() -> Keyholder:
 
 
 def request(sequence: int, token: str = "", **fields: str) -> Record:
-    return Record(sequence=sequence, kind="request", agency="ice", token=token or f"r{sequence}", **fields)
+    asked = Record(sequence=sequence, kind="request", agency="ice", token=token or f"r{sequence}")
+    return replace(asked, **fields)
 
 
 def verdict(sequence: int, token: str, cell: bytes = b"") -> Record:
