@@ -106,8 +106,8 @@ def test_an_answer_after_the_lift_is_none_and_a_lift_by_one_party_is_void() -> N
     lifted = counted(*start, control(4, 3, LIFTED), verdict(5, "a", confirmed()))
     assert (lifted.violations, lifted.holds[0].lifted_by) == ((), ("ice", "irs"))
     void = counted(*start, control(4, 3, LIFTED_BY_ONE), verdict(5, "a", confirmed()))
-    before = counted(control(1, 1, AGREED), request(2, "a"), verdict(3, "a", confirmed()), control(4, 2, HELD))
-    assert before.violations == ()
+    early = (request(2, "a"), verdict(3, "a", confirmed()), control(4, 2, HELD))
+    assert counted(control(1, 1, AGREED), *early).violations == ()
     assert (void.violations, void.holds[0].lifted_slot, void.left_out.void_controls) == ((5,), None, 1)
 
 
