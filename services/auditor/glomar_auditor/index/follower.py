@@ -17,15 +17,17 @@ from nats.aio.client import Client
 from glomar_auditor.index.file import Damaged, Index, remove
 from glomar_auditor.index.filling import fill, read_batch
 from glomar_auditor.index.ledger_view import LedgerView
-from glomar_auditor.index.record import Reading
+from glomar_auditor.index.record import Reading, Record
 
 log = logging.getLogger(__name__)
 
-EVERY_S = 0.5
+EVERY_S = 1.0
 AGAIN_S = 10.0
 """After a failure."""
 AT_ONCE = 32
 """Messages read before others get their turn."""
+AT_ONE_GO = 1_000
+"""Messages written at once."""
 MOST_WAITING = 5_000
 """More are let go, and fetched again once there is time."""
 
@@ -79,17 +81,11 @@ class Follower:
         if gone := in_force.shredded - self._forgotten:
             await asyncio.to_thread(index.forget, sorted(gone))
             self._forgotten |= gone
-        size = await asyncio.to_thread(lambda: index.size)
-        while self._waiting:
-            while self._waiting and self._waiting[0].sequence <= size:
-                self._waiting.popleft()
-            batch = self._next(size)
-            if not batch:
-                break
-            records = read_batch(self._reading, batch, size)
+        size = index.size
+        while records := await self._read(size):
             if not await asyncio.to_thread(index.add, records):
                 break
-            size += len(batch)
+            size += len(records)
         view = self._view()
         if size < view.size and not (self._waiting and self._waiting[0].sequence == size + 1):
             await fill(index, self._reading, client, self._stream, view)
@@ -99,8 +95,18 @@ class Follower:
             self._index.close()
             self._index = None
 
+    async def _read(self, size: int) -> list[Record]:
+        """What waits and follows."""
+        records: list[Record] = []
+        while len(records) < AT_ONE_GO and (batch := self._next(size + len(records))):
+            records += read_batch(self._reading, batch, size + len(records))
+            await asyncio.sleep(0)
+        return records
+
     def _next(self, size: int) -> list[Stored]:
-        """Messages that follow what is there."""
+        """Some that follow what is there."""
+        while self._waiting and self._waiting[0].sequence <= size:
+            self._waiting.popleft()
         batch: list[Stored] = []
         while self._waiting and len(batch) < AT_ONCE and self._waiting[0].sequence == size + len(batch) + 1:
             batch.append(self._waiting.popleft())
