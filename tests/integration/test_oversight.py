@@ -150,7 +150,7 @@ def test_show_proves_each_message_of_a_recalled_answer(world: World) -> None:
 
 def test_show_tells_of_holds_on_the_way_refusals_and_what_does_not_count(world: World) -> None:
     [held] = world.json("show", world.held.request_id)["stories"]
-    assert [(each["slot"], each["lifted_by_slot"]) for each in held["holds"]] == [
+    assert [(each["slot"], each["lifted_slot"]) for each in held["holds"]] == [
         (world.hold_slot, world.hold_slot + 1)
     ]
     refused = next(each for each in world.results if each.outcome == "refused")

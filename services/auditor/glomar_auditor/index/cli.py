@@ -159,7 +159,7 @@ def _told(story: Story) -> Iterator[str]:
         yield f"           in the ledger as leaf {told.sequence - 1}: proved; {count}"
     for hold in story.holds:
         end = (
-            f"lifted by slot {hold.lifted_by_slot} at {hold.lifted_at:%Y-%m-%d %H:%M:%S}"
+            f"lifted by slot {hold.lifted_slot} at {hold.lifted_at:%Y-%m-%d %H:%M:%S}"
             if hold.lifted_at
             else "in force"
         )

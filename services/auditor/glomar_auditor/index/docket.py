@@ -1,7 +1,6 @@
 """The controls of a stream in their order, and whose signatures hold. Called by reports and `show`; pure."""
 
 from bisect import bisect_left
-from datetime import datetime
 from typing import Any
 
 from glomar_runtime.delivery import Stored, moment
@@ -12,20 +11,10 @@ from glomar_schemas.errors import Refused
 from glomar_schemas.messages import Ack, Control, Recall, Request, Verdict
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import Versions
-from msgspec import Struct
+
+from glomar_auditor.index.orders import Order
 
 _KINDS: dict[str, type[Any]] = {"request": Request, "verdict": Verdict, "recall": Recall, "ack": Ack}
-
-
-class Order(Struct, frozen=True):
-    """One control. fault: why it is void; then the rest may be missing."""
-
-    slot: int
-    sequence: int
-    at: datetime
-    control: Control | None
-    parties: tuple[str, ...]
-    fault: str
 
 
 class Docket:

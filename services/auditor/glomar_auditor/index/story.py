@@ -1,7 +1,7 @@
 """The whole story of one request, each message with its proof. Called by `show` and by the console."""
 
 import hashlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 import msgspec
@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from glomar_auditor.index.docket import Docket
 from glomar_auditor.index.messages import fetch
+from glomar_auditor.index.orders import HoldLine, hold_lines
 from glomar_auditor.index.sight import Sight
 
 
@@ -30,18 +31,6 @@ class Told(Struct, frozen=True, kw_only=True):
     receipt: str
 
 
-class HoldOnTheWay(Struct, frozen=True, kw_only=True):
-    """A hold that covered the request at some time between its storing and its answer, or covers it now."""
-
-    slot: int
-    sequence: int
-    scope: str
-    authority: str
-    placed_at: datetime
-    lifted_at: datetime | None
-    lifted_by_slot: int | None
-
-
 class Story(Struct, frozen=True, kw_only=True):
     """The clear part of the request, what was answered, and where it stands now."""
 
@@ -52,7 +41,8 @@ class Story(Struct, frozen=True, kw_only=True):
     outcome: str
     refusals: tuple[Refusal, ...]
     messages: tuple[Told, ...]
-    holds: tuple[HoldOnTheWay, ...]
+    holds: tuple[HoldLine, ...]
+    """Those that covered it between its storing and its answer, or cover it now."""
     origin: str
     size: int
     root: str
@@ -117,10 +107,10 @@ async def _story(seen: Sight, docket: Docket, request: Stored) -> Story:
     last = found["verdict"].sequence if "verdict" in found else seen.view.size
     holds = (
         hold
-        for held, hold in _holds(docket)
-        if held.covers(address.agency, jurisdiction, person)
-        and request.sequence < _end(hold, docket)
-        and (hold.sequence <= last or hold.lifted_at is None)
+        for hold in hold_lines(docket.orders)
+        if Hold(hold.slot, hold.scope, "").covers(address.agency, jurisdiction, person)
+        and (hold.lifted_sequence is None or request.sequence < hold.lifted_sequence)
+        and (hold.lifted_sequence is None or hold.sequence <= last)
     )
     now = docket.in_force.hold_on(address.agency, jurisdiction, person)
     behind = docket.at(last).hold_on(address.agency, jurisdiction, person) if "verdict" in found else None
@@ -199,35 +189,6 @@ def _outcome(answer: Answer | None) -> str:
     if answer is None:
         return ""
     return answer.outcome if answer.record_consulted else "refused"
-
-
-def _holds(docket: Docket) -> Iterator[tuple[Hold, HoldOnTheWay]]:
-    lifted = {
-        order.control.lifts: order
-        for order in docket.orders
-        if order.control and order.control.action == "lift" and not order.fault
-    }
-    for order in docket.orders:
-        if order.control is None or order.control.action != "hold" or order.fault:
-            continue
-        control, lift = order.control, lifted.get(order.slot)
-        yield (
-            Hold(order.slot, control.scope, control.authority),
-            HoldOnTheWay(
-                slot=order.slot,
-                sequence=order.sequence,
-                scope=control.scope,
-                authority=control.authority,
-                placed_at=order.at,
-                lifted_at=lift.at if lift else None,
-                lifted_by_slot=lift.slot if lift else None,
-            ),
-        )
-
-
-def _end(hold: HoldOnTheWay, docket: Docket) -> int:
-    """The sequence from which on it held nothing back."""
-    return next((o.sequence for o in docket.orders if o.slot == hold.lifted_by_slot), 2**63)
 
 
 def _kind(seen: Sight, stored: Stored) -> str:

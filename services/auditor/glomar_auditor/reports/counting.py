@@ -16,13 +16,13 @@ from glomar_schemas.versions import Versions
 from msgspec import Struct
 
 from glomar_auditor.index.cells import Outcome
-from glomar_auditor.index.docket import Docket, Order
+from glomar_auditor.index.docket import Docket
 from glomar_auditor.index.file import Index, Wanted
 from glomar_auditor.index.ledger_view import LedgerView
+from glomar_auditor.index.orders import hold_lines
 from glomar_auditor.index.record import GAP, MALFORMED, OTHER, UNREADABLE, Reading, Record
 from glomar_auditor.index.searching import named
 from glomar_auditor.reports.report import (
-    HoldLine,
     LeftOut,
     Line,
     People,
@@ -116,7 +116,7 @@ def count(source: Source, period: Period) -> Report:
         by_ground=tally.lines("ground"),
         by_statute=tally.lines("statute"),
         refused_under=tuple(_refused(tally.conditions, source.versions)),
-        holds=tuple(hold_lines(docket)),
+        holds=hold_lines(docket.orders),
         violations=tuple(tally.violations),
         recalls=recalls,
         outstanding=sum(each.certified_at is None for each in recalls),
@@ -137,32 +137,6 @@ def rests(source: Source) -> Rests:
         note=source.view.note,
         evidence=source.evidence,
     )
-
-
-def hold_lines(docket: Docket) -> Iterator[HoldLine]:
-    lifts: dict[int | None, Order] = {
-        order.control.lifts: order for order in docket.orders if _counts(order, "lift") and order.control
-    }
-    for order in docket.orders:
-        if not _counts(order, "hold") or order.control is None:
-            continue
-        lift = lifts.get(order.slot)
-        yield HoldLine(
-            slot=order.slot,
-            sequence=order.sequence,
-            at=order.at,
-            scope=order.control.scope,
-            authority=order.control.authority,
-            by=order.parties,
-            lifted_slot=lift.slot if lift else None,
-            lifted_at=lift.at if lift else None,
-            lifted_authority=lift.control.authority if lift and lift.control else "",
-            lifted_by=lift.parties if lift else (),
-        )
-
-
-def _counts(order: Order, action: str) -> bool:
-    return order.control is not None and order.control.action == action and not order.fault
 
 
 def _behind_hold(in_force: InForce, request: Record, opened: Outcome | None) -> bool:

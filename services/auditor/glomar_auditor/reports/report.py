@@ -4,6 +4,8 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from glomar_auditor.index.orders import HoldLine
+
 
 class Rests(Struct, frozen=True, kw_only=True):
     """The checkpoint that the numbers rest on. last_entry: stream time of its newest entry; note: as signed.
@@ -39,21 +41,6 @@ class Refused(Struct, frozen=True, kw_only=True):
     name: str
     citation: str
     requests: int
-
-
-class HoldLine(Struct, frozen=True, kw_only=True):
-    """A hold that counts, and its end if it has one. by: the parties whose officials signed."""
-
-    slot: int
-    sequence: int
-    at: datetime
-    scope: str
-    authority: str
-    by: tuple[str, ...]
-    lifted_slot: int | None = None
-    lifted_at: datetime | None = None
-    lifted_authority: str = ""
-    lifted_by: tuple[str, ...] = ()
 
 
 class RecallLine(Struct, frozen=True, kw_only=True):
