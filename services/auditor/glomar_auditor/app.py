@@ -13,6 +13,7 @@ from glomar_runtime.mounting import MountedApp
 from glomar_runtime.service import Stop, background, ending
 from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans, header
 from glomar_schemas.agreement import load_trust
+from glomar_schemas.controls import InForce
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import Envelope
 from glomar_schemas.errors import Refused, Retryable
@@ -23,11 +24,16 @@ from glomar_schemas.note import format_vkey, parse_vkey
 from glomar_schemas.policy import load_policy
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import load_versions
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from opentelemetry.trace import Span
 
 from glomar_auditor import publication
 from glomar_auditor.cosigned import CosignedCheckpoint
+from glomar_auditor.index.cells import Cells
+from glomar_auditor.index.follower import Follower
+from glomar_auditor.index.ledger_view import LedgerView, ledger_keys, open_view
+from glomar_auditor.index.record import Reading
 from glomar_auditor.noticing import Noticing
 from glomar_auditor.recalls import Recalls
 from glomar_auditor.recorder import Recorder
@@ -62,6 +68,18 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
     recalls = Recalls(subjects, withholding)
     releaser = Releaser(cosigned.receipt, subjects, keyholder.opener)
     noticing = Noticing(ledger, subjects, withholding, agreement.requesters)
+
+    def view() -> LedgerView:
+        signed = withholding.in_force.signed or versions.newest
+        return open_view(settings.ledger, ledger_keys(signed, subjects))
+
+    async def follow(client: Client) -> InForce:
+        await withholding.follow(client)
+        return withholding.in_force
+
+    reading = Reading(subjects, keyholder.opener, Cells(keyholder))
+    origin = subjects.origin(agreement.oversight)
+    follower = Follower(settings.index_file, origin, subjects.stream, reading, view, follow)
     spans = Spans(subjects, "auditor")
     bus = Bus(settings, "glomar-auditor")
 
@@ -142,6 +160,7 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
             witnesses.wake()
         for agency, told in await noticing.pushes(bus.client, recorded):
             await bus.client.publish(subjects.notice(agency), encode(told))
+        follower.offer(recorded)
 
     def status() -> dict[str, object]:
         violations = withholding.violations
@@ -161,6 +180,7 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
             yield
         finally:
             ledger.close()
+            follower.close()
 
     app = MountedApp(
         bus,
@@ -186,5 +206,6 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
 
     background(app, compare)
     background(app, be_witnessed)
+    background(app, lambda: follower.run(lambda: bus.client))
     bus.add_middleware(SpanMiddleware.of(spans))
     return app, bus

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -13,10 +14,14 @@ from glomar_schemas.tlog_client import signed_by
 
 from glomar_auditor import mirror
 from glomar_auditor.app import build_app
+from glomar_auditor.archive import verify_archive
+from glomar_auditor.cli_archive import archive
 from glomar_auditor.cli_monitor import evidence, monitor, trusted_key
 from glomar_auditor.fsck import verify as verify_ledger
+from glomar_auditor.index.cli import find, rebuild_index, show
 from glomar_auditor.officials.cli import app as control
 from glomar_auditor.officials.cli_agreement import app as agreement
+from glomar_auditor.reports.cli import accounting, report
 from glomar_auditor.settings import AuditorSettings
 
 app = App("glomar-auditor", help="The oversight body's side of Glomar: the ledger, receipts and releases.")
@@ -25,6 +30,12 @@ app.command(agreement)
 app.command(monitor)
 app.command(evidence)
 app.command(verify_receipt)
+app.command(rebuild_index)
+app.command(find, name="search")
+app.command(show)
+app.command(report)
+app.command(accounting)
+app.command(archive)
 
 
 @app.command
@@ -36,14 +47,18 @@ def serve(*, config: Annotated[Path, Parameter(help="the auditor's TOML file")])
 
 @app.command
 def verify(
-    directory: Annotated[Path, Parameter(help="the ledger: its checkpoint and tiles")],
+    directory: Annotated[Path, Parameter(help="the ledger: its checkpoint and tiles; or an archive of it")],
     *,
     vkey: Annotated[Path, Parameter(help="the log's public key, as the oversight body published it")],
     as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
 ) -> None:
     """Recompute the whole ledger from its entries and compare. Exit code 6 if anything differs."""
-    with progress("verifying") as advance:
-        report = verify_ledger(directory, trusted_key(vkey), advance)
+    key = trusted_key(vkey)
+    with progress("verifying") as advance, TemporaryDirectory() as scratch:
+        if directory.is_file():
+            report = verify_archive(directory, Path(scratch), key, advance)
+        else:
+            report = verify_ledger(directory, key, advance)
     if as_json:
         print(
             json.dumps(

@@ -20,7 +20,7 @@ from glomar_runtime.connection import API_PREFIX, plain_subject
 TIMEOUT_S = 5.0
 NOT_FOUND = 10037
 _NANO = 1_000_000_000
-_TRACEPARENT = re.compile(rb"\r\ntraceparent: ?([0-9a-f-]{55})\r\n")
+_TRACEPARENT = re.compile(rb"\r\ntraceparent:([^\r\n]*)")
 _FRACTION = re.compile(r"\.(\d{1,9})")
 
 
@@ -134,13 +134,14 @@ async def _get(client: Client, stream: str, query: dict[str, int | str]) -> Stor
             return None
         raise Unreachable("the stream did not hand out a message", where=stream)
     found = answer.message
-    hint = _TRACEPARENT.search(found.hdrs)
+    # The last of several, as in a message that is delivered.
+    hints = _TRACEPARENT.findall(found.hdrs)
     return Stored(
         found.seq,
         time_ns(found.time),
         plain_subject(found.subject.encode()),
         found.data,
-        hint[1].decode() if hint else "",
+        hints[-1].strip().decode("ascii", "replace") if hints else "",
     )
 
 

@@ -13,6 +13,7 @@ from glomar_schemas.errors import Refused
 
 from glomar_verifier import cli_agreement, cli_match, cli_matching, cli_synth
 from glomar_verifier.app import build_app
+from glomar_verifier.cli_tag import tag
 from glomar_verifier.epochs.cli import app as epoch
 from glomar_verifier.recalls.cli import recall, recalls
 from glomar_verifier.register.making import build_into
@@ -37,6 +38,7 @@ app.command(recall)
 app.command(recalls)
 app.command(cli_matching.explain)
 register.command(cli_matching.evaluate)
+app.command(tag)
 
 
 @app.command
