@@ -1,6 +1,7 @@
 """`glomar-auditor`: serve the auditor, verify a ledger, order holds. stdout is data, stderr is people."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -46,11 +47,23 @@ def verify(
     if as_json:
         print(
             json.dumps(
-                {"version": 1, "origin": report.origin, "size": report.size, "root": report.root.hex()}
+                {
+                    "version": 1,
+                    "origin": report.origin,
+                    "size": report.size,
+                    "root": report.root.hex(),
+                    "gaps": report.gaps,
+                }
             )
         )
     else:
         print(f"{report.origin}: {report.size} entries, root {report.root.hex()}: verified")
+        if report.gaps:
+            print(
+                f"{report.gaps} of the entries are gaps: the stream lost these messages before they were "
+                "recorded, and nothing was released for them",
+                file=sys.stderr,
+            )
 
 
 def main() -> None:

@@ -87,7 +87,7 @@ class Ledger:
         """The signed note over all of them."""
         return self._note
 
-    def append(self, batch: Sequence[leaves.Leaf]) -> Checkpoint:
+    def append(self, batch: Sequence[leaves.Entry]) -> Checkpoint:
         """Make the leaves durable, sign and publish; only then may anything that rests on them be released.
 
         Raises IntegrityError if they are not the sequences size + 1, size + 2, ...; Malformed if one can't be
@@ -105,8 +105,8 @@ class Ledger:
         self._require_open()
         return receipts.encode(receipts.Receipt(index, self._tree.inclusion_proof(index), self._note))
 
-    def leaf(self, index: int) -> leaves.Leaf | None:
-        """Leaf `index`, or None if it is not in yet. Raises IntegrityError if stored bytes were changed."""
+    def leaf(self, index: int) -> leaves.Entry | None:
+        """Leaf or gap `index`; None if not in yet. Raises IntegrityError if stored bytes were changed."""
         self._require_open()
         if not 0 <= index < self.size:
             return None
@@ -118,7 +118,7 @@ class Ledger:
             f"entry {index} is not what was signed",
             where="tile/entries",
         )
-        return leaves.decode(entry)
+        return leaves.decode_entry(entry)
 
     def compact(self) -> None:
         """Make the tiles durable and empty the journal. append() does it when the journal is full."""
@@ -245,7 +245,7 @@ class Ledger:
                 "a checkpoint that this log did not sign", where="journal", fix=_RESTORE
             ) from error
 
-    def _encode(self, batch: Sequence[leaves.Leaf]) -> list[bytes]:
+    def _encode(self, batch: Sequence[leaves.Entry]) -> list[bytes]:
         for expected, leaf in enumerate(batch, self.size + 1):
             _require(
                 leaf.sequence == expected,

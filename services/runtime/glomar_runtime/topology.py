@@ -5,6 +5,7 @@ guarantees rest on, so a difference is an incident.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from glomar_schemas.errors import IntegrityError, Unreachable
@@ -39,6 +40,7 @@ def stream_config(subjects: Subjects, replicas: int = 1) -> dict[str, Any]:
         "max_msgs": -1,
         "max_bytes": -1,
         "sealed": False,
+        "no_ack": False,
         "allow_rollup_hdrs": False,
         "allow_msg_ttl": False,
         "allow_msg_counter": False,
@@ -115,15 +117,18 @@ async def _ensure(
         found = await _call(admin, create_, body)
         if "error" in found:
             raise IntegrityError(f"nats-server refused: {found['error'].get('description')}", where=create_)
-    different = sorted(
-        name for name, value in wanted.items() if found["config"].get(name, _absent(value)) != value
-    )
+    different = differing(wanted, found["config"])
     if different:
         raise IntegrityError(
             f"exists with other settings of {', '.join(different)}",
             where=wanted["name"],
             fix="Find out who changed them; the guarantees do not hold with these",
         )
+
+
+def differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """The names of the settings that the server reports otherwise, in order."""
+    return sorted(name for name, value in wanted.items() if found.get(name, _absent(value)) != value)
 
 
 def _absent(value: Any) -> Any:
