@@ -46,11 +46,13 @@ class Recorder:
             recorded = self._ledger.size
             known = [message for message in arrived if message.sequence <= recorded]
             # The first and the last: sequences that were given to others are so from some point on.
-            if not all(map(self._watch.agrees, [*known[:1], *known[-1:]])):
+            repeated = [*known[:1], *known[-1:]]
+            if not await self._watch.settled(client) or not all(map(self._watch.agrees, repeated)):
                 return []
             fresh = {message.sequence: message for message in arrived if message.sequence > recorded}
             missing = set(range(recorded + 1, max(fresh, default=recorded) + 1)) - fresh.keys()
             fresh |= {message.sequence: message for message in await self._fetch(client, sorted(missing))}
+            # Again, since the connection may be another by now; nothing is awaited from here on.
             if not await self._watch.settled(client):
                 return []
             found: list[Stored] = []
