@@ -23,6 +23,7 @@ from glomar_schemas.versions import load_versions
 from nats.aio.msg import Msg
 from opentelemetry.trace import Span
 
+from glomar_auditor.incarnations import log_keys, require_unfinished
 from glomar_auditor.noticing import Noticing
 from glomar_auditor.origin_file import OriginFile
 from glomar_auditor.recalls import Recalls
@@ -48,8 +49,11 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
     subjects = Subjects(agreement.id, settings.incarnation)
     keyholder = Keyholder(agreement.oversight, key_files(settings.sealing_key))
     signer = read_signing_key(settings.ledger_key)
+    require_unfinished(settings.ledger)
     ledger = Ledger.open(settings.ledger, signer, subjects.origin(agreement.oversight))
-    watch = Watch(ledger, subjects, OriginFile(settings.ledger, subjects.stream))
+    ring = versions.newest.ring.ledger_keys(agreement.oversight)
+    predecessor = log_keys(subjects.predecessor, agreement.oversight, ring)
+    watch = Watch(ledger, subjects, OriginFile(settings.ledger, subjects.stream), predecessor)
     recorder = Recorder(ledger, subjects, watch)
     withholding = Withholding(versions, subjects, keyholder)
     recalls = Recalls(subjects, withholding)

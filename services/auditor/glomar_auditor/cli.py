@@ -13,6 +13,7 @@ from glomar_schemas.errors import Misconfigured
 from glomar_schemas.note import parse_vkey
 
 from glomar_auditor.app import build_app
+from glomar_auditor.cli_incarnation import app as incarnation
 from glomar_auditor.fsck import verify as verify_ledger
 from glomar_auditor.officials.cli import app as control
 from glomar_auditor.officials.cli_agreement import app as agreement
@@ -21,6 +22,7 @@ from glomar_auditor.settings import AuditorSettings
 app = App("glomar-auditor", help="The oversight body's side of Glomar: the ledger, receipts and releases.")
 app.command(control)
 app.command(agreement)
+app.command(incarnation)
 
 
 @app.command

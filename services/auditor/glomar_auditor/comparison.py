@@ -80,6 +80,16 @@ def of_settings(different: Sequence[str], size: int) -> Contradiction | None:
     )
 
 
+def unopened() -> Contradiction:
+    return Contradiction(
+        "opening",
+        "the stream does not begin with the final checkpoint of the incarnation before",
+        1,
+        "The new incarnation was not opened, or somebody stored a message before it was",
+        "The operator deletes this stream and creates it again; then: glomar-auditor incarnation open",
+    )
+
+
 def of_lost(lost: Collection[int]) -> Contradiction:
     """lost: sequences that the ledger recorded and the stream says it does not hold any more."""
     return Contradiction(

@@ -7,18 +7,21 @@ process: whoever starts it again has looked, and everything is compared anew.
 import asyncio
 import logging
 import random
+from collections.abc import Sequence
 
 import msgspec
 from glomar_runtime.delivery import Stored, StreamState, get_by_sequence, lost_sequences, stream_state
-from glomar_runtime.topology import differing, stream_config
+from glomar_runtime.topology import differing, retired_config, stream_config
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.leaf import Gap
+from glomar_schemas.note import VerifierKey
 from glomar_schemas.subjects import Subjects
 from nats.aio.client import Client
 from opentelemetry import metrics
 
 from glomar_auditor import comparison
 from glomar_auditor.comparison import Contradiction
+from glomar_auditor.incarnations import is_opening
 from glomar_auditor.origin_file import OriginFile
 from glomar_auditor.release import stored_leaf
 from glomar_auditor.sequencer import Ledger
@@ -33,10 +36,19 @@ SPOT_CHECKS = 4
 class Watch:
     """The one judge of whether anything may be recorded or released."""
 
-    def __init__(self, ledger: Ledger, subjects: Subjects, origin: OriginFile) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        subjects: Subjects,
+        origin: OriginFile,
+        predecessor: Sequence[VerifierKey] = (),
+    ) -> None:
+        """predecessor: the keys of the ledger of the incarnation before; none for the first."""
         self._ledger = ledger
         self._subjects = subjects
         self._origin = origin
+        self._predecessor = predecessor
+        self._is_opened = not predecessor
         self._halted: Contradiction | None = None
         self._gaps: set[int] = set()
         self._connection = -1
@@ -123,6 +135,7 @@ class Watch:
         made = self._origin.created or state.created
         found = (
             comparison.of_state(state.created, state.last_sequence, made=made, size=size)
+            or await self._unopened(client, state)
             or await self._missing(client, state, size)
             or await self._differing(client, size)
         )
@@ -130,8 +143,16 @@ class Watch:
             self._origin.note(state.created)
         return found or comparison.of_settings(self._other_settings(state), size)
 
+    async def _unopened(self, client: Client, state: StreamState) -> Contradiction | None:
+        """Nothing is recorded of a new incarnation that does not rest on the one before."""
+        if self._is_opened or state.last_sequence == 0:
+            return None
+        first = await get_by_sequence(client, self._subjects.stream, 1)
+        self._is_opened = first is not None and is_opening(first, self._subjects, self._predecessor)
+        return None if self._is_opened else comparison.unopened()
+
     def _other_settings(self, state: StreamState) -> list[str]:
-        demanded = stream_config(self._subjects)
+        demanded = (retired_config if state.config.get("sealed") else stream_config)(self._subjects)
         # How many nodes keep a copy is the operator's to change.
         del demanded["num_replicas"]
         return differing(demanded, state.config)

@@ -52,6 +52,11 @@ def stream_config(subjects: Subjects, replicas: int = 1) -> dict[str, Any]:
     }
 
 
+def retired_config(subjects: Subjects, replicas: int = 1) -> dict[str, Any]:
+    """Of a stream that has, or will have, a successor: read for ever, and never written again."""
+    return {**stream_config(subjects, replicas), "subjects": [subjects.retired()], "sealed": True}
+
+
 def canary_config(subjects: Subjects, replicas: int = 1) -> dict[str, Any]:
     return {
         "name": f"{subjects.stream}_CANARY",
@@ -91,20 +96,41 @@ def consumer_configs(subjects: Subjects) -> dict[str, dict[str, Any]]:
 
 
 async def create(admin: Client, subjects: Subjects, replicas: int = 1) -> None:
-    """Makes sure that everything exists exactly as configured. Raises IntegrityError, Unreachable."""
-    for config in (stream_config(subjects, replicas), canary_config(subjects, replicas)):
-        await _ensure(
-            admin,
-            f"STREAM.INFO.{config['name']}",
-            f"STREAM.CREATE.{config['name']}",
-            config,
-            config,
-        )
+    """Makes sure that everything exists exactly as configured; a predecessor must have been retired.
+
+    Raises IntegrityError, Unreachable.
+    """
+    await _ensure_stream(admin, stream_config(subjects, replicas))
+    if subjects.predecessor:
+        # It holds nothing of worth, and no two streams may take the same subjects.
+        await _call(admin, f"STREAM.DELETE.{canary_config(subjects.predecessor)['name']}", None)
+    await _ensure_stream(admin, canary_config(subjects, replicas))
     for name, config in consumer_configs(subjects).items():
         wanted = {"durable_name": name, "name": name, **config}
         path = f"{subjects.stream}.{name}"
         body = {"stream_name": subjects.stream, "config": wanted}
         await _ensure(admin, f"CONSUMER.INFO.{path}", f"CONSUMER.CREATE.{path}", wanted, body)
+
+
+async def retire(admin: Client, subjects: Subjects) -> None:
+    """Seals the stream, which can't be undone, so that its successor can be created. May be repeated.
+
+    Raises IntegrityError, Unreachable.
+    """
+    info = f"STREAM.INFO.{subjects.stream}"
+    found = await _call(admin, info, None)
+    if "error" not in found:
+        wanted = retired_config(subjects, found["config"]["num_replicas"])
+        if not differing(wanted, found["config"]):
+            return
+        found = await _call(admin, f"STREAM.UPDATE.{subjects.stream}", {**found["config"], **wanted})
+    if "error" in found:
+        raise IntegrityError(f"nats-server refused: {found['error'].get('description')}", where=info)
+
+
+async def _ensure_stream(admin: Client, config: dict[str, Any]) -> None:
+    name = config["name"]
+    await _ensure(admin, f"STREAM.INFO.{name}", f"STREAM.CREATE.{name}", config, config)
 
 
 async def _ensure(
