@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -409,3 +410,14 @@ def test_a_storage_error_closes_the_ledger_and_releases_nothing(tmp_path: Path) 
     recovered = open_ledger(tmp_path)
     assert recovered.size == 4
     recovered.close()
+
+
+def test_a_gap_is_a_leaf_that_is_found_again_after_a_start(tmp_path: Path) -> None:
+    batch: list[leaves.Entry] = [*LOG[:2], leaves.Gap(3), LOG[3]]
+    with closing(Ledger.open(tmp_path, SIGNER, ORIGIN)) as ledger:
+        ledger.append(batch)
+        assert [ledger.leaf(index) for index in range(4)] == batch
+    with closing(Ledger.open(tmp_path, SIGNER, ORIGIN)) as ledger:
+        assert ledger.leaf(2) == leaves.Gap(3)
+        with pytest.raises(IntegrityError):
+            ledger.append([leaves.Gap(6)])

@@ -2,7 +2,7 @@
 
 import io
 
-from glomar_local.standing import HoldShown, Standing, Violations, Waiting, merged, render
+from glomar_local.standing import Halted, HoldShown, Standing, Violations, Waiting, merged, render
 from rich.console import Console
 
 HOLD = HoldShown(2, "jurisdiction:mad", "Order of the court")
@@ -33,3 +33,15 @@ def test_what_no_service_says_is_shown_as_unknown_and_not_as_none() -> None:
 
     assert "waiting requests: unknown" in words and "violations: unknown" in words
     assert "waiting requests: 0" in shown(Standing(1, (), Waiting(), Violations()))
+
+
+def test_a_halt_is_shown_first_with_what_it_may_mean_and_what_to_do() -> None:
+    halted = Halted("the stream ends at sequence 5, the ledger at 9", 6, "It was damaged", "Restore it")
+    words = shown(merged([Standing(3, (), halted=halted, gaps=2), VERIFIER]))
+
+    order = ["RELEASES ARE HALTED: the stream ends at sequence 5", "since sequence 6"]
+    order += ["It was damaged", "Restore it", "last control", "gaps in the ledger: 2"]
+    places = [words.index(each) for each in order]
+    assert places == sorted(places)
+    assert "HALTED" not in shown(merged([AUDITOR, VERIFIER]))
+    assert "gaps" not in shown(merged([AUDITOR, VERIFIER]))
