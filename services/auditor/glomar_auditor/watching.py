@@ -86,7 +86,7 @@ class Watch:
         A server that was started again may have lost messages and give out their sequences anew, so nothing
         of a new connection is taken before a comparison. Raises Unreachable.
         """
-        if self._connection != client.stats["reconnects"]:
+        if not self._is_same(client):
             await self.compare(client)
         return self.may_record
 
@@ -159,20 +159,20 @@ class Watch:
 
     async def _missing(self, client: Client, state: StreamState, size: int) -> Contradiction | None:
         """Whether the stream says itself that it lost what the ledger recorded."""
-        if state.lost <= len(self._gaps):
+        if state.lost == len(self._gaps) and self._is_same(client):
             return None
         lost = [each for each in await lost_sequences(client, self._subjects.stream) if each <= size]
         unexplained = [each for each in lost if each not in self._gaps and not self._is_gap(each)]
         if unexplained:
             return comparison.of_lost(unexplained)
-        self._gaps.update(lost)
+        self._gaps = set(lost)
         return None
 
     async def _differing(self, client: Client, size: int) -> Contradiction | None:
         """Reads the newest recorded message and some others."""
         if size == 0:
             return None
-        number = SPOT_CHECKS if self._connection == client.stats["reconnects"] else FIRST_SPOT_CHECKS
+        number = SPOT_CHECKS if self._is_same(client) else FIRST_SPOT_CHECKS
         others = random.sample(range(1, size + 1), min(number, size))
         chosen = sorted({*others, size})
         looks = await asyncio.gather(*(self._look(client, each) for each in chosen))
@@ -202,3 +202,7 @@ class Watch:
 
     def _is_gap(self, sequence: int) -> bool:
         return isinstance(self._ledger.leaf(sequence - 1), Gap)
+
+    def _is_same(self, client: Client) -> bool:
+        """Whether a comparison was finished on this connection."""
+        return bool(self._connection == client.stats["reconnects"])
