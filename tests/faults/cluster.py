@@ -27,7 +27,7 @@ from tests.integration.holds import Officials
 from tests.integration.wire import Refusal, Wire
 
 NODES = 3
-END_LIMIT_S = 30.0
+END_LIMIT_S = 180.0
 ASK_LIMIT_S = 3.0
 NOT_FOUND, SLOT_TAKEN = 10037, 10077
 

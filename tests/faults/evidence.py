@@ -25,7 +25,7 @@ from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-RECORDED_LIMIT_S = 60.0
+RECORDED_LIMIT_S = 180.0
 READ_AT_ONCE = 1_000
 FETCHED_ANEW = 25
 

@@ -25,7 +25,7 @@ from msgspec.structs import replace
 from tests.faults.waiting import until
 
 BUS = "nats-server"
-END_LIMIT_S = 30.0
+END_LIMIT_S = 180.0
 
 
 class Processes:

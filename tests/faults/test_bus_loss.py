@@ -26,6 +26,8 @@ from tests.faults.evidence import require_all_well
 from tests.faults.processes import BUS, Processes, messages
 from tests.faults.submission import submitting
 from tests.faults.waiting import until
+from tests.integration.bus import Bus, watching
+from tests.integration.holds import Officials
 
 UNREACHABLE = Unreachable.exit_code
 SOON_S = "2"
@@ -106,6 +108,23 @@ def test_a_deleted_consumer_makes_no_verifier_spin_and_can_be_made_again(
     require_all_well(bare.system, results, first.truths | second.truths)
 
 
+def test_what_is_answered_never_waits_though_it_is_delivered_again_under_a_hold(
+    bare: Processes, few: Asked
+) -> None:
+    bare.start_all()
+    with submitting(bare.system, few) as submission:
+        require_all_well(bare.system, submission.results(), few.truths)
+    with watching(bare.system) as bus:
+        slot, _ = Officials(bus).hold("all")
+        until(lambda: bare.status("verifier").get("control_slot") == slot, "the hold is known")
+
+        asyncio.run(delete_consumer(bare.system, "verifier"))
+        asyncio.run(create_topology(bare.system))
+        until(lambda: is_settled(bus, "verifier"), "all is delivered again")
+
+    assert bare.status("verifier")["waiting"]["total"] == 0
+
+
 def test_services_whose_keys_are_refused_for_a_while_are_no_zombies(bare: Processes, few: Asked) -> None:
     bare.start_bus()
     for each in SERVICES:
@@ -153,6 +172,13 @@ async def delete_consumer(system: System, name: str) -> None:
 async def create_topology(system: System) -> None:
     async with connected(system, OPERATOR) as admin:
         await topology.create(admin, system.subjects)
+
+
+def is_settled(bus: Bus, consumer: str) -> bool:
+    """All that it has for its service is delivered and acknowledged."""
+    path = f"$JS.API.CONSUMER.INFO.{bus.subjects.stream}.{consumer}"
+    info = bus.wire(OPERATOR).ask(path.encode(), b"")
+    return bool(info["num_pending"] == info["num_ack_pending"] == 0)
 
 
 def messages_from(monitor: int, client: str) -> int:

@@ -48,7 +48,7 @@ def of_kind(bus: Bus, kind: str) -> int:
 
 
 def require_answered(asked: Asking, number: int = NUMBER) -> None:
-    asked.join(90)
+    asked.join()
     assert [each.outcome for each in asked.results] == ["confirm"] * number
 
 

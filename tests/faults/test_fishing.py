@@ -19,7 +19,7 @@ from tests.faults.waiting import until
 from tests.integration.asking import profile, rows, to_ask
 
 ADDRESSES = 50
-LIMIT_S = 120
+LIMIT_S = 300.0
 SECOND = "verifier-2"
 
 

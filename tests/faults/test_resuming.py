@@ -44,7 +44,7 @@ def test_neither_what_waited_nor_what_is_new_starves(bare: Processes, tmp_path: 
         officials.lift(slot)
         os.kill(bare.pid("verifier"), signal.SIGCONT)
         for asked in (held, fresh):
-            asked.join(120)
+            asked.join()
 
         waited = {each.request_id for each in held.results}
         assert (len(waited), len(fresh.results)) == (HELD, FRESH)

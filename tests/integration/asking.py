@@ -15,7 +15,7 @@ from glomar_requester.settings import RequesterSettings
 from glomar_runtime.settings import load_settings
 from msgspec.structs import replace
 
-LIMIT_S = 60.0
+LIMIT_S = 300.0
 
 
 def profile(layout: Layout, store: Path) -> Profile:
@@ -39,7 +39,7 @@ def ask_all(used: Profile, asks: Sequence[Ask]) -> list[Result]:
 class Asking(threading.Thread):
     """Asks in the background, until every answer is there."""
 
-    def __init__(self, used: Profile, asks: Sequence[Ask], limit_s: float = 90) -> None:
+    def __init__(self, used: Profile, asks: Sequence[Ask], limit_s: float = 300) -> None:
         super().__init__(daemon=True)
         self._used, self._asks, self._limit_s = used, asks, limit_s
         self.results: list[Result] = []

@@ -28,7 +28,7 @@ from nats.aio.client import Client
 from tests.integration.conftest import Up
 from tests.integration.wire import Wire
 
-STOP_LIMIT_S = 20.0
+STOP_LIMIT_S = 180.0
 
 
 class Bus:

@@ -21,8 +21,8 @@ from msgspec import Struct
 if TYPE_CHECKING:
     from tests.integration.bus import Bus
 
-START_LIMIT_S = 60.0
-STOP_LIMIT_S = 30.0
+START_LIMIT_S = 180.0
+STOP_LIMIT_S = 180.0
 
 
 class Up(Struct, frozen=True):
@@ -94,7 +94,7 @@ def bus(running: Up) -> Iterator["Bus"]:
         yield found
 
 
-def wait_until(condition: object, limit_s: float = 20.0) -> bool:
+def wait_until(condition: object, limit_s: float = 120.0) -> bool:
     """Polls a callable until it is true; False when the time is over."""
     assert callable(condition)
     deadline = time.monotonic() + limit_s

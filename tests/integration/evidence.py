@@ -18,7 +18,7 @@ from glomar_schemas.sealing import Context, Opener
 from tests.integration.bus import Bus
 from tests.integration.conftest import wait_until
 
-LIMIT_S = 30.0
+LIMIT_S = 300.0
 
 
 def await_verdicts(bus: Bus, agency: str, slots: Iterable[str]) -> dict[str, Stored]:

@@ -18,7 +18,7 @@ from tests.integration.conftest import up
 
 REQUESTS = 5_000
 SEED = 2025
-LIMIT_S = 240
+LIMIT_S = 300.0
 
 
 class Sent(Struct, frozen=True):

@@ -26,7 +26,7 @@ from tests.integration.evidence import await_ledger
 from tests.integration.holds import Officials
 from tests.integration.wire import Refusal
 
-LIMIT_S = 60
+LIMIT_S = 300.0
 TODAY = date.today()
 
 

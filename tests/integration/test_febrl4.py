@@ -22,7 +22,7 @@ from tests.integration.conftest import up
 from tests.registers import write_csv
 
 REQUESTS = 5_000
-LIMIT_S = 120
+LIMIT_S = 300.0
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,7 @@ def ledger(tmp_path: Path) -> Path:
 
 def run(verifier: Path, ledger: Path) -> subprocess.CompletedProcess[str]:
     command = [verifier, ledger, ledger / "log.vkey", ledger.parent / "receipt"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def flip_middle_byte(path: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_hold_stops_its_scope_alone_and_everything_goes_on_when_it_is_lifted(
     assert held.results == []
 
     lifted = officials.lift(slot)
-    held.join(90)
+    held.join()
 
     assert [each.outcome for each in held.results] == ["confirm"] * 30
     assert min(verdicts_in(bus, held.results).values()) > lifted
@@ -70,7 +70,7 @@ def test_no_verdict_gets_behind_a_hold_that_came_while_the_verifier_slept(
     assert behind == [], f"{len(behind)} verdicts behind the hold, of {end} messages"
 
     officials.lift(slot)
-    asking.join(90)
+    asking.join()
     assert len(asking.results) == 80
     assert {each.outcome for each in asking.results} == {"confirm"}
     assert len(verdicts_in(bus, asking.results)) == 80
@@ -85,6 +85,6 @@ def test_the_waiting_outlive_a_kill(running: Up, bus: Bus, tmp_path: Path) -> No
 
     os.kill(running.pids["verifier"], signal.SIGKILL)
     officials.lift(slot)
-    asking.join(90)
+    asking.join()
 
     assert [each.outcome for each in asking.results] == ["confirm"] * 20

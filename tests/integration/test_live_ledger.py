@@ -30,7 +30,7 @@ def live(system: Up, tmp_path_factory: pytest.TempPathFactory) -> Path:
         [program("glomar-requester"), "prove", result.request_id, "--config", settings],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     (folder / "receipt").write_text(proved.stdout, encoding="utf-8", newline="\n")
@@ -49,7 +49,7 @@ def copy(live: Path, tmp_path: Path) -> Path:
 
 def ours(ledger: Path) -> subprocess.CompletedProcess[str]:
     command = [program("glomar-auditor"), "verify", str(ledger), "--vkey", str(ledger / "log.vkey")]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def newest(ledger: Path) -> tuple[int, int]:

@@ -166,7 +166,7 @@ def commands(system: Up, folder: Path, register: Path) -> Iterator[tuple[str, by
 
 
 def said(name: str, *arguments: str) -> bytes:
-    ended = subprocess.run([program(name), *arguments], capture_output=True, timeout=90, check=False)
+    ended = subprocess.run([program(name), *arguments], capture_output=True, timeout=300, check=False)
     return ended.stdout + ended.stderr
 
 

@@ -19,7 +19,7 @@ PROCESSES = {"supervisor", "nats-server", "auditor", "verifier", "requester"}
 
 def glomar(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [program("glomar"), *arguments], capture_output=True, text=True, timeout=90, check=False
+        [program("glomar"), *arguments], capture_output=True, text=True, timeout=300, check=False
     )
 
 
@@ -59,7 +59,7 @@ def test_the_example_requests_can_be_submitted(system: Up, tmp_path: Path) -> No
         ],
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=300,
         check=False,
     )
 

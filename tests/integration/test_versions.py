@@ -46,7 +46,7 @@ def test_what_was_stored_before_a_new_version_is_decided_under_it_and_need_not_n
 
     officials.agreement(second.digest)
     os.kill(running.pids["verifier"], signal.SIGCONT)
-    asking.join(90)
+    asking.join()
 
     by_jurisdiction = {
         name: {

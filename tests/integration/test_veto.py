@@ -30,7 +30,7 @@ def install(running: Up, content: str) -> subprocess.CompletedProcess[str]:
     source = running.layout.root.parent / f"{CANARY}.csv"
     source.write_text(f"person_id,since,reason\n{content}", encoding="utf-8")
     command = [program("glomar-verifier"), "veto", "install", str(source), "--to", str(running.layout.veto)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_a_veto_is_a_plain_deny_from_the_next_request_on_and_nothing_tells_it(

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from tests.integration.conftest import Up
 
-LIMIT_S = 30.0
+LIMIT_S = 300.0
 
 
 class Response(Struct, frozen=True):

@@ -14,7 +14,7 @@ from typing import Any, Self
 import nkeys
 from glomar_local.ports import HOST
 
-LIMIT_S = 10.0
+LIMIT_S = 60.0
 
 
 class Refusal(Exception):

@@ -121,7 +121,9 @@ class Client:
                 await client.catch_up()
                 yield client
         finally:
-            await connection.close()
+            # nats-py flushes first, also where the bus has just gone; all that counts is stored.
+            with suppress(ConnectionError):
+                await connection.close()
 
     async def __aenter__(self) -> Self:
         """Raises Retryable or Refused when the store can't be read."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 
 from glomar_runtime.controls import newer, tell
-from glomar_runtime.delivery import get_by_sequence, moment
+from glomar_runtime.delivery import Stored, get_by_sequence, get_by_subject, moment
 from glomar_runtime.health import controls_shown
 from glomar_runtime.telemetry import Spans, end_all, header
 from glomar_schemas.batch import Outgoing
@@ -26,6 +26,7 @@ from opentelemetry.trace import Span
 from glomar_verifier import clock as clocks
 from glomar_verifier.desk import Clock, Desk, Work
 from glomar_verifier.outbox import Stale, store_verdicts
+from glomar_verifier.reading import slot_id
 from glomar_verifier.rebuilding import unanswered
 from glomar_verifier.verdicts import Decided
 from glomar_verifier.waiting import Held, Waiting
@@ -151,15 +152,32 @@ class Worker:
             )
         for at, stands in zip(free, stand, strict=True):
             fates[at] = Fate.ANSWERED if stands else Fate.UNSETTLED
+        covered = [at for at, found in enumerate(outcomes) if isinstance(found, Hold)]
+        for at in await self._answered(client, work, covered):
+            fates[at] = Fate.ANSWERED
         held = [
             Held(item.stored.sequence, found.slot, item.stored.time_ns)
-            for item, found in zip(work, outcomes, strict=True)
-            if isinstance(found, Hold)
+            for item, found, fate in zip(work, outcomes, fates, strict=True)
+            if isinstance(found, Hold) and fate is Fate.WAITING
         ]
         if held:
             self._waiting.add(held)
             log.info("put to wait under a hold", extra={"count": len(held)})
         return fates
+
+    async def _answered(self, client: Client, work: Sequence[Work], places: Sequence[int]) -> list[int]:
+        """Those of the places whose request has a verdict, from before the hold. Raises Unreachable.
+
+        It is delivered again if the storing of that verdict was not acknowledged, or its own delivery.
+        """
+
+        async def stands(stored: Stored) -> bool:
+            address = self._subjects.parse(stored.subject)
+            slot = self._subjects.verdict(address.agency, slot_id(address.token, stored.sequence))
+            return await get_by_subject(client, self._subjects.stream, slot) is not None
+
+        found = await asyncio.gather(*(stands(work[at].stored) for at in places))
+        return [at for at, is_answered in zip(places, found, strict=True) if is_answered]
 
     def _now(self, newest: datetime) -> datetime | None:
         """The time that counts; None, which is said once, while the clock lags."""

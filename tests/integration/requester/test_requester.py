@@ -20,7 +20,7 @@ from glomar_verifier.synth import case_and_officer
 
 from tests.integration.conftest import Up, up, wait_until
 
-LIMIT_S = 60
+LIMIT_S = 300.0
 ASK = {
     "reference": "H-1",
     "first_name": "Nobody",

@@ -20,7 +20,7 @@ from tests.unit.requester.test_client import Desk, all_of, identity, questions
 from tests.unit.requester.world import Reply, a_recall, an_ask, notice
 
 HOLDER = samples.signer(samples.HOLDER)
-LIMIT_S = 20.0
+LIMIT_S = 300.0
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -139,18 +140,22 @@ def test_a_bad_list_leaves_the_old_one_in_force_and_is_told_without_a_person(
     assert "canary" not in f"{record.message} {record.__dict__}"
 
 
-def test_no_match_ambiguous_veto_over_the_limit_are_one_deny_of_one_size(office: Office) -> None:
+def test_no_match_ambiguous_veto_over_the_limit_are_one_deny_of_one_size(
+    office: Office, moment: datetime
+) -> None:
+    # A time on a whole second is written shorter.
+    clock = partial(stepping, moment, 0, 1)
     with office.desk() as desk:
         no_match = about(first_name="Eva")
         ambiguous = about(TWO_BOBS[0])
         fished = [about(street_number=at(n), last_name="López") for n in range(10)]
         [confirm] = office.answers(desk, office.requests([about()]))
         office.ask(desk, fished)
-        said = office.answers(desk, office.requests([no_match, ambiguous, about()]))
+        said = office.answers(desk, office.requests([no_match, ambiguous, about()]), clock())
     veto.write({"P1": datetime.now(UTC).date() - timedelta(days=1)}, office.system.layout.veto)
     office.system.layout.counts.unlink()
     with office.desk() as desk:
-        said += office.answers(desk, office.requests([about()]))
+        said += office.answers(desk, office.requests([about()]), clock())
     assert [each.outcome for each in [confirm, *said]] == ["confirm", "deny", "deny", "deny", "deny"]
     for each in said:
         assert (each.answer.record_consulted, each.answer.refusals) == (True, ())
