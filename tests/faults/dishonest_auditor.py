@@ -4,10 +4,11 @@ Its ledger holds together, is rightly signed, and has an entry for every sequenc
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from glomar_auditor import app, cli
 from glomar_auditor.sequencer import Ledger
-from glomar_schemas.leaf import Leaf
+from glomar_schemas.leaf import Entry, Leaf
 from glomar_schemas.note import Checkpoint
 from msgspec.structs import replace
 
@@ -16,12 +17,21 @@ CHANGED = 10
 
 
 class DishonestLedger(Ledger):
-    def append(self, batch: Sequence[Leaf]) -> Checkpoint:
+    """Tells its own process, which compares it with the stream, what the messages really were."""
+
+    true: ClassVar[dict[int, Entry]] = {}
+
+    def append(self, batch: Sequence[Entry]) -> Checkpoint:
+        self.true.update((leaf.sequence - 1, leaf) for leaf in batch)
         return super().append(list(map(changed, batch)))
 
+    def leaf(self, index: int) -> Entry | None:
+        return self.true.get(index) or super().leaf(index)
 
-def changed(leaf: Leaf) -> Leaf:
-    return replace(leaf, body_sha256=bytes(32)) if leaf.sequence % CHANGED == 0 else leaf
+
+def changed(leaf: Entry) -> Entry:
+    is_meant = isinstance(leaf, Leaf) and leaf.sequence % CHANGED == 0
+    return replace(leaf, body_sha256=bytes(32)) if is_meant else leaf
 
 
 if __name__ == "__main__":

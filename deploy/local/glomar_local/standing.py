@@ -40,6 +40,15 @@ class Violations(Struct, frozen=True):
     sequences: tuple[int, ...] = ()
 
 
+class Halted(Struct, frozen=True):
+    """Why the auditor releases nothing: what differs since which sequence, what it may mean, what to do."""
+
+    what: str
+    since: int
+    meaning: str
+    fix: str
+
+
 class Standing(Struct, frozen=True):
     """One service's /status; `merged` makes one of two."""
 
@@ -47,6 +56,8 @@ class Standing(Struct, frozen=True):
     holds: tuple[HoldShown, ...] = ()
     waiting: Waiting | None = None
     violations: Violations | None = None
+    halted: Halted | None = None
+    gaps: int = 0
     ledger: Ledger | None = None
     own: dict[str, Ledger] = {}
     """By service, once merged: what each publisher found of its own messages in the ledger."""
@@ -68,6 +79,8 @@ def merged(by_service: Mapping[str, Standing]) -> Standing:
         furthest.holds,
         next((each.waiting for each in found if each.waiting is not None), None),
         next((each.violations for each in found if each.violations is not None), None),
+        next((each.halted for each in found if each.halted is not None), None),
+        max((each.gaps for each in found), default=0),
         own={name: each.ledger for name, each in by_service.items() if each.ledger is not None},
     )
 
@@ -75,7 +88,8 @@ def merged(by_service: Mapping[str, Standing]) -> Standing:
 def render(standing: Standing) -> RenderableType:
     """Below the table of processes."""
     violations, waiting = standing.violations, standing.waiting
-    lines: list[RenderableType] = ["", f"last control: slot {standing.control_slot or '-'}"]
+    lines: list[RenderableType] = ["", *_halted(standing.halted)]
+    lines.append(f"last control: slot {standing.control_slot or '-'}")
     total = None if waiting is None else waiting.total
     lines.append(f"waiting requests: {_number(total)}{_unfinished(waiting)}")
     count = None if violations is None else violations.count
@@ -83,6 +97,8 @@ def render(standing: Standing) -> RenderableType:
     if violations is not None and count:
         lines.append(f"  newest at sequence {', '.join(map(str, violations.sequences[-5:]))}")
     lines += ledger_shown.lines(standing.own, datetime.now(UTC))
+    if standing.gaps:
+        lines.append(Text(f"gaps in the ledger: {standing.gaps:,}", "bold red"))
     if not standing.holds:
         return Group(*lines, "holds in force: none")
     table = Table(box=None, padding=(0, 2, 0, 0))
@@ -92,6 +108,18 @@ def render(standing: Standing) -> RenderableType:
         number = waiting.by_hold.get(hold.slot, 0) if waiting else None
         table.add_row(str(hold.slot), Text(hold.scope), _number(number), Text(hold.authority))
     return Group(*lines, "holds in force:", table)
+
+
+def _halted(halted: Halted | None) -> list[RenderableType]:
+    if halted is None:
+        return []
+    since = f", since sequence {halted.since}" if halted.since else ""
+    return [
+        Text(f"RELEASES ARE HALTED: {halted.what}{since}", "bold red"),
+        Text(f"  This may mean: {halted.meaning}."),
+        Text(f"  What to do: {halted.fix}."),
+        "",
+    ]
 
 
 def _number(number: int | None) -> str:

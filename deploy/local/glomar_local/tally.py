@@ -55,11 +55,12 @@ def audit(
 
 
 def read(directory: Path, size: int) -> Iterator[Leaf]:
-    """The first `size` leaves in order."""
+    """The messages among the first `size` leaves, in order."""
     store = TileStore(directory, Disk())
     for start in range(0, size, TILE_WIDTH):
         for entry in store.read_bundle(start // TILE_WIDTH, min(TILE_WIDTH, size - start)):
-            yield leaves.decode(entry)
+            if not leaves.is_gap(entry):
+                yield leaves.decode(entry)
 
 
 def count(found: Iterable[Leaf], subjects: Subjects) -> Tally:

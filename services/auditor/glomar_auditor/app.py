@@ -30,16 +30,19 @@ from opentelemetry.trace import Span
 
 from glomar_auditor import publication
 from glomar_auditor.cosigned import CosignedCheckpoint
+from glomar_auditor.incarnations import log_keys, require_unfinished
 from glomar_auditor.index.cells import Cells
 from glomar_auditor.index.follower import Follower
 from glomar_auditor.index.ledger_view import LedgerView, ledger_keys, open_view
 from glomar_auditor.index.record import Reading
 from glomar_auditor.noticing import Noticing
+from glomar_auditor.origin_file import OriginFile
 from glomar_auditor.recalls import Recalls
 from glomar_auditor.recorder import Recorder
 from glomar_auditor.release import Releaser
 from glomar_auditor.sequencer import Ledger
 from glomar_auditor.settings import AuditorSettings
+from glomar_auditor.watching import Watch
 from glomar_auditor.withholding import Withholding
 from glomar_auditor.witnesses import Witnesses
 
@@ -59,11 +62,15 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
     keyholder = Keyholder(agreement.oversight, key_files(settings.sealing_key))
     signer = read_signing_key(settings.ledger_key)
     origin = subjects.origin(agreement.oversight)
+    require_unfinished(settings.ledger)
     ledger = Ledger.open(settings.ledger, signer, origin)
     log_key = parse_vkey(format_vkey(origin, signer.public_key()))
     cosigned = CosignedCheckpoint(ledger, settings.ledger, log_key)
     witnesses = Witnesses(ledger, load_policy(settings.policy), cosigned) if settings.policy else None
-    recorder = Recorder(ledger, subjects)
+    ring = versions.newest.ring.ledger_keys(agreement.oversight)
+    predecessor = log_keys(subjects.predecessor, agreement.oversight, ring)
+    watch = Watch(ledger, subjects, OriginFile(settings.ledger, subjects.stream), predecessor)
+    recorder = Recorder(ledger, subjects, watch)
     withholding = Withholding(versions, subjects, keyholder)
     recalls = Recalls(subjects, withholding)
     releaser = Releaser(cosigned.receipt, subjects, keyholder.opener)
@@ -78,7 +85,6 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
         return withholding.in_force
 
     reading = Reading(subjects, keyholder.opener, Cells(keyholder))
-    origin = subjects.origin(agreement.oversight)
     follower = Follower(settings.index_file, origin, subjects.stream, reading, view, follow)
     spans = Spans(subjects, "auditor")
     bus = Bus(settings, "glomar-auditor")
@@ -94,6 +100,8 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
             arrived = [stored(message) for message in messages]
             opened = {message.sequence: span for message, span in zip(arrived, handled_spans(), strict=True)}
             await release(await recorder.record(bus.client, arrived), opened)
+            if not watch.may_record:
+                return
             # Only the flow rests on it: the next message is what the ledger lacks, whatever was acknowledged.
             await messages[-1].ack()
 
@@ -119,6 +127,9 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
         async def notices(message: Msg, agency: str = agency) -> None:
             try:
                 query = decode(message.data, NoticesQuery, what="notices query")
+                if not watch.may_record:
+                    # A page would say that nothing is missing up to here, and the stream can't vouch for it.
+                    return
                 await message.respond(encode(await noticing.page(bus.client, agency, query.after)))
             except Refused as fault:
                 log.info("notices query refused", extra={"fault": fault.what})
@@ -140,18 +151,21 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
                 log.warning("result query not answered", extra={"fault": fault.what})
 
     async def released(agency: str, request_id: str) -> Sealed | ResultPending:
+        pending = ResultPending(request_id=request_id)
+        if watch.halted:
+            return pending
         verdict = await get_by_subject(bus.client, subjects.stream, subjects.verdict(agency, request_id))
-        if verdict is not None and verdict.sequence <= ledger.size:
+        if verdict is not None and verdict.sequence <= ledger.size and watch.agrees(verdict):
             await recalls.note(bus.client, [], ledger.size)
             free = await withholding.releasable(bus.client, recalls.standing([verdict]))
-            for found in releaser.releases(free, withholding.in_force):
+            for found in [] if watch.halted else releaser.releases(free, withholding.in_force):
                 return found.sealed
-        return ResultPending(request_id=request_id)
+        return pending
 
     async def release(recorded: list[Stored], opened: dict[int, Span]) -> None:
         await recalls.note(bus.client, recorded, ledger.size)
         free = recalls.standing(await withholding.releasable(bus.client, recorded))
-        for found in releaser.releases(free, withholding.in_force):
+        for found in [] if watch.halted else releaser.releases(free, withholding.in_force):
             span = spans.send("release", found.request_id, opened.get(found.verdict_sequence))
             subject = subjects.release(found.agency, found.request_id)
             await bus.client.publish(subject, encode(found.sealed), headers=header(span))
@@ -171,6 +185,7 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
                 "cosigned_size": cosigned.size,
                 "each": witnesses.status() if witnesses else [],
             },
+            **watch.shown,
             "violations": {"count": len(violations), "sequences": violations[-VIOLATIONS_SHOWN:]},
         }
 
@@ -185,7 +200,7 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
     app = MountedApp(
         bus,
         lifespan=lifespan,
-        asgi_routes=routes(bus, subjects, agreement.oversight, status=status),
+        asgi_routes=routes(bus, subjects, agreement.oversight, status=status, checks={"stream": watch.check}),
         logger=None,
         mounts={publication.PREFIX: publication.Publication(settings.ledger)},
     )
@@ -194,9 +209,12 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
         size = -1
         while True:
             with ending(stop):
+                last = await watch.compare(bus.client)
+                stop.is_held = watch.halted
                 await withholding.follow(bus.client)
                 idle, size = ledger.size == size, ledger.size
-                await release(await recorder.compare(bus.client, catch_up=idle), {})
+                if idle and watch.may_record:
+                    await release(await recorder.catch_up(bus.client, last), {})
             await asyncio.sleep(COMPARE_EVERY_S)
 
     async def be_witnessed() -> None:

@@ -1,6 +1,7 @@
 """`glomar-auditor`: serve the auditor, verify a ledger, order holds. stdout is data, stderr is people."""
 
 import json
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -16,6 +17,7 @@ from glomar_auditor import mirror
 from glomar_auditor.app import build_app
 from glomar_auditor.archive import verify_archive
 from glomar_auditor.cli_archive import archive
+from glomar_auditor.cli_incarnation import app as incarnation
 from glomar_auditor.cli_monitor import evidence, monitor, trusted_key
 from glomar_auditor.fsck import verify as verify_ledger
 from glomar_auditor.index.cli import find, rebuild_index, show
@@ -36,6 +38,7 @@ app.command(show)
 app.command(report)
 app.command(accounting)
 app.command(archive)
+app.command(incarnation)
 
 
 @app.command
@@ -62,11 +65,23 @@ def verify(
     if as_json:
         print(
             json.dumps(
-                {"version": 1, "origin": report.origin, "size": report.size, "root": report.root.hex()}
+                {
+                    "version": 1,
+                    "origin": report.origin,
+                    "size": report.size,
+                    "root": report.root.hex(),
+                    "gaps": report.gaps,
+                }
             )
         )
     else:
         print(f"{report.origin}: {report.size} entries, root {report.root.hex()}: verified")
+        if report.gaps:
+            print(
+                f"{report.gaps} of the entries are gaps: the stream lost these messages before they were "
+                "recorded, and nothing was released for them",
+                file=sys.stderr,
+            )
 
 
 @app.command

@@ -23,12 +23,16 @@ _EVIDENCE = "Keep the files as evidence and compare them with another copy"
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What was proved: log name, leaves, root (32 B), and how many hash tiles agree with the entries."""
+    """What was proved: log name, leaves, root (32 B), and how many hash tiles agree with the entries.
+
+    gaps: how many of the leaves say that the stream lost its message before it was recorded.
+    """
 
     origin: str
     size: int
     root: bytes
     tiles: int
+    gaps: int = 0
 
 
 def verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], None] | None = None) -> Report:
@@ -64,7 +68,7 @@ def require_leaves(entries: Sequence[bytes], start: int, where: str) -> None:
     """
     for index, entry in enumerate(entries, start):
         try:
-            sequence = leaves.decode(entry).sequence
+            sequence = leaves.decode_entry(entry).sequence
         except Refused as error:
             _differ(where, index, f"the entry is not a canonical leaf ({error})")
         if sequence != index + 1:
@@ -75,9 +79,10 @@ def _verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], No
     checkpoint = _signed_checkpoint(directory, key)
     size = checkpoint.size
     store = TileStore(directory, Disk())
-    tree, edges, checked = Tree(_no_stored_tiles), dict[int, Tile](), 0
+    tree, edges, checked, gaps = Tree(_no_stored_tiles), dict[int, Tile](), 0, 0
     for start in range(0, size, TILE_WIDTH):
         entries = _checked_entries(directory, store, start, min(TILE_WIDTH, size - start))
+        gaps += sum(map(leaves.is_gap, entries))
         for tile in tree.append(map(leaf_hash, entries)):
             if len(tile.hashes) == TILE_WIDTH * HASH_BYTES:
                 edges.pop(tile.level, None)
@@ -91,7 +96,7 @@ def _verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], No
         _compare_tile(directory, store, tile)
     if tree.root() != checkpoint.root:
         _differ("checkpoint", size - 1, "the entries do not hash to the signed root")
-    return Report(checkpoint.origin, size, checkpoint.root, checked + len(edges))
+    return Report(checkpoint.origin, size, checkpoint.root, checked + len(edges), gaps)
 
 
 def _signed_checkpoint(directory: Path, key: VerifierKey) -> Checkpoint:

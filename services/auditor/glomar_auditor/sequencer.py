@@ -91,7 +91,7 @@ class Ledger:
         """The signed note over all of them."""
         return self._state.note
 
-    def append(self, batch: Sequence[leaves.Leaf]) -> Checkpoint:
+    def append(self, batch: Sequence[leaves.Entry]) -> Checkpoint:
         """Make the leaves durable, sign and publish; only then may anything that rests on them be released.
 
         Raises IntegrityError if they are not the sequences size + 1, size + 2, ...; Malformed if one can't be
@@ -120,8 +120,8 @@ class Ledger:
             raise IndexError(f"{size} leaves are not in yet")
         return self._state.tree_at(size)
 
-    def leaf(self, index: int) -> leaves.Leaf | None:
-        """Leaf `index`, or None if it is not in yet. Raises IntegrityError if stored bytes were changed."""
+    def leaf(self, index: int) -> leaves.Entry | None:
+        """Leaf or gap `index`; None if not in yet. Raises IntegrityError if stored bytes were changed."""
         self._require_open()
         return self._state.leaf(index)
 
@@ -192,7 +192,7 @@ class Ledger:
         # Last, so that whoever reads this checkpoint finds every tile it needs.
         self._disk.replace(self._directory / "checkpoint", self._state.note.encode())
 
-    def _encode(self, batch: Sequence[leaves.Leaf]) -> list[bytes]:
+    def _encode(self, batch: Sequence[leaves.Entry]) -> list[bytes]:
         for expected, leaf in enumerate(batch, self.size + 1):
             require(
                 leaf.sequence == expected,

@@ -9,7 +9,7 @@ from typing import Final
 
 from glomar_schemas import leaf as leaves
 from glomar_schemas.errors import IntegrityError, Refused
-from glomar_schemas.leaf import Leaf
+from glomar_schemas.leaf import Entry
 from glomar_schemas.merkle import leaf_hash
 from glomar_schemas.note import Checkpoint, VerifierKey, open_checkpoint
 from glomar_schemas.tree import TILE_WIDTH, Tile, Tree
@@ -88,15 +88,15 @@ class State:
         """Of the first `size` leaves, at most those that are settled; apart from this one, which grows."""
         return Tree(self._store.read_tile, size)
 
-    def leaf(self, index: int) -> Leaf | None:
-        """Leaf `index`, or None if it is not in yet. Raises IntegrityError if stored bytes were changed."""
+    def leaf(self, index: int) -> Entry | None:
+        """Leaf or gap `index`; None if not in yet. Raises IntegrityError if stored bytes were changed."""
         size = self.checkpoint.size
         if not 0 <= index < size:
             return None
         bundle, place = divmod(index, TILE_WIDTH)
         entry = (self._tail if bundle == size // TILE_WIDTH else self._store.read_bundle(bundle))[place]
         self._require_entry(index, entry)
-        return leaves.decode(entry)
+        return leaves.decode_entry(entry)
 
     def _require_signed(self, checkpoint: Checkpoint) -> None:
         require(

@@ -65,6 +65,15 @@ def test_an_honest_ledger_is_proved(tmp_path: Path, sizes: tuple[int, ...]) -> N
     assert report == Report(ORIGIN, size, root, full + (rest > 0) + (full > 0))
 
 
+def test_gaps_are_counted_and_are_entries_like_others(tmp_path: Path) -> None:
+    entries = [*ENTRIES[:2], leaves.encode(leaves.Gap(3)), leaves.encode(leaves.Gap(4)), ENTRIES[4]]
+    forge_ledger(tmp_path, entries)
+    assert (verify(tmp_path, KEY).size, verify(tmp_path, KEY).gaps) == (5, 2)
+    forge_ledger(tmp_path / "moved", [*ENTRIES[:2], leaves.encode(leaves.Gap(4))])
+    with pytest.raises(IntegrityError, match="leaf 2: the entry has sequence 4"):
+        verify(tmp_path / "moved", KEY)
+
+
 def test_progress_counts_up_to_the_size(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     verify(write_ledger(tmp_path, 600), KEY, lambda done, size: seen.append((done, size)))

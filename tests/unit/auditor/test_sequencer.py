@@ -5,6 +5,7 @@ import io
 import random
 import shutil
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import FunctionType, ModuleType
 
@@ -358,3 +359,14 @@ def held_bytes(ledger: Ledger) -> int:
             found[id(each)] = each
             to_visit += gc.get_referents(each)
     return sum(sys.getsizeof(each) for each in found.values())
+
+
+def test_a_gap_is_a_leaf_that_is_found_again_after_a_start(tmp_path: Path) -> None:
+    batch: list[leaves.Entry] = [*LOG[:2], leaves.Gap(3), LOG[3]]
+    with closing(Ledger.open(tmp_path, SIGNER, ORIGIN)) as ledger:
+        ledger.append(batch)
+        assert [ledger.leaf(index) for index in range(4)] == batch
+    with closing(Ledger.open(tmp_path, SIGNER, ORIGIN)) as ledger:
+        assert ledger.leaf(2) == leaves.Gap(3)
+        with pytest.raises(IntegrityError):
+            ledger.append([leaves.Gap(6)])

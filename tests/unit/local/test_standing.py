@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from glomar_local import ledger_shown
-from glomar_local.standing import HoldShown, Standing, Violations, Waiting, merged, render
+from glomar_local.standing import Halted, HoldShown, Standing, Violations, Waiting, merged, render
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.own_messages import Standing as Ledger
 from rich.console import Console
@@ -75,3 +75,15 @@ def test_an_alert_of_any_publisher_is_an_integrity_failure() -> None:
 
     with pytest.raises(IntegrityError, match="says the requester"):
         ledger_shown.require_trusted({"verifier": Ledger("ok"), "requester": Ledger("alert")})
+
+
+def test_a_halt_is_shown_first_with_what_it_may_mean_and_what_to_do() -> None:
+    halted = Halted("the stream ends at sequence 5, the ledger at 9", 6, "It was damaged", "Restore it")
+    words = shown(merged({"auditor": Standing(3, (), halted=halted, gaps=2), "verifier": VERIFIER}))
+
+    order = ["RELEASES ARE HALTED: the stream ends at sequence 5", "since sequence 6"]
+    order += ["It was damaged", "Restore it", "last control", "gaps in the ledger: 2"]
+    places = [words.index(each) for each in order]
+    assert places == sorted(places)
+    assert "HALTED" not in shown(merged({"auditor": AUDITOR, "verifier": VERIFIER}))
+    assert "gaps" not in shown(merged({"auditor": AUDITOR, "verifier": VERIFIER}))

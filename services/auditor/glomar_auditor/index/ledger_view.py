@@ -22,9 +22,6 @@ from glomar_schemas.tree import TILE_WIDTH, Tree
 from glomar_auditor.disk import Disk
 from glomar_auditor.tiles import TileStore
 
-_GAP = b'{"gap":'
-"""How the entry of a sequence begins that the stream had lost."""
-
 
 class LedgerView:
     """One checkpoint of a ledger, whose signature holds."""
@@ -106,15 +103,14 @@ def ledger_keys(signed: SignedAgreement, subjects: Subjects) -> list[VerifierKey
 
 
 def _decoded(entry: bytes, index: int) -> Leaf | None:
-    if entry.startswith(_GAP):
-        return None
+    """None for a gap."""
     try:
-        leaf = leaves.decode(entry)
+        leaf = leaves.decode_entry(entry)
     except Refused:
         _differ(f"the entry of leaf {index} is not canonical")
     if leaf.sequence != index + 1:
         _differ(f"leaf {index} has sequence {leaf.sequence}")
-    return leaf
+    return leaf if isinstance(leaf, Leaf) else None
 
 
 def signed_prefix(directory: Path, view: LedgerView, until_ns: int, signer: Ed25519PrivateKey) -> LedgerView:
