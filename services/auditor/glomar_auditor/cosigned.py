@@ -1,7 +1,7 @@
 """The newest checkpoint that a quorum of witnesses has cosigned, on disk and as what receipts rest on.
 
 Called by the app. It lies beside `checkpoint`, which is newer and bears the log's signature alone
-(docs/adr/0029).
+(docs/adr/0028).
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Chains the ledger of a new stream to that of the one before. Called by the commands, the app and the watch.
 
 The first message of a new stream is the final checkpoint of the old ledger, byte for byte, so leaf 0 is its
-SHA-256 and each leaf is still a message of the stream (docs/adr/0028).
+SHA-256 and each leaf is still a message of the stream (docs/adr/0027).
 """
 
 from collections.abc import Sequence
