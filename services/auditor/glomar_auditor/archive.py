@@ -12,7 +12,7 @@ import tarfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from glomar_runtime.cli import Advance
 from glomar_schemas.errors import IntegrityError, Misconfigured
@@ -27,6 +27,8 @@ from glomar_auditor.index.ledger_view import LedgerView, no_tiles, open_view
 _NAME = re.compile(r"checkpoint|log\.vkey|tile/(entries|[0-9]{1,2})/(x[0-9]{3}/)*[0-9]{3}(\.p/[0-9]{1,3})?")
 _LARGEST = TILE_WIDTH * (2**16 + 1)
 _CHUNK = 2**20
+
+_FIRST: Final = "log.vkey"
 
 
 def freeze(view: LedgerView, out: Path, advance: Advance) -> str:
@@ -84,6 +86,7 @@ def verify_archive(archive: Path, directory: Path, key: VerifierKey, advance: Ad
 
     Raises IntegrityError, Misconfigured.
     """
+    _require_archive(archive)
     thaw(archive, directory)
     report = verify(directory, key, advance)
     again = _Digest()
@@ -91,6 +94,19 @@ def verify_archive(archive: Path, directory: Path, key: VerifierKey, advance: Ad
     if again.hexdigest() != _digest(archive):
         raise _damaged(archive, "its ledger is whole, but the file is not as it was written")
     return report
+
+
+def _require_archive(archive: Path) -> None:
+    try:
+        with archive.open("rb") as file:
+            head = file.read(tarfile.BLOCKSIZE)
+    except OSError as error:
+        raise Misconfigured(f"can't be read ({error.strerror})", where=str(archive)) from None
+    # Two marks, so that no single damage makes an archive look like a mistake of the caller.
+    if b"ustar" not in head and not head.startswith(_FIRST.encode()):
+        raise Misconfigured(
+            "neither a ledger nor an archive of one", where=str(archive), fix="Give a directory or a tar file"
+        )
 
 
 class _Digest(io.RawIOBase):
@@ -127,7 +143,7 @@ def _write(view: LedgerView, file: BinaryIO | _Digest, advance: Advance) -> None
 
 def _files(view: LedgerView, advance: Advance) -> Iterator[tuple[str, bytes]]:
     """Entries and the tiles that follow from them; the checkpoint last, once they hash to its root."""
-    yield "log.vkey", f"{format_vkey(view.key.name, view.key.public_key)}\n".encode()
+    yield _FIRST, f"{format_vkey(view.key.name, view.key.public_key)}\n".encode()
     tree, edges = Tree(no_tiles), dict[int, Tile]()
     for number, entries in enumerate(view.bundles()):
         yield str(bundle_path(number, len(entries))), encode_bundle(entries)

@@ -102,7 +102,7 @@ def test_what_is_no_ledger_or_no_key_is_a_mistake_in_usage(
     (tmp_path / "empty").mkdir()
     for directory, key, named in (
         (tmp_path / "none", vkey, "no such directory"),
-        (vkey, vkey, "no such directory"),
+        (vkey, vkey, "neither a ledger nor an archive"),
         (tmp_path / "empty", vkey, "no ledger lies here"),
         (ledger / "tile", vkey, "no ledger lies here"),
         (ledger, tmp_path / "none", "public key can't be read"),
