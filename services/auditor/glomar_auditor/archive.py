@@ -27,7 +27,6 @@ from glomar_auditor.index.ledger_view import LedgerView, no_tiles, open_view
 _NAME = re.compile(r"checkpoint|log\.vkey|tile/(entries|[0-9]{1,2})/(x[0-9]{3}/)*[0-9]{3}(\.p/[0-9]{1,3})?")
 _LARGEST = TILE_WIDTH * (2**16 + 1)
 _CHUNK = 2**20
-
 _FIRST: Final = "log.vkey"
 
 
@@ -102,8 +101,8 @@ def _require_archive(archive: Path) -> None:
             head = file.read(tarfile.BLOCKSIZE)
     except OSError as error:
         raise Misconfigured(f"can't be read ({error.strerror})", where=str(archive)) from None
-    # Two marks, so that no single damage makes an archive look like a mistake of the caller.
-    if b"ustar" not in head and not head.startswith(_FIRST.encode()):
+    # Two marks, so that no single damage makes an archive look like a mistake of the caller; nor does a cut.
+    if head and b"ustar" not in head and not head.startswith(_FIRST.encode()):
         raise Misconfigured(
             "neither a ledger nor an archive of one", where=str(archive), fix="Give a directory or a tar file"
         )
