@@ -15,6 +15,8 @@ from glomar_verifier.synth.scenario import Row, Scenario, drawn, load_scenario
 
 REQUEST_COLUMNS = COLUMNS
 TRUTH_COLUMNS = ("truth", "klass")
+PER_HOUSE = 8
+"""People in one building, a dormitory say: fewer than any shipped agreement lets an agency ask about."""
 
 
 def requests(
@@ -31,7 +33,8 @@ def requests(
     The register's rows come as `people` makes them, a person's spells together. At most `per_name` people
     who share a first name, a part of the last and a suffix are asked about, since the agreement's quotas
     count by name; so the register should hold some three times `n` people, and for a large `n` `per_name`
-    must grow. Every class comes up by its weight among the people whom it fits.
+    must grow; likewise at most PER_HOUSE are asked about at one house. Every class comes up by its weight
+    among the people whom it fits.
     scenario: what is said under an agreement; by default the first that is shipped.
     """
     scenario = scenario or load_scenario()
@@ -39,6 +42,7 @@ def requests(
     dice = random.Random(seed)  # noqa: S311 (reproducible test data, no secret)
     used: Counter[str] = Counter()
     names: Counter[tuple[str, str, str]] = Counter()
+    houses: Counter[tuple[str, str]] = Counter()
     serial = 0
     for _, spells in groupby(register_rows, key=lambda row: row["person_id"]):
         if serial == n:
@@ -49,13 +53,17 @@ def requests(
         undated = scenario.birth_date_needed and not case.person["date_of_birth"]
         if undated or any(names[name] >= per_name for name in alike):
             continue
-        names.update(alike)
-        serial += 1
         # The class that is furthest behind its share, so that a small set has every class too.
         klass = min((k for k in kinds if k.fits(case)), key=lambda k: (used[k.name] / k.weight, -k.weight))
+        row = lawful(case, serial + 1, scenario) | klass.change(case)
+        house = (row["street_number"], row["zip"])
+        if row["street_number"] and houses[house] >= PER_HOUSE:
+            continue
+        houses[house] += 1
+        names.update(alike)
         used[klass.name] += 1
-        truth = {"truth": klass.truth, "klass": klass.name}
-        yield lawful(case, serial, scenario) | klass.change(case) | truth
+        serial += 1
+        yield row | {"truth": klass.truth, "klass": klass.name}
 
 
 def case_and_officer(serial: int, scenario: Scenario | None = None) -> tuple[str, str]:
