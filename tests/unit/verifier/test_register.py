@@ -194,7 +194,7 @@ def test_a_register_built_with_other_rules_is_not_opened(built: Built) -> None:
 UNSEEN_AT_OPEN: dict[str, str] = {
     "a row": "UPDATE spell SET fields = (SELECT fields FROM spell WHERE id = 3) WHERE id = 2",
     "a row's place": "UPDATE spell SET id = 99 WHERE id = 2",
-    "a key's rows": "UPDATE block SET ids = x'00000003' WHERE key64 = (SELECT max(key64) FROM block)",
+    "a key's rows": "UPDATE block SET ids = x'00000063' WHERE key64 = (SELECT max(key64) FROM block)",
     "a key": "UPDATE block SET key64 = key64 + 1 WHERE key64 = (SELECT max(key64) FROM block)",
 }
 

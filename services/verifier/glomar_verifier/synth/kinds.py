@@ -10,11 +10,10 @@ from anyascii import anyascii
 
 from glomar_verifier.synth.addresses import GROUP_QUARTERS_FROM
 from glomar_verifier.synth.lookalikes import lookalikes
-from glomar_verifier.synth.scenario import Kind, Row, Scenario, drawn
+from glomar_verifier.synth.scenario import EARLIEST_TAX_YEAR, Kind, Row, Scenario, drawn
 
 # The tax years that are asked about.
 YEARS = (2023, 2024)
-EARLIEST_YEAR = 2010
 # In no name list, so nobody in the register bears them.
 ABSENT_FIRST_NAMES = ("Leopold", "Octavia", "Wolfgang", "Philippa", "Thaddeus", "Ottilie")
 SPELT_OUT = {
@@ -32,6 +31,7 @@ class Case(msgspec.Struct, frozen=True):
     today: date
     dice: random.Random
     birth_date_needed: bool = False
+    earliest_tax_year: int = EARLIEST_TAX_YEAR
 
     @property
     def person(self) -> Mapping[str, str]:
@@ -140,12 +140,12 @@ def _double(case: Case) -> bool:
 
 
 def _moved(case: Case) -> bool:
-    return len(case.spells) > 1
+    return len(case.spells) > 1 and _moved_in(case) > case.earliest_tax_year
 
 
 def _came_late(case: Case) -> bool:
     """The year before is one that may be asked about."""
-    return len(case.spells) == 1 and _moved_in(case) > EARLIEST_YEAR
+    return len(case.spells) == 1 and _moved_in(case) > case.earliest_tax_year
 
 
 KLASSES = (

@@ -47,7 +47,7 @@ def requests(
     for _, spells in groupby(register_rows, key=lambda row: row["person_id"]):
         if serial == n:
             return
-        case = Case(list(spells), today, dice, scenario.birth_date_needed)
+        case = Case(list(spells), today, dice, scenario.birth_date_needed, scenario.earliest_tax_year)
         first, last, suffix = (case.person[column] for column in ("first_name", "last_name", "suffix"))
         alike = [(first, part, suffix) for part in last.split()]
         undated = scenario.birth_date_needed and not case.person["date_of_birth"]
