@@ -60,6 +60,7 @@ $(FOREIGN_PYTHON): $(SYNCED) $(FOREIGN)/witness.txt
 uv.lock: ;
 
 $(FOREIGN_NPM): $(FOREIGN)/package-lock.json
+	@command -v npm >/dev/null || { echo "make test needs npm: install it (Debian: apt-get install npm)" >&2; exit 1; }
 	npm ci --prefix $(FOREIGN)
 	@touch $@
 
