@@ -145,6 +145,8 @@ def checks(report: Report) -> Table:
         ledger = f"the ledger does not verify: {audited.fault}"
     table.add_row(_mark(audited.report is not None), ledger)
     table.add_row(_mark(not report.false_confirms), f"{report.false_confirms} false confirms")
+    judged = f"{report.misjudged} unlawful requests looked up or lawful ones refused"
+    table.add_row(_mark(not report.misjudged), judged)
     sums = ", ".join(f"{totals[outcome]} {outcome}" for outcome in OUTCOMES)
     table.add_row("", f"{len(report.rows)} requests: {sums}")
     rate = len(report.rows) / report.answering_seconds if report.answering_seconds else 0.0
