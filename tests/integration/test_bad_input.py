@@ -627,7 +627,7 @@ def test_a_directory_that_is_no_ledger_is_said(ledger: Path, tmp_path: Path) -> 
     empty, nowhere = tmp_path / "empty", tmp_path / "nowhere"
     empty.mkdir()
     for place in (empty, nowhere, vkey):
-        require_complaint(verify(place, vkey), INTEGRITY, "checkpoint")
+        require_complaint(verify(place, vkey), USAGE, str(place))
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "tile/0/000", "tile/entries/000", "tile/entries/001.p/44"])
