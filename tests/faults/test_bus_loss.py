@@ -18,6 +18,7 @@ from glomar_local.opening import connected
 from glomar_local.ports import HOST
 from glomar_local.provision import System
 from glomar_local.settings_files import SERVICES
+from glomar_requester import connection as connection_of
 from glomar_runtime import topology
 from glomar_schemas.errors import Unreachable
 
@@ -26,6 +27,7 @@ from tests.faults.evidence import require_all_well
 from tests.faults.processes import BUS, Processes, messages
 from tests.faults.submission import submitting
 from tests.faults.waiting import until
+from tests.integration.asking import profile
 from tests.integration.bus import Bus, watching
 from tests.integration.holds import Officials
 
@@ -123,6 +125,23 @@ def test_what_is_answered_never_waits_though_it_is_delivered_again_under_a_hold(
         until(lambda: is_settled(bus, "verifier"), "all is delivered again")
 
     assert bare.status("verifier")["waiting"]["total"] == 0
+
+
+def test_a_client_is_left_in_silence_though_its_bus_went_with_something_unsent(
+    bare: Processes, tmp_path: Path
+) -> None:
+    bare.start_bus()
+    used = profile(bare.system.layout, tmp_path / "store.db")
+
+    async def leave() -> None:
+        connection = await connection_of.connect(used.url, used.nkey)
+        bare.kill(BUS)
+        while connection.is_connected:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await connection.publish("anything", b"unsent")
+        await connection_of.close(connection)
+
+    asyncio.run(leave())
 
 
 def test_services_whose_keys_are_refused_for_a_while_are_no_zombies(bare: Processes, few: Asked) -> None:

@@ -21,7 +21,7 @@ from nats.aio.msg import Msg
 from glomar_requester.ask import Ask, Asked, Question
 from glomar_requester.bulletin import Bulletin
 from glomar_requester.commits import Commits
-from glomar_requester.connection import connect
+from glomar_requester.connection import close, connect
 from glomar_requester.destroyer import Destroyer
 from glomar_requester.identity import Identity, load_identity
 from glomar_requester.inbox import Result
@@ -121,9 +121,7 @@ class Client:
                 await client.catch_up()
                 yield client
         finally:
-            # nats-py flushes first, also where the bus has just gone; all that counts is stored.
-            with suppress(ConnectionError):
-                await connection.close()
+            await close(connection)
 
     async def __aenter__(self) -> Self:
         """Raises Retryable or Refused when the store can't be read."""

@@ -28,6 +28,12 @@ async def connect(url: str, nkey: Path) -> Client:
     return await _connect(last, nkey, url)
 
 
+async def close(client: Client) -> None:
+    """Also where the bus has gone meanwhile: nats-py flushes first, and what counts is stored already."""
+    with contextlib.suppress(ConnectionError):
+        await client.close()
+
+
 async def _connect(servers: list[str], nkey: Path, url: str) -> Client:
     client = Client()
     try:
