@@ -19,7 +19,7 @@ from glomar_requester.ask import Ask, Question
 from glomar_requester.compose import Label, compose, new_request_id
 from glomar_runtime.delivery import Stored
 from glomar_runtime.telemetry import Spans
-from glomar_schemas.controls import InForce
+from glomar_schemas.controls import Hold, InForce
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import Signer, open_envelope
 from glomar_schemas.keyholder import Keyholder
@@ -36,6 +36,7 @@ from glomar_verifier.tags import Tagger
 from glomar_verifier.verdicts import Clerk, Decided
 from glomar_verifier.veto import VetoList
 from msgspec import Struct
+from msgspec.structs import replace
 from opentelemetry.trace import INVALID_SPAN
 
 from tests.registers import ANA, RULES, write_csv
@@ -123,6 +124,11 @@ class Office:
                     "test",
                 ),
             )
+
+    def hold(self, *scopes: str) -> None:
+        """From now on these holds are in force, and no others."""
+        holds = tuple(Hold(slot, scope, "an order") for slot, scope in enumerate(scopes, 2))
+        self._in_force = replace(self._in_force, holds=holds)
 
     def requests(self, asks: Sequence[Ask]) -> list[Work]:
         """As the stream would hold them, stored now."""

@@ -13,10 +13,11 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from glomar_verifier.normalise import AddressForm
 from glomar_verifier.synth.kinds import Case
 from glomar_verifier.synth.requests import lawful
 
-ADDRESS_FORM = "au"
+ADDRESS_FORM: AddressForm = "au"
 SINCE = "2010"
 
 Row = dict[str, str]

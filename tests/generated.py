@@ -12,13 +12,14 @@ from functools import partial
 from pathlib import Path
 
 from tests.asyncapi import asyncapi
-from tests.json_schemas import KINDS, json_schema
+from tests.json_schemas import KINDS, json_schema, leaf_schema
 from tests.vectors import VECTORS
 
 ROOT = Path(__file__).resolve().parent.parent
 
 GENERATORS: dict[str, Callable[[], bytes]] = {
     **{f"schemas/json/{name}.schema.json": partial(json_schema, name) for name in KINDS},
+    "schemas/json/leaf.schema.json": leaf_schema,
     **VECTORS,
     "schemas/asyncapi.yaml": asyncapi,
 }

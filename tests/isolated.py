@@ -15,7 +15,7 @@ PACKAGES = {
     "auditor": "glomar-auditor",
     "local": "glomar-local",
 }
-LIGHT = {"glomar_requester": ["client", "ask", "inbox", "profile"]}
+LIGHT = {"glomar_requester": ["client", "ask", "inbox", "profile"], "glomar_verifier": ["app", "cli"]}
 """What must import without any extra. Everything, for packages that are not listed."""
 
 IMPORT_ALL = """

@@ -45,14 +45,48 @@ KINDS: dict[str, type[Any]] = {
 }
 
 
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+_SEQUENCE = {"type": "integer", "minimum": 1, "maximum": 2**53 - 1}
+_TIME = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{9}Z$"
+LEAF: dict[str, Any] = {
+    "description": "An entry of the ledger: a message of the stream, or a sequence that it lost unrecorded.",
+    "oneOf": [
+        _object(
+            body_sha256={"type": "string", "pattern": "^[0-9a-f]{64}$"},
+            seq=_SEQUENCE,
+            subject={"type": "string"},
+            time={"type": "string", "pattern": _TIME},
+        ),
+        _object(gap={"const": True}, seq=_SEQUENCE),
+    ],
+}
+"""By hand: the code compares bytes, which says more than any schema can."""
+
+
+def leaf_schema() -> bytes:
+    return _file("leaf", "Leaf", LEAF)
+
+
 def json_schema(name: str) -> bytes:
     """The schema of one message, draft 2020-12, as a file's content."""
+    body = _portable(msgspec.json.schema(KINDS[name], schema_hook=_any_value))
+    return _file(name, KINDS[name].__name__, body)
+
+
+def _file(name: str, title: str, body: dict[str, Any]) -> bytes:
     head = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"urn:glomar:schema:v1:{name}",
-        "title": KINDS[name].__name__,
+        "title": title,
     }
-    body = _portable(msgspec.json.schema(KINDS[name], schema_hook=_any_value))
     return json.dumps(head | body, indent=2, ensure_ascii=False).encode() + b"\n"
 
 

@@ -131,7 +131,7 @@ def _ledger() -> Any:
     return {
         "about": (
             "The leaves of control, request and verdict, and the receipt of the verdict in the log of these "
-            "three. time_ns is text, since it is larger than 2**53."
+            "three; and, in no log, a gap. time_ns is text, since it is larger than 2**53."
         ),
         "vkey": note.format_vkey(origin, ledger_key),
         "leaves": [
@@ -144,6 +144,14 @@ def _ledger() -> Any:
                 "leaf_hash": leaf_hash(leaves.encode(entry)).hex(),
             }
             for entry in example().leaves
+        ],
+        "gaps": [
+            {
+                "sequence": gap.sequence,
+                "leaf": leaves.encode(gap).decode(),
+                "leaf_hash": leaf_hash(leaves.encode(gap)).hex(),
+            }
+            for gap in (leaves.Gap(4), leaves.Gap(2**53 - 1))
         ],
         "receipt": example().receipt,
     }

@@ -17,6 +17,7 @@ from glomar_schemas.subjects import (
     BATCH_COMMIT,
     BATCH_ID,
     BATCH_SEQUENCE,
+    EXPECTED_LAST_SEQUENCE,
     EXPECTED_SEQUENCE,
     EXPECTED_SEQUENCE_SUBJECT,
 )
@@ -77,13 +78,17 @@ class _PubAck(Struct):
     error: _Fault | None = None
 
 
-async def store(connection: Connection, message: Outgoing, *, empty_slot: str | None = None) -> int:
+async def store(
+    connection: Connection, message: Outgoing, *, empty_slot: str | None = None, first: bool = False
+) -> int:
     """Stores one message -> its stream sequence, durable when this returns.
 
-    empty_slot: the control subject that must still be empty (the fence).
+    empty_slot: the control subject that must still be empty (the fence). first: only into an empty stream.
     Raises NotStored, TimedOut (it may have been stored all the same), Unreachable.
     """
     headers = {**message.headers, **_fence(empty_slot)}
+    if first:
+        headers[EXPECTED_LAST_SEQUENCE] = "0"
     return await _commit(connection, message.subject, message.body, headers, expected_count=1)
 
 

@@ -114,15 +114,22 @@ def apply(
     """
     slot = slot or state.slot + 1
     try:
-        control, envelope = open_envelope(body, Control, subjects.control(slot))
+        control, parties = ordered(state, body, versions, subjects.control(slot), at)
         judge = _judge(state, control, versions)
-        parties = signers(envelope, judge.ring, at, uses=OFFICIAL)
         if needed := lacking(control.action, parties, judge.agreement):
             raise Untrusted(needed)
         opened = _Opened(control, parties, sequence, at)
         return Applied(replace(_ACTIONS[control.action](state, opened, versions), slot=slot))
     except Refused as fault:
         return Applied(replace(state, slot=slot), fault.what)
+
+
+def ordered(
+    state: InForce, body: bytes, versions: Versions, subject: str, at: datetime
+) -> tuple[Control, frozenset[str]]:
+    """A control behind `state`, and the parties whose officials signed it. Raises Malformed, Untrusted."""
+    control, envelope = open_envelope(body, Control, subject)
+    return control, signers(envelope, _judge(state, control, versions).ring, at, uses=OFFICIAL)
 
 
 def _judge(state: InForce, control: Control, versions: Versions) -> SignedAgreement:

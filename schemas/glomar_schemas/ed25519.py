@@ -1,7 +1,7 @@
 """Making and checking Ed25519 signatures (RFC 8032), the most frequent costly step there is.
 Called by whoever signs, or must know who signed.
 
-By libsodium, which takes half of OpenSSL's time for it (docs/adr/0019). Keys stay those of `cryptography`.
+By libsodium, which takes half of OpenSSL's time for it (docs/adr/0021). Keys stay those of `cryptography`.
 """
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey

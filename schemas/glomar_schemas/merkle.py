@@ -23,6 +23,15 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
+def root(leaf_hashes: Sequence[bytes]) -> bytes:
+    """RFC 9162 §2.1.1 root of a small tree, held whole: n leaf hashes of 32 B -> 32 B."""
+    row = list(leaf_hashes)
+    while len(row) > 1:
+        # Without a sibling the last one is carried up as it is.
+        row = [*map(node_hash, row[::2], row[1::2]), *row[len(row) & ~1 :]]
+    return row[0] if row else EMPTY_ROOT
+
+
 def verify_inclusion(leaf_hash: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
     """Return if `proof` (sibling hashes, leaf to root) leads from leaf `index` to the root of `size` leaves.
 

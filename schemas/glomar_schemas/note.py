@@ -41,20 +41,20 @@ class VerifierKey(msgspec.Struct, frozen=True):
     public_key: Ed25519PublicKey
 
 
-def format_vkey(name: str, public_key: Ed25519PublicKey) -> str:
+def format_vkey(name: str, public_key: Ed25519PublicKey, alg: int = ALG_ED25519) -> str:
     """`name+hex(key ID)+base64(alg ‖ public key)`, without newline. Raises Malformed for a bad name."""
-    encoded = bytes([ALG_ED25519]) + public_key.public_bytes_raw()
+    encoded = bytes([alg]) + public_key.public_bytes_raw()
     return f"{_checked_name(name)}+{_key_id(name, encoded).hex()}+{b64encode(encoded).decode()}"
 
 
-def parse_vkey(text: str) -> VerifierKey:
-    """Read a vkey, with or without one final newline. Raises Malformed; only alg 0x01 (Ed25519) is known."""
+def parse_vkey(text: str, alg: int = ALG_ED25519) -> VerifierKey:
+    """Read a vkey of that algorithm, with or without one final newline. Raises Malformed for any other."""
     parts = text.removesuffix("\n").split("+", 2)
     if len(parts) != 3:
         raise Malformed("not of the form name+keyid+key", where="vkey")
     name, key_id_hex, encoded = _checked_name(parts[0]), parts[1], decode_base64(parts[2], "vkey")
-    if len(encoded) != 33 or encoded[0] != ALG_ED25519:
-        raise Malformed("not an Ed25519 key (algorithm 0x01, 32 bytes)", where="vkey")
+    if len(encoded) != 33 or encoded[0] != alg:
+        raise Malformed(f"not an Ed25519 key (algorithm 0x{alg:02x}, 32 bytes)", where="vkey")
     key_id = _key_id(name, encoded)
     if key_id_hex != key_id.hex():
         raise Malformed(
@@ -82,7 +82,7 @@ def open_checkpoint(text: str, key: VerifierKey) -> Checkpoint:
     Raises Malformed for the form, Untrusted for signature or origin. Read files as bytes and decode them:
     text mode turns carriage returns into newlines and would hide a changed byte.
     """
-    body, signatures = _split_note(text)
+    body, signatures = split_note(text)
     known = [signature for name, key_id, signature in signatures if (name, key_id) == (key.name, key.key_id)]
     if not known:
         raise Untrusted(
@@ -92,6 +92,16 @@ def open_checkpoint(text: str, key: VerifierKey) -> Checkpoint:
         if not ed25519.holds(key.public_key, signature, body.encode()):
             raise Untrusted("the log's signature does not fit the text", where="checkpoint")
     return _parse_body(body, key.name)
+
+
+def split_note(text: str) -> tuple[str, list[tuple[str, bytes, bytes]]]:
+    """The signed text, and each (key name, key ID, signature) below it, unchecked. Raises Malformed."""
+    _check_characters(text)
+    body, blank, tail = text.rpartition("\n\n")
+    lines = tail.split("\n")
+    if not blank or lines.pop() != "" or not 1 <= len(lines) <= MAX_SIGNATURES:
+        raise Malformed("not a text, an empty line and signature lines", where="checkpoint")
+    return body + "\n", [_parse_signature(line) for line in lines]
 
 
 def decode_base64(text: str, where: str) -> bytes:
@@ -110,16 +120,6 @@ def decode_decimal(text: str, where: str) -> int:
     if not _DECIMAL.match(text) or (number := int(text)) >= 2**63:
         raise Malformed("not a decimal number without leading zeros", where=where)
     return number
-
-
-def _split_note(text: str) -> tuple[str, list[tuple[str, bytes, bytes]]]:
-    """Signed text and its (key name, key ID, signature) lines."""
-    _check_characters(text)
-    body, blank, tail = text.rpartition("\n\n")
-    lines = tail.split("\n")
-    if not blank or lines.pop() != "" or not 1 <= len(lines) <= MAX_SIGNATURES:
-        raise Malformed("not a text, an empty line and signature lines", where="checkpoint")
-    return body + "\n", [_parse_signature(line) for line in lines]
 
 
 def _check_characters(text: str) -> None:

@@ -59,6 +59,18 @@ def parse(text: str) -> Receipt:
     return Receipt(index, proof, checkpoint, extra)
 
 
+def with_leaf(text: str, leaf: leaves.Leaf) -> str:
+    """The receipt with its leaf in the `extra` line, so that a file of it can be checked on its own."""
+    return encode(msgspec.structs.replace(parse(text), extra=leaves.encode(leaf)))
+
+
+def leaf_within(text: str) -> leaves.Leaf:
+    """The leaf that a receipt brings with it; nothing is believed yet. Raises Malformed."""
+    if not (extra := parse(text).extra):
+        raise Malformed("it brings no leaf to check", where="receipt extra")
+    return leaves.decode(extra)
+
+
 def check(receipt_text: str, leaf: leaves.Leaf, key: VerifierKey) -> Checkpoint:
     """Return the signed checkpoint once the receipt proves that `leaf` is its leaf `leaf.sequence - 1`.
 

@@ -11,7 +11,17 @@ from msgspec import Struct
 from glomar_schemas.errors import Malformed
 
 Kind = Literal[
-    "request", "verdict", "control", "recall", "ack", "release", "result", "notice", "notices", "checkpoint"
+    "request",
+    "verdict",
+    "control",
+    "recall",
+    "ack",
+    "opening",
+    "release",
+    "result",
+    "notice",
+    "notices",
+    "checkpoint",
 ]
 
 MAX_MESSAGE_BYTES = 64 * 1024
@@ -28,6 +38,7 @@ CE_TYPE = "ce-type"
 BATCH_ID = "Nats-Batch-Id"
 BATCH_SEQUENCE = "Nats-Batch-Sequence"
 BATCH_COMMIT = "Nats-Batch-Commit"
+EXPECTED_LAST_SEQUENCE = "Nats-Expected-Last-Sequence"
 EXPECTED_SEQUENCE = "Nats-Expected-Last-Subject-Sequence"
 EXPECTED_SEQUENCE_SUBJECT = "Nats-Expected-Last-Subject-Sequence-Subject"
 
@@ -36,7 +47,7 @@ _WIRE_TOKEN = re.compile(r"[0-9A-Za-z_-]{1,64}\Z")
 
 
 class Address(Struct, frozen=True):
-    """What a subject of the stream says: kind, agency ("" for control) and the last token (id or slot)."""
+    """What a subject of the stream says: kind, agency ("" for control and opening) and the last token."""
 
     kind: str
     agency: str
@@ -54,12 +65,19 @@ class Subjects(Struct, frozen=True):
         return f"{self.agreement.replace('-', '_').upper()}_{self.incarnation}"
 
     @property
+    def predecessor(self) -> "Subjects | None":
+        """The incarnation before; None of the first."""
+        return Subjects(self.agreement, self.incarnation - 1) if self.incarnation > 1 else None
+
+    @property
     def root(self) -> str:
         return f"glomar.{self.agreement}"
 
     def stored(self) -> list[str]:
         """The subjects that the stream stores; everything else is carried and forgotten."""
+        opening = [self.opening()] if self.predecessor else []
         return [
+            *opening,
             f"{self.root}.request.*.*",
             f"{self.root}.verdict.*.*",
             f"{self.root}.control.*",
@@ -96,6 +114,14 @@ class Subjects(Struct, frozen=True):
         """Where an agency asks for those that it has missed."""
         return f"{self.root}.notices.{agency}"
 
+    def opening(self) -> str:
+        """Of the first message of every incarnation but the first: the final checkpoint of the one before."""
+        return f"{self.root}.opening.{self.incarnation}"
+
+    def retired(self) -> str:
+        """What a stream takes instead of all others once it has a successor; nobody may publish there."""
+        return f"{self.root}.retired.{self.incarnation}"
+
     def checkpoint(self) -> str:
         return f"{self.root}.checkpoint"
 
@@ -116,6 +142,8 @@ class Subjects(Struct, frozen=True):
         match kind:
             case "control":
                 return f"{self.root}.control.{{slot}}"
+            case "opening":
+                return f"{self.root}.opening.{{incarnation}}"
             case "result" | "notice" | "notices":
                 return f"{self.root}.{kind}.{{agency}}"
             case "checkpoint":
@@ -127,8 +155,8 @@ class Subjects(Struct, frozen=True):
         """Raises Malformed when the subject is not one that the stream stores."""
         tokens = subject.split(".")
         if tokens[:2] == ["glomar", self.agreement]:
-            if len(tokens) == 4 and tokens[2] == "control":
-                return Address("control", "", tokens[3])
+            if len(tokens) == 4 and tokens[2] in ("control", "opening"):
+                return Address(tokens[2], "", tokens[3])
             if len(tokens) == 5 and tokens[2] in ("request", "verdict", "recall", "ack"):
                 return Address(tokens[2], tokens[3], tokens[4])
         raise Malformed("not a subject of this agreement", where=self.root)

@@ -11,7 +11,7 @@ import msgspec
 from glomar_schemas import shipped
 from glomar_schemas.agreement import parse_agreement
 from glomar_verifier.register.build import build
-from glomar_verifier.register.sqlite import FORMAT
+from glomar_verifier.register.posted import FORMAT
 from glomar_verifier.rules import Rules, load_rules
 from glomar_verifier.synth import people, requests, write_register
 

@@ -208,6 +208,16 @@ def test_a_leaf_has_its_bytes_and_its_hash(case: Any) -> None:
     assert leaves.decode(case["leaf"].encode()) == entry
 
 
+@pytest.mark.parametrize("case", LEDGER["gaps"], ids=[str(gap["sequence"]) for gap in LEDGER["gaps"]])
+def test_a_gap_has_its_bytes_and_its_hash_and_is_no_message(case: Any) -> None:
+    gap = leaves.Gap(case["sequence"])
+    assert leaves.encode(gap).decode() == case["leaf"]
+    assert leaf_hash(case["leaf"].encode()).hex() == case["leaf_hash"]
+    assert leaves.decode_entry(case["leaf"].encode()) == gap
+    with pytest.raises(Malformed):
+        leaves.decode(case["leaf"].encode())
+
+
 def test_the_receipt_proves_the_verdict() -> None:
     verdict = leaves.decode(LEDGER["leaves"][-1]["leaf"].encode())
     checkpoint = receipt.check(LEDGER["receipt"], verdict, note.parse_vkey(LEDGER["vkey"]))

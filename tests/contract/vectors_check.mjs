@@ -188,7 +188,11 @@ function leafOf({ sequence, time_ns, subject, body_sha256 }) {
 }
 
 function checkLedger() {
-  const { leaves, receipt, vkey } = load("ledger");
+  const { leaves, gaps, receipt, vkey } = load("ledger");
+  for (const { sequence, leaf, leaf_hash } of gaps) {
+    assert.equal(JSON.stringify({ gap: true, seq: sequence }), leaf, "gap");
+    assert.equal(sha256(Buffer.from([0]), Buffer.from(leaf)).toString("hex"), leaf_hash, "gap hash");
+  }
   const hashes = leaves.map((leaf) => {
     assert.equal(leafOf(leaf), leaf.leaf, "leaf");
     const hash = sha256(Buffer.from([0]), Buffer.from(leaf.leaf));

@@ -38,9 +38,13 @@ class Processes:
 
     def start_bus(self, *arguments: str) -> None:
         """Returns once it takes connections; streams and consumers are made the first time."""
+        self.start_bus_alone(*arguments)
+        asyncio.run(open_bus(self.system))
+
+    def start_bus_alone(self, *arguments: str) -> None:
+        """Nothing is made."""
         self.start(BUS, (*self._commands[BUS].argv, *arguments))
         until(self._takes_connections, "nats-server listens")
-        asyncio.run(open_bus(self.system))
 
     def start_all(self) -> None:
         self.start_bus()

@@ -61,6 +61,36 @@ def spellings(last_name: str) -> dict[str, list[str]]:
     }
 
 
+def quarry(number: int, away_from: Sequence[Ask]) -> list[Ask]:
+    """People of other places, whose names are long enough for slips and whose birth date is known."""
+    zips = {victim()["zip"], *(each.zip for each in away_from)}
+    rows = (row for row in known() if row["date_of_birth"] and len(row["first_name"]) > 4)
+    found = [to_ask(row) for row in rows if row["last_name"].isalpha() and len(row["last_name"]) > 5]
+    others = {each.last_name: each for each in found if each.zip not in zips and each.street_number}
+    assert len(others) >= number
+    return list(others.values())[:number]
+
+
+def slip(name: str, at: int) -> str:
+    """No name has a q there: each is one edit from the name, and two from any other slip of it."""
+    return f"{name[:at]}q{name[at:]}"
+
+
+def misspelt(person: Ask) -> list[Ask]:
+    """Each is the person's own name for the record holder, the last four because the birth date agrees."""
+    first, last = person.first_name, person.last_name
+    undated = replace(person, date_of_birth=None)
+    return [
+        replace(undated, last_name=slip(last, 1)),
+        replace(undated, last_name=slip(last, 3)),
+        replace(undated, first_name=slip(first, 2)),
+        replace(person, first_name=slip(first, 1), last_name=slip(last, 4)),
+        replace(person, last_name=slip(slip(last, 4), 2)),
+        replace(person, first_name=last, last_name=first),
+        replace(person, first_name=slip(last, 2), last_name=slip(first, 3)),
+    ]
+
+
 def asked_at(person: Ask, address: Ask, last_name: str, number: int) -> Ask:
     """One of many questions about the person: another officer, case and reason each time."""
     case_id, officer_id = case_and_officer(number)
@@ -105,9 +135,17 @@ def test_the_limits_hold_exactly_whoever_asks_how_and_whichever_worker_decides(
     random.Random(6103).shuffle(pairs)
     asks = [asked_at(person, address, name, n) for n, (_, name, address) in enumerate(pairs, 1)]
     used = profile(two_verifiers.system.layout, tmp_path / "store.db")
+    within, beyond = quarry(2, decoys[: limits.addresses_per_person])
+    few = limits.addresses_per_person - 1
+    spread = [(who, decoys[:many]) for who, many in ((within, few), (beyond, few + 1))]
+    slips = [
+        asked_at(misspelt(who)[n % 7], address, misspelt(who)[n % 7].last_name, number + n)
+        for (who, addresses), number in zip(spread, (600, 700), strict=True)
+        for n, address in enumerate(addresses)
+    ]
 
     with ThreadPoolExecutor(1) as thread:
-        fishing: Future[dict[str, Result]] = thread.submit(ask_all, used, asks)
+        fishing: Future[dict[str, Result]] = thread.submit(ask_all, used, [*asks, *slips])
         until(lambda: answered(used.store) >= 20, "some are answered")
         two_verifiers.kill("verifier")
         two_verifiers.start("verifier")
@@ -124,6 +162,15 @@ def test_the_limits_hold_exactly_whoever_asks_how_and_whichever_worker_decides(
         assert len({address for _, address in reached}) == limits.addresses_per_name, tag
         if len(names) == 1:
             assert len(reached) == limits.addresses_per_name, tag
+
+    assert {outcome(results[ask.reference]) for ask in slips} == {"deny"}
+    homes = [asked_at(who, who, slip(who.last_name, 2), n) for n, who in ((800, within), (801, beyond))]
+    homes.append(asked_at(beyond, beyond, beyond.last_name, 802))
+    homes.append(asked_at(within, decoys[few], within.last_name, 803))
+    found = ask_all(used, homes)
+    assert [outcome(found[ask.reference]) for ask in homes] == ["confirm", "deny", "deny", "deny"]
+    over = asked_at(within, within, slip(within.last_name, 5), 804)
+    assert outcome(ask_all(used, [over])[over.reference]) == "deny"
 
     again = [name for names in written.values() for name in names]
     unused = [f"{person.last_name} Zz{letter}quen" for letter in "abc"]

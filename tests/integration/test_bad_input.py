@@ -26,12 +26,14 @@ from glomar_local.ports import HOST
 from glomar_local.provision import provision
 from glomar_requester.ask import Ask
 from glomar_requester.rows import COLUMNS
-from glomar_schemas.agreement import sign_agreement
+from glomar_schemas.agreement import load_trust, sign_agreement
 from glomar_schemas.envelope import Signer
-from glomar_schemas.keys import generate, write_private
+from glomar_schemas.keys import generate, read_signing_key, write_private
 from glomar_schemas.leaf import Leaf
 from glomar_schemas.note import format_vkey
-from glomar_verifier.register.sqlite import Meta
+from glomar_schemas.subjects import Subjects
+from glomar_schemas.versions import load_versions
+from glomar_verifier.register.posted import Meta
 
 from tests.faults.processes import messages
 from tests.integration.conftest import Up
@@ -548,6 +550,30 @@ def test_a_ledger_with_a_damaged_journal_is_evidence(layout: Layout) -> None:
     require_complaint(start(layout, "auditor"), INTEGRITY, "damaged")
 
 
+def test_a_directory_that_is_no_ledger_is_left_as_it_was(layout: Layout) -> None:
+    before = sorted(layout.keys.iterdir())
+
+    ended = start(layout, "auditor", ledger=str(layout.keys))
+
+    require_complaint(ended, USAGE, str(layout.keys), "no ledger, and not empty")
+    assert sorted(layout.keys.iterdir()) == before
+
+
+def test_a_ledger_that_ends_before_its_published_checkpoint_is_evidence(layout: Layout) -> None:
+    """An older copy of the journal was put back; the checkpoint tells that there was more."""
+    agreement = load_versions(layout.agreement, load_trust(layout.trust)).newest.agreement
+    signer = read_signing_key(layout.private_key(agreement.oversight, "ledger"))
+    log = Ledger.open(layout.ledger, signer, Subjects(agreement.id).origin(agreement.oversight))
+    older = (layout.ledger / "journal").read_bytes()
+    log.append([Leaf(1, 0, "glomar.a.request.b.c", bytes(32))])
+    log.close()
+    (layout.ledger / "journal").write_bytes(older)
+
+    ended = start(layout, "auditor")
+
+    require_complaint(ended, INTEGRITY, "journal", "a checkpoint over 1 was published", "Stop the auditor")
+
+
 def test_a_data_directory_in_use_is_said(system: Up) -> None:
     ended = run("glomar", "up", "--data-dir", str(system.layout.root), "--port", "0")
 
@@ -601,7 +627,7 @@ def test_a_directory_that_is_no_ledger_is_said(ledger: Path, tmp_path: Path) -> 
     empty, nowhere = tmp_path / "empty", tmp_path / "nowhere"
     empty.mkdir()
     for place in (empty, nowhere, vkey):
-        require_complaint(verify(place, vkey), INTEGRITY, "checkpoint")
+        require_complaint(verify(place, vkey), USAGE, str(place))
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "tile/0/000", "tile/entries/000", "tile/entries/001.p/44"])

@@ -1,19 +1,24 @@
-"""A ledger that a live run wrote, checked by a Go program that is not ours and by `glomar-auditor verify`."""
+"""A ledger that a live run wrote, checked by Go and Sigstore, not ours, and by `glomar-auditor verify`."""
 
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from glomar_auditor.tiles import bundle_path, tile_path
-from glomar_auditor.tree import TILE_WIDTH
+from glomar_auditor.monitor import monitor
 from glomar_local.child import program
+from glomar_local.ports import HOST
+from glomar_schemas.errors import IntegrityError
+from glomar_schemas.tlog import bundle_path, tile_path
+from glomar_schemas.tlog_client import Directory, source
+from glomar_schemas.tree import TILE_WIDTH
 
+from tests.integration import test_foreign_sigstore as sigstore
 from tests.integration import test_foreign_verifier as foreign
 from tests.integration.asking import ask_all, confirmable, profile
 from tests.integration.bus import system_of, watching
 from tests.integration.conftest import Up
-from tests.integration.evidence import await_ledger
+from tests.integration.evidence import await_ledger, log_key
 
 INTEGRITY = 6
 verifier = foreign.verifier
@@ -87,6 +92,34 @@ def test_ours_rejects_a_changed_hash_tile(copy: Path) -> None:
     foreign.flip_middle_byte(copy / tile_path(0, *newest(copy)))
 
     assert ours(copy).returncode == INTEGRITY
+
+
+def test_sigstore_accepts_it_and_rejects_it_with_one_byte_changed(copy: Path) -> None:
+    accepted = sigstore.run(copy)
+    assert accepted.returncode == 0, accepted.stderr
+
+    for file in (copy / "checkpoint", copy.parent / "receipt"):
+        content = file.read_bytes()
+        foreign.flip_middle_byte(file)
+        assert sigstore.run(copy).returncode == 1
+        file.write_bytes(content)
+
+
+def test_a_monitor_follows_what_the_auditor_publishes_and_notices_an_older_copy(
+    system: Up, copy: Path, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    with watching(system_of(system)) as bus:
+        ask_all(profile(system.layout, tmp_path / "requests.db"), confirmable(21)[20:])
+        await_ledger(bus)
+
+    key = log_key(system_of(system))
+    first = monitor(Directory(copy), key, state)
+    with source(f"http://{HOST}:{system.ports.auditor}/log") as published:
+        then = monitor(published, key, state)
+    assert then.before == first.now and then.now.size > first.now.size
+    with pytest.raises(IntegrityError, match=f"ends at {first.now.size} entries"):
+        monitor(Directory(copy), key, state)
 
 
 def test_go_rejects_a_changed_receipt(verifier: Path, copy: Path) -> None:

@@ -71,6 +71,14 @@ def test_the_example_requests_can_be_submitted(system: Up, tmp_path: Path) -> No
     assert summary["unanswered"] == summary["rejected"] == 0
 
 
+def test_requester_and_verifier_find_their_messages_in_the_ledger(system: Up) -> None:
+    def states() -> dict[str, str]:
+        found = glomar("status", "--data-dir", data_dir(system), "--json")
+        return {name: ledger["state"] for name, ledger in json.loads(found.stdout)["control"]["own"].items()}
+
+    assert wait_until(lambda: states() == {"verifier": "ok", "requester": "ok"}, 60), states()
+
+
 def test_a_data_directory_in_use_is_said(system: Up) -> None:
     second = glomar("up", "--data-dir", data_dir(system), "--port", "0")
 

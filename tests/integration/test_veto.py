@@ -72,7 +72,7 @@ def test_a_veto_is_a_plain_deny_from_the_next_request_on_and_nothing_tells_it(
 
 def person_of(running: Up, row: dict[str, str]) -> str:
     """The register's id: whose present address and name the row bears."""
-    columns = ("first_name", "last_name", "street_number", "street_name", "unit", "zip", "to_year")
+    columns = ("first_name", "last_name", "suffix", "street_number", "street_name", "unit", "zip", "to_year")
     wanted = [row.get(column, "") for column in columns]
     with running.layout.register_csv.open(encoding="utf-8", newline="") as file:
         [person] = {

@@ -1,8 +1,10 @@
 """The requester's HTTP API as an agency's system calls it: the standard library, loopback, no proxy."""
 
 import http.client
+import json
 from collections.abc import Mapping
 from contextlib import closing
+from typing import Any
 
 from glomar_local.ports import HOST
 from msgspec import Struct
@@ -32,3 +34,12 @@ def _call(system: Up, method: str, path: str, body: bytes, headers: Mapping[str,
         connection.request(method, path, body, {**usual, **headers})
         answer = connection.getresponse()
         return Response(answer.status, dict(answer.getheaders()), answer.read())
+
+
+def auditor_status(system: Up) -> dict[str, Any]:
+    """What the auditor says of itself."""
+    with closing(http.client.HTTPConnection(HOST, system.ports.auditor, timeout=LIMIT_S)) as connection:
+        connection.request("GET", "/status")
+        found = json.loads(connection.getresponse().read())
+        assert isinstance(found, dict)
+        return found

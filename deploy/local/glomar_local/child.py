@@ -65,10 +65,13 @@ class Child:
         return await self._process.wait()
 
     async def ready(self, limit_s: float) -> None:
-        """Returns once it can work. Raises Unreachable when it ends before that, or takes too long."""
+        """Returns once it can work, or says that it has halted for a person to look.
+
+        Raises Unreachable when it ends before that, or takes too long.
+        """
         assert self._process is not None
         deadline = asyncio.get_running_loop().time() + limit_s
-        while not await is_ready(self.command.ready_port):
+        while not (await is_ready(self.command.ready_port) or await halted(self.command.ready_port)):
             if self._process.returncode is not None:
                 raise Unreachable(
                     f"{self.name} did not start ({describe(self._process.returncode)})",
@@ -109,6 +112,17 @@ async def is_ready(port: int) -> bool:
     """True if /ready on that loopback port answers 200."""
     status, _ = await get(port, "/ready")
     return status == 200
+
+
+async def halted(port: int) -> str:
+    """Why the service on that port has halted, by its /status; "" if it has not."""
+    status, body = await get(port, "/status")
+    if status != 200:
+        return ""
+    try:
+        return str(json.loads(body)["halted"]["what"])
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 async def get(port: int, path: str, limit_s: float = 5.0) -> tuple[int, str]:

@@ -19,7 +19,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from glomar_local import control, demo_report, demo_tables, interrupt, panel, population, ports, runfile
+from glomar_local import (
+    control,
+    demo_report,
+    demo_tables,
+    interrupt,
+    ledger_shown,
+    panel,
+    population,
+    ports,
+    runfile,
+)
 from glomar_local import demo as demonstration
 from glomar_local import standing as standings
 from glomar_local.doctor import examine
@@ -161,7 +171,10 @@ def _demo_dir(chosen: Path | None, keep: bool) -> Iterator[Layout]:
 
 @app.command
 def status(*, data_dir: DataDir = DEFAULT_DIR, as_json: AsJson = False) -> None:
-    """Say what runs, and which holds are in force. Exit code 5 if anything is not ready."""
+    """Say what runs, which holds are in force, and what requester and verifier find in the ledger.
+
+    Exit code 5 if anything is not ready, 6 if the ledger lacks a message of theirs or was rewritten.
+    """
     layout = _layout(data_dir)
     run = control.require_running(layout)
     states = asyncio.run(control.states(run, layout))
@@ -178,6 +191,8 @@ def status(*, data_dir: DataDir = DEFAULT_DIR, as_json: AsJson = False) -> None:
         _out().print(panel.processes(run, states), standings.render(standing))
         for name, other in others.items():
             _out().print("", f"Also {name}", standings.render(other))
+    for each in (standing, *others.values()):
+        ledger_shown.require_trusted(each.own)
     control.require_well(states)
 
 

@@ -27,6 +27,11 @@ class Row(Struct, frozen=True):
     def is_false_confirm(self) -> bool:
         return self.outcome == "confirm" != self.expected
 
+    @property
+    def is_misjudged(self) -> bool:
+        """An unlawful question that was looked up, or a lawful one that was refused."""
+        return self.outcome in OUTCOMES[:3] and (self.outcome == "refused") != (self.expected == "refused")
+
 
 class Report(Struct, frozen=True):
     """All that a demo found. refusal, confirm: one answer each, checked anew; None if there was none."""
@@ -48,6 +53,10 @@ class Report(Struct, frozen=True):
         return sum(row.is_false_confirm for row in self.rows)
 
     @property
+    def misjudged(self) -> int:
+        return sum(row.is_misjudged for row in self.rows)
+
+    @property
     def is_answered_once(self) -> bool:
         """Every request of this run has exactly one verdict, and so has every other in the ledger."""
         counted = self.audited.tally
@@ -56,7 +65,8 @@ class Report(Struct, frozen=True):
     @property
     def holds(self) -> bool:
         """True if every guarantee that a demo checks held."""
-        return self.is_answered_once and self.audited.report is not None and not self.false_confirms
+        is_right = not self.false_confirms and not self.misjudged
+        return self.is_answered_once and self.audited.report is not None and is_right
 
 
 def figures(report: Report) -> dict[str, object]:
@@ -68,6 +78,7 @@ def figures(report: Report) -> dict[str, object]:
         "ledger_size": ledger.size if ledger else 0,
         "ledger_verified": ledger is not None,
         "false_confirms": report.false_confirms,
+        "misjudged": report.misjudged,
         "seconds": round(report.seconds, 2),
         "trace_services": len(trace_tree.services(report.trace)),
     }

@@ -17,12 +17,17 @@ KLASSES = {
     "accents-dropped": "on file; accents dropped",
     "street-spelt-out": "on file; street spelt out",
     "second-surname-dropped": "on file; second surname dropped",
+    "surnames-swapped": "on file; surnames swapped",
+    "street-mistyped": "on file; slip in the street",
     "mover-old-year": "moved; old address, old year",
     "mover-wrong-year": "moved; old address, new year",
+    "wrong-year": "the year before moving in",
     "day-90": "day 90 after the order",
     "day-89": "day 89 after the order",
     "wrong-address": "wrong house number",
     "absent-person": "not on file",
+    "look-alike-name": "a name like it, not on file",
+    "crowded-no-birth-date": "in a shelter, no birth date",
     "ambiguous-sr-jr": "father or son, can't tell",
     "placeholder-address": "“Don't Care 12345” as address",
     "missing-name": "no first name",
@@ -140,6 +145,8 @@ def checks(report: Report) -> Table:
         ledger = f"the ledger does not verify: {audited.fault}"
     table.add_row(_mark(audited.report is not None), ledger)
     table.add_row(_mark(not report.false_confirms), f"{report.false_confirms} false confirms")
+    judged = f"{report.misjudged} unlawful requests looked up or lawful ones refused"
+    table.add_row(_mark(not report.misjudged), judged)
     sums = ", ".join(f"{totals[outcome]} {outcome}" for outcome in OUTCOMES)
     table.add_row("", f"{len(report.rows)} requests: {sums}")
     rate = len(report.rows) / report.answering_seconds if report.answering_seconds else 0.0

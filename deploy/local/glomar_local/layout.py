@@ -61,6 +61,11 @@ class Layout(Struct, frozen=True):
         return self.root / "verifier" / "waiting.db"
 
     @property
+    def own_messages(self) -> Path:
+        """What the verifier has published and not yet seen in the ledger."""
+        return self.root / "verifier" / "own-messages.db"
+
+    @property
     def rolls(self) -> Path:
         """`<agency>.csv`: the roll of open cases that the agency has filed with the record holder."""
         return self.root / "verifier" / "rolls"

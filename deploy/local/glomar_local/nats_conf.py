@@ -112,6 +112,8 @@ def _services(agreement: Agreement, subjects: Subjects) -> Iterable[Service]:
         # Who may carry a control: what makes it count is who signed it.
         yield Service(party, subjects.control("*"))
     yield Service(oversight, f"$JS.API.STREAM.INFO.{stream}")
+    if subjects.predecessor:
+        yield Service(oversight, subjects.opening())
     for party, consumer in ((holder, "verifier"), (oversight, "auditor")):
         yield Service(party, f"$JS.API.CONSUMER.INFO.{stream}.{consumer}")
         yield Service(party, f"$JS.ACK.{stream}.{consumer}.>")

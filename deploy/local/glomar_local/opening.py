@@ -39,12 +39,17 @@ async def open_bus(system: System, replicas: int = 1) -> None:
 async def _open(system: System, replicas: int) -> None:
     async with connected(system, OPERATOR, limit_s=LIMIT_S) as admin:
         await _answering(admin, system, replicas)
-        try:
-            await store(admin, _first_control(system))
-        except NotStored as refusal:
-            # An earlier start has put it in force.
-            if refusal.err_code != SLOT_TAKEN:
-                raise
+        await put_in_force(admin, system)
+
+
+async def put_in_force(admin: Client, system: System) -> None:
+    """The agreement, as the first control of its stream; once is enough."""
+    try:
+        await store(admin, _first_control(system))
+    except NotStored as refusal:
+        # An earlier start has put it in force.
+        if refusal.err_code != SLOT_TAKEN:
+            raise
 
 
 @contextlib.asynccontextmanager

@@ -182,15 +182,14 @@ def _keys_tables(layout: Layout, agreement: Agreement) -> str:
     return "".join(["\n# The parties' public keys, appended by `glomar up` before signing.\n", *tables])
 
 
+def tenant(system: System) -> Tenant:
+    """One agreement, as the configuration of the bus knows it."""
+    users = {party: public_nkey(system.layout, party) for party in (OPERATOR, *parties(system.agreement))}
+    return Tenant(system.agreement, system.subjects, users)
+
+
 def _write_conf(system: System) -> None:
-    tenants = [
-        Tenant(
-            each.agreement,
-            each.subjects,
-            {party: public_nkey(each.layout, party) for party in (OPERATOR, *parties(each.agreement))},
-        )
-        for each in system.all
-    ]
+    tenants = [tenant(each) for each in system.all]
     store = system.layout.nats_store.resolve()
     conf = nats_conf.render(tenants, port=system.ports.bus, store=store)
     system.layout.nats_conf.write_text(conf, encoding="utf-8")

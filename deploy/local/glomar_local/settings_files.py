@@ -38,6 +38,8 @@ def render(layout: Layout, ports: Ports, agreement: Agreement) -> dict[str, str]
             "waiting": layout.waiting,
             "rolls": layout.rolls,
             "veto": layout.veto,
+            "ledger_url": _published(ports),
+            "own_messages": layout.own_messages,
         },
         "requester": {
             **_shared(layout, ports.bus, agency, ports.requester),
@@ -46,6 +48,7 @@ def render(layout: Layout, ports: Ports, agreement: Agreement) -> dict[str, str]
             "sealing_key": layout.sealing_keys(agency),
             "store": layout.requests_store,
             "token": layout.token,
+            "ledger_url": _published(ports),
             "authorised_by": _delegation(agreement, agency),
             "jurisdiction": agreement.allowed.jurisdictions[0],
         },
@@ -62,6 +65,11 @@ def _shared(layout: Layout, bus_port: int, party: str, http_port: int) -> dict[s
         "http_host": HOST,
         "http_port": http_port,
     }
+
+
+def _published(ports: Ports) -> str:
+    """Where the auditor publishes the ledger."""
+    return f"http://{HOST}:{ports.auditor}/log"
 
 
 def _delegation(agreement: Agreement, agency: str) -> str:

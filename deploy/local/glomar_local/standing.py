@@ -4,13 +4,17 @@ Both follow the same controls; whoever has come further is believed.
 """
 
 import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
 
 import msgspec
+from glomar_schemas.own_messages import Standing as Ledger
 from msgspec import Struct
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from glomar_local import ledger_shown
 from glomar_local.child import get
 from glomar_local.ports import Ports
 
@@ -36,6 +40,15 @@ class Violations(Struct, frozen=True):
     sequences: tuple[int, ...] = ()
 
 
+class Halted(Struct, frozen=True):
+    """Why the auditor releases nothing: what differs since which sequence, what it may mean, what to do."""
+
+    what: str
+    since: int
+    meaning: str
+    fix: str
+
+
 class Standing(Struct, frozen=True):
     """One service's /status; `merged` makes one of two."""
 
@@ -43,35 +56,49 @@ class Standing(Struct, frozen=True):
     holds: tuple[HoldShown, ...] = ()
     waiting: Waiting | None = None
     violations: Violations | None = None
+    halted: Halted | None = None
+    gaps: int = 0
+    ledger: Ledger | None = None
+    own: dict[str, Ledger] = {}
+    """By service, once merged: what each publisher found of its own messages in the ledger."""
 
 
 async def ask(ports: Ports) -> Standing:
     """Of the services of one agreement. What none of them answers stays empty: None."""
-    asked = (ports.auditor, ports.verifier)
-    answers = await asyncio.gather(*(get(port, "/status") for port in asked))
-    return merged([_read(body) for status, body in answers if status == 200])
+    asked = {"auditor": ports.auditor, "verifier": ports.verifier, "requester": ports.requester}
+    answers = await asyncio.gather(*(get(port, "/status") for port in asked.values()))
+    answered = zip(asked, answers, strict=True)
+    return merged({name: _read(body) for name, (status, body) in answered if status == 200})
 
 
-def merged(found: list[Standing]) -> Standing:
+def merged(by_service: Mapping[str, Standing]) -> Standing:
+    found = list(by_service.values())
     furthest = max(found, key=lambda each: each.control_slot, default=Standing())
     return Standing(
         furthest.control_slot,
         furthest.holds,
         next((each.waiting for each in found if each.waiting is not None), None),
         next((each.violations for each in found if each.violations is not None), None),
+        next((each.halted for each in found if each.halted is not None), None),
+        max((each.gaps for each in found), default=0),
+        own={name: each.ledger for name, each in by_service.items() if each.ledger is not None},
     )
 
 
 def render(standing: Standing) -> RenderableType:
     """Below the table of processes."""
     violations, waiting = standing.violations, standing.waiting
-    lines: list[RenderableType] = ["", f"last control: slot {standing.control_slot or '-'}"]
+    lines: list[RenderableType] = ["", *_halted(standing.halted)]
+    lines.append(f"last control: slot {standing.control_slot or '-'}")
     total = None if waiting is None else waiting.total
     lines.append(f"waiting requests: {_number(total)}{_unfinished(waiting)}")
     count = None if violations is None else violations.count
     lines.append(Text(f"violations: {_number(count)}", "bold red" if count else ""))
     if violations is not None and count:
         lines.append(f"  newest at sequence {', '.join(map(str, violations.sequences[-5:]))}")
+    lines += ledger_shown.lines(standing.own, datetime.now(UTC))
+    if standing.gaps:
+        lines.append(Text(f"gaps in the ledger: {standing.gaps:,}", "bold red"))
     if not standing.holds:
         return Group(*lines, "holds in force: none")
     table = Table(box=None, padding=(0, 2, 0, 0))
@@ -81,6 +108,18 @@ def render(standing: Standing) -> RenderableType:
         number = waiting.by_hold.get(hold.slot, 0) if waiting else None
         table.add_row(str(hold.slot), Text(hold.scope), _number(number), Text(hold.authority))
     return Group(*lines, "holds in force:", table)
+
+
+def _halted(halted: Halted | None) -> list[RenderableType]:
+    if halted is None:
+        return []
+    since = f", since sequence {halted.since}" if halted.since else ""
+    return [
+        Text(f"RELEASES ARE HALTED: {halted.what}{since}", "bold red"),
+        Text(f"  This may mean: {halted.meaning}."),
+        Text(f"  What to do: {halted.fix}."),
+        "",
+    ]
 
 
 def _number(number: int | None) -> str:

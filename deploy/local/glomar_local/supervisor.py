@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from glomar_schemas.errors import Fatal, GlomarError, IntegrityError, Misconfigured
 
 from glomar_local import runfile
-from glomar_local.child import Child, Command, describe, last_words, program
+from glomar_local.child import Child, Command, describe, halted, last_words, program
 from glomar_local.opening import open_bus
 from glomar_local.ports import HOST, require_free
 from glomar_local.provision import System
@@ -65,7 +65,7 @@ class Supervisor:
             await asyncio.gather(task, return_exceptions=True)
 
     async def start(self) -> None:
-        """Returns once every service can work. Raises Unreachable, IntegrityError."""
+        """Returns once every service can work or says why it halted. Raises Unreachable, IntegrityError."""
         bus, *services = self._children
         await bus.start()
         await open_bus(self.system)
@@ -73,6 +73,9 @@ class Supervisor:
             await service.start()
         self._note()
         await asyncio.gather(*(service.ready(READY_LIMIT_S) for service in services))
+        for service in services:
+            if why := await halted(service.command.ready_port):
+                self._say(f"{service.name}: releases are halted: {why}. See: glomar status")
         self._keepers = [asyncio.create_task(self._keep(child)) for child in self._children]
 
     async def stop(self) -> None:

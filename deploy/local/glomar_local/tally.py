@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from glomar_auditor.disk import Disk
 from glomar_auditor.fsck import Report, verify
-from glomar_auditor.tiles import Disk, TileStore
-from glomar_auditor.tree import TILE_WIDTH
+from glomar_auditor.tiles import TileStore
 from glomar_schemas import leaf as leaves
 from glomar_schemas.errors import IntegrityError, Malformed
 from glomar_schemas.leaf import Leaf
 from glomar_schemas.note import VerifierKey
 from glomar_schemas.subjects import Subjects
+from glomar_schemas.tree import TILE_WIDTH
 from msgspec import Struct
 
 
@@ -54,11 +55,12 @@ def audit(
 
 
 def read(directory: Path, size: int) -> Iterator[Leaf]:
-    """The first `size` leaves in order."""
+    """The messages among the first `size` leaves, in order."""
     store = TileStore(directory, Disk())
     for start in range(0, size, TILE_WIDTH):
         for entry in store.read_bundle(start // TILE_WIDTH, min(TILE_WIDTH, size - start)):
-            yield leaves.decode(entry)
+            if not leaves.is_gap(entry):
+                yield leaves.decode(entry)
 
 
 def count(found: Iterable[Leaf], subjects: Subjects) -> Tally:

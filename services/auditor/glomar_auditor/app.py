@@ -9,27 +9,42 @@ from faststream.asgi import AsgiFastStream
 from glomar_runtime.bus import Bus
 from glomar_runtime.delivery import Stored, get_by_subject, stored
 from glomar_runtime.health import controls_shown, routes
+from glomar_runtime.mounting import MountedApp
 from glomar_runtime.service import Stop, background, ending
 from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans, header
 from glomar_schemas.agreement import load_trust
+from glomar_schemas.controls import InForce
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import Envelope
 from glomar_schemas.errors import Refused, Retryable
 from glomar_schemas.keyholder import Keyholder, key_files
 from glomar_schemas.keys import read_signing_key
 from glomar_schemas.messages import Notice, NoticesQuery, ResultPending, ResultQuery, Sealed, encode
+from glomar_schemas.note import format_vkey, parse_vkey
+from glomar_schemas.policy import load_policy
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import load_versions
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from opentelemetry.trace import Span
 
+from glomar_auditor import publication
+from glomar_auditor.cosigned import CosignedCheckpoint
+from glomar_auditor.incarnations import log_keys, require_unfinished
+from glomar_auditor.index.cells import Cells
+from glomar_auditor.index.follower import Follower
+from glomar_auditor.index.ledger_view import LedgerView, ledger_keys, open_view
+from glomar_auditor.index.record import Reading
 from glomar_auditor.noticing import Noticing
+from glomar_auditor.origin_file import OriginFile
 from glomar_auditor.recalls import Recalls
 from glomar_auditor.recorder import Recorder
 from glomar_auditor.release import Releaser
 from glomar_auditor.sequencer import Ledger
 from glomar_auditor.settings import AuditorSettings
+from glomar_auditor.watching import Watch
 from glomar_auditor.withholding import Withholding
+from glomar_auditor.witnesses import Witnesses
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +61,31 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
     subjects = Subjects(agreement.id, settings.incarnation)
     keyholder = Keyholder(agreement.oversight, key_files(settings.sealing_key))
     signer = read_signing_key(settings.ledger_key)
-    ledger = Ledger.open(settings.ledger, signer, subjects.origin(agreement.oversight))
-    recorder = Recorder(ledger, subjects)
+    origin = subjects.origin(agreement.oversight)
+    require_unfinished(settings.ledger)
+    ledger = Ledger.open(settings.ledger, signer, origin)
+    log_key = parse_vkey(format_vkey(origin, signer.public_key()))
+    cosigned = CosignedCheckpoint(ledger, settings.ledger, log_key)
+    witnesses = Witnesses(ledger, load_policy(settings.policy), cosigned) if settings.policy else None
+    ring = versions.newest.ring.ledger_keys(agreement.oversight)
+    predecessor = log_keys(subjects.predecessor, agreement.oversight, ring)
+    watch = Watch(ledger, subjects, OriginFile(settings.ledger, subjects.stream), predecessor)
+    recorder = Recorder(ledger, subjects, watch)
     withholding = Withholding(versions, subjects, keyholder)
     recalls = Recalls(subjects, withholding)
-    releaser = Releaser(ledger, subjects, keyholder.opener)
+    releaser = Releaser(cosigned.receipt, subjects, keyholder.opener)
     noticing = Noticing(ledger, subjects, withholding, agreement.requesters)
+
+    def view() -> LedgerView:
+        signed = withholding.in_force.signed or versions.newest
+        return open_view(settings.ledger, ledger_keys(signed, subjects))
+
+    async def follow(client: Client) -> InForce:
+        await withholding.follow(client)
+        return withholding.in_force
+
+    reading = Reading(subjects, keyholder.opener, Cells(keyholder))
+    follower = Follower(settings.index_file, origin, subjects.stream, reading, view, follow)
     spans = Spans(subjects, "auditor")
     bus = Bus(settings, "glomar-auditor")
 
@@ -66,6 +100,8 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
             arrived = [stored(message) for message in messages]
             opened = {message.sequence: span for message, span in zip(arrived, handled_spans(), strict=True)}
             await release(await recorder.record(bus.client, arrived), opened)
+            if not watch.may_record:
+                return
             # Only the flow rests on it: the next message is what the ledger lacks, whatever was acknowledged.
             await messages[-1].ack()
 
@@ -91,6 +127,9 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
         async def notices(message: Msg, agency: str = agency) -> None:
             try:
                 query = decode(message.data, NoticesQuery, what="notices query")
+                if not watch.may_record:
+                    # A page would say that nothing is missing up to here, and the stream can't vouch for it.
+                    return
                 await message.respond(encode(await noticing.page(bus.client, agency, query.after)))
             except Refused as fault:
                 log.info("notices query refused", extra={"fault": fault.what})
@@ -112,30 +151,41 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
                 log.warning("result query not answered", extra={"fault": fault.what})
 
     async def released(agency: str, request_id: str) -> Sealed | ResultPending:
+        pending = ResultPending(request_id=request_id)
+        if watch.halted:
+            return pending
         verdict = await get_by_subject(bus.client, subjects.stream, subjects.verdict(agency, request_id))
-        if verdict is not None and verdict.sequence <= ledger.size:
+        if verdict is not None and verdict.sequence <= ledger.size and watch.agrees(verdict):
             await recalls.note(bus.client, [], ledger.size)
             free = await withholding.releasable(bus.client, recalls.standing([verdict]))
-            for found in releaser.releases(free, withholding.in_force):
+            for found in [] if watch.halted else releaser.releases(free, withholding.in_force):
                 return found.sealed
-        return ResultPending(request_id=request_id)
+        return pending
 
     async def release(recorded: list[Stored], opened: dict[int, Span]) -> None:
         await recalls.note(bus.client, recorded, ledger.size)
         free = recalls.standing(await withholding.releasable(bus.client, recorded))
-        for found in releaser.releases(free, withholding.in_force):
+        for found in [] if watch.halted else releaser.releases(free, withholding.in_force):
             span = spans.send("release", found.request_id, opened.get(found.verdict_sequence))
             subject = subjects.release(found.agency, found.request_id)
             await bus.client.publish(subject, encode(found.sealed), headers=header(span))
             span.end()
+        if witnesses is not None:
+            witnesses.wake()
         for agency, told in await noticing.pushes(bus.client, recorded):
             await bus.client.publish(subjects.notice(agency), encode(told))
+        follower.offer(recorded)
 
     def status() -> dict[str, object]:
         violations = withholding.violations
         return {
             "ledger_size": ledger.size,
             **controls_shown(withholding.in_force),
+            "witnesses": {
+                "cosigned_size": cosigned.size,
+                "each": witnesses.status() if witnesses else [],
+            },
+            **watch.shown,
             "violations": {"count": len(violations), "sequences": violations[-VIOLATIONS_SHOWN:]},
         }
 
@@ -145,23 +195,35 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
             yield
         finally:
             ledger.close()
+            follower.close()
 
-    app = AsgiFastStream(
+    app = MountedApp(
         bus,
         lifespan=lifespan,
-        asgi_routes=routes(bus, subjects, agreement.oversight, status=status),
+        asgi_routes=routes(bus, subjects, agreement.oversight, status=status, checks={"stream": watch.check}),
         logger=None,
+        mounts={publication.PREFIX: publication.Publication(settings.ledger)},
     )
 
     async def compare() -> None:
         size = -1
         while True:
             with ending(stop):
+                last = await watch.compare(bus.client)
+                stop.is_held = watch.halted
                 await withholding.follow(bus.client)
                 idle, size = ledger.size == size, ledger.size
-                await release(await recorder.compare(bus.client, catch_up=idle), {})
+                if idle and watch.may_record:
+                    await release(await recorder.catch_up(bus.client, last), {})
             await asyncio.sleep(COMPARE_EVERY_S)
 
+    async def be_witnessed() -> None:
+        if witnesses is not None:
+            with ending(stop):
+                await witnesses.run()
+
     background(app, compare)
+    background(app, be_witnessed)
+    background(app, lambda: follower.run(lambda: bus.client))
     bus.add_middleware(SpanMiddleware.of(spans))
     return app, bus

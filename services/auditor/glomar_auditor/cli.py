@@ -1,25 +1,44 @@
 """`glomar-auditor`: serve the auditor, verify a ledger, order holds. stdout is data, stderr is people."""
 
 import json
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from cyclopts import App, Parameter
 from glomar_runtime import service
 from glomar_runtime.cli import progress, run_cli
+from glomar_runtime.cli_receipt import verify_receipt
 from glomar_runtime.settings import load_settings
-from glomar_schemas.errors import Misconfigured
-from glomar_schemas.note import parse_vkey
+from glomar_schemas.tlog_client import signed_by
 
+from glomar_auditor import mirror
 from glomar_auditor.app import build_app
+from glomar_auditor.archive import verify_archive
+from glomar_auditor.cli_archive import archive
+from glomar_auditor.cli_incarnation import app as incarnation
+from glomar_auditor.cli_monitor import evidence, monitor, trusted_key
 from glomar_auditor.fsck import verify as verify_ledger
+from glomar_auditor.index.cli import find, rebuild_index, show
 from glomar_auditor.officials.cli import app as control
 from glomar_auditor.officials.cli_agreement import app as agreement
+from glomar_auditor.reports.cli import accounting, report
 from glomar_auditor.settings import AuditorSettings
 
 app = App("glomar-auditor", help="The oversight body's side of Glomar: the ledger, receipts and releases.")
 app.command(control)
 app.command(agreement)
+app.command(monitor)
+app.command(evidence)
+app.command(verify_receipt)
+app.command(rebuild_index)
+app.command(find, name="search")
+app.command(show)
+app.command(report)
+app.command(accounting)
+app.command(archive)
+app.command(incarnation)
 
 
 @app.command
@@ -31,26 +50,58 @@ def serve(*, config: Annotated[Path, Parameter(help="the auditor's TOML file")])
 
 @app.command
 def verify(
-    directory: Annotated[Path, Parameter(help="the ledger: its checkpoint and tiles")],
+    directory: Annotated[Path, Parameter(help="the ledger: its checkpoint and tiles; or an archive of it")],
     *,
     vkey: Annotated[Path, Parameter(help="the log's public key, as the oversight body published it")],
     as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
 ) -> None:
     """Recompute the whole ledger from its entries and compare. Exit code 6 if anything differs."""
-    try:
-        key = parse_vkey(vkey.read_text(encoding="utf-8").strip())
-    except (OSError, UnicodeDecodeError):
-        raise Misconfigured("the log's public key can't be read", where=str(vkey)) from None
-    with progress("verifying") as advance:
-        report = verify_ledger(directory, key, advance)
+    key = trusted_key(vkey)
+    with progress("verifying") as advance, TemporaryDirectory() as scratch:
+        if directory.is_file():
+            report = verify_archive(directory, Path(scratch), key, advance)
+        else:
+            report = verify_ledger(directory, key, advance)
     if as_json:
         print(
             json.dumps(
-                {"version": 1, "origin": report.origin, "size": report.size, "root": report.root.hex()}
+                {
+                    "version": 1,
+                    "origin": report.origin,
+                    "size": report.size,
+                    "root": report.root.hex(),
+                    "gaps": report.gaps,
+                }
             )
         )
     else:
         print(f"{report.origin}: {report.size} entries, root {report.root.hex()}: verified")
+        if report.gaps:
+            print(
+                f"{report.gaps} of the entries are gaps: the stream lost these messages before they were "
+                "recorded, and nothing was released for them",
+                file=sys.stderr,
+            )
+
+
+@app.command
+def publish(
+    directory: Annotated[Path, Parameter(help="the ledger, also of an auditor that runs")],
+    *,
+    to: Annotated[Path, Parameter(help="the copy, for a web server or to be sent to a bucket")],
+    vkey: Annotated[
+        Path | None, Parameter(help="the log's public key; DIRECTORY/log.vkey by default")
+    ] = None,
+    as_json: Annotated[bool, Parameter("--json", help="print what was done as JSON")] = False,
+) -> None:
+    """Bring a copy of the published files up to date, its checkpoint last. Exit code 6 if it would fork."""
+    key = trusted_key(vkey or directory / "log.vkey")
+    copied = mirror.publish(directory, to, signed_by([key]))
+    if as_json:
+        shape = {"version": 1, "origin": copied.origin, "size": copied.size, "files": copied.files}
+        print(json.dumps(shape))
+    else:
+        print(f"{copied.origin}: {copied.size} entries are in {to}, {copied.files} files written")
 
 
 def main() -> None:

@@ -3,30 +3,36 @@
 Called by `glomar-auditor fsck`, by oversight on a copy of the files, and by the demo; safe on a live ledger.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Never
 
 import msgspec
 from glomar_schemas import leaf as leaves
-from glomar_schemas.errors import IntegrityError, Refused
+from glomar_schemas.errors import IntegrityError, Misconfigured, Refused
 from glomar_schemas.merkle import HASH_BYTES, leaf_hash
 from glomar_schemas.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint
+from glomar_schemas.tlog import bundle_path, encode_bundle, tile_path
+from glomar_schemas.tree import TILE_HEIGHT, TILE_WIDTH, Tile, Tree
 
-from glomar_auditor.tiles import Disk, TileStore, bundle_path, encode_bundle, tile_path
-from glomar_auditor.tree import TILE_HEIGHT, TILE_WIDTH, Tile, Tree
+from glomar_auditor.disk import Disk
+from glomar_auditor.tiles import TileStore
 
 _EVIDENCE = "Keep the files as evidence and compare them with another copy"
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What was proved: log name, leaves, root (32 B), and how many hash tiles agree with the entries."""
+    """What was proved: log name, leaves, root (32 B), and how many hash tiles agree with the entries.
+
+    gaps: how many of the leaves say that the stream lost its message before it was recorded.
+    """
 
     origin: str
     size: int
     root: bytes
     tiles: int
+    gaps: int = 0
 
 
 def verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], None] | None = None) -> Report:
@@ -36,8 +42,10 @@ def verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], Non
     or bundle still there, must agree. `progress(done, size)` is called after each bundle. Files that reach
     beyond the checkpoint are left out: a live ledger writes them first.
 
-    Raises IntegrityError naming file and leaf index at the first difference.
+    Raises IntegrityError naming file and leaf index at the first difference, Misconfigured if no ledger lies
+    there.
     """
+    require_ledger(directory)
     try:
         return _verify(directory, key, progress)
     except OSError as error:
@@ -45,13 +53,36 @@ def verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], Non
         raise IntegrityError(f"can't be read ({error.strerror})", where=str(where), fix=_EVIDENCE) from None
 
 
+def require_ledger(directory: Path) -> None:
+    """Return if a ledger, whole or damaged, lies there. Raises Misconfigured: it is the wrong directory."""
+    if not directory.is_dir():
+        raise Misconfigured("no such directory", where=str(directory), fix="Give a ledger's directory")
+    if not any((directory / name).exists() for name in ("checkpoint", "tile", "log.vkey")):
+        raise Misconfigured("no ledger lies here", where=str(directory), fix="Give a ledger's directory")
+
+
+def require_leaves(entries: Sequence[bytes], start: int, where: str) -> None:
+    """Return if each of `entries`, from index `start`, is a canonical leaf whose sequence is its index + 1.
+
+    Raises IntegrityError naming the first that is not, in the file `where`.
+    """
+    for index, entry in enumerate(entries, start):
+        try:
+            sequence = leaves.decode_entry(entry).sequence
+        except Refused as error:
+            _differ(where, index, f"the entry is not a canonical leaf ({error})")
+        if sequence != index + 1:
+            _differ(where, index, f"the entry has sequence {sequence}")
+
+
 def _verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], None] | None) -> Report:
     checkpoint = _signed_checkpoint(directory, key)
     size = checkpoint.size
     store = TileStore(directory, Disk())
-    tree, edges, checked = Tree(_no_stored_tiles), dict[int, Tile](), 0
+    tree, edges, checked, gaps = Tree(_no_stored_tiles), dict[int, Tile](), 0, 0
     for start in range(0, size, TILE_WIDTH):
         entries = _checked_entries(directory, store, start, min(TILE_WIDTH, size - start))
+        gaps += sum(map(leaves.is_gap, entries))
         for tile in tree.append(map(leaf_hash, entries)):
             if len(tile.hashes) == TILE_WIDTH * HASH_BYTES:
                 edges.pop(tile.level, None)
@@ -65,7 +96,7 @@ def _verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], No
         _compare_tile(directory, store, tile)
     if tree.root() != checkpoint.root:
         _differ("checkpoint", size - 1, "the entries do not hash to the signed root")
-    return Report(checkpoint.origin, size, checkpoint.root, checked + len(edges))
+    return Report(checkpoint.origin, size, checkpoint.root, checked + len(edges), gaps)
 
 
 def _signed_checkpoint(directory: Path, key: VerifierKey) -> Checkpoint:
@@ -79,20 +110,14 @@ def _signed_checkpoint(directory: Path, key: VerifierKey) -> Checkpoint:
         # As bytes: reading text would turn a carriage return into a newline and hide the difference.
         return open_checkpoint((directory / "checkpoint").read_bytes().decode(), key)
     except (FileNotFoundError, UnicodeDecodeError, Refused) as error:
-        raise IntegrityError(f"no valid checkpoint ({error})", where="checkpoint", fix=_EVIDENCE) from error
+        what = error.what if isinstance(error, Refused) else "it is missing, or no text"
+        raise IntegrityError(f"no valid checkpoint: {what}", where="checkpoint", fix=_EVIDENCE) from error
 
 
 def _checked_entries(directory: Path, store: TileStore, start: int, width: int) -> list[bytes]:
     bundle = start // TILE_WIDTH
     entries = store.read_bundle(bundle, width)
-    where = str(bundle_path(bundle))
-    for index, entry in enumerate(entries, start):
-        try:
-            sequence = leaves.decode(entry).sequence
-        except Refused as error:
-            _differ(where, index, f"the entry is not a canonical leaf ({error})")
-        if sequence != index + 1:
-            _differ(where, index, f"the entry has sequence {sequence}")
+    require_leaves(entries, start, str(bundle_path(bundle)))
     for part, stored in _smaller_partials(directory, bundle_path(bundle), width):
         if stored != encode_bundle(entries[:part]):
             _differ(str(bundle_path(bundle, part)), start, "the partial bundle differs from the entries")

@@ -1,18 +1,20 @@
 """The ledger's truth: a file of batches, each durable before anything else learns of it.
 
-Called by the sequencer: it appends to it, compacts it, and rebuilds everything else from it.
+Called by the sequencer: it appends to it, starts it over, and rebuilds everything else from it.
 """
 
 import os
 from collections.abc import Iterator, Sequence
+from io import BytesIO
 from pathlib import Path
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 from zlib import crc32
 
 from glomar_schemas.errors import Fatal, IntegrityError
+from glomar_schemas.tlog import decode_bundle, encode_bundle
 
-from glomar_auditor.tiles import Disk, decode_bundle, encode_bundle
+from glomar_auditor.disk import Disk, storage_failed
 
 # These bytes occur in no payload (UTF-8 has none of them, and no length is this large), so that after damage
 # a search for them finds only the start of a later frame.
@@ -31,6 +33,11 @@ class Frame(NamedTuple):
     entries: Sequence[bytes]
     checkpoint: str
 
+    @property
+    def end(self) -> int:
+        """Index behind the last entry."""
+        return self.start + len(self.entries)
+
 
 def encode_frame(frame: Frame) -> bytes:
     """Magic, length, CRC-32, then start, entries as in a bundle, and the note."""
@@ -39,17 +46,20 @@ def encode_frame(frame: Frame) -> bytes:
     return _HEADER.pack(_MAGIC, len(payload), _checksum(payload)) + payload
 
 
-def read_frames(data: bytes, where: str) -> Iterator[tuple[int, Frame]]:
-    """Each frame with the offset of its end, base first; stops before a torn frame at the very end.
+def read_frames(file: BinaryIO, where: str) -> Iterator[Frame]:
+    """Each frame, base first, one at a time in memory; stops before a torn frame at the very end.
 
-    Raises IntegrityError if a frame is damaged and a whole one follows, or if the base itself is damaged:
+    In the place of a torn frame old blocks of the disk may show, with frames of an older journal.
+    Raises IntegrityError if a frame is damaged and a later one is whole, or if the base itself is damaged:
     an interrupted append can leave neither.
     """
-    offset = 0
-    while offset < len(data):
-        payload = _payload_at(data, offset)
-        if payload is None:
-            if offset == 0 or _has_frame_after(data, offset):
+    size = file.seek(0, os.SEEK_END)
+    offset, known = 0, -1
+    while offset < size:
+        frame = _frame_at(file, offset, size)
+        if frame is None or frame.start < known:
+            file.seek(offset + 1)
+            if known < 0 or _has_frame_behind(file.read(), known):
                 raise IntegrityError(
                     f"damaged at byte {offset}, before its end",
                     where=where,
@@ -57,28 +67,25 @@ def read_frames(data: bytes, where: str) -> Iterator[tuple[int, Frame]]:
                     "it catches up from the stream",
                 )
             return
-        offset += _HEADER.size + len(payload)
-        yield offset, _decode_payload(payload)
+        offset, known = file.tell(), frame.end
+        yield frame
 
 
 class Journal:
     """An open journal file, written by this process alone."""
 
-    def __init__(self, path: Path, end: int, disk: Disk) -> None:
-        """Open for appending after byte `end`; what follows is a torn frame, never released, and is cut."""
+    def __init__(self, path: Path, base: Frame, disk: Disk) -> None:
+        """Put a journal that holds only `base` at `path` and open it. See start_over()."""
         self.path = path
-        self.size = end
         self._disk = disk
-        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND)
-        if os.fstat(self._fd).st_size > end:
-            self._disk.truncate(self._fd, end)
-            self._disk.sync_data(self._fd)
+        self._fd = -1
+        self._begin(base)
 
     def append(self, frame: Frame) -> None:
         """One write and one fdatasync; when it returns, the batch survives a power cut.
 
-        Raises Fatal if either fails: after a failed fsync the kernel may drop the pages and report success
-        the next time, so it is never tried again. Raises IntegrityError if another process wrote the file.
+        Raises Fatal if either fails. Raises IntegrityError if another process wrote the file, before or
+        meanwhile: nothing that rests on the frame may then be released.
         """
         self._require_unchanged()
         encoded = encode_frame(frame)
@@ -87,23 +94,19 @@ class Journal:
             self._disk.sync_data(self._fd)
         except OSError as error:
             self.close()
-            raise _storage_failed(self.path) from error
+            raise storage_failed(self.path, error) from error
         self.size += len(encoded)
+        self._require_unchanged()
 
-    def compact(self, base: Frame) -> None:
-        """Start over from `base`, whose tiles the caller has synced. A crash leaves the old file or the new.
+    def start_over(self, base: Frame) -> None:
+        """Put a journal that holds only `base` in the place of this one, durably and in one step.
 
-        Raises Fatal if the storage fails.
+        A crash leaves the old file or the new; the tiles that `base` rests on must be durable before.
+        Raises OSError; IntegrityError if another process wrote the file.
         """
         self._require_unchanged()
-        try:
-            create_journal(self.path, base, self._disk)
-        except OSError as error:
-            self.close()
-            raise _storage_failed(self.path) from error
         self.close()
-        self.size = self.path.stat().st_size
-        self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+        self._begin(base)
 
     def close(self) -> None:
         """Any later append raises Fatal."""
@@ -111,13 +114,24 @@ class Journal:
             os.close(self._fd)
             self._fd = -1
 
+    def _begin(self, base: Frame) -> None:
+        encoded = encode_frame(base)
+        self._disk.replace_durably(self.path, encoded)
+        self.size = len(encoded)
+        self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND)
+
     def _require_unchanged(self) -> None:
+        """Compare and swap: the file at the path is the one we have open, and ends with our last frame."""
         if self._fd < 0:
             raise Fatal(
                 "the journal is closed", where=str(self.path), fix="Start the auditor again; it recovers"
             )
-        ours, named = os.fstat(self._fd), self.path.stat() if self.path.exists() else None
-        if named is None or (ours.st_ino, ours.st_size) != (named.st_ino, self.size):
+        ours = os.fstat(self._fd)
+        try:
+            named = self.path.stat().st_ino
+        except FileNotFoundError:
+            named = 0
+        if (ours.st_ino, ours.st_size) != (named, self.size):
             self.close()
             raise IntegrityError(
                 "another process changed the journal",
@@ -126,37 +140,30 @@ class Journal:
             )
 
 
-def create_journal(path: Path, base: Frame, disk: Disk) -> None:
-    """Put a journal that holds only `base` at `path`, durably and in one step. Raises OSError."""
-    disk.replace_durably(path, encode_frame(base))
-
-
-def _storage_failed(path: Path) -> Fatal:
-    return Fatal(
-        "the storage refused a write or a sync",
-        where=str(path),
-        fix="Check the disk, then start the auditor again",
-    )
-
-
 def _checksum(payload: bytes) -> int:
     return crc32(payload, crc32(len(payload).to_bytes(4, "big")))
 
 
-def _payload_at(data: bytes, offset: int) -> bytes | None:
-    if len(data) - offset < _HEADER.size:
+def _frame_at(file: BinaryIO, offset: int, size: int) -> Frame | None:
+    """None unless it is there whole, as it was written; then the file stands behind it. size: of the file."""
+    file.seek(offset)
+    header = file.read(_HEADER.size)
+    if len(header) < _HEADER.size:
         return None
-    magic, length, checksum = _HEADER.unpack_from(data, offset)
-    start = offset + _HEADER.size
-    payload = data[start : start + length]
-    if magic != _MAGIC or len(payload) != length or length < _PAYLOAD.size or _checksum(payload) != checksum:
+    magic, length, checksum = _HEADER.unpack(header)
+    # Compared before it is read: a damaged length would ask for gigabytes.
+    if magic != _MAGIC or not _PAYLOAD.size <= length <= size - offset - _HEADER.size:
         return None
-    return payload
+    payload = file.read(length)
+    return _decode_payload(payload) if _checksum(payload) == checksum else None
 
 
-def _has_frame_after(data: bytes, offset: int) -> bool:
+def _has_frame_behind(data: bytes, known: int) -> bool:
+    """Whether a whole frame follows that starts behind leaf `known`."""
+    file, offset = BytesIO(data), -1
     while (offset := data.find(_MAGIC, offset + 1)) >= 0:
-        if _payload_at(data, offset) is not None:
+        frame = _frame_at(file, offset, len(data))
+        if frame is not None and frame.start > known:
             return True
     return False
 

@@ -5,7 +5,7 @@ No audit, no answer: the outcome is sealed to the auditor, and this is the only 
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from glomar_runtime.delivery import Stored, moment
 from glomar_schemas.agreement import SignedAgreement
@@ -18,8 +18,6 @@ from glomar_schemas.messages import Release, Sealed, Verdict, encode
 from glomar_schemas.sealing import ANSWER_SIZES, RELEASE_SIZES, Context, Opener, Sealer, pad
 from glomar_schemas.subjects import Subjects
 from msgspec import Struct
-
-from glomar_auditor.sequencer import Ledger
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +34,9 @@ class Outgoing(Struct, frozen=True):
 class Releaser:
     """Opens verdicts with the auditor's key and seals them, with their receipts, to the agencies."""
 
-    def __init__(self, ledger: Ledger, subjects: Subjects, opener: Opener) -> None:
-        self._ledger = ledger
+    def __init__(self, receipt: Callable[[int], str], subjects: Subjects, opener: Opener) -> None:
+        """receipt: of the leaf with that index."""
+        self._receipt = receipt
         self._subjects = subjects
         self._opener = opener
 
@@ -75,7 +74,7 @@ class Releaser:
             verdict=stored.body,
             # Padded again: a release's size must not tell confirm from deny.
             answer=pad(answer, ANSWER_SIZES),
-            receipt=self._ledger.receipt(stored.sequence - 1).encode(),
+            receipt=self._receipt(stored.sequence - 1).encode(),
         )
         return sealer.seal("release", verdict.request_id, encode(release), RELEASE_SIZES)
 

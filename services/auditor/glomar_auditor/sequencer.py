@@ -3,6 +3,7 @@
 Called by the auditor's app, one Ledger a process; everything it holds is rebuilt from the journal at open.
 """
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,20 +13,19 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_schemas import leaf as leaves
 from glomar_schemas import receipt as receipts
-from glomar_schemas.errors import Fatal, IntegrityError, Misconfigured, Refused
-from glomar_schemas.merkle import EMPTY_ROOT, leaf_hash
+from glomar_schemas.errors import Fatal, Malformed, Untrusted
+from glomar_schemas.merkle import EMPTY_ROOT
 from glomar_schemas.note import Checkpoint, format_vkey, open_checkpoint, parse_vkey, sign
+from glomar_schemas.tree import Tree
 
-from glomar_auditor.journal import Frame, Journal, create_journal, read_frames
-from glomar_auditor.lock import claim
-from glomar_auditor.tiles import Disk, TileStore
-from glomar_auditor.tree import TILE_WIDTH, Tile, Tree
+from glomar_auditor.disk import Disk, storage_failed
+from glomar_auditor.journal import Frame, Journal, read_frames
+from glomar_auditor.lock import claim, require_key, require_new
+from glomar_auditor.state import State, require
+
+log = logging.getLogger(__name__)
 
 MAX_JOURNAL_BYTES: Final = 64 * 2**20
-
-_RESTORE: Final = (
-    "Stop the auditor and restore the ledger directory from a copy; it catches up from the stream"
-)
 
 
 class Ledger:
@@ -41,19 +41,19 @@ class Ledger:
         max_journal_bytes: int,
     ) -> None:
         """Use open()."""
-        self._tree: Tree
-        self._store: TileStore
-        self._journal: Journal
-        self._checkpoint: Checkpoint
-        self._note: str
-        self._tail: list[bytes]
         self._directory, self._signer, self._disk = directory, signer, disk
         self._max_journal_bytes = max_journal_bytes
         self._lock = lock
         vkey = format_vkey(origin, signer.public_key())
         self._key = parse_vkey(vkey)
-        self._claim(vkey)
-        self._recover()
+        require_key(directory, vkey)
+        self._state = self._recover()
+        if not (directory / "log.vkey").exists():
+            disk.replace_durably(directory / "log.vkey", f"{vkey}\n".encode())
+        # What was read may be in memory only, if an earlier process died before its fdatasync or at a failed
+        # one. It is written anew and synced before anyone hears of it.
+        self._journal = Journal(directory / "journal", self._state.sync(), disk)
+        self._publish()
 
     @classmethod
     def open(
@@ -67,12 +67,16 @@ class Ledger:
     ) -> "Ledger":
         """Open or create the log `origin` in `directory` and recover it from its journal.
 
-        Raises Misconfigured if it can't be written, another process has it open, or key or origin changed;
-        IntegrityError if journal, tiles and published checkpoint contradict each other; OSError.
+        Raises Misconfigured if it can't be written, another process has it open, the directory is none of
+        this key and origin; IntegrityError if journal, tiles and published checkpoint contradict each other;
+        Fatal if the storage fails.
         """
         lock = claim(directory)
         try:
             return cls(directory, signer, origin, lock, disk or Disk(), max_journal_bytes)
+        except OSError as error:
+            os.close(lock)
+            raise storage_failed(directory, error) from error
         except BaseException:
             os.close(lock)
             raise
@@ -80,14 +84,14 @@ class Ledger:
     @property
     def size(self) -> int:
         """Leaves that are durable, signed and published; the next one is stream sequence size + 1."""
-        return self._checkpoint.size
+        return self._state.checkpoint.size
 
     @property
     def checkpoint_text(self) -> str:
         """The signed note over all of them."""
-        return self._note
+        return self._state.note
 
-    def append(self, batch: Sequence[leaves.Leaf]) -> Checkpoint:
+    def append(self, batch: Sequence[leaves.Entry]) -> Checkpoint:
         """Make the leaves durable, sign and publish; only then may anything that rests on them be released.
 
         Raises IntegrityError if they are not the sequences size + 1, size + 2, ...; Malformed if one can't be
@@ -98,35 +102,35 @@ class Ledger:
         if entries:
             with self._closed_on_failure():
                 self._commit(entries)
-        return self._checkpoint
+        return self._state.checkpoint
 
     def receipt(self, index: int) -> str:
         """tlog-proof@v1 text for leaf `index` at the current size. Raises IndexError if it is not in yet."""
         self._require_open()
-        return receipts.encode(receipts.Receipt(index, self._tree.inclusion_proof(index), self._note))
+        proof = self._state.inclusion_proof(index)
+        return receipts.encode(receipts.Receipt(index, proof, self._state.note))
 
-    def leaf(self, index: int) -> leaves.Leaf | None:
-        """Leaf `index`, or None if it is not in yet. Raises IntegrityError if stored bytes were changed."""
+    def tree_at(self, size: int) -> Tree:
+        """The tree of the first `size` leaves, for proofs; it stays as it is while the ledger grows.
+
+        Raises IndexError beyond the ledger; IntegrityError if the stored tiles were changed.
+        """
         self._require_open()
-        if not 0 <= index < self.size:
-            return None
-        bundle, place = divmod(index, TILE_WIDTH)
-        in_tail = bundle == self.size // TILE_WIDTH
-        entry = (self._tail if in_tail else self._store.read_bundle(bundle))[place]
-        _require(
-            leaf_hash(entry) == self._tree.leaf_hash(index),
-            f"entry {index} is not what was signed",
-            where="tile/entries",
-        )
-        return leaves.decode(entry)
+        if size > self.size:
+            raise IndexError(f"{size} leaves are not in yet")
+        return self._state.tree_at(size)
+
+    def leaf(self, index: int) -> leaves.Entry | None:
+        """Leaf or gap `index`; None if not in yet. Raises IntegrityError if stored bytes were changed."""
+        self._require_open()
+        return self._state.leaf(index)
 
     def compact(self) -> None:
-        """Make the tiles durable and empty the journal. append() does it when the journal is full."""
+        """Make the tiles durable and start the journal over. append() does it when the journal is full."""
         self._require_open()
         with self._closed_on_failure():
             # The journal may forget a batch only once its tiles survive a power cut.
-            self._store.sync(self.size)
-            self._journal.compact(Frame(self.size, (), self._note))
+            self._journal.start_over(self._state.sync())
 
     def close(self) -> None:
         """Let another process write. Any later call raises Fatal."""
@@ -137,117 +141,60 @@ class Ledger:
 
     def _commit(self, entries: list[bytes]) -> None:
         start = self.size
-        tiles = self._tree.append(map(leaf_hash, entries))
-        note = sign(Checkpoint(self._key.name, self._tree.size, self._tree.root()), self._signer)
-        frame = Frame(start, entries, note)
+        tiles = self._state.add(start, entries)
+        frame = Frame(start, entries, sign(self._state.unsigned, self._signer))
         # A crash before this returns: nothing was published or released, and the tail is dropped or kept
         # whole. After it: recovery applies the same frame again.
         self._journal.append(frame)
-        self._apply(frame, tiles)
+        self._state.apply(frame, tiles)
+        self._state.settle(frame.checkpoint)
         self._publish()
         if self._journal.size >= self._max_journal_bytes:
             self.compact()
 
-    def _apply(self, frame: Frame, tiles: list[Tile]) -> None:
-        """Take in a durable frame whose leaves the tree has: the same for a new one and at recovery."""
-        checkpoint = self._open_own(frame.checkpoint)
-        end = frame.start + len(frame.entries)
-        signed = (checkpoint.size, checkpoint.size, checkpoint.root)
-        _require(
-            signed == (end, self._tree.size, self._tree.root()),
-            f"the frame at leaf {frame.start} does not hash to the root signed for it",
-        )
-        self._write_bundles(frame)
-        for tile in tiles:
-            self._store.write_tile(tile.level, tile.index, tile.hashes)
-        self._checkpoint, self._note = checkpoint, frame.checkpoint
+    def _recover(self) -> State:
+        path = self._directory / "journal"
+        if not path.exists():
+            return self._create()
+        with path.open("rb") as file:
+            frames = read_frames(file, "journal")
+            base = frame = next(frames, Frame(0, (), ""))
+            state = State(self._directory, self._key, self._disk, base)
+            for frame in frames:
+                state.apply(frame, state.add(frame.start, frame.entries))
+        state.settle(frame.checkpoint)
+        # Before the published checkpoint is replaced and a torn tail is gone: both are evidence.
+        self._require_nothing_published_is_lost(state.checkpoint)
+        return state
 
-    def _write_bundles(self, frame: Frame) -> None:
-        self._tail += frame.entries
-        index = frame.start // TILE_WIDTH
-        while self._tail:
-            self._store.write_bundle(index, self._tail[:TILE_WIDTH])
-            if len(self._tail) < TILE_WIDTH:
-                break
-            del self._tail[:TILE_WIDTH]
-            index += 1
+    def _create(self) -> State:
+        require_new(self._directory)
+        self._disk.sync(self._directory.parent)
+        note = sign(Checkpoint(self._key.name, 0, EMPTY_ROOT), self._signer)
+        return State(self._directory, self._key, self._disk, Frame(0, (), note))
+
+    def _require_nothing_published_is_lost(self, ours: Checkpoint) -> None:
+        try:
+            published = open_checkpoint((self._directory / "checkpoint").read_bytes().decode(), self._key)
+        except (FileNotFoundError, UnicodeDecodeError, Malformed):
+            return  # derived: it is written again
+        except Untrusted as fault:
+            log.error("the published checkpoint was none of this log's", extra={"fault": fault.what})
+            return
+        if published.size == ours.size:
+            require(published.root == ours.root, "the published checkpoint has another root")
+        require(
+            published.size <= ours.size,
+            f"it ends at {ours.size} leaves, but a checkpoint over {published.size} was published",
+        )
 
     def _publish(self) -> None:
         # Last, so that whoever reads this checkpoint finds every tile it needs.
-        self._disk.replace(self._directory / "checkpoint", self._note.encode())
+        self._disk.replace(self._directory / "checkpoint", self._state.note.encode())
 
-    def _recover(self) -> None:
-        path = self._directory / "journal"
-        if not path.exists():
-            self._create(path)
-        frames = read_frames(path.read_bytes(), "journal")
-        end = self._load_base(frames)
-        for frame_end, frame in frames:
-            self._apply(frame, self._tree.append(map(leaf_hash, frame.entries)))
-            end = frame_end
-        # Before the published checkpoint is replaced and the torn tail is cut: both are evidence.
-        self._require_nothing_published_is_lost()
-        self._publish()
-        self._journal = Journal(path, end, self._disk)
-
-    def _create(self, path: Path) -> None:
-        for derived in ("checkpoint", "tile"):
-            if (self._directory / derived).exists():
-                raise IntegrityError(
-                    "the journal is missing, but not what rests on it", where=derived, fix=_RESTORE
-                )
-        note = sign(Checkpoint(self._key.name, 0, EMPTY_ROOT), self._signer)
-        create_journal(path, Frame(0, (), note), self._disk)
-        self._disk.sync(self._directory.parent)
-
-    def _load_base(self, frames: Iterator[tuple[int, Frame]]) -> int:
-        """Take up the tiles the journal starts from; return where its base frame ends."""
-        end, base = next(frames, (0, Frame(0, (), "")))
-        self._checkpoint, self._note = self._open_own(base.checkpoint), base.checkpoint
-        self._store = TileStore(self._directory, self._disk, base.start)
-        self._tree = Tree(self._store.read_tile, base.start)
-        signed = (self._checkpoint.size, self._checkpoint.root)
-        _require(signed == (base.start, self._tree.root()), "the base is not what the tiles hash to")
-        index, width = divmod(base.start, TILE_WIDTH)
-        self._tail = self._store.read_bundle(index, width) if width else []
-        for place, entry in enumerate(self._tail, index * TILE_WIDTH):
-            _require(leaf_hash(entry) == self._tree.leaf_hash(place), f"entry {place} is not what was signed")
-        return end
-
-    def _require_nothing_published_is_lost(self) -> None:
-        try:
-            published = open_checkpoint((self._directory / "checkpoint").read_bytes().decode(), self._key)
-        except (FileNotFoundError, UnicodeDecodeError, Refused):
-            return  # derived: it is written again
-        if published.size == self.size:
-            _require(published.root == self._checkpoint.root, "the published checkpoint has another root")
-        _require(
-            published.size <= self.size,
-            f"it ends at {self.size} leaves, but a checkpoint over {published.size} was published",
-        )
-
-    def _claim(self, vkey: str) -> None:
-        path = self._directory / "log.vkey"
-        if not path.exists():
-            self._disk.replace_durably(path, f"{vkey}\n".encode())
-        elif path.read_bytes() != f"{vkey}\n".encode():
-            raise Misconfigured(
-                "this ledger belongs to another key or origin",
-                where=str(path),
-                fix="Start with the key that created it; a new key or stream needs a new, empty directory",
-            )
-
-    def _open_own(self, note: str) -> Checkpoint:
-        try:
-            return open_checkpoint(note, self._key)
-        except Refused as error:
-            raise IntegrityError(
-                "a checkpoint that this log did not sign", where="journal", fix=_RESTORE
-            ) from error
-
-    def _encode(self, batch: Sequence[leaves.Leaf]) -> list[bytes]:
+    def _encode(self, batch: Sequence[leaves.Entry]) -> list[bytes]:
         for expected, leaf in enumerate(batch, self.size + 1):
-            _require(
+            require(
                 leaf.sequence == expected,
                 f"the batch has stream sequence {leaf.sequence} where {expected} must follow",
                 where="ledger",
@@ -262,11 +209,7 @@ class Ledger:
             yield
         except OSError as error:
             self.close()
-            raise Fatal(
-                "the storage refused a write",
-                where=str(self._directory),
-                fix="Check the disk and start again",
-            ) from error
+            raise storage_failed(self._directory, error) from error
         except BaseException:
             self.close()
             raise
@@ -274,8 +217,3 @@ class Ledger:
     def _require_open(self) -> None:
         if self._lock < 0:
             raise Fatal("the ledger is closed", where=str(self._directory), fix="Start again; it recovers")
-
-
-def _require(holds: bool, what: str, where: str = "journal", fix: str = _RESTORE) -> None:
-    if not holds:
-        raise IntegrityError(what, where=where, fix=fix)

@@ -1,105 +1,32 @@
 """A ledger's files as outsiders read them: hash tiles and entry bundles, c2sp.org/tlog-tiles.
 
-Called by the sequencer, which writes them, and by fsck; journal shares the Disk that all writes go through.
+Called by the sequencer's state, which writes them, and by fsck.
 """
 
-import os
-import shutil
-from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import suppress
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, NamedTuple
 
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.merkle import HASH_BYTES
+from glomar_schemas.tlog import bundle_path, decode_bundle, encode_bundle, tile_path
+from glomar_schemas.tree import TILE_HEIGHT, TILE_WIDTH
 
-from glomar_auditor.tree import TILE_HEIGHT, TILE_WIDTH
+from glomar_auditor.disk import Disk
 
 _RESTORE: Final = "Restore the ledger from a copy that fsck verifies"
+MAX_UNSYNCED: Final = 16
+"""Full tiles and bundles that wait for their sync while the ledger goes on."""
+_ENTRIES: Final = -1
+"""In place of a level: the entry bundles, which lie under the tiles of level 0."""
 
 
-class Disk:
-    """The few calls that change storage, one durable step each; tests hand in one that fails between them."""
+class Edge(NamedTuple):
+    """An unfinished tile or bundle: its file at a width up to the newest, and the widths that have none."""
 
-    def create(self, path: Path, data: bytes) -> None:
-        """Write a whole file, making its directories. Not durable until sync()."""
-        try:
-            path.write_bytes(data)
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-
-    def append(self, fd: int, data: bytes) -> None:
-        """One write at the end of `fd`. Raises OSError if the system took only a part of it."""
-        if (written := os.write(fd, data)) != len(data):
-            raise OSError(f"wrote {written} of {len(data)} bytes")
-
-    def truncate(self, fd: int, size: int) -> None:
-        """Cut the file off at `size` bytes. Not durable until sync_data()."""
-        os.ftruncate(fd, size)
-
-    def sync_data(self, fd: int) -> None:
-        """Return once what was written to `fd` survives a power cut."""
-        os.fdatasync(fd)
-
-    def sync(self, path: Path) -> None:
-        """Return once the file's content, or the directory's names, survive a power cut."""
-        fd = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-
-    def rename(self, source: Path, target: Path) -> None:
-        """Replace `target` in one step. Not durable until sync(target.parent)."""
-        source.replace(target)
-
-    def remove_directory(self, path: Path) -> None:
-        """Remove a directory of files, if it is there."""
-        with suppress(FileNotFoundError):
-            shutil.rmtree(path)
-
-    def replace(self, path: Path, data: bytes) -> None:
-        """Write a file so that a reader sees the old or the new content, never a part. Not durable."""
-        draft = path.with_name(path.name + ".tmp")
-        self.create(draft, data)
-        self.rename(draft, path)
-
-    def replace_durably(self, path: Path, data: bytes) -> None:
-        """replace() that survives a power cut: content first, then the name, else the name could be empty."""
-        draft = path.with_name(path.name + ".tmp")
-        self.create(draft, data)
-        self.sync(draft)
-        self.rename(draft, path)
-        self.sync(path.parent)
-
-
-def tile_path(level: int, index: int, width: int = TILE_WIDTH) -> PurePosixPath:
-    """`tile/<L>/<N>[.p/<W>]`: width 256 is the full tile, 1 to 255 a partial one."""
-    return PurePosixPath("tile", str(level), _index_path(index, width))
-
-
-def bundle_path(index: int, width: int = TILE_WIDTH) -> PurePosixPath:
-    """`tile/entries/<N>[.p/<W>]`: the entries under the level 0 tile of the same index and width."""
-    return PurePosixPath("tile", "entries", _index_path(index, width))
-
-
-def encode_bundle(entries: Sequence[bytes]) -> bytes:
-    """1 to 256 entries of at most 65,535 B -> each behind its length as big-endian uint16."""
-    return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
-
-
-def decode_bundle(data: bytes) -> list[bytes]:
-    """The entries of a bundle. Raises ValueError if the lengths do not add up."""
-    entries, offset = [], 0
-    while offset < len(data):
-        start = offset + 2
-        offset = start + int.from_bytes(data[offset:start], "big")
-        entries.append(data[start:offset])
-    if offset != len(data):
-        raise ValueError("the last entry is cut off")
-    return entries
+    encode: Callable[[int], bytes]
+    widths: set[int]
 
 
 class TileStore:
@@ -112,19 +39,31 @@ class TileStore:
         self._durable_size = durable_size
         self._unsynced: defaultdict[Path, set[str]] = defaultdict(set)
         self._superseded: list[Path] = []
+        self._full: deque[Path] = deque()
+        self._edges: dict[tuple[int, int], Edge] = {}
 
     def write_tile(self, level: int, index: int, hashes: bytes) -> None:
-        """Store 1 to 256 hashes; a full tile replaces its partial ones."""
-        width = len(hashes) // HASH_BYTES
-        self._write(tile_path(level, index, width), hashes)
-        if width == TILE_WIDTH:
-            self._supersede(tile_path(level, index), level, index)
+        """Store 256 hashes in place of the partial tiles, or keep fewer until flush()."""
+        self._write(level, index, len(hashes) // HASH_BYTES, lambda width: hashes[: width * HASH_BYTES])
 
     def write_bundle(self, index: int, entries: Sequence[bytes]) -> None:
-        """Store 1 to 256 entries; a full bundle replaces its partial ones."""
-        self._write(bundle_path(index, len(entries)), encode_bundle(entries))
-        if len(entries) == TILE_WIDTH:
-            self._supersede(bundle_path(index), 0, index)
+        """Store 256 entries in place of the partial bundles, or keep fewer until flush()."""
+        self._write(_ENTRIES, index, len(entries), lambda width: encode_bundle(entries[:width]))
+
+    def flush(self) -> None:
+        """Store every partial tile and bundle of every size that was written since and is unfinished yet.
+
+        At recovery thousands of sizes pass by; only those need a file whose tile did not become full. Syncs
+        full files that have waited, so that sync() finds few left and holds nobody up. Raises OSError.
+        """
+        for (level, index), edge in self._edges.items():
+            for width in sorted(edge.widths):
+                self._store(level, index, width, edge.encode(width))
+        self._edges.clear()
+        while len(self._full) > MAX_UNSYNCED:
+            path = self._full.popleft()
+            self._disk.sync(path)
+            self._unsynced[path.parent].discard(path.name)
 
     def read_tile(self, level: int, index: int, width: int = TILE_WIDTH) -> bytes:
         """The first `width` hashes of a tile, from the partial tile of that width or the full one.
@@ -166,20 +105,33 @@ class TileStore:
         for directory in sorted(self._changed_directories()):
             self._disk.sync(directory)
         self._unsynced.clear()
+        self._full.clear()
         self._durable_size = size
         for partials in self._superseded:
             self._disk.remove_directory(partials)
         self._superseded.clear()
 
-    def _write(self, relative: PurePosixPath, data: bytes) -> None:
-        path = self._directory / relative
+    def _write(self, level: int, index: int, width: int, encode: Callable[[int], bytes]) -> None:
+        if width == TILE_WIDTH:
+            self._edges.pop((level, index), None)
+            self._full.append(self._store(level, index, width, encode(width)))
+            self._supersede(level, index)
+        else:
+            held = self._edges.get((level, index))
+            widths = held.widths if held else set()
+            widths.add(width)
+            self._edges[level, index] = Edge(encode, widths)
+
+    def _store(self, level: int, index: int, width: int, data: bytes) -> Path:
+        path = self._directory / _path(level, index, width)
         self._disk.replace(path, data)
         self._unsynced[path.parent].add(path.name)
+        return path
 
-    def _supersede(self, full: PurePosixPath, level: int, index: int) -> None:
-        partials = self._directory / f"{full}.p"
+    def _supersede(self, level: int, index: int) -> None:
+        partials = (self._directory / _path(level, index, 1)).parent
         self._unsynced.pop(partials, None)
-        if index == self._durable_size >> (level + 1) * TILE_HEIGHT:
+        if index == self._durable_size >> (max(level, 0) + 1) * TILE_HEIGHT:
             # Recovery starts from this partial, and the full tile is not synced yet: a power cut could
             # leave neither. It goes at the next sync().
             self._superseded.append(partials)
@@ -203,10 +155,5 @@ class TileStore:
         return seen
 
 
-def _index_path(index: int, width: int) -> str:
-    """67 -> 067, 1234067 -> x001/x234/067, and .p/<width> for a partial tile."""
-    path = f"{index % 1000:03d}"
-    while index >= 1000:
-        index //= 1000
-        path = f"x{index % 1000:03d}/{path}"
-    return path if width == TILE_WIDTH else f"{path}.p/{width}"
+def _path(level: int, index: int, width: int) -> PurePosixPath:
+    return bundle_path(index, width) if level == _ENTRIES else tile_path(level, index, width)

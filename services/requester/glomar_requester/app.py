@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from faststream.asgi import AsgiFastStream
-from faststream.asgi.types import Receive, Scope, Send
 from glomar_runtime.bus import Bus
 from glomar_runtime.health import routes
+from glomar_runtime.mounting import MountedApp
 from glomar_runtime.service import Stop
 from glomar_runtime.telemetry import Spans
 from glomar_schemas.errors import GlomarError, Retryable
 from glomar_schemas.messages import Ack, Notice, Request, Sealed
+from msgspec import to_builtins
 from nats.aio.msg import Msg
 
 from glomar_requester.client import Client
@@ -50,25 +51,19 @@ class _Connection:
         return await self._bus.client.request(subject, payload, timeout, old_style, headers)
 
 
-class _App(AsgiFastStream):
-    """FastStream's routes are exact paths; the API's hold request ids."""
-
-    api: Api
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
-            await self.api(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
-
-
 def build_app(settings: RequesterSettings, stop: Stop) -> tuple[AsgiFastStream, Bus]:
     """Raises Misconfigured, Malformed or Untrusted before anything is served."""
     identity = load_identity(settings.profile())
     subjects, agency = identity.subjects, identity.agency
     bus = Bus(settings, "glomar-requester")
     token_hash = read_token_hash(settings.token)
-    client = Client(_Connection(bus), identity, Store(settings.store), OtelTracing(Spans(subjects)))
+    client = Client(
+        _Connection(bus),
+        identity,
+        Store(settings.store),
+        OtelTracing(Spans(subjects)),
+        ledger=settings.ledger(),
+    )
 
     bus.publishes(
         subjects.request(agency, "{request_id}"),
@@ -122,13 +117,13 @@ def build_app(settings: RequesterSettings, stop: Stop) -> tuple[AsgiFastStream, 
                 for task in resuming:
                     task.cancel()
 
-    app = _App(
+    app = MountedApp(
         bus,
         lifespan=lifespan,
-        asgi_routes=routes(bus, subjects, agency),
+        asgi_routes=routes(bus, subjects, agency, status=lambda: {"ledger": to_builtins(client.ledger)}),
         logger=None,
+        mounts={PREFIX: Api(client, token_hash)},
     )
-    app.api = Api(client, token_hash)
 
     @app.after_startup
     async def resume_in_background() -> None:

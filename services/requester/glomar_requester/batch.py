@@ -37,6 +37,8 @@ class Summary(Struct, frozen=True):
     expired: int
     bad_rows: int
     seconds: float
+    unwitnessed: int
+    """Of the unanswered: answered, but without the quorum of witnesses."""
     fault: str = ""
 
 
@@ -52,6 +54,7 @@ class Batch:
         self._bad = bad
         self._counts: Counter[Outcome] = Counter()
         self._bad_rows = 0
+        self._unwitnessed = 0
 
     async def run(self, *, wait: bool, timeout_s: float, advance: Advance) -> Summary:
         """Raises Malformed (not a request file), Misconfigured (can't be read), Retryable (no bus)."""
@@ -84,6 +87,7 @@ class Batch:
 
     def _write(self, result: Result) -> None:
         self._counts[result.outcome] += 1
+        self._unwitnessed += not result.witnessed
         self._writer.write(result)
 
     def _summary(self, seconds: float, fault: str) -> Summary:
@@ -100,6 +104,7 @@ class Batch:
             expired=counts["expired"],
             bad_rows=self._bad_rows,
             seconds=round(seconds, 3),
+            unwitnessed=self._unwitnessed,
             fault=fault,
         )
 

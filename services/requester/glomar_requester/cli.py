@@ -11,6 +11,7 @@ import msgspec
 import uvloop
 from cyclopts import App, Parameter
 from glomar_runtime.cli import progress, run_cli
+from glomar_runtime.cli_receipt import verify_receipt, write_receipt
 from glomar_runtime.settings import load_settings
 from glomar_schemas.errors import IntegrityError, Misconfigured, TimedOut
 
@@ -32,6 +33,7 @@ RequestIdentifier = Annotated[str, Parameter(help="the id that submit or ask gav
 DEFAULT_CONFIG = Path("requester.toml")
 
 app = App("glomar-requester", help="The requester agency's side of Glomar: ask, wait, verify, prove.")
+app.command(verify_receipt)
 
 
 @app.command
@@ -90,6 +92,10 @@ def submit(
         raise IntegrityError(summary.fault, where=str(file), fix="Such rows are written as unanswered")
     if wait and summary.unanswered:
         what = f"{summary.unanswered} of {summary.rows} rows unanswered"
+        if summary.unwitnessed:
+            what += (
+                f"; {summary.unwitnessed} of them have an answer that no quorum of witnesses has cosigned yet"
+            )
         raise TimedOut(what, where=str(file), fix="Run it again later")
 
 
@@ -134,22 +140,33 @@ def result(
 def prove(
     request_id: RequestIdentifier,
     *,
+    out: Annotated[Path | None, Parameter(help="write the receipt to this file: NAME.tlog-proof")] = None,
+    anew: Annotated[
+        bool, Parameter(negative="", help="fetch it again, under the newest checkpoint that was cosigned")
+    ] = False,
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
     timeout_s: Timeout = 5.0,
 ) -> None:
-    """Check a stored answer again, and print its receipt (tlog-proof@v1) and what was checked."""
+    """Check a stored answer again, and print its receipt (tlog-proof@v1) and what was checked.
+
+    The receipt says that the answer was recorded, where and when, and not what it was: it can be shown to
+    anybody, who checks it with `verify-receipt`.
+    """
 
     async def run() -> Proof:
         async with _client(config) as client:
-            await client.result(request_id, timeout_s=timeout_s)
+            await client.result(request_id, timeout_s=timeout_s, anew=anew)
             return await client.prove(request_id)
 
     proof = uvloop.run(run())
+    if out is not None:
+        write_receipt(out, proof.receipt)
     if as_json:
         _print_json({"version": 1, **msgspec.to_builtins(proof)})
         return
-    print(proof.receipt, end="")
+    if out is None:
+        print(proof.receipt, end="")
     checked = (
         f"the holder signed this verdict, on the request as this agency sent it: {proof.result.outcome}",
         "the answer is the one whose SHA-256 the verdict signs",

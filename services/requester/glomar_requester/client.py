@@ -14,6 +14,8 @@ from typing import Self
 from glomar_schemas.batch import Connection
 from glomar_schemas.errors import GlomarError, Refused, Retryable, TimedOut
 from glomar_schemas.note import Checkpoint
+from glomar_schemas.own_messages import Publication
+from glomar_schemas.own_messages import Standing as Ledger
 from glomar_schemas.subjects import Subjects
 from msgspec import Struct
 from nats.aio.msg import Msg
@@ -26,6 +28,7 @@ from glomar_requester.destroyer import Destroyer
 from glomar_requester.identity import Identity, load_identity
 from glomar_requester.inbox import Result
 from glomar_requester.notice import Standing
+from glomar_requester.own_requests import OwnRequests
 from glomar_requester.pipeline import Pipeline
 from glomar_requester.profile import Profile
 from glomar_requester.publish import Conflict
@@ -39,9 +42,6 @@ log = logging.getLogger(__name__)
 CANCEL_AGAIN_S = 0.1
 CATCH_UP_S = 10.0
 LAST_SWEEP_S = 2.0
-RESEND_EVERY_S = 5.0
-RESEND_AFTER_S = 30.0
-"""Younger ones are still on their way, here or in another process that shares the store."""
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
@@ -63,7 +63,7 @@ class Unknown(Refused):
 
 
 class Proof(Struct, frozen=True):
-    """A verified result with its receipt (tlog-proof@v1) and the checkpoint that the receipt rests on."""
+    """A verified result with its receipt (tlog-proof@v1, its leaf in `extra`) and the checkpoint of that."""
 
     result: Result
     receipt: str
@@ -83,16 +83,19 @@ class Client:
         tracing: Tracing | None = None,
         *,
         clock: Clock = _now,
+        ledger: Publication | None = None,
     ) -> None:
         """On an existing connection; whoever owns that hands each message on `releases` to `receive`, and
         each on `notices` to `receive_notice`. clock: what tells when an answer has expired.
+        ledger: where it is published; then what this client stores is looked for in it.
         """
         self._standing = Standing(identity)
         self._commits = Commits(store)
         tracing = tracing or NoTracing()
-        self._sender = Sender(connection, self._standing, self._commits, tracing)
-        self._receiver = Receiver(connection, self._standing, self._commits, tracing, clock)
-        self._destroyer = Destroyer(connection, self._standing, self._commits, clock)
+        self._own = OwnRequests(self._commits, self._standing, ledger)
+        self._sender = Sender(connection, self._standing, self._commits, tracing, self._own)
+        self._receiver = Receiver(connection, self._standing, self._commits, tracing, clock, self._own)
+        self._destroyer = Destroyer(connection, self._standing, self._commits, clock, self._own)
         self._bulletin = Bulletin(
             connection, self._standing, self._commits, self._receiver, self._destroyer.wake
         )
@@ -115,7 +118,8 @@ class Client:
         connection = await connect(profile.url, profile.nkey)
         try:
             made = tracing(identity.subjects) if tracing else NoTracing()
-            async with cls(connection, identity, Store(profile.store), made, clock=clock) as client:
+            store, ledger = Store(profile.store), profile.ledger
+            async with cls(connection, identity, store, made, clock=clock, ledger=ledger) as client:
                 await connection.subscribe(client.releases, cb=client.receive)
                 await connection.subscribe(client.notices, cb=client.receive_notice)
                 await client.catch_up()
@@ -128,9 +132,10 @@ class Client:
         await self._bulletin.load()
         self._tasks = [
             asyncio.create_task(self._receiver.ask_again()),
-            asyncio.create_task(self._resend_for_ever()),
+            asyncio.create_task(self._sender.resend_for_ever()),
             asyncio.create_task(self._bulletin.ask_for_ever()),
             asyncio.create_task(self._destroyer.sweep_for_ever()),
+            asyncio.create_task(self._own.watch()),
         ]
         return self
 
@@ -148,6 +153,14 @@ class Client:
     def releases(self) -> str:
         """The subject on which releases are pushed."""
         return self._standing.identity.subjects.release(self._standing.identity.agency)
+
+    @property
+    def ledger(self) -> Ledger:
+        """Whether all that the stream took from this store is in the published ledger, as of the last look.
+
+        An `alert` is also an error in the log, with the sequence of each message that is missing.
+        """
+        return self._own.standing
 
     @property
     def notices(self) -> str:
@@ -220,10 +233,12 @@ class Client:
         """
         return Pipeline(self._sender, self._receiver, timeout_s=timeout_s, wait=wait).results(questions)
 
-    async def result(self, request_id: str, *, timeout_s: float) -> Result:
-        """The verified result. Raises Unknown, Recalled, Expired, TimedOut, IntegrityError."""
+    async def result(self, request_id: str, *, timeout_s: float, anew: bool = False) -> Result:
+        """The verified result; anew: with a receipt fetched again, under the newest cosigned checkpoint.
+        Raises Unknown, Recalled, Expired, TimedOut, IntegrityError.
+        """
         entry = await self._entry(request_id)
-        if (settled := self._receiver.settled(entry)) is not None:
+        if (settled := self._receiver.settled(entry, anew=anew)) is not None:
             return settled
         return await self._await(entry.asked, timeout_s, query_first=True)
 
@@ -241,13 +256,12 @@ class Client:
 
     async def prove(self, request_id: str) -> Proof:
         """Checks the stored answer once more, from the holder's signature to the ledger's.
-
         Raises Unknown, Recalled, Expired, Refused (no answer yet), IntegrityError.
         """
         proven = self._receiver.proven(await self._entry(request_id))
         if proven is None:
             raise Refused("there is no answer to prove", where=request_id, fix="Ask for the result first")
-        return Proof(proven.result, proven.receipt, proven.leaf.body_sha256.hex(), proven.checkpoint)
+        return Proof(proven.result, proven.file(), proven.leaf.body_sha256.hex(), proven.checkpoint)
 
     async def resend(self, *, older_than_s: float = 0.0) -> int:
         """Sends again what the stream never acknowledged -> how many. Raises Retryable."""
@@ -278,20 +292,10 @@ class Client:
                     await self._receiver.query(waiter)
                 return await asyncio.shield(waiter.future)
         except TimeoutError:
-            raise TimedOut("not answered yet", where=asked.request_id, fix="Ask for it later") from None
+            raise TimedOut(waiter.missing, where=asked.request_id, fix="Ask for it later") from None
 
     async def _entry(self, request_id: str) -> Entry:
         entry = await self._commits.read(lambda store: store.find(request_id))
         if entry is None:
             raise Unknown("no such request in this store", where="request id")
         return entry
-
-    async def _resend_for_ever(self) -> None:
-        while True:
-            try:
-                await self.resend(older_than_s=RESEND_AFTER_S)
-            except Retryable as fault:
-                log.info("unfinished requests wait", extra={"fault": fault.what})
-            except GlomarError as fault:
-                log.error("unfinished requests can't be sent", extra={"fault": fault.what})
-            await asyncio.sleep(RESEND_EVERY_S)

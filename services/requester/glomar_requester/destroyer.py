@@ -16,6 +16,7 @@ from glomar_schemas.messages import Ack
 from glomar_requester.commits import Commits
 from glomar_requester.inbox import verify
 from glomar_requester.notice import Standing
+from glomar_requester.own_requests import OwnRequests
 from glomar_requester.publish import publish_acks
 from glomar_requester.receiver import Clock
 from glomar_requester.store import Acknowledged, Certified, Dated, Entry, Store, Withdrawn
@@ -27,11 +28,14 @@ PAGE = 500
 
 
 class Destroyer:
-    def __init__(self, connection: Connection, standing: Standing, commits: Commits, clock: Clock) -> None:
+    def __init__(
+        self, connection: Connection, standing: Standing, commits: Commits, clock: Clock, own: OwnRequests
+    ) -> None:
         self._connection = connection
         self._standing = standing
         self._commits = commits
         self._clock = clock
+        self._own = own
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
@@ -104,5 +108,6 @@ class Destroyer:
 
     async def _publish(self) -> None:
         while found := await self._commits.read(partial(Store.unacknowledged, limit=PAGE)):
-            await publish_acks(self._connection, self._standing.identity, found)
-            await self._commits.durable([Acknowledged(each.request_id) for each in found])
+            sequences = await publish_acks(self._connection, self._standing.identity, found)
+            stored = [Acknowledged(each.request_id) for each in found]
+            await self._commits.durable([*stored, *self._own.acks(sequences, found)])

@@ -3,15 +3,17 @@
 What changes later, by controls that the agency is told of, `knowing` lays over it.
 """
 
+from contextlib import suppress
 from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from glomar_schemas.agreement import SignedAgreement, load_agreement, load_trust
 from glomar_schemas.controls import InForce
 from glomar_schemas.envelope import Signer
-from glomar_schemas.errors import Misconfigured
+from glomar_schemas.errors import Misconfigured, Untrusted
 from glomar_schemas.keys import key_id, read_sealing_keys, read_signing_key
-from glomar_schemas.note import VerifierKey, format_vkey, open_checkpoint, parse_vkey
+from glomar_schemas.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint, parse_vkey
+from glomar_schemas.policy import Policy, load_policy
 from glomar_schemas.sealing import Context, Opener
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import Versions, load_versions
@@ -29,6 +31,13 @@ class Defaults(Struct, frozen=True):
     authorised_by: str = ""
     jurisdiction: str = ""
     validity_hours: int = 72
+
+
+class Quorum(Struct, frozen=True):
+    """Which witnesses must have cosigned a receipt, and how long ago at most when its answer is taken."""
+
+    policy: Policy
+    max_age_s: float
 
 
 class Log:
@@ -54,6 +63,7 @@ class Identity(Struct, frozen=True):
     logs: tuple[Log, ...]
     defaults: Defaults
     in_force: InForce = InForce()
+    quorum: Quorum | None = None
 
     def knowing(self, in_force: InForce) -> "Identity":
         """The same agency, once it was told of these controls."""
@@ -72,6 +82,14 @@ class Identity(Struct, frozen=True):
         signed = self.versions.get(digest)
         return self.in_force.with_keys(signed) if signed and (not known or digest in known) else None
 
+    def open_checkpoint(self, note: str) -> Checkpoint:
+        """Under any key of the ledger. Raises Refused."""
+        *others, last = self.logs
+        for log in others:
+            with suppress(Untrusted):
+                return log.open(note)
+        return last.open(note)
+
     @property
     def to_holder(self) -> Context:
         return Context("request", self.signed.agreement.id, self.agency)
@@ -88,6 +106,7 @@ def load_identity(profile: Profile) -> Identity:
     defaults = Defaults(
         profile.officer_unit, profile.authorised_by, profile.jurisdiction, profile.validity_hours
     )
+    max_age_s = profile.cosigned_within_hours * 3600.0
     return make_identity(
         profile.agency,
         signed,
@@ -96,6 +115,7 @@ def load_identity(profile: Profile) -> Identity:
         incarnation=profile.incarnation,
         defaults=defaults,
         versions=load_versions(profile.agreement, trust),
+        quorum=Quorum(load_policy(profile.policy), max_age_s) if profile.policy else None,
     )
 
 
@@ -107,6 +127,7 @@ def make_identity(
     incarnation: int = 1,
     defaults: Defaults | None = None,
     versions: Versions | None = None,
+    quorum: Quorum | None = None,
 ) -> Identity:
     """versions: `signed` alone if they are not given.
 
@@ -129,6 +150,7 @@ def make_identity(
         vault=Vault(*sealing_keys),
         logs=logs,
         defaults=defaults or Defaults(),
+        quorum=quorum,
     )
 
 

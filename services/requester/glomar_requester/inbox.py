@@ -12,7 +12,7 @@ from glomar_schemas import leaf as leaves
 from glomar_schemas import receipt as receipts
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import open_envelope, require_signer
-from glomar_schemas.errors import IntegrityError, Refused, Untrusted
+from glomar_schemas.errors import IntegrityError, Refused
 from glomar_schemas.leaf import Leaf
 from glomar_schemas.messages import Answer, Refusal, Release, ResultPending, Sealed, Verdict
 from glomar_schemas.note import Checkpoint
@@ -46,6 +46,8 @@ class Result(Struct, frozen=True, kw_only=True):
     trace_id: str = ""
     receipt_ok: bool = False
     decided_at: datetime | None = None
+    witnessed: bool = True
+    """False: unanswered, for the answer that came has no quorum of witnesses yet."""
 
 
 class Proven(Struct, frozen=True):
@@ -59,6 +61,10 @@ class Proven(Struct, frozen=True):
     checkpoint: Checkpoint
     receipt: str
     kept_until: datetime
+
+    def file(self) -> str:
+        """The receipt with its leaf, which can be checked on its own."""
+        return receipts.with_leaf(self.receipt, self.leaf)
 
 
 def open_release(raw: bytes, request_id: str, identity: Identity) -> bytes | None:
@@ -130,13 +136,26 @@ def _require_agreement_of(release: Release, verdict: Verdict, answer: Answer, as
 
 def check_receipt(text: str, leaf: Leaf, identity: Identity) -> Checkpoint:
     """Under any key of the ledger. Raises Refused."""
-    *others, last = identity.logs
-    for log in others:
-        try:
-            return receipts.check_under(text, leaf, log.open)
-        except Untrusted:
-            continue
-    return receipts.check_under(text, leaf, last.open)
+    return receipts.check_under(text, leaf, identity.open_checkpoint)
+
+
+def quorum_lacks(receipt: str, identity: Identity, now: datetime | None = None) -> str:
+    """What keeps a checked receipt from being cosigned by the agency's quorum; "" if nothing does.
+
+    now: when its answer is taken; cosignatures must be fresh then. Raises IntegrityError for a cosignature
+    that does not hold, or a log that the policy does not list.
+    """
+    quorum = identity.quorum
+    if quorum is None:
+        return ""
+    note = receipts.parse(receipt).checkpoint
+    at = None if now is None else now.timestamp()
+    try:
+        if quorum.policy.logs:
+            quorum.policy.open(note)
+        return quorum.policy.judge(note, now=at, max_age_s=quorum.max_age_s).lacking
+    except Refused as fault:
+        raise _broken(fault.what) from None
 
 
 def moment(leaf: Leaf) -> datetime:

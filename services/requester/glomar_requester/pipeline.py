@@ -139,5 +139,7 @@ class Pipeline:
             self._results.put_nowait((done.result(), chunk))
 
     def _give_up(self, entry: Entry, chunk: Chunk) -> None:
-        self._receiver.forget(entry.asked.request_id)
-        self._results.put_nowait((unproven(entry.asked), chunk))
+        request_id = entry.asked.request_id
+        result = unproven(entry.asked, witnessed=not self._receiver.lacks_quorum(request_id))
+        self._receiver.forget(request_id)
+        self._results.put_nowait((result, chunk))

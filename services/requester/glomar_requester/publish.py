@@ -78,24 +78,30 @@ async def _one_by_one(
     return [task.result() for task in tasks]
 
 
-async def publish_acks(connection: Connection, identity: Identity, acks: Sequence[Certified]) -> None:
-    """Returns once the stream has an ack of each, durably. Raises as `publish`."""
+async def publish_acks(
+    connection: Connection, identity: Identity, acks: Sequence[Certified]
+) -> list[int | None]:
+    """Returns once the stream has an ack of each, durably: where, or None if it had one before.
+
+    Raises as `publish`.
+    """
     limit = asyncio.Semaphore(SINGLES_IN_FLIGHT)
 
-    async def one(ack: Certified) -> None:
+    async def one(ack: Certified) -> int | None:
         message = Outgoing(identity.subjects.ack(identity.agency, ack.request_id), ack.ack, {})
         async with limit:
             try:
-                await store(connection, message)
+                return await store(connection, message)
             except NotStored as refusal:
                 # Only this agency can have filled it: an ack stands, and a second one would say the same.
                 if refusal.err_code != SLOT_TAKEN:
                     raise
+                return None
 
     with _bus_errors():
         async with asyncio.TaskGroup() as group:
-            for ack in acks:
-                group.create_task(one(ack))
+            tasks = [group.create_task(one(ack)) for ack in acks]
+    return [task.result() for task in tasks]
 
 
 async def _already_stored(connection: Connection, identity: Identity, message: Outgoing) -> int | None:

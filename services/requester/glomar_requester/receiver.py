@@ -11,6 +11,7 @@ from datetime import datetime
 
 from glomar_schemas.batch import Connection
 from glomar_schemas.errors import IntegrityError, Retryable
+from glomar_schemas.leaf import Leaf
 from glomar_schemas.messages import ResultQuery, encode
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -18,8 +19,9 @@ from nats.errors import Error as NatsError
 from glomar_requester.ask import Asked
 from glomar_requester.commits import Commits
 from glomar_requester.gone import gone, require_kept
-from glomar_requester.inbox import Outcome, Proven, Result, open_release, verify
+from glomar_requester.inbox import Outcome, Proven, Result, open_release, quorum_lacks, verify
 from glomar_requester.notice import Standing
+from glomar_requester.own_requests import OwnRequests
 from glomar_requester.store import Answered, Cause, Entry, Withdrawn
 from glomar_requester.tracing import Tracing
 from glomar_requester.waiting import FIRST_QUERY_S, Waiter, Waiting
@@ -38,15 +40,23 @@ PATIENCE_S = 12.0
 
 class Receiver:
     def __init__(
-        self, connection: Connection, standing: Standing, commits: Commits, tracing: Tracing, clock: Clock
+        self,
+        connection: Connection,
+        standing: Standing,
+        commits: Commits,
+        tracing: Tracing,
+        clock: Clock,
+        own: OwnRequests,
     ) -> None:
         self._connection = connection
         self._standing = standing
         self._commits = commits
         self._tracing = tracing
         self._clock = clock
+        self._own = own
         self._waiting = Waiting()
         self._last_push = -FLOWING_S
+        self._renewing: dict[str, Leaf] = {}
 
     def expect(self, asked: Asked, *, eagerly: bool, missed: bool = False) -> Waiter:
         """From now on its release is taken; eagerly: and asked for, should no push come.
@@ -59,6 +69,11 @@ class Receiver:
 
     def forget(self, request_id: str) -> None:
         self._waiting.drop(request_id)
+
+    def lacks_quorum(self, request_id: str) -> bool:
+        """Its answer has come, and waits for witnesses."""
+        waiter = self._waiting.get(request_id)
+        return waiter is not None and waiter.lacking != ""
 
     async def receive(self, message: Msg) -> None:
         """One push. Those that nobody here waits for cost a dictionary lookup."""
@@ -98,19 +113,32 @@ class Receiver:
             await asyncio.sleep(LOOK_EVERY_S)
             now = asyncio.get_running_loop().time()
             flowing = now - self._last_push < FLOWING_S
-            due = self._waiting.due(now - PATIENCE_S if flowing else now)
+            due = self._waiting.due(now, PATIENCE_S if flowing else 0.0)
             await asyncio.gather(*(one(waiter) for waiter in due))
 
-    def settled(self, entry: Entry) -> Result | None:
-        """What the store already knows, verified anew. Raises Gone, IntegrityError."""
-        if (proven := self.proven(entry)) is not None:
-            return proven.result
+    def settled(self, entry: Entry, *, anew: bool = False) -> Result | None:
+        """What the store already knows, verified anew. Raises Gone, IntegrityError.
+
+        None also where the answer's receipt is to be fetched again: `anew`, or because it lacks the quorum.
+        """
+        if (stored := self._stored(entry)) is not None:
+            if not anew and not quorum_lacks(stored.receipt, self._standing.identity):
+                return stored.result
+            self._renewing[entry.asked.request_id] = stored.leaf
         if entry.published is not None and entry.published.sequence is None:
             return unproven(entry.asked, "rejected")
         return None
 
     def proven(self, entry: Entry) -> Proven | None:
-        """The stored answer, verified anew; None if there is none. Raises Gone, IntegrityError."""
+        """The stored answer, verified anew; None if there is none, or its receipt lacks the quorum.
+
+        Raises Gone, IntegrityError.
+        """
+        stored = self._stored(entry)
+        lacking = stored and quorum_lacks(stored.receipt, self._standing.identity)
+        return None if lacking else stored
+
+    def _stored(self, entry: Entry) -> Proven | None:
         request_id, identity = entry.asked.request_id, self._standing.identity
         if entry.withdrawn is not None:
             raise gone(entry.withdrawn, request_id)
@@ -130,20 +158,36 @@ class Receiver:
         if release_json is None:
             return
         proven = verify(release_json, waiter.asked, identity)
+        self._own.heard(proven)
         if self._clock() >= proven.kept_until:
             # Fetched so late that it may not be kept for a moment.
             self._commits.soon([Withdrawn(request_id, "expiry")])
             self.withdraw(request_id, "expiry")
             return
+        if lacking := quorum_lacks(proven.receipt, identity, self._clock()):
+            # Nothing is kept of it: the auditor hands it out again, under a checkpoint that was cosigned.
+            self._waiting.unwitnessed(request_id, lacking, asyncio.get_running_loop().time())
+            return
+        renewed = self._renewing.pop(request_id, None)
+        if renewed not in (None, proven.leaf):
+            raise IntegrityError(
+                "the ledger has another entry for this answer than when it was first released",
+                where="release",
+                fix="Keep both receipts as evidence and ask the auditor",
+            )
         locked = identity.vault.lock(request_id, release_json)
-        self._commits.soon([Answered(request_id, locked, proven.kept_until)])
+        self._commits.soon([Answered(request_id, locked, proven.kept_until, renews=renewed is not None)])
         if not waiter.future.done():
             waiter.future.set_result(proven.result)
         self._waiting.drop(request_id)
 
 
-def unproven(asked: Asked, outcome: Outcome = "unanswered") -> Result:
+def unproven(asked: Asked, outcome: Outcome = "unanswered", *, witnessed: bool = True) -> Result:
     """The result of a request without an answer that can be handed out."""
     return Result(
-        request_id=asked.request_id, reference=asked.reference, outcome=outcome, trace_id=asked.trace_id
+        request_id=asked.request_id,
+        reference=asked.reference,
+        outcome=outcome,
+        trace_id=asked.trace_id,
+        witnessed=witnessed,
     )

@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 from glomar_schemas.errors import Misconfigured
+from glomar_schemas.own_tables import TABLES
 
 VERSION = 2
 BUSY_MS = 10_000
@@ -74,6 +75,8 @@ def open_database(path: Path) -> sqlite3.Connection:
         for step in _STEPS.get(version, ()):
             for statement in step.split(";\n"):
                 database.execute(statement)
+        for statement in TABLES:
+            database.execute(statement)
         database.execute("COMMIT")
     except (OSError, sqlite3.Error) as error:
         raise Misconfigured(f"can't be opened ({error})", where=str(path)) from None

@@ -5,6 +5,7 @@ acknowledged it.
 """
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from glomar_schemas.batch import Connection
-from glomar_schemas.errors import GlomarError
+from glomar_schemas.errors import GlomarError, Retryable
 from glomar_schemas.messages import encode
 from glomar_schemas.subjects import MAX_BATCH
 
@@ -21,19 +22,27 @@ from glomar_requester.ask import Prepared, Question
 from glomar_requester.commits import Commits
 from glomar_requester.compose import Label, compose, new_request_id
 from glomar_requester.notice import Standing
+from glomar_requester.own_requests import OwnRequests
 from glomar_requester.publish import Conflict, publish
 from glomar_requester.store import Entry, Published, Store
 from glomar_requester.tracing import Sending, Tracing
 
+log = logging.getLogger(__name__)
+
+RESEND_EVERY_S = 5.0
+RESEND_AFTER_S = 30.0
+"""Younger ones are still on their way, here or in another process that shares the store."""
+
 
 class Sender:
     def __init__(
-        self, connection: Connection, standing: Standing, commits: Commits, tracing: Tracing
+        self, connection: Connection, standing: Standing, commits: Commits, tracing: Tracing, own: OwnRequests
     ) -> None:
         self._connection = connection
         self._standing = standing
         self._commits = commits
         self._tracing = tracing
+        self._own = own
         self._sending: dict[str, Sending] = {}
         self._in_flight: set[str] = set()
         self._one_key_at_a_time = asyncio.Lock()
@@ -68,7 +77,7 @@ class Sender:
             for request_id in ids:
                 if sending := self._sending.pop(request_id, None):
                     sending.end()
-        self._commits.soon(published)
+        self._commits.soon([*published, *self._own.requests(published, batch)])
         return published
 
     async def resend(self, older_than_s: float) -> int:
@@ -83,6 +92,16 @@ class Sender:
             last_id = found[-1].asked.request_id
             mine = [_entry(p) for p in found if p.asked.request_id not in self._in_flight]
             count += len(await self.send(mine))
+
+    async def resend_for_ever(self) -> None:
+        while True:
+            try:
+                await self.resend(RESEND_AFTER_S)
+            except Retryable as fault:
+                log.info("unfinished requests wait", extra={"fault": fault.what})
+            except GlomarError as fault:
+                log.error("unfinished requests can't be sent", extra={"fault": fault.what})
+            await asyncio.sleep(RESEND_EVERY_S)
 
     async def _compose(self, questions: Sequence[Question]) -> list[Prepared]:
         labels, sending = [], {}

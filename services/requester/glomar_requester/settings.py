@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-from glomar_runtime.settings import ServiceSettings
+from glomar_runtime.settings import LedgerEvery, LedgerUrl, ServiceSettings
+from glomar_schemas.own_messages import LOOK_EVERY_S, Publication
 
 from glomar_requester.profile import Profile
 
 
 class RequesterSettings(ServiceSettings, frozen=True, kw_only=True):
-    """token: a file of mode 0600 with the bearer token of the HTTP API, or its SHA-256 in hex."""
+    """token: a file of mode 0600 with the bearer token of the HTTP API, or its SHA-256 in hex;
+    ledger_url: where the oversight body publishes the ledger, in which what was asked is then looked for."""
 
     agency: str
     signing_key: Path
@@ -19,6 +21,13 @@ class RequesterSettings(ServiceSettings, frozen=True, kw_only=True):
     jurisdiction: str = ""
     officer_unit: str = ""
     validity_hours: int = 72
+    ledger_url: LedgerUrl | None = None
+    ledger_every_s: LedgerEvery = LOOK_EVERY_S
+    policy: Path | None = None
+    cosigned_within_hours: int = 24
+
+    def ledger(self) -> Publication | None:
+        return Publication(self.ledger_url, self.ledger_every_s) if self.ledger_url else None
 
     def profile(self) -> Profile:
         return Profile(
@@ -35,4 +44,7 @@ class RequesterSettings(ServiceSettings, frozen=True, kw_only=True):
             authorised_by=self.authorised_by,
             jurisdiction=self.jurisdiction,
             validity_hours=self.validity_hours,
+            ledger=self.ledger(),
+            policy=self.policy,
+            cosigned_within_hours=self.cosigned_within_hours,
         )

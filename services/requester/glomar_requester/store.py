@@ -7,19 +7,20 @@ were recalled or have expired. Called by `Commits`.
 
 import json
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from glomar_schemas.errors import GlomarError, Retryable
+from glomar_schemas.own_tables import Database, Write
 from msgspec import Struct
 
 from glomar_requester.ask import Asked, Prepared
 from glomar_requester.schema import open_database
 
 Cause = Literal["recall", "expiry"]
+T = TypeVar("T")
 
 _UNFINISHED = """
 SELECT asked.request_id, reference, coalesce(key, ''), fingerprint, digest, traceparent, expires_at, body
@@ -42,8 +43,8 @@ SELECT number, request_id, reference, cause, recalled_at FROM told JOIN asked US
 WHERE number > ? ORDER BY number LIMIT ?
 """
 _KEEP = """
-INSERT OR IGNORE INTO answered SELECT ?1, ?2, ?3
-WHERE NOT EXISTS (SELECT 1 FROM withdrawn WHERE request_id = ?1)
+INSERT INTO answered SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM withdrawn WHERE request_id = ?1)
+ON CONFLICT (request_id) DO UPDATE SET release = excluded.release WHERE ?4
 """
 _WITHDRAW = """
 INSERT OR IGNORE INTO withdrawn (request_id, cause) SELECT ?1, ?2
@@ -59,11 +60,15 @@ class Published(Struct, frozen=True):
 
 
 class Answered(Struct, frozen=True):
-    """release: the verified release, locked by the vault; kept_until: when it expires, None if not known."""
+    """release: the verified release, locked by the vault; kept_until: when it expires, None if not known.
+
+    renews: it takes the place of one that is stored, being the same but for its receipt.
+    """
 
     request_id: str
     release: bytes
     kept_until: datetime | None = None
+    renews: bool = False
 
 
 class Dated(Struct, frozen=True):
@@ -122,7 +127,8 @@ class TakenBack(Struct, frozen=True):
     recalled_at: datetime
 
 
-Change = Prepared | Published | Answered | Dated | Told | ToldThrough | Withdrawn | Certified | Acknowledged
+_Told = Dated | Told | ToldThrough | Withdrawn | Certified | Acknowledged
+Change = Prepared | Published | Answered | _Told | Write  # the last: of the tables of OwnRequests
 
 
 class Entry(Struct, frozen=True):
@@ -167,14 +173,20 @@ class Store:
         if busy:
             raise Retryable("another process is reading the store", where="store", fix="It is tried again")
 
+    def query(self, ask: Callable[[Database], T]) -> T:
+        """Raises Retryable."""
+        try:
+            return ask(self._db)
+        except sqlite3.Error as error:
+            raise _failed(error) from None
+
     def find(self, request_id: str) -> Entry | None:
         found = self._all(_BY_ID, [request_id])
         return _entry(found[0]) if found else None
 
     def by_keys(self, keys: Sequence[str]) -> dict[str, Entry]:
         """key -> what was asked under it; keys that were never used are left out."""
-        entries = [_entry(row) for row in self._all(_BY_KEYS, [json.dumps(keys)])]
-        return {entry.asked.key: entry for entry in entries}
+        return {entry.asked.key: entry for entry in map(_entry, self._all(_BY_KEYS, [json.dumps(keys)]))}
 
     def unfinished(self, after_id: str, before_id: str, limit: int) -> list[Prepared]:
         """What the stream has not acknowledged, oldest first: ids begin with their time."""
@@ -219,7 +231,7 @@ class Store:
         prepared = [change for change in changes if isinstance(change, Prepared)]
         published = [(c.request_id, c.sequence) for c in changes if isinstance(c, Published)]
         answered = [
-            (c.request_id, c.release, c.kept_until and c.kept_until.timestamp())
+            (c.request_id, c.release, c.kept_until and c.kept_until.timestamp(), c.renews)
             for c in changes
             if isinstance(c, Answered)
         ]
@@ -247,16 +259,14 @@ class Store:
                     self._do(query, request_id, ack)
                 case Acknowledged(request_id):
                     self._do("UPDATE withdrawn SET acked = 1 WHERE request_id = ?", request_id)
+                case _ if callable(change):
+                    change(self._db)
 
     def _do(self, statement: str, *values: object) -> None:
         self._db.execute(statement, [v.timestamp() if isinstance(v, datetime) else v for v in values])
 
     def _all(self, query: str, values: Sequence[object]) -> list[Any]:
-        try:
-            with closing(self._db.execute(query, values)) as cursor:
-                return cursor.fetchall()
-        except sqlite3.Error as error:
-            raise _failed(error) from None
+        return list(self.query(lambda database: database.execute(query, values).fetchall()))
 
 
 def _row(prepared: Prepared) -> tuple[object, ...]:
@@ -290,5 +300,5 @@ def _moment(timestamp: float) -> datetime:
 def _failed(error: sqlite3.Error) -> GlomarError:
     if isinstance(error, sqlite3.IntegrityError):
         return Retryable("another process asked the same at the same time", where="store", fix="Ask again")
-    fault = type(error).__name__
-    return Retryable(f"the store did not take it ({fault})", where="store", fix="Is the disk full?")
+    what = f"the store did not take it ({type(error).__name__})"
+    return Retryable(what, where="store", fix="Is the disk full?")

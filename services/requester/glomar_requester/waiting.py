@@ -7,6 +7,7 @@ asked, and the oldest are forgotten when there are too many. Whoever awaits the 
 import asyncio
 import heapq
 from collections import OrderedDict
+from collections.abc import Callable
 
 from glomar_schemas.errors import GlomarError
 from msgspec import Struct
@@ -15,6 +16,7 @@ from glomar_requester.ask import Asked
 from glomar_requester.inbox import Result
 
 FIRST_QUERY_S = 3.0
+FIRST_WITNESS_S = 0.5
 LONGEST_PAUSE_S = 30.0
 MAX_IDLE = 50_000
 
@@ -26,6 +28,13 @@ class Waiter(Struct, eq=False):
     future: "asyncio.Future[Result]"
     eager: bool = False
     pause_s: float = FIRST_QUERY_S
+    lacking: str = ""
+    """Its release has come, and can't be handed out yet, because of this."""
+
+    @property
+    def missing(self) -> str:
+        """Why there is no result, for whoever asked."""
+        return f"answered, but under a checkpoint with {self.lacking}" if self.lacking else "not answered yet"
 
 
 class Waiting:
@@ -35,6 +44,7 @@ class Waiting:
         self._waiters: dict[str, Waiter] = {}
         self._idle: OrderedDict[str, None] = OrderedDict()
         self._schedule: list[tuple[float, str]] = []
+        self._unwitnessed: list[tuple[float, str]] = []
 
     def add(self, asked: Asked, *, eager_from: float | None) -> Waiter:
         """eager_from: when its push was due; None: wait idly. A second call for an id joins the first."""
@@ -49,7 +59,8 @@ class Waiting:
         if eager_from is not None and not waiter.eager:
             waiter.eager = True
             self._idle.pop(request_id, None)
-            heapq.heappush(self._schedule, (eager_from + waiter.pause_s, request_id))
+            schedule = self._unwitnessed if waiter.lacking else self._schedule
+            heapq.heappush(schedule, (eager_from + waiter.pause_s, request_id))
         return waiter
 
     def get(self, request_id: str) -> Waiter | None:
@@ -71,14 +82,34 @@ class Waiting:
             waiter.future.exception()
         self.drop(request_id)
 
-    def due(self, now: float) -> list[Waiter]:
-        """Eager waiters to ask for now; each is asked for again after a pause twice as long."""
+    def unwitnessed(self, request_id: str, lacking: str, now: float) -> None:
+        """Its release came without a quorum of witnesses: soon there may be one."""
+        waiter = self._waiters.get(request_id)
+        if waiter is None:
+            return
+        if not waiter.lacking:
+            waiter.pause_s = FIRST_WITNESS_S
+            if waiter.eager:
+                heapq.heappush(self._unwitnessed, (now + FIRST_WITNESS_S, request_id))
+        waiter.lacking = lacking
+
+    def due(self, now: float, patience_s: float = 0.0) -> list[Waiter]:
+        """Eager waiters to ask for now; each is asked for again after a pause twice as long.
+
+        patience_s: how much longer to wait for those whose push may still come.
+        """
+        pushed = self._take(self._schedule, now - patience_s, again=lambda waiter: not waiter.lacking)
+        return pushed + self._take(self._unwitnessed, now, again=lambda waiter: True)
+
+    def _take(
+        self, schedule: list[tuple[float, str]], until: float, again: Callable[[Waiter], bool]
+    ) -> list[Waiter]:
         found = []
-        while self._schedule and self._schedule[0][0] <= now:
-            _, request_id = heapq.heappop(self._schedule)
+        while schedule and schedule[0][0] <= until:
+            _, request_id = heapq.heappop(schedule)
             waiter = self._waiters.get(request_id)
-            if waiter is not None:
+            if waiter is not None and again(waiter):
                 waiter.pause_s = min(2 * waiter.pause_s, LONGEST_PAUSE_S)
-                heapq.heappush(self._schedule, (now + waiter.pause_s, request_id))
+                heapq.heappush(schedule, (until + waiter.pause_s, request_id))
                 found.append(waiter)
         return found

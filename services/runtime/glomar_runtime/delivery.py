@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from glomar_schemas.errors import IntegrityError, Unreachable
@@ -19,8 +20,9 @@ from glomar_runtime.connection import API_PREFIX, plain_subject
 
 TIMEOUT_S = 5.0
 NOT_FOUND = 10037
+NO_STREAM = 10059
 _NANO = 1_000_000_000
-_TRACEPARENT = re.compile(rb"\r\ntraceparent: ?([0-9a-f-]{55})\r\n")
+_TRACEPARENT = re.compile(rb"\r\ntraceparent:([^\r\n]*)")
 _FRACTION = re.compile(r"\.(\d{1,9})")
 
 
@@ -44,10 +46,14 @@ class Stored(Struct, frozen=True):
 
 
 class StreamState(Struct, frozen=True):
-    """created: RFC 3339; a stream made anew has another one. config: as the server reports it."""
+    """created: RFC 3339; a stream made anew has another one. config: as the server reports it.
+
+    lost: how many of the sequences up to the last the stream does not hold.
+    """
 
     created: str
     last_sequence: int
+    lost: int
     config: dict[str, object]
 
 
@@ -94,11 +100,27 @@ async def walk(client: Client, stream: str, subject: str, after: int = 0) -> Asy
 
 async def stream_state(client: Client, stream: str) -> StreamState:
     """Raises Unreachable; IntegrityError when there is no such stream."""
-    raw = await _call(client, f"{API_PREFIX}.STREAM.INFO.{stream}", b"")
-    answer = json.loads(raw)
-    if "error" in answer:
+    answer = await _stream_info(client, stream, b"")
+    state = answer["state"]
+    return StreamState(
+        answer["created"], state["last_seq"], state["last_seq"] - state["messages"], answer["config"]
+    )
+
+
+async def lost_sequences(client: Client, stream: str) -> list[int]:
+    """Those up to the last that the stream itself says it does not hold, in order. Raises as stream_state."""
+    state = (await _stream_info(client, stream, b'{"deleted_details":true}'))["state"]
+    # Of an empty stream the first sequence is the one after the last.
+    return [*range(1, state["first_seq"]), *state.get("deleted", ())]
+
+
+async def _stream_info(client: Client, stream: str, query: bytes) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(await _call(client, f"{API_PREFIX}.STREAM.INFO.{stream}", query))
+    if answer.get("error", {}).get("err_code") == NO_STREAM:
         raise IntegrityError("the stream is gone", where=stream, fix="Restore it, or open a new incarnation")
-    return StreamState(answer["created"], answer["state"]["last_seq"], answer["config"])
+    if "error" in answer:
+        raise Unreachable("the stream can't be looked at", where=stream)
+    return answer
 
 
 async def delivered_up_to(client: Client, stream: str, consumer: str) -> int:
@@ -134,13 +156,14 @@ async def _get(client: Client, stream: str, query: dict[str, int | str]) -> Stor
             return None
         raise Unreachable("the stream did not hand out a message", where=stream)
     found = answer.message
-    hint = _TRACEPARENT.search(found.hdrs)
+    # The last of several, as in a message that is delivered.
+    hints = _TRACEPARENT.findall(found.hdrs)
     return Stored(
         found.seq,
         time_ns(found.time),
         plain_subject(found.subject.encode()),
         found.data,
-        hint[1].decode() if hint else "",
+        hints[-1].strip().decode("ascii", "replace") if hints else "",
     )
 
 

@@ -32,6 +32,8 @@ class Stop:
 
     def __init__(self) -> None:
         self.cause: GlomarError | None = None
+        self.is_held = False
+        """While true a consumer that is gone does not end the service: it has stopped work, and says why."""
         self._event = asyncio.Event()
 
     def because(self, cause: GlomarError) -> None:
@@ -157,7 +159,7 @@ async def _watch(bus: Bus, limit_s: float, stop: Stop) -> None:
             if not lost_s:
                 log.warning("cut off", extra={"fault": fault.what})
             lost_s += WATCH_EVERY_S
-            if lost_s >= limit_s:
+            if lost_s >= limit_s and not (stop.is_held and bus.is_connected):
                 stop.because(
                     Unreachable(
                         f"{fault.what} for {limit_s:.0f} s", fix="Mend the bus; then start this again"

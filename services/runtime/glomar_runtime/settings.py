@@ -8,7 +8,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NewType, TypeVar
 
 import msgspec
 from glomar_schemas.errors import Misconfigured
@@ -22,6 +22,15 @@ _SERVER = r"(nats|tls)://(\[[0-9A-Fa-f:]+\]|[^\s/:@,]+)(:[0-9]{1,5})?"
 BusUrl = Annotated[str, Meta(pattern=rf"^{_SERVER}(,{_SERVER})*\Z")]
 """One server, or the nodes of a cluster with commas between. Without user and password: a party is known by
 its nkey, and settings hold no secret."""
+
+LedgerUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?\Z")]
+"""Of a published ledger: what comes before `/checkpoint`."""
+LedgerEvery = Annotated[float, Meta(gt=0)]
+"""Seconds between two looks at it."""
+
+
+PathOrUrl = NewType("PathOrUrl", str)
+"""A path, relative to the file like the others; or a URL, which stays as it is."""
 
 
 class ServiceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,9 +57,11 @@ def load_settings(kind: type[S], file: Path, flags: Mapping[str, str] | None = N
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Misconfigured(f"not TOML: {error}", where=str(file)) from None
     annotations = ServiceSettings.__annotations__ | kind.__annotations__
-    paths = {name for name, annotation in annotations.items() if annotation in (Path, Path | None)}
+    paths = {name for name, annotation in annotations.items() if annotation in (Path, Path | None, PathOrUrl)}
     values = {
-        name: str(file.parent / value) if name in paths and isinstance(value, str) else value
+        name: str(file.parent / value)
+        if name in paths and isinstance(value, str) and "://" not in value
+        else value
         for name, value in values.items()
     }
     for name in kind.__struct_fields__:

@@ -5,6 +5,7 @@ guarantees rest on, so a difference is an incident.
 """
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from glomar_schemas.errors import IntegrityError, Unreachable
@@ -39,6 +40,7 @@ def stream_config(subjects: Subjects, replicas: int = 1) -> dict[str, Any]:
         "max_msgs": -1,
         "max_bytes": -1,
         "sealed": False,
+        "no_ack": False,
         "allow_rollup_hdrs": False,
         "allow_msg_ttl": False,
         "allow_msg_counter": False,
@@ -48,6 +50,11 @@ def stream_config(subjects: Subjects, replicas: int = 1) -> dict[str, Any]:
         "republish": None,
         "subject_transform": None,
     }
+
+
+def retired_config(subjects: Subjects, replicas: int = 1) -> dict[str, Any]:
+    """Of a stream that has, or will have, a successor: read for ever, and never written again."""
+    return {**stream_config(subjects, replicas), "subjects": [subjects.retired()], "sealed": True}
 
 
 def canary_config(subjects: Subjects, replicas: int = 1) -> dict[str, Any]:
@@ -89,20 +96,41 @@ def consumer_configs(subjects: Subjects) -> dict[str, dict[str, Any]]:
 
 
 async def create(admin: Client, subjects: Subjects, replicas: int = 1) -> None:
-    """Makes sure that everything exists exactly as configured. Raises IntegrityError, Unreachable."""
-    for config in (stream_config(subjects, replicas), canary_config(subjects, replicas)):
-        await _ensure(
-            admin,
-            f"STREAM.INFO.{config['name']}",
-            f"STREAM.CREATE.{config['name']}",
-            config,
-            config,
-        )
+    """Makes sure that everything exists exactly as configured; a predecessor must have been retired.
+
+    Raises IntegrityError, Unreachable.
+    """
+    await _ensure_stream(admin, stream_config(subjects, replicas))
+    if subjects.predecessor:
+        # It holds nothing of worth, and no two streams may take the same subjects.
+        await _call(admin, f"STREAM.DELETE.{canary_config(subjects.predecessor)['name']}", None)
+    await _ensure_stream(admin, canary_config(subjects, replicas))
     for name, config in consumer_configs(subjects).items():
         wanted = {"durable_name": name, "name": name, **config}
         path = f"{subjects.stream}.{name}"
         body = {"stream_name": subjects.stream, "config": wanted}
         await _ensure(admin, f"CONSUMER.INFO.{path}", f"CONSUMER.CREATE.{path}", wanted, body)
+
+
+async def retire(admin: Client, subjects: Subjects) -> None:
+    """Seals the stream, which can't be undone, so that its successor can be created. May be repeated.
+
+    Raises IntegrityError, Unreachable.
+    """
+    info = f"STREAM.INFO.{subjects.stream}"
+    found = await _call(admin, info, None)
+    if "error" not in found:
+        wanted = retired_config(subjects, found["config"]["num_replicas"])
+        if not differing(wanted, found["config"]):
+            return
+        found = await _call(admin, f"STREAM.UPDATE.{subjects.stream}", {**found["config"], **wanted})
+    if "error" in found:
+        raise IntegrityError(f"nats-server refused: {found['error'].get('description')}", where=info)
+
+
+async def _ensure_stream(admin: Client, config: dict[str, Any]) -> None:
+    name = config["name"]
+    await _ensure(admin, f"STREAM.INFO.{name}", f"STREAM.CREATE.{name}", config, config)
 
 
 async def _ensure(
@@ -115,15 +143,18 @@ async def _ensure(
         found = await _call(admin, create_, body)
         if "error" in found:
             raise IntegrityError(f"nats-server refused: {found['error'].get('description')}", where=create_)
-    different = sorted(
-        name for name, value in wanted.items() if found["config"].get(name, _absent(value)) != value
-    )
+    different = differing(wanted, found["config"])
     if different:
         raise IntegrityError(
             f"exists with other settings of {', '.join(different)}",
             where=wanted["name"],
             fix="Find out who changed them; the guarantees do not hold with these",
         )
+
+
+def differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """The names of the settings that the server reports otherwise, in order."""
+    return sorted(name for name, value in wanted.items() if found.get(name, _absent(value)) != value)
 
 
 def _absent(value: Any) -> Any:

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 _DIGEST = "0" * 64
 _UNSEALED = Sealed(key_id="0" * 32, wrap=bytes(113), nonce=bytes(12), ciphertext=b"")
-_FIRST_OF_ITS_KIND = Counted(
+FIRST_OF_ITS_KIND = Counted(
     **{fact: 1 for fact in Counted.__struct_fields__ if fact != "id_reused"}, id_reused=False
 )
 
@@ -61,7 +61,7 @@ def question(agreement: Agreement, changes: Mapping[str, object], gate: Gate) ->
     request = _convert(stated | tree["request"], Request, "request")
     now = _convert(tree["now"], datetime, "now")
     facts = Registry(agreement).facts(
-        request, _FIRST_OF_ITS_KIND, Engagement(), gate.today(now), agreement_current=True
+        request, FIRST_OF_ITS_KIND, Engagement(), gate.today(now), agreement_current=True
     )
     known = msgspec.to_builtins(facts, builtin_types=(timedelta,))
     return Question(

@@ -3,25 +3,20 @@
 The services load an agreement with `parse_agreement`, which stops at the first; who writes it wants them all.
 """
 
-import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 import msgspec
 from glomar_schemas.agreement import Agreement, parse_agreement
 from glomar_schemas.errors import Malformed
-from msgspec import NODEFAULT, Struct
+from msgspec import Struct
 
 from glomar_verifier import expressions
 from glomar_verifier.agreement_check import outcome
 from glomar_verifier.gate import Gate, time_zone, words
 from glomar_verifier.rules import Rules
 from glomar_verifier.toml_lines import Place, Span, dotted, line_of, spans
-
-_TOML_LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
-_TOML_END = " (at end of document)"
+from glomar_verifier.toml_shape import Fault, NotToml, misfits, read_tree
 
 
 class Mistake(Struct, frozen=True, order=True):
@@ -38,17 +33,12 @@ def read(raw: bytes, rules: Rules) -> tuple[Agreement | None, list[Mistake]]:
     Conditions and examples are only looked at once all fields are well, since they speak of them.
     """
     try:
-        text = raw.decode()
-        tree = tomllib.loads(text)
-    except UnicodeDecodeError as error:
-        return None, [Mistake(raw.count(b"\n", 0, error.start) + 1, "", "not UTF-8")]
-    except RecursionError:
-        return None, [Mistake(1, "", "nested too deeply")]
-    except tomllib.TOMLDecodeError as error:
-        return None, [_of_syntax(str(error), raw)]
+        text, tree = read_tree(raw)
+    except NotToml as fault:
+        return None, [Mistake(fault.line, "", fault.what)]
     # tomllib takes both line ends, and so a lone \r is none.
     found = spans(text)
-    faults = list(_of_shape(tree, Agreement, ()))
+    faults = list(misfits(tree, Agreement))
     agreement = None
     if not faults:
         agreement = msgspec.convert(tree, Agreement)
@@ -58,56 +48,6 @@ def read(raw: bytes, rules: Rules) -> tuple[Agreement | None, list[Mistake]]:
         faults = list(_of_loading(raw))
     mistakes = {Mistake(line_of(found, place) + down, dotted(place), what) for place, what, down in faults}
     return agreement, sorted(mistakes)
-
-
-class Fault(NamedTuple):
-    """down: so many lines below the one in which the value begins."""
-
-    place: Place
-    what: str
-    down: int = 0
-
-
-def _of_syntax(message: str, raw: bytes) -> Mistake:
-    if match := _TOML_LINE.search(message):
-        return Mistake(int(match[1]), "", f"not TOML: {message[: match.start()]}, column {match[2]}")
-    return Mistake(raw.count(b"\n") + 1, "", f"not TOML: {message.removesuffix(_TOML_END)}")
-
-
-def _of_shape(value: object, kind: Any, place: Place) -> Iterator[Fault]:
-    """What does not fit the type: piece by piece, and a piece as a whole only if its parts are well."""
-    parts = list(_of_parts(value, kind, place))
-    yield from parts
-    if parts:
-        return
-    try:
-        msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        yield Fault(place, str(error).partition(" - at `$")[0])
-    except RecursionError:
-        yield Fault(place, "nested too deeply")
-
-
-def _of_parts(value: object, kind: Any, place: Place) -> Iterator[Fault]:
-    while get_origin(kind) is Annotated:
-        kind = get_args(kind)[0]
-    origin, arguments = get_origin(kind), get_args(kind)
-    if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, Struct):
-        fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-        for key, inner in value.items():
-            if key not in fields:
-                yield Fault((*place, key), "unknown field")
-            else:
-                yield from _of_shape(inner, fields[key].type, (*place, key))
-        for key, field in fields.items():
-            if key not in value and field.default is NODEFAULT and field.default_factory is NODEFAULT:
-                yield Fault(place, f"{key} is missing")
-    elif isinstance(value, dict) and origin is dict:
-        for key, inner in value.items():
-            yield from _of_shape(inner, arguments[1], (*place, key))
-    elif isinstance(value, list) and origin is tuple:
-        for number, inner in enumerate(value):
-            yield from _of_shape(inner, arguments[0], (*place, number))
 
 
 def _of_lists(agreement: Agreement) -> Iterator[Fault]:

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+import msgspec
 from faststream.asgi import AsgiFastStream
 from glomar_runtime.bus import Bus
 from glomar_runtime.delivery import delivery, stored
@@ -15,6 +16,7 @@ from glomar_schemas.envelope import Signer
 from glomar_schemas.keyholder import Keyholder
 from glomar_schemas.keys import read_secret, read_signing_key
 from glomar_schemas.messages import Request, Verdict
+from glomar_schemas.own_messages import Standing
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import load_versions
 from nats.aio.msg import Msg
@@ -22,7 +24,9 @@ from nats.aio.msg import Msg
 from glomar_verifier.counts import Counts
 from glomar_verifier.desk import Desk, Work
 from glomar_verifier.epochs.files import EpochFiles
-from glomar_verifier.register.sqlite import open_register
+from glomar_verifier.outbox import unheard
+from glomar_verifier.own_verdicts import open_own
+from glomar_verifier.register.opening import open_place
 from glomar_verifier.roll import Rolls
 from glomar_verifier.rules import load_rules
 from glomar_verifier.settings import VerifierSettings
@@ -35,7 +39,7 @@ from glomar_verifier.worker import Fate, Worker
 RESUME_EVERY_S = 1.0
 """How soon after a hold was lifted its requests go on, where none waits in line already."""
 REFRESH_EVERY_S = 1.0
-"""How soon a roll that was filed anew is looked at."""
+"""How soon a register or a roll that was put in place anew is looked at."""
 
 
 def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, Bus]:
@@ -51,11 +55,12 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
     keyholder = Keyholder(agreement.holder, epochs.load)
     counts = Counts(settings.counts, window_days=agreement.limits.window_days)
     rolls = Rolls(settings.rolls, agreement.requesters)
+    register = open_place(settings.register, rules)
     desk = Desk(
         versions,
         subjects,
         rules=rules,
-        register=open_register(settings.register, rules),
+        register=register,
         counts=counts,
         rolls=rolls,
         veto=VetoList(settings.veto),
@@ -70,7 +75,8 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
     bus = Bus(settings, "glomar-verifier")
     spans = Spans(subjects, "verifier")
     waiting = Waiting(settings.waiting)
-    worker = Worker(versions, subjects, desk, keyholder, waiting, spans)
+    own = open_own(settings, versions, subjects, lambda: worker.ring)
+    worker = Worker(versions, subjects, desk, keyholder, waiting, spans, own.acknowledged if own else unheard)
 
     bus.publishes(
         subjects.template("verdict"),
@@ -110,11 +116,18 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
         while True:
             await asyncio.sleep(REFRESH_EVERY_S)
             await asyncio.to_thread(rolls.refresh)
+            await asyncio.to_thread(register.look)
+            # Here and not in a thread: nothing may be looked up meanwhile.
+            register.refresh()
+
+    def status() -> dict[str, object]:
+        standing = own.standing if own else Standing()
+        return {**worker.status(), "ledger": msgspec.to_builtins(standing)}
 
     app = AsgiFastStream(
         bus,
         asgi_routes=routes(
-            bus, subjects, agreement.holder, status=worker.status, checks={"clock": worker.check_clock}
+            bus, subjects, agreement.holder, status=status, checks={"clock": worker.check_clock}
         ),
         logger=None,
     )
@@ -126,11 +139,16 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
 
     background(app, resume)
     background(app, refresh)
+    if own is not None:
+        background(app, own.watch)
 
     @app.after_shutdown
     async def close() -> None:
         counts.close()
         waiting.close()
+        register.close()
+        if own is not None:
+            own.close()
 
     bus.add_middleware(SpanMiddleware.of(spans))
     return app, bus

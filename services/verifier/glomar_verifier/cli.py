@@ -4,21 +4,23 @@ import json
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from cyclopts import App, Parameter
 from glomar_runtime import service
 from glomar_runtime.cli import progress, run_cli
 from glomar_runtime.settings import load_settings
 from glomar_schemas.errors import Refused
 
-from glomar_verifier import cli_agreement
+from glomar_verifier import cli_agreement, cli_match, cli_matching, cli_synth
 from glomar_verifier.app import build_app
+from glomar_verifier.cli_tag import tag
 from glomar_verifier.epochs.cli import app as epoch
 from glomar_verifier.recalls.cli import recall, recalls
-from glomar_verifier.register.build import build as build_register
+from glomar_verifier.register.making import build_into
+from glomar_verifier.register.opening import open_place
 from glomar_verifier.roll import read_roll
 from glomar_verifier.rules import load_rules
 from glomar_verifier.settings import VerifierSettings
-from glomar_verifier.synth.people import write_register
 from glomar_verifier.veto import install as install_veto
 
 app = App("glomar-verifier", help="The record holder's side of Glomar: the gate, the match, the verdict.")
@@ -28,10 +30,15 @@ veto = App("veto", help="People about whom the record holder discloses nothing (
 app.command(register)
 app.command(roll)
 app.command(cli_agreement.app)
+app.command(cli_match.match)
+register.command(cli_synth.synth)
 app.command(veto)
 app.command(epoch)
 app.command(recall)
 app.command(recalls)
+app.command(cli_matching.explain)
+register.command(cli_matching.evaluate)
+app.command(tag)
 
 
 @app.command
@@ -42,23 +49,18 @@ def serve(*, config: Annotated[Path, Parameter(help="the verifier's TOML file")]
 
 
 @register.command
-def synth(*, people: int = 10_000, out: Path, seed: int = 1) -> None:
-    """Write a register of synthetic people as CSV; the same seed makes the same people."""
-    rows = write_register(people, seed, out)
-    print(f"{out}: {people} people, {rows} address spells")
-
-
-@register.command
 def build(
-    source: Annotated[Path, Parameter(help="CSV, one row for each address spell of a person")],
+    source: Annotated[Path, Parameter(help="CSV, or NDJSON by its name: a row for each address of a person")],
     *,
-    db: Annotated[Path, Parameter(help="the register to write; replaced in one step")],
+    db: Annotated[str, Parameter(help="the register: a file, or a postgresql:// URL without a password")],
     as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
 ) -> None:
-    """Build a register from CSV. Bad rows are reported and left out; a failed build keeps the old."""
-    size = source.stat().st_size if source.exists() else 0
+    """Build a register from an extract, and put it in the place of the old one in one step.
+
+    Bad rows are reported and left out. A failed build keeps the old one; a running verifier takes up the new.
+    """
     with progress("building") as advance:
-        report = build_register(source, db, load_rules(), progress=lambda _, done: advance(done, size))
+        report = build_into(db, source, load_rules(), progress=lambda what, done, of: advance(done, of))
     faults = [{"line": fault.line, "column": fault.column, "what": fault.what} for fault in report.faults]
     summary = {
         "version": 1,
@@ -74,6 +76,29 @@ def build(
     for fault in faults:
         print(f"{source}: line {fault['line']}, {fault['column']}: {fault['what']}; left out")
     print(f"{db}: {report.people} people, {report.spells} spells, {report.rows_left_out} rows left out")
+
+
+@register.command(name="check")
+def check_register(
+    *,
+    db: Annotated[str, Parameter(help="the register: a file, or a postgresql:// URL without a password")],
+    as_json: Annotated[bool, Parameter("--json", help="print what it says of itself as JSON")] = False,
+) -> None:
+    """Read every row of a register and compare with its build. Exit code 6 if one isn't as it was built.
+
+    Whatever opens a register counts its rows and compares a few of its parts, picked by chance.
+    """
+    found = open_place(db, load_rules())
+    try:
+        with progress("checking") as advance:
+            found.verify(advance)
+        info = found.info()
+    finally:
+        found.close()
+    if as_json:
+        print(json.dumps({"version": 1, **msgspec.to_builtins(info)}))
+    else:
+        print(f"{db}: {info.people} people, {info.spells} spells, all as built; digest {info.digest}")
 
 
 @veto.command

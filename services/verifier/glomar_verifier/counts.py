@@ -19,7 +19,8 @@ from glomar_schemas.messages import Tags
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from glomar_verifier.disclosure import HiddenName, same_name
+from glomar_verifier import looked
+from glomar_verifier.disclosure import Likeness
 from glomar_verifier.facts import Counted
 from glomar_verifier.tally import Tally, key
 
@@ -79,12 +80,12 @@ class Ask(Struct, frozen=True, kw_only=True):
 
 class Lookup(Struct, frozen=True, kw_only=True):
     """A request that came as far as the register: which name and address, and under which names the register
-    has the person whom it would confirm; none where it would not."""
+    has the person whom it would confirm; under none where it would not."""
 
     agency: str
     request_id: str
-    asked: HiddenName
-    meant: tuple[HiddenName, ...]
+    asked: Likeness
+    meant: Likeness
     address: str
     at_ns: int
 
@@ -176,31 +177,12 @@ class Counts:
         ).fetchone()
         if before is not None and before[0] is not None:
             return int(before[0])
-        address, name = key(lookup.address), _ENCODER.encode(lookup.asked)
-        self._db.executemany(
-            "INSERT INTO looked VALUES (?, ?, ?, ?)"
-            " ON CONFLICT DO UPDATE SET at_ns = max(at_ns, excluded.at_ns)",
-            [(part, address, name, lookup.at_ns) for part in lookup.asked.parts],
-        )
-        addresses = self._addresses_of(lookup.meant, lookup.at_ns - self._window_ns) if lookup.meant else 0
+        looked.add(self._db, lookup.asked, key(lookup.address), lookup.at_ns)
+        addresses = looked.addresses_of(self._db, lookup.meant, lookup.at_ns - self._window_ns)
         self._db.execute(
             "UPDATE asked SET addresses = ? WHERE agency = ? AND request_id = ?", (addresses, *of_request)
         )
         return addresses
-
-    def _addresses_of(self, meant: Sequence[HiddenName], after_ns: int) -> int:
-        parts = {part for name in meant for part in name.parts}
-        marks = ", ".join("?" * len(parts))
-        rows = self._db.execute(
-            f"SELECT address, name FROM looked WHERE part IN ({marks}) AND at_ns > ?",  # noqa: S608
-            (*parts, after_ns),
-        )
-        under: dict[bytes, set[int]] = {}
-        for address, name in rows:
-            under.setdefault(name, set()).add(address)
-        asked = {name: _NAME.decode(name) for name in under}
-        fitting = (under[name] for name in under if any(same_name(asked[name], one) for one in meant))
-        return len(set().union(*fitting))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -220,7 +202,6 @@ class Counts:
 
 _ENCODER = msgspec.msgpack.Encoder()
 _NUMBERS = msgspec.msgpack.Decoder(dict[str, int])
-_NAME = msgspec.msgpack.Decoder(HiddenName)
 
 
 class _Keys(Struct, frozen=True):

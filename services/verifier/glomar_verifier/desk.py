@@ -19,6 +19,7 @@ from glomar_schemas.versions import Versions
 from msgspec import Struct
 from opentelemetry.trace import Span
 
+from glomar_verifier import mending
 from glomar_verifier.conform import normal_query
 from glomar_verifier.counts import Ask, Counts, Lookup
 from glomar_verifier.disclosure import outcome
@@ -104,6 +105,7 @@ class Desk:
             for digest, signed in versions.by_digest.items()
         }
         self._rules = rules
+        mending.prepare(rules)
         self._register = register
         self._form = register.info().address_form
         self._counts = counts
@@ -214,27 +216,42 @@ class Desk:
             for matter, found in zip(matters, judged, strict=True)
             if isinstance(found, Found)
         ]
-        addresses = iter(self._counts.observe_lookups(lookups))
+        counted = zip(lookups, self._counts.observe_lookups(lookups), strict=True)
         limit = sitting.in_force.require().agreement.limits.addresses_per_person
         answers = []
-        for found in judged:
+        for matter, found in zip(matters, judged, strict=True):
             salt = os.urandom(16)
             if isinstance(found, Found):
-                vetoed = self._veto.covers(found.finding.person, sitting.today)
-                word = outcome(found.finding, addresses=next(addresses), most_addresses=limit, vetoed=vetoed)
+                lookup, addresses = next(counted)
+                word = outcome(
+                    found.finding,
+                    addresses=addresses,
+                    most_addresses=limit,
+                    vetoed=self._veto.covers(found.finding.person, sitting.today),
+                    held=self._is_held(matter.reading.slot.agency, found.finding, sitting.in_force),
+                    countable=bool(lookup.asked.names and lookup.meant.names),
+                )
                 answers.append(Answer(outcome=word, record_consulted=True, salt=salt))
             else:
                 answers.append(Answer(outcome="deny", record_consulted=False, refusals=found, salt=salt))
         return answers
 
+    def _is_held(self, agency: str, finding: Finding, in_force: InForce) -> bool:
+        """Whether a hold is on the person who was found. A request waits for it if it has the hold's own
+        spelling; under another it can't be told before the lookup, and to wait after it would tell."""
+        if not any(hold.scope.startswith("person:") for hold in in_force.holds):
+            return False
+        tags = self._tagger.people(agency, finding.names, self._rules)
+        return any(in_force.hold_on("", "", tag) for tag in tags)
+
     def _lookup(self, matter: Matter, found: Found) -> Lookup:
-        slot, name, address = matter.reading.slot, found.query.name, found.query.address
+        slot, query, finding = matter.reading.slot, found.query, found.finding
         return Lookup(
             agency=slot.agency,
             request_id=slot.request_id,
-            asked=self._tagger.name(slot.agency, name, self._rules),
-            meant=tuple(self._tagger.name(slot.agency, one, self._rules) for one in found.finding.names),
-            address=self._tagger.address(address),
+            asked=self._tagger.asked(slot.agency, query.name, query.date_of_birth, self._rules),
+            meant=self._tagger.known(slot.agency, finding.names, finding.births, self._rules),
+            address=self._tagger.address(query.address),
             at_ns=matter.work.stored.time_ns,
         )
 

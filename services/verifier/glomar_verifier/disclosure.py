@@ -4,6 +4,7 @@ by which a person is counted without being known. Called by the desk, the tags a
 Whatever speaks against it, the answer is the same deny as for a person who is not there.
 """
 
+from collections import Counter
 from typing import Literal
 
 from msgspec import Struct
@@ -28,25 +29,59 @@ class HiddenName(Struct, frozen=True, array_like=True):
         return frozenset((self.whole, *self.tokens))
 
 
+class DatedName(Struct, frozen=True, array_like=True):
+    """A name beside a birth date, hidden under a key of that date: see `vouching`."""
+
+    firsts: tuple[int, ...]
+    surnames: tuple[int, ...]
+
+
+class Dated(Struct, frozen=True):
+    """One birth date, hidden, with the ways in which the name beside it may be taken."""
+
+    born: int
+    ways: tuple[DatedName, ...]
+
+
+class Likeness(Struct, frozen=True):
+    """All by which the counts tell for whom a name may be meant, of a request or of a person on record.
+
+    names: as written, and as each slip may have been meant; none if they are too many (`mending.readings`).
+    dated: the same with the birth dates given.
+    """
+
+    names: tuple[HiddenName, ...] = ()
+    dated: tuple[Dated, ...] = ()
+
+
 def same_name(one: HiddenName, other: HiddenName) -> bool:
-    """As `match.same_surname`, with the first name and the suffix. A middle name can be left out by whoever
-    asks, so it tells nobody apart here."""
+    """As `spelling.surname_slips` where there is no slip, with the first name and the suffix. A middle name
+    can be left out by whoever asks, so it tells nobody apart here."""
     if one.suffix and other.suffix and one.suffix != other.suffix:
         return False
     if one.whole == other.whole:
         return True
-    shorter, longer = sorted((frozenset(one.tokens), frozenset(other.tokens)), key=len)
+    shorter, longer = sorted((Counter(one.tokens), Counter(other.tokens)), key=Counter.total)
     return bool(shorter) and shorter <= longer
 
 
+def may_be(asked: DatedName, known: DatedName) -> bool:
+    """Beside the same birth date, may the one name be meant for the other?"""
+    return not set(asked.firsts).isdisjoint(known.firsts) and not set(asked.surnames).isdisjoint(
+        known.surnames
+    )
+
+
 def outcome(
-    finding: Finding, *, addresses: int, most_addresses: int | None, vetoed: bool
+    finding: Finding, *, addresses: int, most_addresses: int | None, vetoed: bool, held: bool, countable: bool
 ) -> Literal["confirm", "deny"]:
     """addresses: at which the agency had this person looked up, the present one included.
 
     most_addresses: the agreement's limit, if it has one. vetoed: by the holder (26 U.S.C. 6103(i)(6)).
+    held: a hold is on this person, under another spelling than the one that was asked. countable: the names
+    have readings, so that no limit can be evaded.
     """
     over = most_addresses is not None and addresses > most_addresses
-    if finding.outcome == "deny" or over or vetoed:
+    if finding.outcome == "deny" or over or vetoed or held or not countable:
         return "deny"
     return "confirm"

@@ -48,7 +48,10 @@ class Gate:
             mentions |= expression.mentions
             refusal = Refusal(condition=condition.id, citation=condition.citation, message=condition.refusal)
             self._conditions.append((expression.program, refusal))
-        self._fields = {name: sorted(f for v, f in mentions if v == name) for name in vocabulary.fields}
+        self._fields = {
+            name: [(flat(name, field), field) for field in sorted(f for v, f in mentions if v == name)]
+            for name in vocabulary.fields
+        }
         self._context = cel.Context(functions=dict(callables))
         for name, table in (
             ("agreement", agreement),
@@ -81,7 +84,7 @@ class Gate:
 
     def _variables(self, name: str, source: Struct) -> dict[str, object]:
         """The mentioned fields as CEL knows them: moments and durations stay, days become text."""
-        mentioned = {flat(name, field): getattr(source, field) for field in self._fields[name]}
+        mentioned = {variable: getattr(source, field) for variable, field in self._fields[name]}
         values: dict[str, object] = msgspec.to_builtins(mentioned, builtin_types=(datetime, timedelta))
         return values
 

@@ -1,15 +1,16 @@
 """The gates and the decision: confirm if and only if exactly one person of the register passes every gate.
 Called by `conform.check`; pure. There is no score, so a lawyer can read the rule (design: matching.md)."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Literal
 
 import msgspec
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
-from glomar_verifier.normalise import NormalAddress, NormalName, Street
+from glomar_verifier.normalise import NormalAddress, NormalName
 from glomar_verifier.rules import Rules
+from glomar_verifier.spelling import exchanged, first_name_slips, same_street, surname_slips
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -41,66 +42,94 @@ class Candidates(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """The answer. With a confirm, the register's id of the person and every way in which it writes the name:
-    for the holder's veto and the quota of addresses. They never leave the verifier."""
+    """The answer. With a confirm, the register's id of the person, every way in which it writes the name, and
+    the birth dates that it has: for the holder's veto, holds and the quota of addresses. They never leave the
+    verifier."""
 
     outcome: Literal["confirm", "deny"]
     person: str = ""
     names: tuple[NormalName, ...] = ()
+    births: tuple[date, ...] = ()
 
 
 def decide(candidates: Candidates, query: Query, rules: Rules) -> Finding:
-    """The order of the records doesn't matter. Two people, or none, or too many to weigh: deny."""
-    passing = {
-        record.person_id
-        for record in candidates.records
-        if all(gate(query, record, rules) for gate in GATES.values())
-    }
-    if not candidates.complete or len(passing) != 1:
+    """The order of the records doesn't matter. Two people, or none, or too many to weigh: deny; and deny too
+    if someone else would pass, were the birth dates that are left out known to agree."""
+    passing = {record.person_id for record in candidates.records if not any(_failed(query, record, rules))}
+    if not candidates.complete or len(passing) != 1 or _rivals(candidates, query, passing, rules):
         return Finding("deny")
     [person] = passing
-    names = {record.name for record in candidates.records if record.person_id == person}
-    return Finding("confirm", person, tuple(sorted(names, key=astuple)))
+    rows = [record for record in candidates.records if record.person_id == person]
+    names = {row.name for row in rows}
+    births = {row.date_of_birth for row in rows if row.date_of_birth}
+    return Finding("confirm", person, tuple(sorted(names, key=astuple)), tuple(sorted(births)))
+
+
+def _rivals(candidates: Candidates, query: Query, passing: set[str], rules: Rules) -> bool:
+    # Where both birth dates are given there is nothing to grant.
+    others = (
+        record
+        for record in candidates.records
+        if record.person_id not in passing and not (query.date_of_birth and record.date_of_birth)
+    )
+    return any(not any(_failed(*_granted(query, record), rules)) for record in others)
+
+
+def _granted(query: Query, record: Record) -> tuple[Query, Record]:
+    """Both with the birth date that one of them gives, or with any."""
+    born = query.date_of_birth or record.date_of_birth or date.min
+    return replace(query, date_of_birth=born), replace(record, date_of_birth=born)
 
 
 def gates(query: Query, record: Record, rules: Rules) -> tuple[str, ...]:
-    """Names of the gates that this record fails; empty if it passes. For tests and evaluation only:
-    a requester is never told (G4)."""
-    return tuple(name for name, gate in GATES.items() if not gate(query, record, rules))
+    """Names of the gates that this record fails; empty if it passes. For tests, evaluation and the record
+    holder's own staff: a requester is never told (G4)."""
+    return tuple(_failed(query, record, rules))
 
 
-def _first_name(query: Query, record: Record, rules: Rules) -> bool:
-    return query.name.first != "" and query.name.first == record.name.first
+def _failed(query: Query, record: Record, rules: Rules) -> Iterator[str]:
+    yield from _failed_names(query, record, rules)
+    yield from (name for name, gate in ADDRESS_AND_TIME.items() if not gate(query, record, rules))
 
 
-def _surname(query: Query, record: Record, rules: Rules) -> bool:
-    return same_surname(query.name.surname, record.name.surname, rules)
+def _failed_names(query: Query, record: Record, rules: Rules) -> Iterator[str]:
+    """A slip in the first name or in the surname; in both only if the birth date vouches for the person."""
+    vouched, asked, known = _vouched(query, record), query.name, record.name
+    if vouched:
+        asked = exchanged(asked, known, rules) or asked
+    first = first_name_slips(asked.first, known.first, rules)
+    if first is None:
+        yield "first-name"
+    surname = surname_slips(asked.surname, known.surname, rules, vouched=vouched)
+    if surname is None:
+        yield "surname"
+    if first and surname and not vouched:
+        yield "one-slip"
+    if not _suffix(query, record):
+        yield "suffix"
+    if not _middle_name(query, record):
+        yield "middle-name"
 
 
-def same_surname(one: Iterable[str], other: Iterable[str], rules: Rules) -> bool:
-    """Written joined they are equal, or each token of the shorter is one of the longer: García López
-    matches García, López, López García and Garcialopez. Particles and single letters match nobody."""
-    left, right = tuple(one), tuple(other)
-    if not left or not right:
-        return False
-    if "".join(left) == "".join(right):
-        return True
-    shorter, longer = sorted((telling(left, rules), telling(right, rules)), key=len)
-    return bool(shorter) and shorter <= longer
+def _vouched(query: Query, record: Record) -> bool:
+    """The birth date is given on both sides and agrees."""
+    return query.date_of_birth is not None and query.date_of_birth == record.date_of_birth
 
 
-def telling(tokens: tuple[str, ...], rules: Rules) -> frozenset[str]:
-    return frozenset(token for token in tokens if len(token) > 1 and token not in rules.particles)
+def _suffix(query: Query, record: Record) -> bool:
+    """A Jr implies a Sr of the same name, so a suffix that only one side gives needs the birth date."""
+    asked, known = query.name.suffix, record.name.suffix
+    return asked == known or ((not asked or not known) and _vouched(query, record))
 
 
-def _suffix(query: Query, record: Record, rules: Rules) -> bool:
-    return _agree_if_given(query.name.suffix, record.name.suffix)
-
-
-def _middle_name(query: Query, record: Record, rules: Rules) -> bool:
-    """A stands for Ann; Ann is not Alice."""
+def _middle_name(query: Query, record: Record) -> bool:
+    """Word by word, A stands for Ann; Ann is not Alice, and not Anna. One that only one side gives is no
+    contradiction."""
     one, other = query.name.middle, record.name.middle
-    return one.startswith(other) or other.startswith(one)
+    if one.replace(" ", "") == other.replace(" ", ""):
+        return True
+    pairs = zip(one.split(), other.split(), strict=False)
+    return all(a == b or (1 in (len(a), len(b)) and a[0] == b[0]) for a, b in pairs)
 
 
 def _zip(query: Query, record: Record, rules: Rules) -> bool:
@@ -108,7 +137,9 @@ def _zip(query: Query, record: Record, rules: Rules) -> bool:
 
 
 def _state(query: Query, record: Record, rules: Rules) -> bool:
-    return _agree_if_given(query.address.state, record.address.state)
+    """What is no state contradicts none: the ZIP code says it too."""
+    states = {query.address.state, record.address.state} & rules.states
+    return len(states) < 2 or _vouched(query, record)
 
 
 def _delivery_point(query: Query, record: Record, rules: Rules) -> bool:
@@ -117,35 +148,8 @@ def _delivery_point(query: Query, record: Record, rules: Rules) -> bool:
     if not (_agree_if_given(asked.number, known.number) and _agree_if_given(asked.po_box, known.po_box)):
         return False
     if asked.number and known.number:
-        return same_street(asked.street, known.street, rules)
+        return same_street(asked.street, known.street, rules, vouched=_vouched(query, record))
     return asked.po_box != "" and asked.po_box == known.po_box
-
-
-def same_street(one: Street, other: Street, rules: Rules) -> bool:
-    """Direction and type may be missing, never different; figures and short names exact."""
-    if not one.base or not other.base or not _agree_if_given(one.type, other.type):
-        return False
-    mine = {one.direction, one.post_direction} - {""}
-    theirs = {other.direction, other.post_direction} - {""}
-    if mine and theirs and mine != theirs:
-        return False
-    if one.base == other.base:
-        return True
-    letters = min(len(one.base), len(other.base))
-    plain = one.base.isalpha() and other.base.isalpha()
-    return plain and letters >= rules.street_edit_min_letters and one_edit_apart(one.base, other.base)
-
-
-def one_edit_apart(one: str, other: str) -> bool:
-    """One letter put in, left out or changed, or two neighbours swapped. Equal strings are not."""
-    short, long = sorted((one, other), key=len)
-    if len(long) - len(short) > 1 or short == long:
-        return False
-    at = next((i for i, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
-    if len(short) < len(long):
-        return short[at:] == long[at + 1 :]
-    swapped = short[at + 1 : at + 2] + short[at : at + 1] + short[at + 2 :]
-    return short[at + 1 :] == long[at + 1 :] or swapped == long[at:]
 
 
 def _unit(query: Query, record: Record, rules: Rules) -> bool:
@@ -153,10 +157,9 @@ def _unit(query: Query, record: Record, rules: Rules) -> bool:
 
 
 def _date_of_birth(query: Query, record: Record, rules: Rules) -> bool:
-    asked, known = query.date_of_birth, record.date_of_birth
-    if record.crowded:
-        return asked is not None and asked == known
-    return asked is None or known is None or asked == known
+    """Agrees if both sides give it; where many people live both must."""
+    either_blank = query.date_of_birth is None or record.date_of_birth is None
+    return _vouched(query, record) or (either_blank and not record.crowded)
 
 
 def _years(query: Query, record: Record, rules: Rules) -> bool:
@@ -168,11 +171,7 @@ def _agree_if_given(one: str, other: str) -> bool:
 
 
 Gate = Callable[[Query, Record, Rules], bool]
-GATES: dict[str, Gate] = {
-    "first-name": _first_name,
-    "surname": _surname,
-    "suffix": _suffix,
-    "middle-name": _middle_name,
+ADDRESS_AND_TIME: dict[str, Gate] = {
     "zip": _zip,
     "state": _state,
     "delivery-point": _delivery_point,

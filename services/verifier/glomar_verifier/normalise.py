@@ -22,13 +22,15 @@ ZIP_PATTERNS: dict[AddressForm, re.Pattern[str]] = {
 _DECIMAL_POINT = re.compile(r"(?<=[0-9])\.(?=[0-9])")
 _JOINING = re.compile(r"['`.]")
 _PARTING = re.compile(r"[^A-Z0-9]+")
+_NOT_BETWEEN_FIGURES = re.compile(r"(?<![0-9]) | (?![0-9])")
 _PO_BOX = re.compile(r"(?:(?:P ?O|POST OFFICE)(?: |(?=BOX )))?(?:BOX )?([0-9A-Z]+)\Z")
 _PO_BOX_STREET = re.compile(r"(?:P ?O|POST OFFICE) BOX ([0-9A-Z]+)\Z")
 _ORDINAL_FIGURE = re.compile(r"([0-9]+)(?:ST|ND|RD|TH)\Z")
 
 
 class NormalName(msgspec.Struct, frozen=True, array_like=True):
-    """`first` and `middle` without spaces, `surname` as tokens in the order written, suffix JR, SR, II …"""
+    """`first` without spaces, `middle` as words parted by spaces, `surname` as tokens in the order written,
+    suffix JR, SR, II …"""
 
     first: str
     middle: str
@@ -37,7 +39,7 @@ class NormalName(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Street(msgspec.Struct, frozen=True, array_like=True):
-    """USPS Publication 28 section 232: N | MAIN | ST | (blank). `base` has spaces only beside a figure."""
+    """USPS Publication 28 section 232: N | MAIN | ST | (blank). `base` is words parted by spaces."""
 
     direction: str = ""
     base: str = ""
@@ -70,7 +72,7 @@ def fold(text: str, where: str) -> str:
         raise Malformed(fault.what, where=where) from None
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=32_768)
 def _folded(text: str) -> str:
     """Kept, since one request asks for the same text up to four times, and most for the same cities."""
     if not (text.isascii() and text.isprintable()):
@@ -83,7 +85,9 @@ def _latin(text: str) -> str:
     for character in text:
         if unicodedata.category(character) in ("Cc", "Cf", "Cs"):
             raise Malformed("holds a control, format or surrogate character")
-    composed = unicodedata.normalize("NFKC", text)
+    # 12½ is 12 and ½, not 121 and 2; 12² is not 122.
+    spaced = "".join(f" {c}" if unicodedata.category(c) == "No" else c for c in text)
+    composed = unicodedata.normalize("NFKC", spaced)
     scripts = {unicodedata.name(c, "?").split()[0] for c in composed if unicodedata.category(c)[0] == "L"}
     if len(scripts - {"MODIFIER"}) > 1 and not scripts <= _WRITTEN_TOGETHER:
         raise Malformed("mixes letters of several scripts")
@@ -100,20 +104,36 @@ _WRITTEN_TOGETHER = {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL
 
 
 def normal_name(first: str, middle: str, last: str, suffix: str, rules: Rules) -> NormalName:
-    """Raises Malformed (see `fold`). A Jr or III at the end of `last` is read as the suffix."""
-    words = fold(last, "last_name").split()
+    """Raises Malformed (see `fold`). A Jr or III in another field is read as the suffix, an initial after the
+    first name as the middle name's beginning."""
     given = fold(suffix, "suffix").replace(" ", "")
-    standard = rules.name_suffixes.get(given, given)
-    while len(words) > 1 and len(words[-1]) > 1 and words[-1] in rules.name_suffixes:
-        trailing = rules.name_suffixes[words.pop()]
-        # Two that differ equal no one's suffix, so they contradict every record: a deny.
-        standard = trailing if standard in ("", trailing) else f"{standard}OR{trailing}"
+    surname, last_suffixes = _part_suffixes(fold(last, "last_name").split(), rules, keep=1)
+    firsts, first_suffixes = _part_suffixes(fold(first, "first_name").split(), rules, keep=1)
+    middles, middle_suffixes = _part_suffixes(fold(middle, "middle_name").split(), rules, keep=0)
+    if len(firsts) > 1 and len(firsts[-1]) == 1:
+        initial = firsts.pop()
+        if not "".join(middles).startswith(initial):
+            middles.insert(0, initial)
+    suffixes = [rules.name_suffixes.get(given, given)] if given else []
+    suffixes += first_suffixes + middle_suffixes + last_suffixes
     return NormalName(
-        first=fold(first, "first_name").replace(" ", ""),
-        middle=fold(middle, "middle_name").replace(" ", ""),
-        surname=_glued(words, rules),
-        suffix=standard,
+        first="".join(firsts),
+        middle=" ".join(middles),
+        surname=_glued(surname, rules),
+        # Two that differ equal no one's suffix, so they contradict every record: a deny.
+        suffix="OR".join(dict.fromkeys(suffixes)),
     )
+
+
+def _part_suffixes(words: list[str], rules: Rules, keep: int) -> tuple[list[str], list[str]]:
+    """(the other words, the suffixes among them in standard form). The first `keep` words are names, and a
+    single letter is an initial or a name: V stays."""
+    names = [*words[:keep], *(word for word in words[keep:] if not _is_suffix(word, rules))]
+    return names, [rules.name_suffixes[word] for word in words[keep:] if _is_suffix(word, rules)]
+
+
+def _is_suffix(word: str, rules: Rules) -> bool:
+    return len(word) > 1 and word in rules.name_suffixes
 
 
 def _glued(words: list[str], rules: Rules) -> tuple[str, ...]:
@@ -151,7 +171,7 @@ def normal_address(
     found = _PO_BOX.match(box)
     tokens, unit_in_street = _part_unit(words.split(), rules)
     return NormalAddress(
-        number=fold(number, "street_number"),
+        number=_joined(fold(number, "street_number").split()),
         po_box=found[1] if found else box,
         unit=_normal_unit(fold(_sign_spelt(unit), "unit").split(), rules) or unit_in_street,
         street=_normal_street(tokens, rules),
@@ -185,7 +205,12 @@ def _part_unit(tokens: list[str], rules: Rules) -> tuple[list[str], str]:
 
 def _normal_unit(tokens: list[str], rules: Rules) -> str:
     """Apt 4-B -> 4B, Fl 2 -> FL2: what distinguishes, in one word."""
-    return "".join(rules.units.get(word, word) for word in tokens if word not in rules.generic_units)
+    return _joined([rules.units.get(word, word) for word in tokens if word not in rules.generic_units])
+
+
+def _joined(tokens: list[str]) -> str:
+    """12 A -> 12A, but 1 23 is not 12 3: a space stays between two figures."""
+    return _NOT_BETWEEN_FIGURES.sub("", " ".join(tokens))
 
 
 def _normal_street(tokens: list[str], rules: Rules) -> Street:
@@ -202,11 +227,20 @@ def _normal_street(tokens: list[str], rules: Rules) -> Street:
     if len(tokens) > 1 and tokens[0] in rules.directionals:
         direction = rules.directionals[tokens[0]]
         tokens = tokens[1:]
-    words = [_base_word(word, rules) for word in tokens]
-    # Mc Donald is McDonald, but 1 23 is not 12 3.
-    apart = " " if any(word[0].isdigit() for word in words) else ""
-    base = apart.join(words)
+    base = " ".join(_base_word(word, rules) for word in _compound_ordinals(tokens, rules))
     return Street(direction=direction, base=base, type=type_, post_direction=post_direction)
+
+
+def _compound_ordinals(tokens: list[str], rules: Rules) -> list[str]:
+    """TWENTY FIRST -> 21."""
+    words: list[str] = []
+    for word in tokens:
+        unit = rules.ordinals.get(word, "")
+        if words and words[-1] in rules.tens and len(unit) == 1:
+            words[-1] = rules.tens[words[-1]][0] + unit
+        else:
+            words.append(word)
+    return words
 
 
 def _base_word(word: str, rules: Rules) -> str:

@@ -6,7 +6,7 @@ filled meanwhile is refused, so that nothing decided under an older control gets
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from glomar_schemas.batch import (
     FENCE_BUSY,
@@ -27,12 +27,25 @@ BUSY_TRIES = 100
 """Then the request waits for its next delivery: whoever keeps the fence busy must not stop this process."""
 
 
+Acknowledged = Callable[[Sequence[int], Sequence[Outgoing]], None]
+"""Is told what the stream has taken now, and under which sequences."""
+
+
+def unheard(sequences: Sequence[int], messages: Sequence[Outgoing]) -> None:
+    """Nobody wants to know."""
+
+
 class Stale(Exception):
     """A newer control is in force; decide again."""
 
 
 async def store_verdicts(
-    connection: Connection, verdicts: Sequence[Outgoing], empty_slot: str, *, first_time: bool
+    connection: Connection,
+    verdicts: Sequence[Outgoing],
+    empty_slot: str,
+    *,
+    first_time: bool,
+    acknowledged: Acknowledged = unheard,
 ) -> list[bool]:
     """For each verdict: does a verdict stand in its slot now, durably? False: unknown, decide again later.
 
@@ -40,7 +53,7 @@ async def store_verdicts(
     """
     if first_time and verdicts:
         try:
-            await store_atomically(connection, verdicts, empty_slot=empty_slot)
+            sequences = await store_atomically(connection, verdicts, empty_slot=empty_slot)
         except NotStored as fault:
             if fault.err_code == FENCE_STALE:
                 raise Stale from None
@@ -50,14 +63,17 @@ async def store_verdicts(
             log.warning("batch not acknowledged", extra={"fault": fault.what})
             return [False] * len(verdicts)
         else:
+            acknowledged(sequences, verdicts)
             return [True] * len(verdicts)
-    return [await _store_one(connection, verdict, empty_slot) for verdict in verdicts]
+    return [await _store_one(connection, verdict, empty_slot, acknowledged) for verdict in verdicts]
 
 
-async def _store_one(connection: Connection, verdict: Outgoing, empty_slot: str) -> bool:
+async def _store_one(
+    connection: Connection, verdict: Outgoing, empty_slot: str, acknowledged: Acknowledged
+) -> bool:
     for _ in range(BUSY_TRIES):
         try:
-            await store(connection, verdict, empty_slot=empty_slot)
+            sequence = await store(connection, verdict, empty_slot=empty_slot)
         except NotStored as fault:
             if fault.err_code == FENCE_STALE:
                 raise Stale from None
@@ -70,6 +86,7 @@ async def _store_one(connection: Connection, verdict: Outgoing, empty_slot: str)
         except Retryable as fault:
             log.warning("verdict not acknowledged", extra={"fault": fault.what})
             return False
+        acknowledged([sequence], [verdict])
         return True
     log.warning("verdict not stored: the fence stays busy")
     return False

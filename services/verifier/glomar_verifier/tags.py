@@ -2,18 +2,25 @@
 by the desk for each request, and by `accounting` for a person who asks; pure."""
 
 import hmac
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date
+from itertools import chain
 
 from glomar_schemas.errors import Malformed, Misconfigured
 from glomar_schemas.messages import Subject, Tags
 from msgspec.structs import astuple
 
+from glomar_verifier.blocking import keyed_hash
 from glomar_verifier.conform import normal_address_of
-from glomar_verifier.disclosure import HiddenName
-from glomar_verifier.match import telling
+from glomar_verifier.disclosure import Dated, DatedName, HiddenName, Likeness
+from glomar_verifier.mending import readings, spellings
 from glomar_verifier.normalise import AddressForm, NormalAddress, NormalName, fold, normal_name
 from glomar_verifier.rules import Rules
+from glomar_verifier.spelling import telling
+from glomar_verifier.vouching import asked_ways, known_ways
 
 KEY_BYTES = 32
+_Ways = Callable[[NormalName, bytes, Rules], tuple[DatedName, ...]]
 
 
 class Tagger:
@@ -28,6 +35,10 @@ class Tagger:
     def person(self, agency: str, name: NormalName) -> str:
         """The same person gets another tag for every agency, so that tags can't be compared across them."""
         return self._tag("person", agency, name.first, *name.surname)
+
+    def people(self, agency: str, names: Sequence[NormalName], rules: Rules) -> Iterator[str]:
+        """The tags under which somebody of these names may be known, spelt otherwise."""
+        return (self.person(agency, one) for name in names for one in spellings(name, rules))
 
     def reason(self, text: str) -> str:
         """Raises Malformed for a text that has no normal form."""
@@ -50,12 +61,35 @@ class Tagger:
         except Malformed:
             return ""
 
+    def asked(self, agency: str, name: NormalName, born: date | None, rules: Rules) -> Likeness:
+        """Of a request, for the counts alone: another agency's are other numbers."""
+        return self._likeness(agency, (name,), (born,) if born else (), rules, asked_ways)
+
+    def known(
+        self, agency: str, names: Sequence[NormalName], births: Sequence[date], rules: Rules
+    ) -> Likeness:
+        """Of a person on record, under every name and birth date that the register has."""
+        return self._likeness(agency, names, births, rules, known_ways)
+
+    def _likeness(
+        self, agency: str, names: Sequence[NormalName], births: Sequence[date], rules: Rules, ways: _Ways
+    ) -> Likeness:
+        every = [readings(name, rules) for name in names]
+        read = dict.fromkeys(chain.from_iterable(every) if all(every) else ())
+        dated = []
+        for born in births:
+            key = self._digest("born", agency, born.isoformat())
+            taken = tuple(way for name in names for way in ways(name, key, rules))
+            dated.append(Dated(keyed_hash("birth date", key), taken))
+        return Likeness(tuple(self.name(agency, one, rules) for one in read), tuple(dated))
+
     def name(self, agency: str, name: NormalName, rules: Rules) -> HiddenName:
-        """For the counts alone: another agency's are other numbers."""
+        """One spelling."""
         first, surname = name.first, name.surname
+        tokens = telling(surname, rules).elements()
         return HiddenName(
             whole=self._number("name", agency, first, "".join(surname)),
-            tokens=tuple(sorted(self._number("name", agency, first, one) for one in telling(surname, rules))),
+            tokens=tuple(sorted(self._number("name", agency, first, one) for one in tokens)),
             suffix=self._number("suffix", agency, name.suffix) if name.suffix else 0,
         )
 

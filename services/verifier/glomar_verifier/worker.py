@@ -18,6 +18,7 @@ from glomar_schemas.batch import Outgoing
 from glomar_schemas.controls import Hold, InForce
 from glomar_schemas.errors import Retryable
 from glomar_schemas.keyholder import Keyholder
+from glomar_schemas.keys import KeyRing
 from glomar_schemas.subjects import MAX_BATCH, Subjects
 from glomar_schemas.versions import Versions
 from nats.aio.client import Client
@@ -25,7 +26,7 @@ from opentelemetry.trace import Span
 
 from glomar_verifier import clock as clocks
 from glomar_verifier.desk import Clock, Desk, Work
-from glomar_verifier.outbox import Stale, store_verdicts
+from glomar_verifier.outbox import Acknowledged, Stale, store_verdicts, unheard
 from glomar_verifier.reading import slot_id
 from glomar_verifier.rebuilding import unanswered
 from glomar_verifier.verdicts import Decided
@@ -53,6 +54,7 @@ class Worker:
         keyholder: Keyholder,
         waiting: Waiting,
         spans: Spans,
+        acknowledged: Acknowledged = unheard,
     ) -> None:
         self._versions = versions
         self._subjects = subjects
@@ -60,6 +62,7 @@ class Worker:
         self._keyholder = keyholder
         self._waiting = waiting
         self._spans = spans
+        self._acknowledged = acknowledged
         self._clock = clocks.Clock()
         self._clock_lags = False
         self._in_force = InForce()
@@ -88,6 +91,11 @@ class Worker:
     async def check_clock(self) -> None:
         """Raises Retryable while nothing is decided because this machine's clock lags."""
         self._clock.require_right(datetime.now(UTC))
+
+    @property
+    def ring(self) -> KeyRing:
+        """The keys in force, or those of the newest agreement before any control is known."""
+        return (self._in_force.signed or self._versions.newest).ring
 
     def status(self) -> dict[str, object]:
         """For /status: what is in force, and how many wait for which hold."""
@@ -212,7 +220,9 @@ class Worker:
         ]
         try:
             empty_slot = self._subjects.control(control_n + 1)
-            return await store_verdicts(client, outgoing, empty_slot, first_time=first_time)
+            return await store_verdicts(
+                client, outgoing, empty_slot, first_time=first_time, acknowledged=self._acknowledged
+            )
         finally:
             end_all(sending)
 

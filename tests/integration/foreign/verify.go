@@ -156,6 +156,9 @@ func checkReceipt(text string, entries [][]byte, verifier note.Verifier) (int64,
 	if !found || len(lines) < 2 || lines[0] != "c2sp.org/tlog-proof@v1" {
 		return 0, fmt.Errorf("receipt: not a c2sp.org/tlog-proof@v1 text")
 	}
+	if strings.HasPrefix(lines[1], "extra ") && len(lines) > 2 { // not authenticated: the entry is the ledger's
+		lines = append(lines[:1], lines[2:]...)
+	}
 	index, err := strconv.ParseInt(strings.TrimPrefix(lines[1], "index "), 10, 64)
 	if err != nil || index < 0 || index >= int64(len(entries)) {
 		return 0, fmt.Errorf("receipt: no such index: %q", lines[1])

@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from glomar_auditor.disk import Disk
 from glomar_auditor.fsck import Report, verify
 from glomar_auditor.sequencer import Ledger
-from glomar_auditor.tiles import Disk, TileStore, encode_bundle
-from glomar_auditor.tree import Tree
+from glomar_auditor.tiles import TileStore
 from glomar_schemas import leaf as leaves
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.leaf import Leaf
 from glomar_schemas.merkle import leaf_hash
 from glomar_schemas.note import Checkpoint, format_vkey, parse_vkey, sign
+from glomar_schemas.tlog import encode_bundle
+from glomar_schemas.tree import Tree
 
 from tests.unit.schemas.test_merkle import naive_root
 
@@ -48,6 +50,7 @@ def forge_ledger(directory: Path, entries: list[bytes]) -> Path:
     for tile in Tree(store.read_tile).append(map(leaf_hash, entries)):
         store.write_tile(tile.level, tile.index, tile.hashes)
     store.write_bundle(0, entries)
+    store.flush()
     root = naive_root([leaf_hash(entry) for entry in entries])
     (directory / "checkpoint").write_bytes(sign(Checkpoint(ORIGIN, len(entries), root), SIGNER).encode())
     return directory
@@ -60,6 +63,15 @@ def test_an_honest_ledger_is_proved(tmp_path: Path, sizes: tuple[int, ...]) -> N
     full, rest = divmod(size, 256)
     root = naive_root([leaf_hash(entry) for entry in ENTRIES[:size]])
     assert report == Report(ORIGIN, size, root, full + (rest > 0) + (full > 0))
+
+
+def test_gaps_are_counted_and_are_entries_like_others(tmp_path: Path) -> None:
+    entries = [*ENTRIES[:2], leaves.encode(leaves.Gap(3)), leaves.encode(leaves.Gap(4)), ENTRIES[4]]
+    forge_ledger(tmp_path, entries)
+    assert (verify(tmp_path, KEY).size, verify(tmp_path, KEY).gaps) == (5, 2)
+    forge_ledger(tmp_path / "moved", [*ENTRIES[:2], leaves.encode(leaves.Gap(4))])
+    with pytest.raises(IntegrityError, match="leaf 2: the entry has sequence 4"):
+        verify(tmp_path / "moved", KEY)
 
 
 def test_progress_counts_up_to_the_size(tmp_path: Path) -> None:

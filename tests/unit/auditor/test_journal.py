@@ -1,15 +1,18 @@
 """The journal: what a crash may leave, what it may never leave, and a storage that fails."""
 
-import errno
-import os
+import io
+import random
+import resource
 from pathlib import Path
 
 import pytest
-from glomar_auditor.journal import Frame, Journal, create_journal, encode_frame, read_frames
-from glomar_auditor.tiles import Disk
+from glomar_auditor.disk import Disk
+from glomar_auditor.journal import Frame, Journal, encode_frame, read_frames
 from glomar_schemas.errors import Fatal, IntegrityError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.unit.auditor.machine import Machine
 
 BASE = Frame(0, [], "base note\n")
 BATCHES = [
@@ -22,39 +25,8 @@ JOURNAL = b"".join(ENCODED)
 LAST_START = len(JOURNAL) - len(ENCODED[-1])
 
 
-class FailingDisk(Disk):
-    """Fails the next sync or write with EIO, then works again: the kernel behaves like that."""
-
-    def __init__(self, call: str) -> None:
-        self.call = call
-        self.calls = 0
-
-    def append(self, fd: int, data: bytes) -> None:
-        self._fail_once("append")
-        super().append(fd, data)
-
-    def sync_data(self, fd: int) -> None:
-        self._fail_once("sync_data")
-        super().sync_data(fd)
-
-    def sync(self, path: Path) -> None:
-        self._fail_once("sync")
-        super().sync(path)
-
-    def _fail_once(self, call: str) -> None:
-        if call == self.call:
-            self.calls += 1
-            if self.calls == 1:
-                raise OSError(errno.EIO, "injected")
-
-
 def frames_in(data: bytes) -> list[Frame]:
-    return [frame for _, frame in read_frames(data, "journal")]
-
-
-def new_journal(path: Path, disk: Disk | None = None) -> Journal:
-    create_journal(path, BASE, Disk())
-    return Journal(path, path.stat().st_size, disk or Disk())
+    return list(read_frames(io.BytesIO(data), "journal"))
 
 
 @given(
@@ -64,12 +36,18 @@ def new_journal(path: Path, disk: Disk | None = None) -> Journal:
 )
 def test_a_frame_is_read_back(start: int, entries: list[bytes], note: str) -> None:
     frame = Frame(start, entries, note)
-    assert list(read_frames(encode_frame(frame), "journal")) == [(len(encode_frame(frame)), frame)]
+    assert frames_in(encode_frame(frame)) == [frame]
 
 
-def test_frames_come_in_order_with_the_offset_of_their_end() -> None:
-    ends = [sum(map(len, ENCODED[: i + 1])) for i in range(len(ENCODED))]
-    assert list(read_frames(JOURNAL, "journal")) == list(zip(ends, [BASE, *BATCHES], strict=True))
+def test_frames_come_in_order() -> None:
+    assert frames_in(JOURNAL) == [BASE, *BATCHES]
+
+
+def test_no_more_than_one_frame_is_read_at_a_time() -> None:
+    file = io.BytesIO(JOURNAL * 1)
+    frames = read_frames(file, "journal")
+    for number, _ in enumerate(frames, start=1):
+        assert file.tell() == sum(map(len, ENCODED[:number]))
 
 
 def test_a_tail_torn_at_any_byte_is_dropped() -> None:
@@ -77,9 +55,19 @@ def test_a_tail_torn_at_any_byte_is_dropped() -> None:
         assert frames_in(JOURNAL[:end]) == [BASE, *BATCHES[:-1]]
 
 
-def test_a_torn_tail_whose_length_was_kept_but_not_its_bytes_is_dropped() -> None:
+@pytest.mark.parametrize("kind", ["zeros", "garbage", "blocks of an older journal"])
+def test_a_torn_tail_that_a_filesystem_filled_up_is_dropped(kind: str) -> None:
+    older = encode_frame(Frame(1, [b"two"], "note 2\n")) * 20
+    fill = {"zeros": bytes(2_000), "garbage": random.Random(5).randbytes(2_000)}.get(kind, older)
     for end in range(LAST_START, len(JOURNAL)):
-        assert frames_in(JOURNAL[:end].ljust(len(JOURNAL), b"\x00")) == [BASE, *BATCHES[:-1]]
+        for length in (len(JOURNAL) - end, 2_000):
+            assert frames_in(JOURNAL[:end] + fill[:length]) == [BASE, *BATCHES[:-1]]
+
+
+def test_a_torn_tail_whose_first_bytes_alone_are_missing_is_dropped() -> None:
+    for lost in range(1, len(ENCODED[-1])):
+        tail = bytes(lost) + ENCODED[-1][lost:]
+        assert frames_in(JOURNAL[:LAST_START] + tail) == [BASE, *BATCHES[:-1]]
 
 
 @pytest.mark.parametrize("mask", [0x01, 0x80, 0xFF])
@@ -105,76 +93,62 @@ def test_a_journal_without_its_base_is_damage(size: int) -> None:
 
 
 def test_appended_frames_are_on_disk_in_one_write_and_one_sync(tmp_path: Path) -> None:
-    steps: list[str] = []
-
-    class CountingDisk(Disk):
-        def append(self, fd: int, data: bytes) -> None:
-            steps.append("append")
-            super().append(fd, data)
-
-        def sync_data(self, fd: int) -> None:
-            steps.append("sync_data")
-            super().sync_data(fd)
-
-    journal = new_journal(tmp_path / "journal", CountingDisk())
+    machine = Machine()
+    journal = Journal(tmp_path / "journal", BASE, machine)
+    assert machine.steps == ["create", "sync", "rename", "sync"]
     for frame in BATCHES:
         journal.append(frame)
     assert (tmp_path / "journal").read_bytes() == JOURNAL
     assert journal.size == len(JOURNAL)
-    assert steps == ["append", "sync_data"] * 3
+    assert machine.steps[4:] == ["append", "sync"] * 3
     journal.close()
 
 
-def test_opening_cuts_the_torn_tail(tmp_path: Path) -> None:
-    path = tmp_path / "journal"
-    path.write_bytes(JOURNAL[:-1])
-    journal = Journal(path, LAST_START, Disk())
-    journal.append(BATCHES[-1])
-    journal.close()
-    assert path.read_bytes() == JOURNAL
-
-
-@pytest.mark.parametrize("call", ["append", "sync_data"])
-def test_after_a_storage_error_nothing_is_tried_again(tmp_path: Path, call: str) -> None:
-    disk = FailingDisk(call)
-    journal = new_journal(tmp_path / "journal", disk)
-    with pytest.raises(Fatal, match="refused a write or a sync"):
+@pytest.mark.parametrize("step", [5, 6], ids=["append", "sync"])
+def test_after_a_storage_error_nothing_is_tried_again(tmp_path: Path, step: int) -> None:
+    machine = Machine(step, "EIO")
+    journal = Journal(tmp_path / "journal", BASE, machine)
+    with pytest.raises(Fatal, match="the storage refused"):
         journal.append(BATCHES[0])
     with pytest.raises(Fatal, match="closed"):
         journal.append(BATCHES[0])
     with pytest.raises(Fatal, match="closed"):
-        journal.compact(BASE)
-    assert disk.calls == 1
+        journal.start_over(BASE)
+    assert len(machine.steps) == step
 
 
-def test_a_storage_error_while_compacting_leaves_the_old_journal_and_closes_it(tmp_path: Path) -> None:
-    journal = new_journal(tmp_path / "journal", FailingDisk("sync"))
+def test_a_storage_error_before_it_starts_over_leaves_the_old_journal_and_closes_it(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal", BASE, Machine(8, "EIO"))
     journal.append(BATCHES[0])
-    with pytest.raises(Fatal):
-        journal.compact(Frame(2, [], "note 2\n"))
+    with pytest.raises(OSError, match="Input/output"):
+        journal.start_over(Frame(2, [], "note 2\n"))
     assert frames_in((tmp_path / "journal").read_bytes()) == [BASE, BATCHES[0]]
     with pytest.raises(Fatal, match="closed"):
         journal.append(BATCHES[1])
 
 
-def test_a_short_write_is_a_storage_error(tmp_path: Path) -> None:
-    with (tmp_path / "file").open("wb") as file:
-        Disk().append(file.fileno(), b"whole")
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    with pytest.raises(OSError, match="wrote"):
-        Disk().append(writing, bytes(10_000_000))
-    os.close(reading)
-    os.close(writing)
+def test_a_write_that_was_taken_in_part_is_finished_or_says_why_not(tmp_path: Path) -> None:
+    """A limit on the file's size stands for a disk that fills up: the first call writes what fits."""
+    path = tmp_path / "file"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with path.open("ab") as file:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+        try:
+            Disk().append(file.fileno(), b"whole")
+            with pytest.raises(OSError, match="File too large"):
+                Disk().append(file.fileno(), b"too much")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert path.read_bytes() == b"wholetoo m"
 
 
-def test_compacting_starts_over_from_the_new_base(tmp_path: Path) -> None:
+def test_it_starts_over_from_the_new_base(tmp_path: Path) -> None:
     path = tmp_path / "journal"
-    journal = new_journal(path)
+    journal = Journal(path, BASE, Disk())
     for frame in BATCHES:
         journal.append(frame)
     base = Frame(4, [], "note 4\n")
-    journal.compact(base)
+    journal.start_over(base)
     assert frames_in(path.read_bytes()) == [base]
     journal.append(Frame(4, [b"five"], "note 5\n"))
     assert frames_in(path.read_bytes()) == [base, Frame(4, [b"five"], "note 5\n")]
@@ -182,17 +156,37 @@ def test_compacting_starts_over_from_the_new_base(tmp_path: Path) -> None:
     journal.close()
 
 
+@pytest.mark.parametrize("call", ["append", "start over"])
 @pytest.mark.parametrize("change", ["append", "replace", "remove"])
-def test_a_journal_that_someone_else_changed_is_not_written_to(tmp_path: Path, change: str) -> None:
+def test_a_journal_that_someone_else_changed_is_not_written_to(
+    tmp_path: Path, change: str, call: str
+) -> None:
     path = tmp_path / "journal"
-    journal = new_journal(path)
+    journal = Journal(path, BASE, Disk())
     if change == "append":
         path.write_bytes(path.read_bytes() + ENCODED[1])
     else:
         path.unlink()
         if change == "replace":
             path.write_bytes(ENCODED[0])
+    left = path.read_bytes() if path.exists() else None
     with pytest.raises(IntegrityError, match="another process"):
-        journal.append(BATCHES[0])
+        journal.append(BATCHES[0]) if call == "append" else journal.start_over(BASE)
     with pytest.raises(Fatal, match="closed"):
         journal.append(BATCHES[0])
+    assert (path.read_bytes() if path.exists() else None) == left
+
+
+def test_a_second_writer_at_the_same_moment_is_noticed_by_one_of_the_two(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+
+    class Raced(Disk):
+        def append(self, fd: int, data: bytes) -> None:
+            with path.open("ab") as other:
+                other.write(ENCODED[1])
+            super().append(fd, data)
+
+    journal = Journal(path, BASE, Raced())
+    with pytest.raises(IntegrityError, match="another process"):
+        journal.append(BATCHES[0])
+    assert path.read_bytes() == ENCODED[0] + ENCODED[1] * 2, "neither has written over the other"

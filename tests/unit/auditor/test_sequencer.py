@@ -1,22 +1,28 @@
 """The ledger: order, receipts, and a crash or power cut before and after every durable step."""
 
+import gc
+import io
+import random
 import shutil
-from collections.abc import Callable
+import sys
+from contextlib import closing
 from pathlib import Path
+from types import FunctionType, ModuleType
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_auditor.fsck import verify
-from glomar_auditor.journal import encode_frame, read_frames
+from glomar_auditor.disk import Disk
+from glomar_auditor.journal import Frame, encode_frame, read_frames
 from glomar_auditor.sequencer import Ledger
-from glomar_auditor.tiles import Disk
 from glomar_schemas import leaf as leaves
+from glomar_schemas import tree
 from glomar_schemas.errors import Fatal, IntegrityError, Malformed, Misconfigured
 from glomar_schemas.leaf import Leaf
 from glomar_schemas.merkle import leaf_hash
 from glomar_schemas.note import Checkpoint, format_vkey, open_checkpoint, parse_vkey, sign
 from glomar_schemas.receipt import check
 
+from tests.unit.auditor.machine import Machine
 from tests.unit.schemas.test_merkle import naive_root
 
 ORIGIN = "audit.example/agreement-1/1"
@@ -31,92 +37,8 @@ BATCHES = (3, 240, 20, 37)
 COMPACTING = 8_000  # bytes of journal: compacts at 243 and 300 leaves, before and after the first full tile
 
 
-class Crash(Exception):
-    """The process died here."""
-
-
-class Machine(Disk):
-    """A disk that dies at one step, before or after doing it, and knows what a power cut would leave.
-
-    It is as unkind as POSIX allows: a file that was not synced is left empty, a name whose directory was not
-    synced is gone, a removal always lasts.
-    """
-
-    def __init__(self, dies_at: int = 0, after: bool = False) -> None:
-        self.steps = 0
-        self._dies_at, self._after = dies_at, after
-        self._files: dict[Path, int] = {}
-        self._synced_content: dict[int, bytes] = {}
-        self._synced_names: dict[Path, dict[str, int]] = {}
-
-    def create(self, path: Path, data: bytes) -> None:
-        self._step(lambda: self._create(path, data))
-
-    def append(self, fd: int, data: bytes) -> None:
-        self._step(lambda: super(Machine, self).append(fd, data))
-
-    def truncate(self, fd: int, size: int) -> None:
-        self._step(lambda: super(Machine, self).truncate(fd, size))
-
-    def sync_data(self, fd: int) -> None:
-        self._step(lambda: self._sync(Path(f"/proc/self/fd/{fd}").readlink()))
-
-    def sync(self, path: Path) -> None:
-        self._step(lambda: self._sync(path))
-
-    def rename(self, source: Path, target: Path) -> None:
-        self._step(lambda: self._rename(source, target))
-
-    def remove_directory(self, path: Path) -> None:
-        self._step(lambda: super(Machine, self).remove_directory(path))
-
-    def cut_power(self, directory: Path) -> None:
-        """Leave in `directory` what a power cut now would leave."""
-        names = self._synced_names.get(directory, {})
-        for path in list(directory.iterdir()):
-            if path.is_dir() and path.name in names:
-                self.cut_power(path)
-            elif path.is_dir():
-                shutil.rmtree(path)
-            elif path.name in names:
-                path.write_bytes(self._synced_content.get(names[path.name], b""))
-            else:
-                path.unlink()
-
-    def _step(self, do: Callable[[], None]) -> None:
-        self.steps += 1
-        dies = self._dies_at and self.steps >= self._dies_at
-        if not dies or (self._after and self.steps == self._dies_at):
-            do()
-        if dies:
-            raise Crash
-
-    def _create(self, path: Path, data: bytes) -> None:
-        super().create(path, data)
-        self._synced_content.pop(self._files.setdefault(path, self.steps), None)
-
-    def _rename(self, source: Path, target: Path) -> None:
-        super().rename(source, target)
-        self._files[target] = self._files.pop(source)
-
-    def _sync(self, path: Path) -> None:
-        if path.is_dir():
-            self._synced_names[path] = {entry.name: self._files.get(entry, 0) for entry in path.iterdir()}
-        else:
-            self._synced_content[self._files.get(path, 0)] = path.read_bytes()
-
-
 def open_ledger(directory: Path, disk: Disk | None = None, max_journal_bytes: int = COMPACTING) -> Ledger:
     return Ledger.open(directory, SIGNER, ORIGIN, disk=disk, max_journal_bytes=max_journal_bytes)
-
-
-def append_rest(ledger: Ledger, released: list[Checkpoint]) -> None:
-    """Append what is missing of LOG, batch by batch."""
-    end = 0
-    for count in BATCHES:
-        end += count
-        if end > ledger.size:
-            released.append(ledger.append(LOG[ledger.size : end]))
 
 
 def written(directory: Path, sizes: tuple[int, ...] = BATCHES, max_journal_bytes: int = COMPACTING) -> Path:
@@ -125,14 +47,6 @@ def written(directory: Path, sizes: tuple[int, ...] = BATCHES, max_journal_bytes
         ledger.append(LOG[ledger.size : ledger.size + count])
     ledger.close()
     return directory
-
-
-def count_steps(directory: Path) -> int:
-    machine = Machine()
-    ledger = open_ledger(directory, machine)
-    append_rest(ledger, [])
-    ledger.close()
-    return machine.steps
 
 
 def test_an_append_returns_the_signed_root_over_all_leaves(tmp_path: Path) -> None:
@@ -225,65 +139,34 @@ def test_another_key_or_origin_is_refused(tmp_path: Path) -> None:
         Ledger.open(tmp_path, SIGNER, ORIGIN + "2")
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["not-persisted", "persisted-anyway"])
-@pytest.mark.parametrize("power", [True, False], ids=["power-cut", "kill"])
-def test_no_released_leaf_is_lost_whichever_durable_step_is_the_last(
-    tmp_path: Path, after: bool, power: bool
-) -> None:
-    steps = count_steps(tmp_path / "whole")
-    final_root = naive_root(HASHES)
-    for dies_at in range(1, steps + 1):
-        directory, machine, released = tmp_path / str(dies_at), Machine(dies_at, after), list[Checkpoint]()
-        with pytest.raises(Crash):
-            append_rest(open_ledger(directory, machine), released)
-        if power:
-            machine.cut_power(directory)
-        recovered = open_ledger(directory)
-        kept = released[-1].size if released else 0
-        assert recovered.size in (kept, next_size(kept))
-        append_rest(recovered, released)
-        recovered.close()
-        assert verify(directory, KEY).root == final_root
-        assert all(checkpoint.root == naive_root(HASHES[: checkpoint.size]) for checkpoint in released)
-
-
-def next_size(size: int) -> int:
-    ends = [sum(BATCHES[: i + 1]) for i in range(len(BATCHES))]
-    return next((end for end in ends if end > size), size)
-
-
-def test_a_crash_during_recovery_is_recovered_from(tmp_path: Path) -> None:
-    original = written(tmp_path / "original", max_journal_bytes=2**20)
-    with (original / "journal").open("ab") as journal:
-        journal.write(b"torn")
-    steps = 0
-    while True:
-        steps += 1
-        directory = shutil.copytree(original, tmp_path / str(steps))
-        try:
-            open_ledger(directory, Machine(steps)).close()
-            break
-        except Crash:
-            ledger = open_ledger(directory)
-            assert ledger.size == 300
-            ledger.close()
-            assert verify(directory, KEY).size == 300
-    assert steps > 20
-
-
-def test_a_frame_torn_at_any_byte_is_dropped_and_sealed_again(tmp_path: Path) -> None:
-    written(tmp_path, (2,))
-    shutil.copytree(tmp_path, before := tmp_path.with_name("before"))
-    written(tmp_path, (1,))
-    whole, short = (tmp_path / "journal").read_bytes(), (before / "journal").read_bytes()
-    for end in range(len(short), len(whole)):
-        (before / "journal").write_bytes(whole[:end])
-        ledger = open_ledger(before)
+@pytest.mark.parametrize("fill", ["nothing", "zeros", "garbage"])
+def test_a_frame_torn_at_any_byte_is_dropped_and_sealed_again(tmp_path: Path, fill: str) -> None:
+    written(tmp_path / "short", (2,))
+    receipts = receipts_of(tmp_path / "short")
+    shutil.copytree(tmp_path / "short", tmp_path / "whole")
+    start = len((tmp_path / "short" / "journal").read_bytes())
+    ledger = open_ledger(tmp_path / "whole")
+    ledger.append(LOG[2:3])
+    ledger.close()
+    whole = (tmp_path / "whole" / "journal").read_bytes()
+    garbage = {"nothing": b"", "zeros": bytes(len(whole)), "garbage": random.Random(1).randbytes(len(whole))}
+    torn = tmp_path / "short"
+    for end in range(start, len(whole)):
+        (torn / "journal").write_bytes(whole[:end] + garbage[fill][end:])
+        ledger = open_ledger(torn, Machine())
         assert ledger.size == 2
-        assert (before / "journal").read_bytes() == short
+        assert [ledger.receipt(index) for index in range(2)] == receipts
         ledger.close()
-    written(before, (1,))
-    assert (before / "journal").read_bytes() == whole
+    ledger = open_ledger(torn)
+    assert ledger.append(LOG[2:4]) == Checkpoint(ORIGIN, 4, naive_root(HASHES[:4]))
+    ledger.close()
+
+
+def receipts_of(directory: Path) -> list[str]:
+    ledger = open_ledger(directory)
+    found = [ledger.receipt(index) for index in range(ledger.size)]
+    ledger.close()
+    return found
 
 
 def test_a_published_checkpoint_ahead_of_the_journal_stops_it_every_time(tmp_path: Path) -> None:
@@ -306,25 +189,28 @@ def test_a_published_checkpoint_with_another_root_stops_it(tmp_path: Path) -> No
         open_ledger(tmp_path / "a")
 
 
-@pytest.mark.parametrize("change", ["another entry", "another start", "a frame left out", "another signer"])
+@pytest.mark.parametrize(
+    "change", ["another entry", "another start", "a frame left out", "another signer", "another base"]
+)
 def test_a_frame_that_is_whole_but_was_not_signed_like_this_stops_it(tmp_path: Path, change: str) -> None:
     written(tmp_path, (2, 1))
     journal = tmp_path / "journal"
-    base, first, second = (frame for _, frame in read_frames(journal.read_bytes(), "journal"))
+    base, first, second = read_frames(io.BytesIO(journal.read_bytes()), "journal")
     other = Ed25519PrivateKey.from_private_bytes(bytes(32))
     frames = {
         "another entry": [base, first._replace(entries=[first.entries[0], b"forged"]), second],
         "another start": [base, first, second._replace(start=258)],
         "a frame left out": [base, second],
-        "another signer": [
-            base,
-            first._replace(checkpoint=sign(Checkpoint(ORIGIN, 2, bytes(32)), other)),
-            second,
-        ],
+        "another signer": [base, first, signed_by(other, second)],
+        "another base": [signed_by(other, base), first, second],
     }[change]
     journal.write_bytes(b"".join(map(encode_frame, frames)))
     with pytest.raises(IntegrityError):
         open_ledger(tmp_path)
+
+
+def signed_by(signer: Ed25519PrivateKey, frame: Frame) -> Frame:
+    return frame._replace(checkpoint=sign(open_checkpoint(frame.checkpoint, KEY), signer))
 
 
 def test_every_changed_byte_of_the_journal_stops_it(tmp_path: Path) -> None:
@@ -343,11 +229,17 @@ def test_every_changed_byte_of_the_journal_stops_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize("sizes", [(5,), BATCHES[:2]])
 def test_checkpoint_and_tiles_are_rebuilt_from_the_journal(tmp_path: Path, sizes: tuple[int, ...]) -> None:
     written(tmp_path, sizes, max_journal_bytes=2**20)
-    content = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    content = files_of(tmp_path)
     shutil.rmtree(tmp_path / "tile")
     (tmp_path / "checkpoint").unlink()
     open_ledger(tmp_path).close()
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == content
+    assert files_of(tmp_path) == content
+
+
+def files_of(directory: Path) -> dict[Path, bytes]:
+    """All but the journal, which starts over whenever it was read."""
+    files = (path for path in directory.rglob("*") if path.is_file() and path.name != "journal")
+    return {path: path.read_bytes() for path in files}
 
 
 def test_a_missing_journal_is_not_taken_for_a_new_ledger(tmp_path: Path) -> None:
@@ -402,10 +294,79 @@ def test_a_storage_error_closes_the_ledger_and_releases_nothing(tmp_path: Path) 
             super().create(path, data)
 
     ledger = open_ledger(tmp_path, FullDisk())
-    with pytest.raises(Fatal, match="refused a write"):
+    with pytest.raises(Fatal, match="the storage refused"):
         ledger.append(LOG[:4])
     with pytest.raises(Fatal, match="closed"):
         ledger.receipt(0)
     recovered = open_ledger(tmp_path)
     assert recovered.size == 4
     recovered.close()
+
+
+def test_a_foreign_directory_is_not_made_a_ledger(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(Misconfigured, match="no ledger, and not empty"):
+        open_ledger(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_a_ledger_without_its_vkey_is_not_taken_over_by_another_key(tmp_path: Path) -> None:
+    written(tmp_path, (2,))
+    (tmp_path / "log.vkey").unlink()
+    before = files_of(tmp_path)
+    other = Ed25519PrivateKey.from_private_bytes(bytes(32))
+    with pytest.raises(IntegrityError, match="this log did not sign"):
+        Ledger.open(tmp_path, other, ORIGIN)
+    assert files_of(tmp_path) == before
+    open_ledger(tmp_path).close()
+    assert (tmp_path / "log.vkey").read_text() == f"{format_vkey(ORIGIN, SIGNER.public_key())}\n"
+
+
+def test_a_second_writer_is_refused_even_if_files_were_removed(tmp_path: Path) -> None:
+    """No file in it makes a ledger ours: the directory itself is locked."""
+    first = open_ledger(tmp_path)
+    for path in tmp_path.iterdir():
+        path.unlink()
+    with pytest.raises(Misconfigured, match="another process"):
+        open_ledger(tmp_path)
+    with pytest.raises(IntegrityError, match="another process"):
+        first.append(LOG[:1])
+
+
+def test_what_is_held_in_memory_does_not_grow_with_the_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "MAX_CACHED_TILES", 4)
+    ledger = open_ledger(tmp_path, max_journal_bytes=100_000)
+    held = []
+    for size in (8 * 256, 40 * 256):
+        while ledger.size < size:
+            following = range(ledger.size, ledger.size + 256)
+            ledger.append([Leaf(i + 1, 0, "glomar.a.request.r.0", bytes(32)) for i in following])
+        ledger.compact()
+        held.append(held_bytes(ledger))
+    assert held[1] - held[0] < 10_000, "of 8,192 leaves, more than a hash for each 256"
+    ledger.close()
+
+
+def held_bytes(ledger: Ledger) -> int:
+    """Of every object that can be reached from it, but for code and modules."""
+    found: dict[int, object] = {}
+    to_visit: list[object] = [vars(ledger)]
+    while to_visit:
+        each = to_visit.pop()
+        if id(each) not in found and not isinstance(each, type | ModuleType | FunctionType):
+            found[id(each)] = each
+            to_visit += gc.get_referents(each)
+    return sum(sys.getsizeof(each) for each in found.values())
+
+
+def test_a_gap_is_a_leaf_that_is_found_again_after_a_start(tmp_path: Path) -> None:
+    batch: list[leaves.Entry] = [*LOG[:2], leaves.Gap(3), LOG[3]]
+    with closing(Ledger.open(tmp_path, SIGNER, ORIGIN)) as ledger:
+        ledger.append(batch)
+        assert [ledger.leaf(index) for index in range(4)] == batch
+    with closing(Ledger.open(tmp_path, SIGNER, ORIGIN)) as ledger:
+        assert ledger.leaf(2) == leaves.Gap(3)
+        with pytest.raises(IntegrityError):
+            ledger.append([leaves.Gap(6)])

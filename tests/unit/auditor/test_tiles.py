@@ -4,8 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
-from glomar_auditor.tiles import Disk, TileStore, bundle_path, decode_bundle, encode_bundle, tile_path
+from glomar_auditor.disk import Disk
+from glomar_auditor.tiles import MAX_UNSYNCED, TileStore
 from glomar_schemas.errors import IntegrityError
+from glomar_schemas.tlog import bundle_path, decode_bundle, encode_bundle, tile_path
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,12 +69,36 @@ def test_a_full_tile_replaces_its_partial_ones(tmp_path: Path) -> None:
     for width in (1, 200):
         store.write_tile(0, 7, bytes(32 * width))
         store.write_bundle(7, entries(width))
+    store.flush()
     assert (tmp_path / "tile/0/007.p/200").exists() and (tmp_path / "tile/entries/007.p/1").exists()
     store.write_tile(0, 7, bytes(32 * 256))
     store.write_bundle(7, entries(256))
     assert not (tmp_path / "tile/0/007.p").exists() and not (tmp_path / "tile/entries/007.p").exists()
     store.sync(256 * 8)
     assert store.read_tile(0, 7) == bytes(32 * 256)
+
+
+def test_only_what_stays_unfinished_gets_a_file_for_each_size(tmp_path: Path) -> None:
+    store = TileStore(tmp_path, Disk())
+    whole = os.urandom(32 * 256)
+    for width in range(1, 257):
+        store.write_tile(0, 0, whole[: 32 * width])
+        store.write_bundle(0, entries(width))
+    for width in (2, 40):
+        store.write_tile(0, 1, whole[: 32 * width])
+        store.write_bundle(1, entries(width))
+    assert stored(tmp_path) == {"0/000", "entries/000"}
+    store.flush()
+    for width in (2, 40):
+        assert store.read_tile(0, 1, width) == whole[: 32 * width]
+        assert store.read_bundle(1, width) == entries(width)
+    both = {f"{tile}/001.p/{width}" for tile in (0, "entries") for width in (2, 40)}
+    assert stored(tmp_path) == {"0/000", "entries/000"} | both
+
+
+def stored(directory: Path) -> set[str]:
+    tiles = directory / "tile"
+    return {str(path.relative_to(tiles)) for path in tiles.rglob("*") if path.is_file()}
 
 
 def test_the_full_tile_answers_for_a_partial_one_that_is_gone(tmp_path: Path) -> None:
@@ -87,6 +113,7 @@ def test_the_full_tile_answers_for_a_partial_one_that_is_gone(tmp_path: Path) ->
 def test_the_partials_that_recovery_starts_from_stay_until_the_full_tile_is_synced(tmp_path: Path) -> None:
     store = TileStore(tmp_path, Disk())
     store.write_bundle(7, entries(44))
+    store.flush()
     store.sync(7 * 256 + 44)
     store.write_bundle(7, entries(256))
     assert (tmp_path / "tile/entries/007.p/44").exists()
@@ -98,6 +125,7 @@ def test_sync_covers_every_new_file_and_every_directory_up_to_the_ledgers_own(tm
     disk = SyncRecorder()
     store = TileStore(tmp_path, disk)
     store.write_tile(0, 1234067, bytes(32))
+    store.flush()
     store.sync(1)
     directories = ["tile/0/x001/x234/067.p", "tile/0/x001/x234", "tile/0/x001", "tile/0", "tile", "."]
     assert disk.synced[0] == tmp_path / "tile/0/x001/x234/067.p/1"
@@ -108,7 +136,9 @@ def test_sync_covers_every_new_file_and_every_directory_up_to_the_ledgers_own(tm
 
 
 def test_no_draft_is_left_beside_a_written_file(tmp_path: Path) -> None:
-    TileStore(tmp_path, Disk()).write_tile(0, 0, bytes(32))
+    store = TileStore(tmp_path, Disk())
+    store.write_tile(0, 0, bytes(32))
+    store.flush()
     assert [path.name for path in (tmp_path / "tile/0/000.p").iterdir()] == ["1"]
 
 
@@ -116,6 +146,7 @@ def test_no_draft_is_left_beside_a_written_file(tmp_path: Path) -> None:
 def test_a_tile_of_the_wrong_length_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     store = TileStore(tmp_path, Disk())
     store.write_tile(0, 0, bytes(32))
+    store.flush()
     (tmp_path / "tile/0/000.p/1").write_bytes(content)
     with pytest.raises(IntegrityError, match=r"tile/0/000\.p/1"):
         store.read_tile(0, 0, 1)
@@ -127,6 +158,7 @@ def test_a_tile_of_the_wrong_length_is_refused_by_name(tmp_path: Path, content: 
 def test_a_bundle_of_the_wrong_count_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     store = TileStore(tmp_path, Disk())
     store.write_bundle(0, [b"a"])
+    store.flush()
     (tmp_path / "tile/entries/000.p/1").write_bytes(content)
     with pytest.raises(IntegrityError, match=r"tile/entries/000\.p/1"):
         store.read_bundle(0, 1)
@@ -138,3 +170,16 @@ def test_a_missing_tile_is_refused(tmp_path: Path) -> None:
         store.read_tile(0, 0)
     with pytest.raises(IntegrityError, match="missing"):
         store.read_bundle(0, 3)
+
+
+def test_full_files_are_synced_one_by_one_as_it_goes_on(tmp_path: Path) -> None:
+    disk = SyncRecorder()
+    store = TileStore(tmp_path, disk)
+    for index in range(40):
+        store.write_bundle(index, entries(256))
+        store.flush()
+    assert disk.synced == [tmp_path / f"tile/entries/{index:03d}" for index in range(40 - MAX_UNSYNCED)]
+    store.sync(40 * 256)
+    left = [tmp_path / f"tile/entries/{index:03d}" for index in range(40 - MAX_UNSYNCED, 40)]
+    assert disk.synced[40 - MAX_UNSYNCED :][:MAX_UNSYNCED] == left
+    assert disk.synced[40:] == [tmp_path / name for name in (".", "tile", "tile/entries")]

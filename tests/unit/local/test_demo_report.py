@@ -47,6 +47,7 @@ def test_the_figures_add_up() -> None:
         "ledger_size": 11,
         "ledger_verified": True,
         "false_confirms": 0,
+        "misjudged": 0,
         "seconds": 12.35,
         "trace_services": 0,
     }
@@ -64,6 +65,16 @@ def test_a_false_confirm_breaks_the_promise(expected: str) -> None:
     assert figures(report)["false_confirms"] == 1
     assert not report.holds
     assert "FALSE CONFIRM" in text(report)
+
+
+@pytest.mark.parametrize(("expected", "outcome"), [("refused", "deny"), ("confirm", "refused")])
+def test_a_lawful_request_refused_or_an_unlawful_one_looked_up_breaks_the_promise(
+    expected: str, outcome: str
+) -> None:
+    report = replace(REPORT, rows=[*ROWS[1:], Row("true", expected, outcome, request_id="a")])
+
+    assert figures(report)["misjudged"] == 1
+    assert not report.holds
 
 
 @pytest.mark.parametrize(

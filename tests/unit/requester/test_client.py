@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import glomar_requester
 import pytest
+from glomar_auditor.sequencer import Ledger
 from glomar_requester import Ask, Client, Conflict, Question
 from glomar_requester.ask import Asked
 from glomar_requester.client import Unknown
@@ -20,7 +21,10 @@ from glomar_schemas.batch import NotStored
 from glomar_schemas.envelope import open_envelope
 from glomar_schemas.errors import IntegrityError, Refused, Retryable, TimedOut, Unreachable
 from glomar_schemas.keys import KeyRecord, public_text
+from glomar_schemas.leaf import Leaf
 from glomar_schemas.messages import Request
+from glomar_schemas.own_messages import Publication
+from glomar_schemas.receipt import leaf_within
 from glomar_schemas.subjects import MAX_BATCH
 
 from tests import samples
@@ -84,6 +88,30 @@ def test_the_public_names_are_exactly_these() -> None:
     assert glomar_requester.__all__ == [
         *("Ask", "Client", "Conflict", "Expired", "Profile", "Question", "Recalled", "Result")
     ]
+
+
+def test_an_answer_whose_receipt_is_of_another_ledger_than_the_published_one_is_an_alert(
+    desk: Desk, tmp_path: Path
+) -> None:
+    published = Ledger.open(
+        tmp_path / "ledger",
+        samples.signing_key(samples.OVERSIGHT, "ledger"),
+        samples.SUBJECTS.origin(samples.OVERSIGHT),
+    )
+    published.append([Leaf(n, n, f"{samples.SUBJECTS.root}.control.{n}", bytes(32)) for n in range(1, 10)])
+    published.close()
+
+    async def steps() -> None:
+        ledger = Publication(str(tmp_path / "ledger"), every_s=0.01)
+        async with Client(desk.bus, identity(), Store(desk.path), ledger=ledger) as client:
+            desk.bus.receive = client.receive
+            result = await client.ask(an_ask(), timeout_s=5.0)
+            assert result.receipt_ok
+            while "rewritten" not in client.ledger.fault:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            assert client.ledger.state == "alert"
+
+    asyncio.run(asyncio.wait_for(steps(), 30))
 
 
 def test_a_request_is_sealed_to_the_key_that_a_control_has_added(desk: Desk) -> None:
@@ -367,7 +395,8 @@ def test_prove_checks_the_stored_answer_again(desk: Desk) -> None:
 
     proof = desk.run(steps)
     assert proof.result.outcome == "confirm"
-    assert proof.receipt.startswith("c2sp.org/tlog-proof@v1\nindex 1\n")
+    assert proof.receipt.startswith("c2sp.org/tlog-proof@v1\nextra ")
+    assert leaf_within(proof.receipt).body_sha256.hex() == proof.body_sha256
     assert proof.checkpoint.origin == samples.SUBJECTS.origin(samples.OVERSIGHT)
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from glomar_requester.store import Store
 from glomar_schemas.envelope import open_envelope
 from glomar_schemas.errors import Retryable
 from glomar_schemas.messages import Ack, Notice, encode
+from glomar_schemas.own_messages import Noted, Publication, noted
 
 from tests import samples
 from tests.unit.requester import world
@@ -162,6 +164,23 @@ def test_an_ack_whose_acknowledgement_was_lost_is_stored_once(desk: Desk) -> Non
     desk.run(steps)
     acks = [body for body in desk.bus.sent if b"vnd.glomar.ack" in body]
     assert len(set(acks)) == 1 and len(acks) >= 2
+
+
+def test_what_the_stream_took_is_noted_to_be_looked_for_in_the_ledger(desk: Desk, tmp_path: Path) -> None:
+    async def steps() -> None:
+        nowhere = Publication(str(tmp_path / "no ledger"), every_s=0.01)
+        async with Client(desk.bus, identity(), Store(desk.path), ledger=nowhere) as client:
+            desk.bus.receive = client.receive
+            result = await client.ask(an_ask(), timeout_s=LIMIT_S)
+            await push(client, recall_of(result.request_id, 7))
+            await client.destroy()
+
+    asyncio.run(steps())
+    rows = Store(desk.path).query(lambda db: db.execute("SELECT sequence, digest FROM unseen").fetchall())
+    sent = [(*desk.bus.stream[subject], subject) for subject in desk.bus.stream]
+    expected = [noted(sequence, subject, sha256(body).digest()) for sequence, body, subject in sent]
+    assert [subject.split(".")[2] for _, _, subject in sent] == ["request", "ack"]
+    assert [Noted(*row) for row in rows] == expected
 
 
 class Clock:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 import rfc8785
 from glomar_schemas.errors import Malformed
-from glomar_schemas.leaf import MAX_LEAF_BYTES, Leaf, decode, encode
+from glomar_schemas.leaf import MAX_LEAF_BYTES, Gap, Leaf, decode, decode_entry, encode, is_gap
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +51,42 @@ def test_every_control_character_and_escape_is_written_as_rfc_8785_wants() -> No
         "time": "1970-01-01T00:00:00.000000000Z",
     }
     assert encode(Leaf(1, 0, subject, bytes(32))) == rfc8785.dumps(plain)
+
+
+@given(st.integers(1, 2**53 - 1))
+def test_a_gap_is_canonical_and_follows_from_its_sequence_alone(sequence: int) -> None:
+    gap = Gap(sequence)
+    assert encode(gap) == rfc8785.dumps({"seq": sequence, "gap": True})
+    assert decode_entry(encode(gap)) == gap
+    assert is_gap(encode(gap)) and not is_gap(EXAMPLE_BYTES)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"gap":false,"seq":7}',
+        b'{"gap":true,"seq":0}',
+        b'{"gap":true,"seq":07}',
+        b'{"gap":true,"seq":7.0}',
+        b'{"gap":true,"seq":9007199254740992}',
+        b'{"gap":true,"seq":7} ',
+        b'{"gap":true, "seq":7}',
+        b'{"gap":true,"seq":7,"time":"1970-01-01T00:00:00.000000000Z"}',
+        b'{"gap":true,"gap":true,"seq":7}',
+        b'{"seq":7,"gap":true}',
+        b'{"gap":true}',
+        b'{"gap":',
+    ],
+)
+def test_nothing_but_the_canonical_bytes_is_read_as_a_gap(data: bytes) -> None:
+    with pytest.raises(Malformed):
+        decode_entry(data)
+
+
+def test_a_gap_is_never_taken_for_a_message() -> None:
+    with pytest.raises(Malformed):
+        decode(encode(Gap(7)))
+    assert decode_entry(EXAMPLE_BYTES) == EXAMPLE
 
 
 @given(leaves)

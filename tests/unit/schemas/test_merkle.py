@@ -5,7 +5,14 @@ from hashlib import sha256
 
 import pytest
 from glomar_schemas.errors import IntegrityError
-from glomar_schemas.merkle import EMPTY_ROOT, leaf_hash, node_hash, verify_consistency, verify_inclusion
+from glomar_schemas.merkle import (
+    EMPTY_ROOT,
+    leaf_hash,
+    node_hash,
+    root,
+    verify_consistency,
+    verify_inclusion,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -179,3 +186,8 @@ def test_a_tree_that_shrank_is_refused() -> None:
     hashes = numbered_hashes(5)
     with pytest.raises(IntegrityError, match="smaller"):
         verify_consistency(5, naive_root(hashes), 4, naive_root(hashes[:4]), [])
+
+
+@given(st.lists(st.binary(min_size=32, max_size=32), max_size=300))
+def test_the_root_of_a_small_tree_is_that_of_the_definition(hashes: list[bytes]) -> None:
+    assert root(hashes) == naive_root(hashes)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from glomar_schemas import batch, envelope, keys, sealing, subjects
+from glomar_schemas import batch, envelope, keys, policy, sealing, subjects
+from glomar_schemas import leaf as leaves
 from glomar_schemas.errors import (
     GlomarError,
     IntegrityError,
@@ -71,6 +72,7 @@ CONSTANTS = {
     "sizes of padded tags, bytes": listed(sealing.TAGS_SIZES),
     "sizes of a padded release, bytes": listed(sealing.RELEASE_SIZES),
     "signatures in an envelope, most": str(envelope_limit()),
+    "cosignature ahead of the reader's clock, most, seconds": str(policy.MAX_CLOCK_SKEW_S),
     "HPKE info": sealing.Context("<direction>", "<agreement>", "<agency>").info().decode(),  # type: ignore[arg-type]
     "AES associated data": sealing.associated_data("<part>", "<request_id>").decode(),  # type: ignore[arg-type]
     "payloadType": envelope.payload_type(Request).replace("request", "<type>"),
@@ -80,6 +82,7 @@ CONSTANTS = {
     "control subject": ADDRESSES.control("<n>"),
     "recall subject": ADDRESSES.recall("<agency>", "<request_id>"),
     "ack subject": ADDRESSES.ack("<agency>", "<request_id>"),
+    "opening subject": ADDRESSES.opening().replace("opening.1", "opening.<incarnation>"),
     "release subject": ADDRESSES.release("<agency>", "<request_id>"),
     "result subject": ADDRESSES.result("<agency>"),
     "notice subject": ADDRESSES.notice("<agency>"),
@@ -110,6 +113,19 @@ def test_the_stream_of_the_example_has_its_name() -> None:
 @pytest.mark.parametrize("header", [subjects.BATCH_ID, subjects.BATCH_SEQUENCE, subjects.BATCH_COMMIT])
 def test_the_headers_of_a_batch_are_named(header: str) -> None:
     assert header in section("Several at once")
+
+
+def test_the_header_and_the_subjects_of_an_incarnation_are_named() -> None:
+    assert f"{subjects.EXPECTED_LAST_SEQUENCE}: 0" in section("Ledger and receipt")
+    assert ADDRESSES.retired().replace("retired.1", "retired.<incarnation>") in section("Stream and subjects")
+
+
+@pytest.mark.parametrize("leaf", [leaves.Gap(7), leaves.Leaf(7, 0, "<subject>", bytes(32))])
+def test_the_forms_of_a_leaf_are_those_of_the_code(leaf: leaves.Entry) -> None:
+    written = leaves.encode(leaf).decode().replace("7", "<sequence>").replace("0" * 64, "<hex>")
+    written = written.replace("1970-01-01T00:00:00.000000000Z", "YYYY-MM-DDTHH:MM:SS.nnnnnnnnnZ")
+    form = re.sub(r'"time":"[^"]*"', '"time":"YYYY-MM-DDTHH:MM:SS.nnnnnnnnnZ"', written)
+    assert f"    {form}\n" in section("Ledger and receipt")
 
 
 @pytest.mark.parametrize("header", [subjects.EXPECTED_SEQUENCE, subjects.EXPECTED_SEQUENCE_SUBJECT])

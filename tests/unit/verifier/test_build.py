@@ -1,5 +1,6 @@
 """Building the register: every bad row is reported and left out, and a failed build changes nothing."""
 
+import json
 import os
 import stat
 from pathlib import Path
@@ -49,7 +50,7 @@ BAD_ROWS: list[tuple[str | bytes, str, str]] = [
     (line(city="x" * (MAX_LINE_BYTES * 3)), "", "longer than"),
     (GOOD + ",surplus", "", "has 16 fields"),
     ("P1,Ana", "", "has 2 fields"),
-    ("", "", "has 0 fields"),
+    ("", "", "blank"),
     (line(city='"Hous'), "", "quote"),
     (line(city='"Hous"ton'), "", "quote"),
     (GOOD.encode().replace(b"Lopez", b"L\xf3pez"), "", "not UTF-8"),
@@ -108,6 +109,43 @@ def test_columns_may_stand_in_any_order_after_a_byte_order_mark(tmp_path: Path) 
     assert (report.people, report.faults) == (1, ())
 
 
+NAMED: dict[str, object] = {column: value for column, value in ANA.items() if value}
+
+
+def test_an_extract_in_ndjson_makes_the_register_that_csv_makes(tmp_path: Path) -> None:
+    rows = [ANA, {**ANA, "person_id": "17", "to_year": "2019"}]
+    csv = build(write_csv(tmp_path / "extract.csv", rows), tmp_path / "csv.db", RULES)
+    named = tmp_path / "extract.ndjson"
+    last = {**NAMED, "person_id": 17, "from_year": 2015, "to_year": 2019, "middle_name": None}
+    # A header is a line more, and the ids of spells are lines.
+    named.write_text("\n" + json.dumps(NAMED) + "\n" + json.dumps(last), encoding="utf-8")
+    found = build(named, tmp_path / "named.db", RULES)
+    assert (found.people, found.spells, found.digest) == (csv.people, csv.spells, csv.digest)
+    assert [(fault.line, fault.what) for fault in found.faults] == [(1, "blank")]
+
+
+BAD_LINES: dict[str, tuple[bytes, str, str]] = {
+    "no JSON": (b"P1,Ana", "", "not valid JSON"),
+    "no object": (b'["Ana"]', "", "Expected `object`, got `array`"),
+    "an unknown column": (b'{"ssn":"1"}', "", "unknown column"),
+    "a column twice": (b'{"zip":"77002","zip":"77003"}', "", "duplicate key"),
+    "a fraction": (b'{"from_year":2015.5}', "", "Expected"),
+    "an object within": (b'{"zip":{"five":"77002"}}', "", "Expected"),
+    "a required column absent": (json.dumps({**NAMED, "zip": None}).encode(), "zip", "not a ZIP code"),
+    "not UTF-8": (b'{"zip":"\xff"}', "", "not valid JSON in UTF-8"),
+}
+
+
+@pytest.mark.parametrize("how", BAD_LINES)
+def test_a_bad_line_of_ndjson_is_reported_and_left_out(tmp_path: Path, how: str) -> None:
+    bad, column, what = BAD_LINES[how]
+    source = tmp_path / "extract.jsonl"
+    source.write_bytes(json.dumps(NAMED).encode() + b"\n" + bad + b"\n")
+    [fault] = build(source, tmp_path / "register.db", RULES).faults
+    assert (fault.line, fault.column) == (2, column)
+    assert what in fault.what and "ssn" not in fault.what and "Ana" not in fault.what
+
+
 def test_a_person_with_two_spells_counts_once(tmp_path: Path) -> None:
     report = built(tmp_path, line(to_year="2019"), line(from_year="2020", street_number="7"))
     assert (report.people, report.spells) == (1, 2)
@@ -149,6 +187,30 @@ def test_an_open_register_keeps_its_rows_while_a_new_one_takes_its_place(tmp_pat
     new.close()
 
 
+def test_two_builds_of_one_register_do_not_run_at_once(tmp_path: Path) -> None:
+    opened(tmp_path, [ANA]).close()
+    source = write_csv(tmp_path / "extract.csv", [{**ANA, "street_number": "7"}])
+
+    def build_it_too(done: int, of: int) -> None:
+        with pytest.raises(Misconfigured, match="another build"):
+            build(source, tmp_path / "register.db", RULES)
+
+    build(source, tmp_path / "register.db", RULES, progress=build_it_too)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_an_extract_that_changes_while_it_is_read_builds_nothing(tmp_path: Path) -> None:
+    opened(tmp_path, [ANA]).close()
+    source = write_csv(tmp_path / "extract.csv", [{**ANA, "street_number": "7"}])
+
+    def write_on(done: int, of: int) -> None:
+        source.write_text(source.read_text() + "P9,more\n")
+
+    with pytest.raises(Misconfigured, match="changed while it was read"):
+        build(source, tmp_path / "register.db", RULES, progress=write_on)
+    _still_serves(tmp_path)
+
+
 def test_a_source_or_a_target_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "extract.csv", [ANA])
     with pytest.raises(Misconfigured, match=r"absent\.csv"):
@@ -163,12 +225,14 @@ def test_only_the_owner_may_read_the_register(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "register.db").stat().st_mode) == 0o600
 
 
-def test_progress_counts_rows_and_bytes(tmp_path: Path) -> None:
+def test_progress_ends_where_it_said_it_would(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "extract.csv", [{**ANA, "person_id": f"P{n}"} for n in range(12_000)])
     seen: list[tuple[int, int]] = []
     build(source, tmp_path / "register.db", RULES, progress=lambda *at: seen.append(at))
-    assert [rows for rows, _ in seen] == [5_000, 10_000]
-    assert 0 < seen[0][1] < seen[1][1] < source.stat().st_size
+    done = [at for at, _ in seen]
+    assert done == sorted(done)
+    assert len({of for _, of in seen}) == 1
+    assert 0.95 * seen[0][1] < done[-1] <= seen[0][1]
 
 
 def test_the_same_extract_has_the_same_digest_whatever_the_secret(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from glomar_schemas.errors import IntegrityError, Misconfigured, Retryable
 from glomar_schemas.messages import Tags
 from glomar_verifier.counts import Ask, Counts, Lookup
-from glomar_verifier.disclosure import HiddenName
+from glomar_verifier.disclosure import HiddenName, Likeness
 from glomar_verifier.facts import Counted
 
 DAY_NS = 86_400 * 10**9
@@ -116,12 +116,16 @@ def name(*tokens: str, whole: int = 0, suffix: int = 0) -> HiddenName:
 LOPEZ = name("ana garcia", "ana lopez")
 
 
+def meant(*names: HiddenName) -> Likeness:
+    return Likeness(names)
+
+
 def lookup(number: int, asked: HiddenName = LOPEZ, **changes: object) -> Lookup:
     fields: dict[str, object] = {
         "agency": "ice",
         "request_id": f"request-{number}",
-        "asked": asked,
-        "meant": (LOPEZ,),
+        "asked": Likeness((asked,)),
+        "meant": meant(LOPEZ),
         "address": f"{number:064x}",
         "at_ns": START_NS + number * 10**9,
     } | changes
@@ -135,10 +139,10 @@ def test_addresses_of_a_person_count_under_every_name_that_fits(counts: Counts) 
 
 
 def test_an_address_counts_once_and_nobody_meant_is_none(counts: Counts) -> None:
-    found = counts.observe_lookups([lookup(1), lookup(2, address=f"{1:064x}"), lookup(3, meant=())])
+    found = counts.observe_lookups([lookup(1), lookup(2, address=f"{1:064x}"), lookup(3, meant=meant())])
     assert found == [1, 1, 0]
     assert counts.observe_lookups(
-        [lookup(4), lookup(5, agency="fbi", asked=name("x"), meant=(name("x"),))]
+        [lookup(4), lookup(5, agency="fbi", asked=name("x"), meant=meant(name("x")))]
     ) == [
         3,
         1,

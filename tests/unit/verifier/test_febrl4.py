@@ -64,9 +64,7 @@ def test_nobody_is_confirmed_who_is_not_in_the_register(
         assert decide(Candidates(others), here, RULES).outcome == "deny"
 
 
-def test_a_fifth_of_the_sufficient_ones_are_confirmed_while_names_must_be_exact(
-    asked: Asked,
-) -> None:
+def test_nearly_half_of_the_sufficient_ones_are_confirmed(asked: Asked) -> None:
     sufficient = [(here, found) for row, here, found in asked if row["klass"] == "sufficient"]
     confirmed = sum(decide(found, here, RULES).outcome == "confirm" for here, found in sufficient)
-    assert confirmed / len(sufficient) >= 0.20
+    assert confirmed / len(sufficient) >= 0.48

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -12,9 +13,12 @@ import pytest
 from glomar_schemas.errors import GlomarError, IntegrityError, Misconfigured
 from glomar_verifier.conform import Particulars, check
 from glomar_verifier.match import Record
-from glomar_verifier.register import Register
+from glomar_verifier.register import Register, integrity, sections
+from glomar_verifier.register.posted import Meta
 from glomar_verifier.register.sqlite import open_register
 from glomar_verifier.rules import load_rules
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from tests.registers import ANA, RULES, YEARS, opened, particulars, query, record
@@ -46,7 +50,7 @@ def test_candidates_share_a_key_and_come_back_as_they_went_in(built: Built) -> N
 
 
 def test_a_stranger_has_no_candidates(built: Built) -> None:
-    stranger = {**ANA, "last_name": "Nguyen", "street_number": "9"}
+    stranger = {**ANA, "street_number": "9", "date_of_birth": "1951-01-01"}
     assert built.register.candidates(query(stranger)).records == ()
 
 
@@ -120,10 +124,23 @@ def _foreign(path: Path) -> None:
     database.close()
 
 
-def _edit(path: Path, sql: str) -> None:
+def _edit(path: Path, sql: str, *values: object) -> None:
     with sqlite3.connect(path) as database:
-        database.execute(sql)
+        database.execute(sql, values)
     database.close()
+
+
+def _edit_meta(path: Path, **changes: object) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        (content,) = database.execute("SELECT content FROM meta").fetchone()
+    changed = replace(msgspec.msgpack.decode(content, type=Meta), **changes)
+    _edit(path, "UPDATE meta SET content = ?", msgspec.msgpack.encode(changed))
+
+
+def _edit_info(path: Path, **changes: object) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        (content,) = database.execute("SELECT content FROM meta").fetchone()
+    _edit_meta(path, info=replace(msgspec.msgpack.decode(content, type=Meta).info, **changes))
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], type[GlomarError], str]] = {
@@ -133,12 +150,30 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], type[GlomarError], str]] = {
     "another database": (_foreign, Misconfigured, "not a register"),
     "truncated": (_cut, IntegrityError, "truncated"),
     "without its meta row": (lambda p: _edit(p, "DELETE FROM meta"), IntegrityError, "damaged"),
+    "with a row that was added": (
+        lambda p: _edit(p, "INSERT INTO spell SELECT 99, fields FROM spell LIMIT 1"),
+        IntegrityError,
+        "rows were added: 4 in spell, built 3",
+    ),
+    "a key short": (
+        lambda p: _edit(p, "DELETE FROM block WHERE key64 = (SELECT max(key64) FROM block)"),
+        IntegrityError,
+        "rows are missing: .* in block",
+    ),
+    "a row that was changed": (
+        lambda p: _edit(p, "UPDATE spell SET fields = (SELECT fields FROM spell WHERE id = 3) WHERE id = 2"),
+        IntegrityError,
+        "not those of the build .lines 0 to 4095 of the extract",
+    ),
+    "other digests": (lambda p: _edit_meta(p, spell=()), IntegrityError, "damaged"),
+    "another format": (lambda p: _edit_meta(p, format=1), Misconfigured, "another format"),
+    "other rules": (lambda p: _edit_info(p, rules_version="1999.1"), Misconfigured, "other rules"),
     "with a foreign meta row": (
         lambda p: _edit(p, "UPDATE meta SET content = 'x'"),
         IntegrityError,
         "damaged",
     ),
-    "a row short": (lambda p: _edit(p, "DELETE FROM spell WHERE id = 3"), IntegrityError, "rows are missing"),
+    "a row short": (lambda p: _edit(p, "DELETE FROM spell WHERE id = 4"), IntegrityError, "rows are missing"),
 }
 
 
@@ -156,23 +191,60 @@ def test_a_register_built_with_other_rules_is_not_opened(built: Built) -> None:
         open_register(built.path, replace(RULES, digest="0" * 64))
 
 
-def test_a_changed_row_is_found_by_verify(built: Built) -> None:
+UNSEEN_AT_OPEN: dict[str, str] = {
+    "a row": "UPDATE spell SET fields = (SELECT fields FROM spell WHERE id = 3) WHERE id = 2",
+    "a row's place": "UPDATE spell SET id = 99 WHERE id = 2",
+    "a key's rows": "UPDATE block SET ids = x'00000063' WHERE key64 = (SELECT max(key64) FROM block)",
+    "a key": "UPDATE block SET key64 = key64 + 1 WHERE key64 = (SELECT max(key64) FROM block)",
+}
+
+
+@pytest.mark.parametrize("what", UNSEEN_AT_OPEN)
+def test_whatever_was_changed_is_found_by_verify(
+    built: Built, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.setattr(integrity, "SECTIONS_AT_OPEN", 0)
     built.register.close()
-    forged = msgspec.msgpack.encode(record({**ANA, "first_name": "Mallory"}))
-    database = sqlite3.connect(built.path)
-    database.execute("UPDATE spell SET fields = ? WHERE id = 2", (forged,))
-    database.commit()
-    database.close()
-    register = open_register(built.path, RULES)
+    _verify(built.path)
+    _edit(built.path, UNSEEN_AT_OPEN[what])
     with pytest.raises(IntegrityError, match="not those of the build"):
-        register.verify()
-    register.close()
+        _verify(built.path)
 
 
-def test_a_row_that_cannot_be_read_stops_the_lookup(built: Built) -> None:
+def _verify(path: Path) -> None:
+    done: list[tuple[int, int]] = []
+    register = open_register(path, RULES)
+    try:
+        register.verify(lambda *at: done.append(at))
+    finally:
+        register.close()
+    assert done[-1][0] == done[-1][1] == len(done)
+
+
+def test_a_row_that_cannot_be_read_stops_the_lookup(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(integrity, "SECTIONS_AT_OPEN", 0)
     built.register.close()
     _edit(built.path, "UPDATE spell SET fields = x'00'")
     register = open_register(built.path, RULES)
     with pytest.raises(IntegrityError, match="damaged"):
         register.candidates(query(ANA))
     register.close()
+
+
+ROWS = st.dictionaries(st.integers(-(1 << 63), (1 << 63) - 1), st.binary(max_size=3), min_size=1)
+
+
+@given(ROWS, st.sampled_from(sections.TABLES))
+def test_every_row_is_in_the_one_section_whose_bounds_hold_it(
+    rows: dict[int, bytes], table: sections.Table
+) -> None:
+    ordered = [(abs(number) >> 16 if table == "spell" else number, rows[number]) for number in sorted(rows)]
+    ordered = sorted(dict(ordered).items())
+    found = list(sections.digests(table, ordered))
+    for section in found:
+        first, last = sections.bounds(table, section.number)
+        inside = [row for row in ordered if first <= row[0] <= last]
+        assert inside and {sections.section_of(table, row[0]) for row in inside} == {section.number}
+        assert sections.digest_of(inside) == section.digest
+    assert [section.number for section in found] == sorted({section.number for section in found})
+    assert {sections.section_of(table, row[0]) for row in ordered} == {each.number for each in found}

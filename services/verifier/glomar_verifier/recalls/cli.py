@@ -21,8 +21,11 @@ from glomar_schemas.keys import read_signing_key
 from glomar_schemas.messages import Cause
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import load_versions
+from msgspec import Struct
 from nats.aio.client import Client
 
+from glomar_verifier.outbox import unheard
+from glomar_verifier.own_verdicts import OwnVerdicts, open_own
 from glomar_verifier.recalls.recalling import Already, Made, Recaller, Standing, standings
 from glomar_verifier.recalls.rows import Row, Wanted, read_rows
 from glomar_verifier.settings import VerifierSettings
@@ -83,8 +86,8 @@ def recalls(
     """List all recalls, and whether each was acknowledged and when."""
 
     async def run() -> list[Standing]:
-        async with _holder(config) as (client, subjects, signed, _):
-            every = [each async for each in standings(client, subjects, signed)]
+        async with _holder(config) as holder:
+            every = [each async for each in standings(holder.client, holder.subjects, holder.signed)]
             return [each for each in every if not outstanding or each.acknowledged_at is None]
 
     found = asyncio.run(run())
@@ -101,8 +104,8 @@ def recalls(
 
 
 async def _recall_one(wanted: Wanted, by: str, config: Path) -> Made:
-    async with _holder(config) as (client, subjects, signed, signer):
-        return await Recaller(client, subjects, signed, signer, by).recall(wanted)
+    async with _holder(config) as holder:
+        return await holder.recaller(by).recall(wanted)
 
 
 async def _recall_many(rows: list[Row], by: str, config: Path, file: Path, advance: Advance) -> Counter[str]:
@@ -119,8 +122,8 @@ async def _recall_many(rows: list[Row], by: str, config: Path, file: Path, advan
         if fault:
             print(f"{file}: line {row.line}: {fault}", file=sys.stderr)
 
-    async with _holder(config) as (client, subjects, signed, signer):
-        recaller = Recaller(client, subjects, signed, signer, by)
+    async with _holder(config) as holder:
+        recaller = holder.recaller(by)
         try:
             async with asyncio.TaskGroup() as group:
                 for row in rows:
@@ -144,16 +147,33 @@ async def _outcome(recaller: Recaller, wanted: Wanted) -> tuple[str, str]:
     return "recalled", ""
 
 
+class _Holder(Struct):
+    client: Client
+    subjects: Subjects
+    signed: SignedAgreement
+    signer: Signer
+    own: OwnVerdicts | None
+
+    def recaller(self, office: str) -> Recaller:
+        acknowledged = self.own.acknowledged if self.own else unheard
+        return Recaller(self.client, self.subjects, self.signed, self.signer, office, acknowledged)
+
+
 @asynccontextmanager
-async def _holder(config: Path) -> AsyncIterator[tuple[Client, Subjects, SignedAgreement, Signer]]:
+async def _holder(config: Path) -> AsyncIterator[_Holder]:
     """Connected as the record holder, with the agreement in force. Raises Misconfigured, Unreachable."""
     settings = load_settings(VerifierSettings, config)
     versions = load_versions(settings.agreement, load_trust(settings.trust))
     signer = Signer(read_signing_key(settings.signing_key))
     subjects = Subjects(versions.newest.agreement.id, settings.incarnation)
-    client = await connect(settings, "glomar-verifier recalls", quiet=True)
+    own = open_own(settings, versions, subjects, lambda: versions.newest.ring)
     try:
-        in_force = await newest(client, versions, subjects)
-        yield client, subjects, in_force.require(), signer
+        client = await connect(settings, "glomar-verifier recalls", quiet=True)
+        try:
+            in_force = await newest(client, versions, subjects)
+            yield _Holder(client, subjects, in_force.require(), signer, own)
+        finally:
+            await client.close()
     finally:
-        await client.close()
+        if own is not None:
+            own.close()

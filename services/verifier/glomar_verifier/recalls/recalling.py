@@ -17,6 +17,7 @@ from glomar_schemas.subjects import Subjects, is_request_id, is_token
 from msgspec import Struct
 from nats.aio.client import Client
 
+from glomar_verifier.outbox import Acknowledged, unheard
 from glomar_verifier.recalls.rows import Wanted
 
 
@@ -53,7 +54,13 @@ class Recaller:
     """The record holder's hand for recalls; it needs no running verifier."""
 
     def __init__(
-        self, client: Client, subjects: Subjects, signed: SignedAgreement, signer: Signer, office: str
+        self,
+        client: Client,
+        subjects: Subjects,
+        signed: SignedAgreement,
+        signer: Signer,
+        office: str,
+        acknowledged: Acknowledged = unheard,
     ) -> None:
         """Raises Untrusted unless the signing key is the holder's and valid now: others would ignore it."""
         party, _ = signed.ring.signer(signer.key_id, datetime.now(UTC))
@@ -63,6 +70,7 @@ class Recaller:
         self._subjects = subjects
         self._signer = signer
         self._office = office
+        self._acknowledged = acknowledged
 
     async def recall(self, wanted: Wanted) -> Made:
         """Never fenced: no hold keeps a recall back.
@@ -79,8 +87,9 @@ class Recaller:
             )
         recall = self._recall(wanted, verdict)
         try:
-            body = seal_envelope(recall, [self._signer])
-            sequence = await store(self._client, Outgoing(recall.subject, body, {}))
+            outgoing = Outgoing(recall.subject, seal_envelope(recall, [self._signer]), {})
+            sequence = await store(self._client, outgoing)
+            self._acknowledged([sequence], [outgoing])
         except NotStored as refusal:
             if refusal.err_code != SLOT_TAKEN:
                 raise

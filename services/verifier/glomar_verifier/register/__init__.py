@@ -1,6 +1,7 @@
 """The record holder's data, as the verifier sees it: candidates for a query, and nothing else.
-`conform.check` calls it; `sqlite` implements it (PostgreSQL comes behind the same wall)."""
+`conform.check` calls it; `sqlite` and `postgres` implement it, and one suite of tests holds both to it."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -10,7 +11,7 @@ from glomar_verifier.normalise import AddressForm
 
 
 class RegisterInfo(msgspec.Struct, frozen=True):
-    """`digest` is BLAKE2b-256 (hex) over the rows in order; the rules are those it was built with."""
+    """`digest` is over the spells in order (`sections.root`); the rules are those it was built with."""
 
     people: int
     spells: int
@@ -29,3 +30,18 @@ class Register(Protocol):
     def info(self) -> RegisterInfo: ...
 
     def close(self) -> None: ...
+
+
+class LiveRegister(Register, Protocol):
+    """A register that may be replaced while it is open."""
+
+    def look(self) -> None:
+        """Open and check what a build has put in place since; it may take seconds, and may be called in a
+        thread while `candidates` runs. A register that isn't usable is logged and refused whole."""
+
+    def refresh(self) -> None:
+        """Take up what `look` has found; else the old one stays in force. Not while `candidates` runs."""
+
+    def verify(self, progress: Callable[[int, int], None]) -> None:
+        """Compare every row with the digests of the build; progress(sections done, of). Raises
+        IntegrityError."""

@@ -2,29 +2,39 @@
 `glomar-verifier register build` and `glomar up` call it."""
 
 import contextlib
+import fcntl
 import os
 import secrets
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from pathlib import Path
 
 import msgspec
 from glomar_schemas.errors import Malformed, Misconfigured
 
-from glomar_verifier.blocking import block_keys, keyed_hash, place_key
 from glomar_verifier.match import Record
 from glomar_verifier.normalise import AddressForm
 from glomar_verifier.register import RegisterInfo
-from glomar_verifier.register.extract import COLUMNS, REQUIRED, read_record
-from glomar_verifier.register.rows import Row, RowFault, read_rows
-from glomar_verifier.register.sqlite import FORMAT, SCHEMA, Meta, content_digest
+from glomar_verifier.register.buckets import BUCKETS
+from glomar_verifier.register.extract import COLUMNS, REQUIRED
+from glomar_verifier.register.intake import CHUNK_BYTES, Crew, Intake, crew
+from glomar_verifier.register.posted import FORMAT, Meta
+from glomar_verifier.register.rows import RowFault, chunks, read_header
+from glomar_verifier.register.sections import Section, bounds, digests, root, section_of
+from glomar_verifier.register.sqlite import SCHEMA, rows_between
 from glomar_verifier.rules import Rules
 
 FAULTS_KEPT = 1_000
-_BATCH = 5_000
-_UNJOURNALLED = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -65536;"
+MAX_CONTRADICTIONS = 200_000
+_UNJOURNALLED = """
+PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA cache_size = -65536;
+"""
 
 Progress = Callable[[int, int], None]
+"""progress(done, of): the extract's bytes are most of it, the sorting afterwards the rest."""
 
 
 class BuildReport(msgspec.Struct, frozen=True):
@@ -47,26 +57,49 @@ def build(
 ) -> BuildReport:
     """Stream `source` into a new file beside `target`, then replace `target` in one step.
 
-    `progress(rows, bytes)` is called about every 5,000 rows. A register that is open elsewhere keeps
-    serving its old rows until it is opened again. Raises Malformed (wrong header, or no usable row),
-    Misconfigured (unreadable or unwritable); whatever is raised, the old register stays.
+    Memory doesn't grow with the extract; the disk holds twice the register meanwhile. A register that is
+    open elsewhere keeps serving its old rows until it is opened again. Raises Malformed (wrong header, no
+    usable row, or rows that contradict each other in masses), Misconfigured (unreadable, unwritable, changed
+    meanwhile, or another build at work); whatever is raised, the old register stays.
     """
-    draft = target.with_name(f".{target.name}.{os.getpid()}.draft")
+    if target.is_dir():
+        raise Misconfigured("is a directory", where=str(target), fix="Name a file")
+    header = tuple(read_header(source, COLUMNS, REQUIRED))
     try:
-        draft.unlink(missing_ok=True)
-        # Created by us first, so that personal data is never in a file that others can read.
-        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        with contextlib.closing(sqlite3.connect(draft, isolation_level=None)) as database:
-            report = _Builder(database, rules, address_form).run(source, progress)
-        _put_in_place(draft, target)
+        with _workplace(target) as place:
+            draft, entries = place / "register.db", place / "entries"
+            entries.mkdir(mode=0o700)
+            intake = Intake(source, header, rules, address_form, secrets.token_bytes(32), entries)
+            report = _Builder(intake, draft, progress or (lambda done, of: None)).run()
+            _put_in_place(draft, target)
     except (OSError, sqlite3.Error) as error:
         raise Misconfigured(
             "the register can't be written", where=str(target), fix="Check free space and permissions"
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
     return report
+
+
+@contextlib.contextmanager
+def _workplace(target: Path) -> Iterator[Path]:
+    """A directory beside the target that only we may read, and one build at a time; what a build that was
+    killed left there goes first."""
+    place = target.with_name(f".{target.name}.building")
+    place.mkdir(mode=0o700, exist_ok=True)
+    with (place / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Misconfigured(
+                "another build of it is at work", where=str(target), fix="Wait for it"
+            ) from None
+        try:
+            inside = place / "draft"
+            if inside.exists():
+                shutil.rmtree(inside)
+            inside.mkdir(mode=0o700)
+            yield inside
+        finally:
+            shutil.rmtree(place)
 
 
 def _put_in_place(draft: Path, target: Path) -> None:
@@ -87,93 +120,94 @@ def _sync(path: Path) -> None:
 class _Builder:
     """Owns the draft from schema to digest. No journal and no syncs: an interrupted draft is thrown away."""
 
-    def __init__(self, database: sqlite3.Connection, rules: Rules, form: AddressForm) -> None:
-        self._database = database
-        self._rules = rules
-        self._form: AddressForm = form
-        self._secret = secrets.token_bytes(32)
-        self._spells = 0
-        self._left_out = 0
+    def __init__(self, intake: Intake, draft: Path, progress: Progress) -> None:
+        self._intake = intake
+        self._draft = draft
+        self._progress = progress
+        self._stat = intake.source.stat()
+        self._work = self._stat.st_size * 4 // 3
+        self._spells = self._postings = self._left_out = 0
+        self._block: list[Section] = []
         self._faults: list[RowFault] = []
 
-    def run(self, source: Path, progress: Progress | None) -> BuildReport:
-        database = self._database
-        database.executescript(_UNJOURNALLED)
-        database.executescript(SCHEMA)
-        # Only keyed hashes go into the temporary tables, which SQLite keeps outside the draft.
-        database.execute("CREATE TEMP TABLE filing (key64 INTEGER, id INTEGER)")
-        database.execute("CREATE TEMP TABLE resident (place64 INTEGER, person64 INTEGER, id INTEGER)")
-        database.execute("BEGIN")
-        for batch in self._batches(source, progress):
-            self._insert(batch)
-        if not self._spells:
-            raise Malformed("no usable row in the register's extract", where=str(source))
-        database.execute("INSERT OR IGNORE INTO block SELECT key64, id FROM filing ORDER BY key64, id")
-        self._mark_crowded()
-        report = self._describe()
-        database.execute("COMMIT")
+    def run(self) -> BuildReport:
+        # Created by us first, so that personal data is never in a file that others can read.
+        os.close(os.open(self._draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        with contextlib.closing(sqlite3.connect(self._draft, isolation_level=None)) as database:
+            database.executescript(SCHEMA + _UNJOURNALLED)
+            database.execute("BEGIN")
+            with crew(self._intake, self._stat.st_size) as workers:
+                self._take_in(database, workers)
+                people, left_out = self._judge(database, workers)
+                if not self._spells:
+                    raise Malformed("no usable row in the register's extract", where=str(self._intake.source))
+                self._mark_crowded(database, workers, left_out)
+                self._file(database, workers, left_out)
+            report = self._describe(database, people)
+            database.execute("COMMIT")
         return report
 
-    def _batches(self, source: Path, progress: Progress | None) -> Iterator[list[Record]]:
-        batch: list[Record] = []
-        for row in read_rows(source, COLUMNS, REQUIRED):
-            record = read_record(row, self._rules, self._form) if isinstance(row, Row) else row
-            if isinstance(record, RowFault):
-                self._left_out += 1
-                if len(self._faults) < FAULTS_KEPT:
-                    self._faults.append(record)
-                continue
-            batch.append(record)
-            if len(batch) == _BATCH:
-                yield batch
-                batch = []
-                if progress and isinstance(row, Row):
-                    progress(self._spells + self._left_out, row.position)
-        yield batch
+    def _take_in(self, database: sqlite3.Connection, workers: Crew) -> None:
+        source = self._intake.source
+        for found in workers.each(Intake.spells, chunks(source, CHUNK_BYTES)):
+            database.executemany("INSERT INTO spell VALUES (?, ?)", found.rows)
+            self._spells += len(found.rows)
+            self._leave_out(found.faults)
+            self._progress(found.end, self._work)
+        now = source.stat()
+        if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
+            raise Misconfigured("changed while it was read", where=str(source), fix="Build again")
 
-    def _insert(self, batch: list[Record]) -> None:
-        encode, first = msgspec.msgpack.encode, self._spells + 1
-        numbered = list(enumerate(batch, start=first))
-        self._database.executemany(
-            "INSERT INTO spell VALUES (?, ?, ?, ?)",
-            [(number, record.from_year, record.to_year, encode(record)) for number, record in numbered],
-        )
-        self._database.executemany(
-            "INSERT INTO filing VALUES (?, ?)",
-            [
-                (key, number)
-                for number, record in numbered
-                for key in block_keys(record.name, record.address, self._secret)
-            ],
-        )
-        self._database.executemany(
-            "INSERT INTO resident VALUES (?, ?, ?)",
-            [
-                (place_key(record.address, self._secret), keyed_hash(record.person_id, self._secret), number)
-                for number, record in numbered
-            ],
-        )
-        self._spells += len(batch)
+    def _leave_out(self, faults: list[RowFault]) -> None:
+        self._left_out += len(faults)
+        self._faults += faults[: FAULTS_KEPT - len(self._faults)]
 
-    def _mark_crowded(self) -> None:
-        crowded = self._database.execute(
-            "SELECT s.id, s.fields FROM resident AS r JOIN spell AS s ON s.id = r.id WHERE r.place64 IN "
-            "(SELECT place64 FROM resident GROUP BY place64 HAVING count(DISTINCT person64) >= ?)",
-            (self._rules.crowded_people,),
-        ).fetchall()
-        decode = msgspec.msgpack.Decoder(Record).decode
-        self._database.executemany(
-            "UPDATE spell SET fields = ? WHERE id = ?",
-            [
-                (msgspec.msgpack.encode(msgspec.structs.replace(decode(fields), crowded=True)), number)
-                for number, fields in crowded
-            ],
-        )
+    def _judge(self, database: sqlite3.Connection, workers: Crew) -> tuple[int, frozenset[int]]:
+        """-> the people that keep a row, and the lines whose rows contradict another one of their person."""
+        people = 0
+        lines: set[int] = set()
+        for number, faults in workers.each(Intake.contradictions, range(BUCKETS)):
+            people += number
+            lines.update(fault.line for fault in faults)
+            if len(lines) > MAX_CONTRADICTIONS:
+                raise Malformed(
+                    f"more than {MAX_CONTRADICTIONS} rows contradict others of their person_id",
+                    where=str(self._intake.source),
+                    fix="Check that person_id is one person's",
+                )
+            self._leave_out(faults)
+        database.executemany("DELETE FROM spell WHERE id = ?", ((line,) for line in lines))
+        self._spells -= len(lines)
+        return people, frozenset(lines)
 
-    def _describe(self) -> BuildReport:
-        (people,) = self._database.execute("SELECT count(DISTINCT person64) FROM resident").fetchone()
-        digest = content_digest(self._database)
-        info = RegisterInfo(people, self._spells, digest, self._rules.version, self._rules.digest, self._form)
-        meta = msgspec.msgpack.encode(Meta(FORMAT, info, self._secret))
-        self._database.execute("INSERT INTO meta VALUES (1, ?)", (meta,))
-        return BuildReport(people, self._spells, self._left_out, tuple(self._faults), digest)
+    def _mark_crowded(self, database: sqlite3.Connection, workers: Crew, left_out: frozenset[int]) -> None:
+        decode, encode = msgspec.msgpack.Decoder(Record).decode, msgspec.msgpack.encode
+        for lines in workers.each(Intake.crowded, zip(range(BUCKETS), repeat(left_out))):
+            for line in sorted(lines):
+                (fields,) = database.execute("SELECT fields FROM spell WHERE id = ?", (line,)).fetchone()
+                marked = encode(msgspec.structs.replace(decode(fields), crowded=True))
+                database.execute("UPDATE spell SET fields = ? WHERE id = ?", (marked, line))
+
+    def _file(self, database: sqlite3.Connection, workers: Crew, left_out: frozenset[int]) -> None:
+        start, each = self._stat.st_size, (self._work - self._stat.st_size) // BUCKETS
+        jobs = zip(range(BUCKETS), repeat(left_out))
+        for done, found in enumerate(workers.each(Intake.postings, jobs), start=1):
+            database.executemany("INSERT INTO block VALUES (?, ?)", found.rows())
+            self._postings += len(found.keys)
+            self._block += found.sections
+            self._progress(start + done * each, self._work)
+
+    def _describe(self, database: sqlite3.Connection, people: int) -> BuildReport:
+        spell = tuple(_spell_sections(database))
+        digest, rules = root(spell), self._intake.rules
+        info = RegisterInfo(people, self._spells, digest, rules.version, rules.digest, self._intake.form)
+        meta = Meta(FORMAT, info, self._intake.secret, self._postings, spell, tuple(self._block))
+        database.execute("INSERT INTO meta VALUES (1, ?)", (msgspec.msgpack.encode(meta),))
+        faults = tuple(sorted(self._faults, key=lambda fault: fault.line))
+        return BuildReport(people, self._spells, self._left_out, faults, digest)
+
+
+def _spell_sections(database: sqlite3.Connection) -> Iterator[Section]:
+    (last,) = database.execute("SELECT max(id) FROM spell").fetchone()
+    for number in range(section_of("spell", last) + 1):
+        yield from digests("spell", rows_between(database, "spell", *bounds("spell", number)))

@@ -14,6 +14,7 @@ COLUMNS = (
 )  # fmt: skip
 REQUIRED = ("person_id", "first_name", "last_name", "zip", "from_year")
 STILL_THERE = 9999
+OLDEST_BIRTH = 1850
 
 
 def read_record(row: Row, rules: Rules, form: AddressForm) -> Record | RowFault:
@@ -55,6 +56,8 @@ def _check_usable(record: Record) -> None:
         raise Malformed("neither a house number with a street nor a PO box", where="street_number")
     if record.to_year < record.from_year:
         raise Malformed("before from_year", where="to_year")
+    if record.date_of_birth and not OLDEST_BIRTH <= record.date_of_birth.year <= record.from_year:
+        raise Malformed(f"before {OLDEST_BIRTH} or after from_year", where="date_of_birth")
 
 
 def _person_id(text: str) -> str:

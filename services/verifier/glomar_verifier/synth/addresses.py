@@ -1,40 +1,60 @@
 """Addresses for the generator, each given to one household only, so that the truth of a request is known.
-`people` takes them one by one. House numbers are even: an odd one is an address where nobody lives."""
+`people` asks for them by number. House numbers are even: an odd one is an address where nobody lives."""
 
-import random
-from collections.abc import Iterator
-from itertools import count
+import numpy as np
 
-from glomar_verifier.synth.tables import Tables
+from glomar_verifier.synth.tables import Flags, Numbers, Tables, Words
 
-FLATS_PER_HOUSE = 10
-HOUSES_PER_STREET = 25
-PO_BOX_SHARE = 0.04
-BLOCK_OF_FLATS_SHARE = 0.03
-
-
-def addresses(tables: Tables, dice: random.Random) -> Iterator[dict[str, str]]:
-    """The address columns of the register file, without end and without repetition."""
-    for house in count():
-        city, state, zip_code = tables.places[house % len(tables.places)]
-        street = (house // len(tables.places)) % len(tables.streets)
-        block = house // (len(tables.places) * len(tables.streets))
-        # A town grows by ZIP codes of its own prefix, so that none gets fuller than a real one.
-        suffix = (int(zip_code[3:]) + block // HOUSES_PER_STREET) % 100
-        here = {"city": city, "state": state, "zip": f"{zip_code[:3]}{suffix:02d}"}
-        if dice.random() < PO_BOX_SHARE:
-            yield _address(po_box=str(1_000 + house), **here)
-            continue
-        line = {
-            "street_number": str(100 + 2 * block + 100 * (street % 7)),
-            "street_name": tables.streets[street],
-        }
-        if dice.random() < BLOCK_OF_FLATS_SHARE:
-            for flat in range(FLATS_PER_HOUSE):
-                yield _address(unit=f"Apt {flat // 2 + 1}{'AB'[flat % 2]}", **line, **here)
-        else:
-            yield _address(**line, **here)
+STREETS_IN_A_ZIP = 40
+HOUSES_BEFORE_THE_NEXT_ZIP = 400
+FLATS = 10
+GROUP_QUARTERS_FROM = 9_000
+"""Shelters, dormitories and prisons have house numbers from here on, and nobody else does."""
+_ZIPS = 100
+_FLATS_ON = (3, 17, 31)
+_BOXES_ON = (5,)
 
 
-def _address(**given: str) -> dict[str, str]:
-    return {"street_number": "", "street_name": "", "unit": "", "po_box": "", **given}
+def addresses(known: Tables, numbers: Numbers, crowded: Flags) -> dict[str, Words]:
+    """The address columns for these numbers, of which each is an address of its own. `crowded`: at which
+    many live together."""
+    places = len(known.places)
+    place, rest = numbers % places, numbers // places
+    # A town fills one ZIP code after the other, of its own prefix, and then goes round again.
+    zip_, rest = rest // HOUSES_BEFORE_THE_NEXT_ZIP, rest % HOUSES_BEFORE_THE_NEXT_ZIP
+    house = rest + HOUSES_BEFORE_THE_NEXT_ZIP * (zip_ // _ZIPS)
+    zip_ = zip_ % _ZIPS
+    lane, along = house % STREETS_IN_A_ZIP, house // STREETS_IN_A_ZIP
+    flats = np.isin(lane, _FLATS_ON) & ~crowded
+    boxes = np.isin(lane, _BOXES_ON) & ~crowded
+    number = 100 * (1 + lane * 13 % 60) + 2 * np.where(flats, along // FLATS, along)
+    number = np.where(crowded, GROUP_QUARTERS_FROM + 2 * along, number)
+    street = (place * 101 + zip_ * 37 + lane) % len(known.streets)
+    unit = np.where(flats, along % FLATS + 1, 0)
+    return {
+        "street_number": np.where(boxes, "", _TEXT[np.minimum(number, len(_TEXT) - 1)]),
+        "street_name": np.where(boxes, "", np.array(known.streets, dtype=object)[street]),
+        "unit": _UNITS[unit],
+        "po_box": np.where(boxes, _TEXT[np.minimum(1_000 + along, len(_TEXT) - 1)], ""),
+        "city": np.array([city for city, _, _ in known.places], dtype=object)[place],
+        "state": np.array([state for _, state, _ in known.places], dtype=object)[place],
+        "zip": _zips(known)[place * _ZIPS + zip_],
+    }
+
+
+def _zips(known: Tables) -> Words:
+    return np.array(
+        [
+            f"{code[:3]}{(int(code[3:]) + step) % _ZIPS:02d}"
+            for _, _, code in known.places
+            for step in range(_ZIPS)
+        ],
+        dtype=object,
+    )
+
+
+_TEXT: Words = np.array([str(number) for number in range(100_000)], dtype=object)
+_UNITS: Words = np.array(
+    ["", *(f"{kind} {flat}" for flat, kind in enumerate(("Apt", "Apt", "Unit", "#", "Apt") * 2, start=1))],
+    dtype=object,
+)

@@ -8,9 +8,12 @@ from datetime import date
 import msgspec
 from anyascii import anyascii
 
-from glomar_verifier.synth.people import MOVED_IN
-from glomar_verifier.synth.scenario import Kind, Row, Scenario, drawn
+from glomar_verifier.synth.addresses import GROUP_QUARTERS_FROM
+from glomar_verifier.synth.lookalikes import lookalikes
+from glomar_verifier.synth.scenario import EARLIEST_TAX_YEAR, Kind, Row, Scenario, drawn
 
+# The tax years that are asked about.
+YEARS = (2023, 2024)
 # In no name list, so nobody in the register bears them.
 ABSENT_FIRST_NAMES = ("Leopold", "Octavia", "Wolfgang", "Philippa", "Thaddeus", "Ottilie")
 SPELT_OUT = {
@@ -28,10 +31,17 @@ class Case(msgspec.Struct, frozen=True):
     today: date
     dice: random.Random
     birth_date_needed: bool = False
+    earliest_tax_year: int = EARLIEST_TAX_YEAR
 
     @property
     def person(self) -> Mapping[str, str]:
         return self.spells[-1]
+
+    @property
+    def crowded(self) -> bool:
+        """Lives in group quarters, where nobody is confirmed without a date of birth."""
+        number = self.person["street_number"]
+        return number.isdecimal() and int(number) >= GROUP_QUARTERS_FROM
 
 
 class Klass(msgspec.Struct, frozen=True):
@@ -64,9 +74,40 @@ def _second_surname_dropped(case: Case) -> Row:
     return {"last_name": case.person["last_name"].split()[0]}
 
 
-def _old_address(case: Case, years: str) -> Row:
+def _surnames_swapped(case: Case) -> Row:
+    first, second = case.person["last_name"].split()
+    return {"last_name": f"{second} {first}"}
+
+
+def _street_mistyped(case: Case) -> Row:
+    """An x too many: no name holds that, whereas two letters that change places may make another street."""
+    name = case.person["street_name"]
+    at = name.index(_long_word(case)) + 2
+    return {"street_name": f"{name[:at]}x{name[at:]}"}
+
+
+def _long_word(case: Case) -> str:
+    """A word long enough that a slip in it makes no other street of it; blank if there is none."""
+    words = case.person["street_name"].split()
+    return next((word for word in words if len(word) > 7 and word.isalpha() and word[2] != word[3]), "")
+
+
+def _lookalike(case: Case) -> Row:
+    """Another real name, one letter away; whoever bears it doesn't live here, since initials differ."""
+    return {
+        "first_name": case.dice.choice(lookalikes()[case.person["first_name"]]),
+        "middle_name": "",
+        "date_of_birth": case.person["date_of_birth"] if case.birth_date_needed else "",
+    }
+
+
+def _old_address(case: Case, year: int) -> Row:
     columns = ("street_number", "street_name", "unit", "po_box", "city", "state", "zip")
-    return {**{column: case.spells[0][column] for column in columns}, "tax_periods": years}
+    return {**{column: case.spells[0][column] for column in columns}, "tax_periods": str(year)}
+
+
+def _moved_in(case: Case) -> int:
+    return int(case.person["from_year"])
 
 
 def _wrong_number(case: Case) -> Row:
@@ -86,12 +127,25 @@ def _unclear(case: Case) -> bool:
     return case.person["suffix"] == "Jr" and not case.birth_date_needed
 
 
+def _undated_crowd(case: Case) -> bool:
+    return case.crowded and not case.birth_date_needed
+
+
 def _in_house(case: Case) -> bool:
     return case.person["street_number"] != ""
 
 
+def _double(case: Case) -> bool:
+    return " " in case.person["last_name"]
+
+
 def _moved(case: Case) -> bool:
-    return len(case.spells) > 1
+    return len(case.spells) > 1 and _moved_in(case) > case.earliest_tax_year
+
+
+def _came_late(case: Case) -> bool:
+    """The year before is one that may be asked about."""
+    return len(case.spells) == 1 and _moved_in(case) > case.earliest_tax_year
 
 
 KLASSES = (
@@ -103,10 +157,15 @@ KLASSES = (
         6,
         "confirm",
         _second_surname_dropped,
-        lambda c: " " in c.person["last_name"],
+        _double,
     ),
-    Klass("mover-old-year", 4, "confirm", lambda c: _old_address(c, str(MOVED_IN - 1)), _moved),
-    Klass("mover-wrong-year", 4, "deny", lambda c: _old_address(c, str(MOVED_IN)), _moved),
+    Klass("surnames-swapped", 4, "confirm", _surnames_swapped, _double),
+    Klass("street-mistyped", 4, "confirm", _street_mistyped, lambda c: _long_word(c) != ""),
+    Klass("mover-old-year", 4, "confirm", lambda c: _old_address(c, _moved_in(c) - 1), _moved),
+    Klass("mover-wrong-year", 4, "deny", lambda c: _old_address(c, YEARS[-1]), _moved),
+    Klass("wrong-year", 3, "deny", lambda c: {"tax_periods": str(_moved_in(c) - 1)}, _came_late),
+    Klass("look-alike-name", 4, "deny", _lookalike, lambda c: c.person["first_name"] in lookalikes()),
+    Klass("crowded-no-birth-date", 3, "deny", lambda c: {"date_of_birth": ""}, _undated_crowd),
     Klass("wrong-address", 6, "deny", _wrong_number, _in_house),
     Klass("absent-person", 6, "deny", _absent),
     Klass("ambiguous-sr-jr", 2, "deny", _no_suffix_no_birth, _unclear),

@@ -9,17 +9,14 @@ from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
 
-from glomar_verifier.synth.kinds import Case, klasses
+from glomar_verifier.asked import COLUMNS
+from glomar_verifier.synth.kinds import YEARS, Case, klasses
 from glomar_verifier.synth.scenario import Row, Scenario, drawn, load_scenario
 
-REQUEST_COLUMNS = (
-    "reference", "first_name", "middle_name", "last_name", "suffix", "date_of_birth", "street_number",
-    "street_name", "unit", "po_box", "city", "state", "zip", "tax_periods", "ground", "statute",
-    "final_order_date", "court_order_date", "removal_class", "relief_pending", "wilfulness_attested",
-    "case_id", "officer_id", "reason", "intended_use", "officer_unit", "authorised_by", "jurisdiction",
-    "automated_analysis", "expires_at",
-)  # fmt: skip
+REQUEST_COLUMNS = COLUMNS
 TRUTH_COLUMNS = ("truth", "klass")
+PER_HOUSE = 8
+"""People in one building, a dormitory say: fewer than any shipped agreement lets an agency ask about."""
 
 
 def requests(
@@ -36,7 +33,8 @@ def requests(
     The register's rows come as `people` makes them, a person's spells together. At most `per_name` people
     who share a first name, a part of the last and a suffix are asked about, since the agreement's quotas
     count by name; so the register should hold some three times `n` people, and for a large `n` `per_name`
-    must grow. Every class comes up by its weight among the people whom it fits.
+    must grow; likewise at most PER_HOUSE are asked about at one house. Every class comes up by its weight
+    among the people whom it fits.
     scenario: what is said under an agreement; by default the first that is shipped.
     """
     scenario = scenario or load_scenario()
@@ -44,23 +42,28 @@ def requests(
     dice = random.Random(seed)  # noqa: S311 (reproducible test data, no secret)
     used: Counter[str] = Counter()
     names: Counter[tuple[str, str, str]] = Counter()
+    houses: Counter[tuple[str, str]] = Counter()
     serial = 0
     for _, spells in groupby(register_rows, key=lambda row: row["person_id"]):
         if serial == n:
             return
-        case = Case(list(spells), today, dice, scenario.birth_date_needed)
+        case = Case(list(spells), today, dice, scenario.birth_date_needed, scenario.earliest_tax_year)
         first, last, suffix = (case.person[column] for column in ("first_name", "last_name", "suffix"))
         alike = [(first, part, suffix) for part in last.split()]
         undated = scenario.birth_date_needed and not case.person["date_of_birth"]
         if undated or any(names[name] >= per_name for name in alike):
             continue
-        names.update(alike)
-        serial += 1
         # The class that is furthest behind its share, so that a small set has every class too.
         klass = min((k for k in kinds if k.fits(case)), key=lambda k: (used[k.name] / k.weight, -k.weight))
+        row = lawful(case, serial + 1, scenario) | klass.change(case)
+        house = (row["street_number"], row["zip"])
+        if row["street_number"] and houses[house] >= PER_HOUSE:
+            continue
+        houses[house] += 1
+        names.update(alike)
         used[klass.name] += 1
-        truth = {"truth": klass.truth, "klass": klass.name}
-        yield lawful(case, serial, scenario) | klass.change(case) | truth
+        serial += 1
+        yield row | {"truth": klass.truth, "klass": klass.name}
 
 
 def case_and_officer(serial: int, scenario: Scenario | None = None) -> tuple[str, str]:
@@ -91,11 +94,12 @@ def lawful(case: Case, serial: int, scenario: Scenario | None = None) -> Row:
     request |= {column: value for column, value in case.person.items() if column in request}
     request |= drawn(scenario.every, case.today, case.dice)
     request |= drawn(case.dice.choice(scenario.grounds), case.today, case.dice)
-    born = case.birth_date_needed or case.dice.random() < 0.7
+    since = int(case.person.get("from_year", "0"))
+    born = case.birth_date_needed or case.crowded or case.dice.random() < 0.7
     return request | {
         "reference": f"R-{serial:06d}",
         "date_of_birth": case.person["date_of_birth"] if born else "",
-        "tax_periods": "2024" if len(case.spells) > 1 else "2023;2024",
+        "tax_periods": ";".join(str(year) for year in YEARS if year >= since),
         "case_id": case_id,
         "officer_id": officer_id,
         "reason": f"{case_id}: the subject left the address on file; the return's address of those years is "

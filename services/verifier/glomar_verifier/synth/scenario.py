@@ -16,6 +16,7 @@ from glomar_schemas.errors import Malformed
 from msgspec import Struct
 
 Row = dict[str, str]
+EARLIEST_TAX_YEAR = 2010
 
 
 class Drawn(Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,12 +40,14 @@ class Kind(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
-    """`every` request has these columns, and those of one of the `grounds`. officers: who may be named."""
+    """`every` request has these columns, and those of one of the `grounds`. officers: who may be named.
+    earliest_tax_year: from which one may ask."""
 
     grounds: tuple[dict[str, str | Drawn], ...]
     kinds: tuple[Kind, ...]
     every: dict[str, str | Drawn] = {}
     birth_date_needed: bool = False
+    earliest_tax_year: int = EARLIEST_TAX_YEAR
     officers: tuple[str, ...] = ()
 
 

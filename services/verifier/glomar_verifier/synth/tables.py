@@ -1,24 +1,34 @@
 """Weighted name lists, places and streets for the generator; real words, no real person.
-`people` draws from it. Names and weights: US Census 2010 surnames (counts) and 1990 given names
-(per 100,000), the commonest of each, with the accents that Spanish writes restored."""
+`people` draws from it. Names and weights: US Census 2020, by sex and Hispanic or not (tables/census.py)."""
 
 import csv
-import random
 from functools import cache
 from importlib import resources
-from itertools import accumulate
+from itertools import product
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Fractions = npt.NDArray[np.float64]
+Words = npt.NDArray[np.object_]
+
+_TYPES = ("St", "Ave", "Rd", "Dr", "Ln", "Ct", "Blvd", "Pl", "Way", "Cir", "Ter", "Trl")
+_DIRECTIONS = ("", "", "", "N ", "S ", "E ", "W ")
+_ORDINALS = 60
 
 
 class Draw(msgspec.Struct, frozen=True):
-    """Words with their cumulated weights, for `random.choices`."""
+    """Words with their cumulated shares; a fraction from 0 to 1 picks one by weight."""
 
-    words: tuple[str, ...]
-    cumulated: tuple[int, ...]
+    words: Words
+    cumulated: Fractions
 
-    def one(self, dice: random.Random) -> str:
-        return dice.choices(self.words, cum_weights=self.cumulated)[0]
+    def of(self, fractions: Fractions) -> Words:
+        picked: Words = self.words[np.searchsorted(self.cumulated, fractions, side="right")]
+        return picked
 
 
 class Tables(msgspec.Struct, frozen=True):
@@ -39,8 +49,25 @@ def tables() -> Tables:
         first={(sex, spanish): _draw(first, sex=sex, hispanic=spanish) for sex in "mf" for spanish in either},
         last={spanish: _draw(last, hispanic=spanish) for spanish in either},
         places=tuple((row["city"], row["state"], row["zip"]) for row in _read("places.csv")),
-        streets=tuple(row["name"] for row in _read("streets.csv")),
+        streets=_streets([row["name"] for row in _read("streets.csv")], [row["name"] for row in last]),
     )
+
+
+def _streets(known: list[str], surnames: list[str]) -> tuple[str, ...]:
+    """The listed ones, numbered ones, and some named for people, as American streets are; each once."""
+    numbered = [
+        f"{way}{number}{_suffix(number)} {type_}"
+        for number, type_, way in product(range(1, _ORDINALS), ("St", "Ave"), ("N ", "S "))
+    ]
+    named = [
+        f"{_DIRECTIONS[place % len(_DIRECTIONS)]}{name} {_TYPES[place % len(_TYPES)]}"
+        for place, name in enumerate(dict.fromkeys(name for name in surnames[:600] if name.isascii()))
+    ]
+    return tuple(dict.fromkeys([*known, *numbered, *named]))
+
+
+def _suffix(number: int) -> str:
+    return "th" if 10 < number % 100 < 14 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
 
 
 def _read(name: str) -> list[dict[str, str]]:
@@ -50,4 +77,8 @@ def _read(name: str) -> list[dict[str, str]]:
 
 def _draw(rows: list[dict[str, str]], *, hispanic: bool, sex: str = "") -> Draw:
     chosen = [row for row in rows if (row["hispanic"] == "true") == hispanic and row.get("sex", "") == sex]
-    return Draw(tuple(row["name"] for row in chosen), tuple(accumulate(int(row["weight"]) for row in chosen)))
+    weights = np.array([int(row["weight"]) for row in chosen], dtype=np.float64)
+    cumulated = np.cumsum(weights) / weights.sum()
+    # The last one is 1 but for rounding, and no fraction may lie behind it.
+    cumulated[-1] = 1.0
+    return Draw(np.array([row["name"] for row in chosen], dtype=object), cumulated)

@@ -1,6 +1,7 @@
 """An append-only RFC 9162 Merkle tree that keeps only its right edge in memory; full tiles are read back.
 
-Called by the sequencer, which signs its root and hands out its proofs, and by fsck, which rebuilds one.
+Called by the sequencer, which signs its root and hands out its proofs, by fsck, which rebuilds one, and by
+tlog_client, which reads a published one.
 """
 
 from collections import OrderedDict
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
+
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.merkle import EMPTY_ROOT, HASH_BYTES, node_hash
 
@@ -54,7 +56,13 @@ class Tree:
 
     def root(self) -> bytes:
         """RFC 9162 root over all leaves, 32 B."""
-        return self._range_root(0, self.size) if self.size else EMPTY_ROOT
+        return self.range_root(0, self.size) if self.size else EMPTY_ROOT
+
+    def range_root(self, low: int, high: int) -> bytes:
+        """RFC 9162 root, 32 B, over leaves low to high - 1, where low is a multiple of a power of two that is
+        no smaller than their number. Reads no tile below the largest complete subtrees in that range.
+        """
+        return _fold(self._peak_list() if (low, high) == (0, self.size) else self._cover(low, high))
 
     def leaf_hash(self, index: int) -> bytes:
         """Hash of leaf `index`, 32 B. Raises IndexError outside the tree."""
@@ -89,13 +97,13 @@ class Tree:
         while old_size != high:
             middle = low + (1 << (high - low - 1).bit_length() - 1)
             if old_size <= middle:
-                proof.append(self._range_root(middle, high))
+                proof.append(self.range_root(middle, high))
                 high = middle
             else:
-                proof.append(self._range_root(low, middle))
+                proof.append(self.range_root(low, middle))
                 low = middle
         if low:
-            proof.append(self._range_root(low, high))
+            proof.append(self.range_root(low, high))
         return tuple(reversed(proof))
 
     def _resume(self, size: int) -> None:
@@ -177,9 +185,6 @@ class Tree:
             cover.append((height, self._node(height, low >> height)))
             low += 1 << height
         return cover
-
-    def _range_root(self, low: int, high: int) -> bytes:
-        return _fold(self._peak_list() if (low, high) == (0, self.size) else self._cover(low, high))
 
 
 def _require(index: int, limit: int) -> None:

@@ -1,0 +1,55 @@
+"""`glomar-auditor archive`: freeze a ledger, or its beginning, into one file. stdout is data."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from glomar_runtime.cli import progress
+from glomar_runtime.settings import load_settings
+from glomar_schemas.agreement import load_trust
+from glomar_schemas.errors import Misconfigured
+from glomar_schemas.keys import read_signing_key
+from glomar_schemas.note import format_vkey, parse_vkey
+from glomar_schemas.subjects import Subjects
+from glomar_schemas.versions import load_versions
+
+from glomar_auditor.archive import freeze
+from glomar_auditor.index.ledger_view import open_view, signed_prefix
+from glomar_auditor.index.period import in_zone, to_ns
+from glomar_auditor.settings import AuditorSettings
+
+
+def archive(
+    out: Annotated[Path, Parameter(help="the tar file to write; refuses to overwrite")],
+    *,
+    until: Annotated[
+        datetime | None, Parameter(help="only what was stored before, such as 2027-01-01")
+    ] = None,
+    checkpoint: Annotated[Path | None, Parameter(help="an older checkpoint, such as a cosigned one")] = None,
+    config: Annotated[Path, Parameter(help="the auditor's TOML file")],
+    as_json: Annotated[bool, Parameter("--json", negative="", help="print JSON")] = False,
+) -> None:
+    """Freeze the ledger under its newest checkpoint, or its beginning; also while the auditor runs.
+
+    With --until the checkpoint over the beginning is signed now, with the ledger's key. Check the file with
+    `verify`.
+    """
+    if until and checkpoint:
+        raise Misconfigured("both given", where="--until, --checkpoint", fix="Give one of them")
+    settings = load_settings(AuditorSettings, config)
+    agreement = load_versions(settings.agreement, load_trust(settings.trust)).newest.agreement
+    origin = Subjects(agreement.id, settings.incarnation).origin(agreement.oversight)
+    signer = read_signing_key(settings.ledger_key)
+    view = open_view(settings.ledger, [parse_vkey(format_vkey(origin, signer.public_key()))], checkpoint)
+    if until is not None:
+        view = signed_prefix(settings.ledger, view, to_ns(in_zone(until, agreement.time_zone)), signer)
+    with progress("freezing") as advance:
+        digest = freeze(view, out, advance)
+    root = view.checkpoint.root.hex()
+    if as_json:
+        shape = {"version": 1, "file": str(out), "sha256": digest, "origin": origin}
+        print(json.dumps(shape | {"size": view.size, "root": root}))
+    else:
+        print(f"{out}: {view.size} entries of {origin}, root {root}, sha256 {digest}")

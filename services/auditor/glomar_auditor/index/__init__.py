@@ -1,0 +1,1 @@
+"""The index: what the ledger and the stream hold, made searchable. Derived, never evidence."""

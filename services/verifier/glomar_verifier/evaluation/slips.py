@@ -1,0 +1,56 @@
+"""Slips of the pen and look-alikes, as the trials need them. `positives` and `negatives` call it; pure."""
+
+import random
+from functools import lru_cache
+
+from anyascii import anyascii
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def mistyped(word: str, dice: random.Random) -> str:
+    """One letter put in, left out or changed, or two neighbours swapped, anywhere; never the same word."""
+    while True:
+        at = dice.randrange(len(word))
+        letter = dice.choice(LETTERS.lower() if word[-1:].islower() else LETTERS)
+        wrong = dice.choice(
+            (
+                word[:at] + letter + word[at:],
+                word[:at] + word[at + 1 :],
+                word[:at] + letter + word[at + 1 :],
+                word[:at] + word[at + 1 : at + 2] + word[at : at + 1] + word[at + 2 :],
+            )
+        )
+        if wrong and wrong.upper() != word.upper():
+            return wrong
+
+
+def mistyped_in(text: str, dice: random.Random) -> str | None:
+    """A slip in the longest word without figures; None if no word has three letters."""
+    words = text.split()
+    able = [word for word in words if word.isalpha() and len(word) >= 3]
+    if not able:
+        return None
+    word = max(able, key=len)
+    return text.replace(word, mistyped(word, dice), 1)
+
+
+def look_alike(name: str, known: frozenset[str], dice: random.Random) -> str | None:
+    """Another known name, one edit away; None if there is none."""
+    near = _near(anyascii(name).upper(), known)
+    return dice.choice(near).title() if near else None
+
+
+@lru_cache(maxsize=50_000)
+def _near(word: str, known: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted((one_edit_from(word) - {word}) & known))
+
+
+def one_edit_from(word: str) -> set[str]:
+    splits = [(word[:at], word[at:]) for at in range(len(word) + 1)]
+    return {
+        *(left + letter + right for left, right in splits for letter in LETTERS),
+        *(left + right[1:] for left, right in splits if right),
+        *(left + letter + right[1:] for left, right in splits if right for letter in LETTERS),
+        *(left + right[1] + right[0] + right[2:] for left, right in splits if len(right) > 1),
+    }

@@ -1,0 +1,183 @@
+"""A real auditor behind a real nats-server, fed at a fixed rate: what it records, and when receipts arrive.
+
+Called by tests.bench.ledger. Half of the entries are requests, half the record holder's verdicts, sealed and
+signed as the verifier writes them; whatever arrives late is not spared, since nothing waits for an answer.
+"""
+
+import asyncio
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from glomar_local import ports
+from glomar_local.answers import identity_of
+from glomar_local.credentials import OPERATOR
+from glomar_local.layout import Layout
+from glomar_local.opening import connected
+from glomar_local.provision import System, provision
+from glomar_local.tally import audit
+from glomar_requester.ask import Asked
+from glomar_requester.compose import new_request_id
+from glomar_requester.inbox import open_release, verify
+from glomar_schemas.batch import Outgoing, store_atomically
+from glomar_schemas.controls import InForce
+from glomar_schemas.envelope import Signer
+from glomar_schemas.keys import read_signing_key
+from glomar_schemas.messages import Answer, Tags
+from glomar_verifier.reading import Slot
+from glomar_verifier.verdicts import Clerk, Question
+from msgspec import Struct
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from tests.bench.figures import Cost, Failed
+from tests.bench.processes import Meter
+from tests.faults.processes import BUS, Processes, processes
+
+REQUEST_BYTES = 3_250
+"""As the product's requests have (docs/performance.md)."""
+TICK_S = 0.01
+IN_FLIGHT = 20
+CHECK_ONE_OF = 100
+DRAIN_LIMIT_S = 120.0
+
+
+class Recording(Struct, frozen=True):
+    """offered: entries a second that were to be stored; waits_ms: from an entry's acknowledgement by the
+    stream to its receipt at the agency, sorted; behind: entries not yet recorded when the last was stored."""
+
+    offered: int
+    entries: int
+    stored_s: float
+    recorded_s: float
+    behind: int
+    waits_ms: list[float]
+    costs: list[Cost]
+    others: float
+
+
+async def measure(rate: int, seconds: float, directory: Path) -> Recording:
+    """Raises Failed when a receipt is missing or wrong, or the ledger does not verify afterwards."""
+    system = provision(Layout(directory / "glomar"), ports.free())
+    with processes(system) as running:
+        await asyncio.to_thread(running.start_bus)
+        running.start("auditor")
+        await asyncio.to_thread(running.until_ready, "auditor")
+        found = await _Feeding(system, running).run(rate, seconds)
+        running.stop("auditor")
+    audited = audit(system.layout.ledger, system.log_key, system.subjects)
+    if audited.report is None or audited.report.size != found.entries + 1 or not audited.tally.is_one_to_one:
+        raise Failed(f"the ledger is not what was stored: {audited.fault or audited.report}")
+    return found
+
+
+class _Feeding:
+    def __init__(self, system: System, running: Processes) -> None:
+        self._system, self._running = system, running
+        self._identity = identity_of(system)
+        signed, agency = system.signed, system.agency
+        holder = signed.agreement.holder
+        signer = Signer(read_signing_key(system.layout.private_key(holder, "sign")))
+        self._clerk = Clerk(system.subjects, signer, "bench")
+        self._in_force = InForce(slot=1, signed=signed)
+        self._agency = agency
+        self._filler = os.urandom(REQUEST_BYTES)
+        self._digests: dict[str, str] = {}
+        self._acknowledged: dict[str, float] = {}
+        self._arrived: dict[str, float] = {}
+        self._to_check: list[tuple[str, bytes]] = []
+        self._last_stored = 0.0
+
+    async def run(self, rate: int, seconds: float) -> Recording:
+        system = self._system
+        meter = Meter({"auditor": self._running.pid("auditor"), "nats-server": self._running.pid(BUS)})
+        async with connected(system, OPERATOR) as operator, connected(system, self._agency) as agency:
+            await agency.subscribe(system.subjects.release(self._agency), cb=self._on_release)
+            await agency.flush()
+            # Only the last tenth of a second of it counts for anything: connections, caches, first tiles.
+            await self._feed(operator, 200, 1.0)
+            await self._all_released()
+            self._acknowledged.clear()
+            self._arrived.clear()
+            warm = self._size()
+            meter.start()
+            started = time.perf_counter()
+            await self._feed(operator, rate, seconds)
+            stored_s, entries = self._last_stored - started, 2 * len(self._acknowledged)
+            behind = warm + entries - self._size()
+            await self._all_released()
+            recorded_s = max(self._arrived.values()) - started
+            costs, others = await meter.read(entries)
+        waits = sorted((at - self._acknowledged[key]) * 1000 for key, at in self._arrived.items())
+        for request_id, body in self._to_check:
+            self._check(request_id, body)
+        total = warm + entries - 1
+        return Recording(rate, total, stored_s, recorded_s, behind, waits, costs, others)
+
+    async def _feed(self, operator: Client, rate: int, seconds: float) -> None:
+        """A batch each tick, whether the one before it is stored or not."""
+        started, sent, slots = time.perf_counter(), 0, asyncio.Semaphore(IN_FLIGHT)
+        async with asyncio.TaskGroup() as storing:
+            while (now := time.perf_counter() - started) < seconds:
+                due = int(now * rate / 2) - sent
+                if due:
+                    pairs = list(self._pairs(min(due, 100)))
+                    sent += len(pairs)
+                    await slots.acquire()
+                    storing.create_task(self._store(operator, pairs, slots))
+                await asyncio.sleep(max(0.0, TICK_S - (time.perf_counter() - started - now)))
+
+    def _pairs(self, number: int) -> Iterator[tuple[str, list[Outgoing]]]:
+        """Request id -> a request and the verdict on it."""
+        now = datetime.now(UTC)
+        questions, requests = [], []
+        for _ in range(number):
+            request_id = new_request_id(int(now.timestamp() * 1000), os.urandom(10))
+            body = request_id.encode() + self._filler[len(request_id) :]
+            digest = self._digests[request_id] = hashlib.sha256(body).hexdigest()
+            requests.append(Outgoing(self._system.subjects.request(self._agency, request_id), body, {}))
+            questions.append(Question(Slot(self._agency, request_id, digest, 1), Tags()))
+        answer = Answer(outcome="deny", record_consulted=True, salt=os.urandom(16))
+        decided = self._clerk.write(questions, [answer] * number, self._in_force, now, now)
+        for request, verdict in zip(requests, decided, strict=True):
+            yield verdict.request_id, [request, Outgoing(verdict.subject, verdict.body, {})]
+
+    async def _store(
+        self, operator: Client, pairs: list[tuple[str, list[Outgoing]]], slots: asyncio.Semaphore
+    ) -> None:
+        try:
+            await store_atomically(operator, [message for _, both in pairs for message in both])
+        finally:
+            slots.release()
+        self._last_stored = time.perf_counter()
+        for request_id, _ in pairs:
+            self._acknowledged[request_id] = self._last_stored
+
+    async def _on_release(self, message: Msg) -> None:
+        request_id = message.subject.rpartition(".")[2]
+        self._arrived[request_id] = time.perf_counter()
+        if len(self._arrived) % CHECK_ONE_OF == 0:
+            self._to_check.append((request_id, message.data))
+
+    async def _all_released(self) -> None:
+        deadline = time.perf_counter() + DRAIN_LIMIT_S
+        while len(self._arrived) < len(self._acknowledged):
+            if time.perf_counter() > deadline:
+                missing = len(self._acknowledged) - len(self._arrived)
+                raise Failed(f"{missing} of {len(self._acknowledged)} receipts did not come")
+            await asyncio.sleep(0.005)
+
+    def _size(self) -> int:
+        return int((self._system.layout.ledger / "checkpoint").read_text(encoding="utf-8").split("\n")[1])
+
+    def _check(self, request_id: str, body: bytes) -> None:
+        """As the requester does; raises IntegrityError."""
+        release = open_release(body, request_id, self._identity)
+        if release is None:
+            raise Failed("a release without a verdict")
+        day = datetime.now(UTC) + timedelta(days=1)
+        asked = Asked(request_id, "", "", b"", self._digests[request_id], "", day)
+        verify(release, asked, self._identity)

@@ -1,0 +1,224 @@
+"""`python -m tests.bench.register`: building registers and looking up in them, by size, on file and server.
+
+    python -m tests.bench.register [--people 1000000 10000000] [--lookups 50000] [--no-postgres]
+
+Called by `make bench` with small sizes. Prints Markdown; the registers stay under bench-results/cache.
+"""
+
+import argparse
+import csv
+import itertools
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+
+from glomar_verifier.conform import normal_query
+from glomar_verifier.match import Query, decide
+from glomar_verifier.register import Register
+from glomar_verifier.register.making import build_into
+from glomar_verifier.register.opening import open_place
+from glomar_verifier.rules import Rules, load_rules
+from glomar_verifier.synth import requests, write_register
+from msgspec import Struct
+
+from tests.bench import population
+from tests.bench.processes import ROOT
+from tests.postgres import Server, postgres
+from tests.registers import particulars
+
+CACHE = ROOT / "bench-results" / "cache"
+SIZES = (100_000,)
+ROUNDS = 5
+# So that loading is bound by the processor and not by somebody's default of 1 GB of WAL.
+_SETTINGS = (
+    "shared_buffers=512MB",
+    "max_wal_size=8GB",
+    "maintenance_work_mem=512MB",
+    "synchronous_commit=off",
+)
+
+
+class Built(Struct, frozen=True):
+    people: int
+    spells: int
+    seconds: float
+    cpu_s: float
+    megabytes: float
+
+
+class Lookups(Struct, frozen=True):
+    """rates: lookups a second, one for each round; times in µs."""
+
+    where: str
+    people: int
+    processes: int
+    rates: list[float]
+    p50_us: float
+    p99_us: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.register",
+        description="Builds registers and looks up in them, on file and on a PostgreSQL server of its own; "
+        "prints the tables of docs/performance.md.",
+        epilog="Every goal, on file and server: --people 1000000 10000000. Extracts and registers stay under "
+        "bench-results/cache.",
+    )
+    parser.add_argument(
+        "--people", type=int, nargs="+", default=SIZES, help="sizes of the registers (100000)", metavar="N"
+    )
+    parser.add_argument("--lookups", type=int, default=20_000, help="requests a round (20000)", metavar="N")
+    parser.add_argument("--no-postgres", dest="postgres", action="store_false", help="the file alone")
+    parser.add_argument("--ask", nargs=3, metavar=("PLACE", "PEOPLE", "LOOKUPS"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.ask:
+        place, number, lookups = options.ask
+        _ask_until_told(place, int(number), int(lookups))
+        return
+    CACHE.mkdir(parents=True, exist_ok=True)
+    for line in run(options.people, options.lookups, with_postgres=options.postgres):
+        print(line, flush=True)
+
+
+def run(sizes: Sequence[int], lookups: int, *, with_postgres: bool) -> Iterator[str]:
+    """The lines of two tables."""
+    rules = load_rules()
+    places = {}
+    yield from ("| people | spells | built in, s | CPU, s | on disk, MB |", "| --- | --- | --- | --- | --- |")
+    for number in sizes:
+        places[number], built = _build(number, rules)
+        yield (
+            f"| {number:,} | {built.spells:,} | {built.seconds:.0f} | {built.cpu_s:.0f} "
+            f"| {built.megabytes:,.0f} |"
+        )
+    yield ""
+    yield "| where | people | processes | lookups/s (range) | p50, µs | p99, µs |"
+    yield "| --- | --- | --- | --- | --- | --- |"
+    for number, place in places.items():
+        queries = _queries(number, lookups, rules)
+        yield _row(_measure("SQLite", str(place), number, queries, rules))
+    if with_postgres:
+        with postgres(_SETTINGS) as server:
+            for number in sizes:
+                url = _load(server, number, rules)
+                yield _row(_measure("PostgreSQL", url, number, _queries(number, lookups, rules), rules))
+                yield _row(_measure_several(url, number, lookups, 2))
+
+
+def _build(number: int, rules: Rules) -> tuple[Path, Built]:
+    extract, built = _extract(number), CACHE / f"bench-{number}.db"
+    before, started = _cpu_s(), time.perf_counter()
+    report = build_into(str(built), extract, rules)
+    seconds = time.perf_counter() - started
+    return built, Built(number, report.spells, seconds, _cpu_s() - before, built.stat().st_size / 1e6)
+
+
+def _extract(number: int) -> Path:
+    extract = CACHE / f"bench-{number}.csv"
+    if not extract.exists():
+        write_register(number, population.SEED, extract)
+    return extract
+
+
+def _load(server: Server, number: int, rules: Rules) -> str:
+    url = server.database(f"people_{number}")
+    build_into(url, _extract(number), rules)
+    return url
+
+
+def _queries(number: int, lookups: int, rules: Rules) -> list[Query]:
+    """Of every kind that gets as far as the register, about people from the whole of it."""
+    rows = _sample(_extract(number), max(1, number // (3 * lookups)))
+    asked = requests(rows, lookups, population.SEED, date.today(), per_name=number)
+    return [
+        normal_query(particulars(row), tuple(map(int, row["tax_periods"].split(";"))), rules, "us")
+        for row in asked
+        if not row["truth"].startswith("refused")
+    ]
+
+
+def _sample(extract: Path, step: int) -> Iterator[dict[str, str]]:
+    """Each step-th person, with all of the person's spells; ids are P and a number."""
+    with extract.open(encoding="utf-8", newline="") as file:
+        header = file.readline()
+        chosen = (line for line in file if int(line[1 : line.index(",")]) % step == 0)
+        yield from csv.DictReader(itertools.chain([header], chosen))
+
+
+def _measure(where: str, place: str, number: int, queries: Sequence[Query], rules: Rules) -> Lookups:
+    register = open_place(place, rules)
+    rates, times = [], []
+    for _ in range(ROUNDS):
+        taken = _ask(register, queries, rules)
+        rates.append(len(taken) / sum(taken))
+        times += taken
+    register.close()
+    times.sort()
+    return Lookups(where, number, 1, rates, 1e6 * times[len(times) // 2], 1e6 * times[len(times) * 99 // 100])
+
+
+def _ask(register: Register, queries: Sequence[Query], rules: Rules) -> list[float]:
+    """Seconds of each lookup, with its decision."""
+    taken, now = [], time.perf_counter
+    for query in queries:
+        started = now()
+        decide(register.candidates(query), query, rules)
+        taken.append(now() - started)
+    return taken
+
+
+def _measure_several(url: str, number: int, lookups: int, processes: int) -> Lookups:
+    """All together, each process with a connection of its own; they begin when all are ready."""
+    command = [sys.executable, "-m", "tests.bench.register", "--ask", url, str(number), str(lookups)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": ROOT}
+    asking = [subprocess.Popen(command, **pipes) for _ in range(processes)]  # type: ignore[call-overload]
+    rates, times = [], []
+    for one in asking:
+        assert one.stdout.readline() == "ready\n"
+    for _ in range(ROUNDS):
+        for one in asking:
+            one.stdin.write("go\n")
+            one.stdin.flush()
+        found = [one.stdout.readline().split() for one in asking]
+        rates.append(sum(float(rate) for rate, _, _ in found))
+        times += [(float(p50), float(p99)) for _, p50, p99 in found]
+    for one in asking:
+        one.stdin.close()
+        one.wait()
+    p50, p99 = (statistics.median(values) for values in zip(*times, strict=True))
+    return Lookups("PostgreSQL", number, processes, rates, p50, p99)
+
+
+def _ask_until_told(place: str, number: int, lookups: int) -> None:
+    rules = load_rules()
+    register, queries = open_place(place, rules), _queries(number, lookups, rules)
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        taken = sorted(_ask(register, queries, rules))
+        p50, p99 = (1e6 * taken[len(taken) * share // 100] for share in (50, 99))
+        print(len(taken) / sum(taken), p50, p99, flush=True)
+
+
+def _row(found: Lookups) -> str:
+    rates = sorted(found.rates)
+    return (
+        f"| {found.where} | {found.people:,} | {found.processes} | {statistics.median(rates):,.0f} "
+        f"({rates[0]:,.0f}-{rates[-1]:,.0f}) | {found.p50_us:.0f} | {found.p99_us:.0f} |"
+    )
+
+
+def _cpu_s() -> float:
+    uses = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(use.ru_utime + use.ru_stime for use in uses)
+
+
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    main()

@@ -1,0 +1,39 @@
+"""The auditor of an oversight body that changes what it records of some messages. `serve --config FILE`.
+
+Its ledger holds together, is rightly signed, and has an entry for every sequence: only publishers can tell.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from glomar_auditor import app, cli
+from glomar_auditor.sequencer import Ledger
+from glomar_schemas.leaf import Entry, Leaf
+from glomar_schemas.note import Checkpoint
+from msgspec.structs import replace
+
+CHANGED = 10
+"""Every tenth sequence."""
+
+
+class DishonestLedger(Ledger):
+    """Tells its own process, which compares it with the stream, what the messages really were."""
+
+    true: ClassVar[dict[int, Entry]] = {}
+
+    def append(self, batch: Sequence[Entry]) -> Checkpoint:
+        self.true.update((leaf.sequence - 1, leaf) for leaf in batch)
+        return super().append(list(map(changed, batch)))
+
+    def leaf(self, index: int) -> Entry | None:
+        return self.true.get(index) or super().leaf(index)
+
+
+def changed(leaf: Entry) -> Entry:
+    is_meant = isinstance(leaf, Leaf) and leaf.sequence % CHANGED == 0
+    return replace(leaf, body_sha256=bytes(32)) if is_meant else leaf
+
+
+if __name__ == "__main__":
+    app.Ledger = DishonestLedger  # type: ignore[attr-defined]
+    cli.main()

@@ -1,0 +1,145 @@
+"""A stream that is retired and its successor: the new ledger rests on the old one, and goes on."""
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+from pathlib import Path
+
+from glomar_auditor.fsck import verify
+from glomar_local import nats_conf
+from glomar_local.child import program
+from glomar_local.credentials import OPERATOR
+from glomar_local.opening import connected, put_in_force
+from glomar_local.provision import System, tenant
+from glomar_local.tally import read
+from glomar_runtime import topology
+from glomar_schemas.note import format_vkey, parse_vkey
+from glomar_schemas.subjects import Subjects
+from msgspec.structs import replace
+from nats.aio.client import Client
+
+from tests.faults.evidence import ledger_size
+from tests.faults.processes import BUS, Processes
+from tests.faults.waiting import until
+from tests.integration.asking import ask_all, confirmable, profile
+from tests.integration.bus import Bus, watching
+
+REFUSED, MISCONFIGURED, INTEGRITY = 3, 2, 6
+
+
+Step = Callable[[Client], Awaitable[None]]
+
+
+def operate(system: System, *steps: Step) -> None:
+    """As the operator of the bus."""
+
+    async def run() -> None:
+        async with connected(system, OPERATOR) as admin:
+            for step in steps:
+                await step(admin)
+
+    asyncio.run(run())
+
+
+def with_exports_of(system: System, subjects: Subjects) -> None:
+    conf = nats_conf.render(
+        [replace(tenant(system), subjects=subjects)],
+        port=system.ports.bus,
+        store=system.layout.nats_store.resolve(),
+    )
+    system.layout.nats_conf.write_text(conf, encoding="utf-8")
+
+
+def incarnation(command: str, system: System, previous: Path) -> subprocess.CompletedProcess[str]:
+    config = system.layout.root / "auditor-2.toml"
+    argv = [program("glomar-auditor"), "incarnation", command, "--config", str(config)]
+    argv += ["--previous", str(previous)]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_new_incarnation_opens_with_the_final_checkpoint_of_the_old_one(
+    bare: Processes, tmp_path: Path
+) -> None:
+    system = bare.system
+    old, new = system.subjects, Subjects(system.agreement.id, 2)
+    ledger = system.layout.root / "ledger-2"
+    text = system.layout.settings("auditor").read_text(encoding="utf-8")
+    (system.layout.root / "auditor-2.toml").write_text(
+        text.replace('ledger = "ledger"', 'ledger = "ledger-2"') + "incarnation = 2\n", encoding="utf-8"
+    )
+    bare.start_all()
+    ask_all(profile(system.layout, tmp_path / "old.db"), confirmable(2))
+    operate(system, lambda admin: topology.retire(admin, old), lambda admin: topology.retire(admin, old))
+    bare.stop("auditor")
+    bare.start("auditor")
+    bare.until_ready("auditor")
+    assert bare.status("auditor")["halted"] is None, "a retired stream is read as before"
+    with watching(system) as bus:
+        until(lambda: ledger_size(system) == bus.last_sequence(), "all is recorded")
+    running = incarnation("open", system, system.layout.ledger)
+    assert (running.returncode, "has this ledger open" in running.stderr) == (MISCONFIGURED, True)
+    for each in ("requester", "verifier", "auditor", BUS):
+        bare.stop(each)
+
+    with_exports_of(system, new)
+    system.layout.waiting.unlink()
+    bare.start_bus_alone()
+    operate(system, lambda admin: topology.create(admin, new))
+    with watching(system) as bus:
+        require_refused_behind_another_message(bus, new)
+        opened = [incarnation("open", system, system.layout.ledger) for _ in range(2)]
+    assert [each.returncode for each in opened] == [0, 0], opened[0].stderr
+    operate(system, lambda admin: put_in_force(admin, system))
+
+    bare.start("auditor", program_of("auditor", system.layout.root / "auditor-2.toml"))
+    bare.until_ready("auditor")
+    bare.start("verifier", incarnation="2")
+    bare.until_ready("verifier")
+    asker = replace(profile(system.layout, tmp_path / "new.db"), incarnation=2)
+    results = ask_all(asker, confirmable(4)[2:])
+
+    assert [each.outcome for each in results] == ["confirm"] * 2
+    origin = new.origin(system.agreement.oversight)
+    key = parse_vkey(format_vkey(origin, system.log_key.public_key))
+    first = next(read(ledger, verify(ledger, key).size))
+    final = (system.layout.ledger / "checkpoint").read_bytes()
+    assert (first.sequence, first.subject) == (1, "glomar.irs-ice-2025.opening.2")
+    assert first.body_sha256 == sha256(final).digest()
+    checked = incarnation("check", system, system.layout.ledger)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    require_another_predecessor_is_refused(system, tmp_path)
+    require_the_old_ledger_is_final(bare)
+
+
+def program_of(service: str, config: Path) -> tuple[str, ...]:
+    return (program(f"glomar-{service}"), "serve", "--config", str(config))
+
+
+def require_refused_behind_another_message(bus: Bus, new: Subjects) -> None:
+    """What came first is no checkpoint: nothing opens, until the operator has made the stream again."""
+    assert bus.operate(f"STREAM.INFO.{new.stream}")["state"]["last_seq"] == 0
+    request = new.request(bus.system.agency, "early").encode()
+    assert bus.wire(bus.system.agency).ask(request, b"early")["seq"] == 1
+    refused = incarnation("open", bus.system, bus.system.layout.ledger)
+    assert (refused.returncode, "another message is the first" in refused.stderr) == (REFUSED, True)
+    assert bus.operate(f"STREAM.DELETE.{new.stream}")["success"]
+    operate(bus.system, lambda admin: topology.create(admin, new))
+
+
+def require_another_predecessor_is_refused(system: System, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(system.layout.ledger, other)
+    final = other / "final"
+    final.write_bytes(final.read_bytes().replace("— ".encode(), "—  ".encode(), 1))
+    assert incarnation("check", system, other).returncode in (REFUSED, INTEGRITY)
+    shutil.copy(system.layout.ledger / "checkpoint", final)
+    assert incarnation("check", system, other).returncode == 0
+
+
+def require_the_old_ledger_is_final(bare: Processes) -> None:
+    bare.stop("auditor")
+    bare.start("auditor")
+    assert bare.exit_code("auditor") == MISCONFIGURED
+    assert "this ledger is final" in bare.said("auditor")

@@ -1,0 +1,147 @@
+"""What oversight's tests look at: a live system in which everything happened that a report counts."""
+
+import asyncio
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+from glomar_auditor.cli import app
+from glomar_auditor.index.file import Index
+from glomar_auditor.index.record import Record
+from glomar_local.credentials import OPERATOR
+from glomar_requester import Client, Result
+from glomar_schemas.envelope import Signer, open_envelope, seal_envelope
+from glomar_schemas.keys import read_signing_key
+from glomar_schemas.messages import Request
+from msgspec import Struct
+from msgspec.structs import replace
+
+from tests.integration.asking import Asking, ask_all, confirmable, profile, rows, to_ask
+from tests.integration.bus import Bus
+from tests.integration.conftest import Up, wait_until
+from tests.integration.evidence import await_ledger, await_verdicts
+from tests.integration.holds import Officials
+from tests.integration.officials import typed
+from tests.integration.test_recalls import await_ack, recall
+from tests.integration.wire import header_block
+
+LIMIT_S = 60.0
+ASKED = 60
+TRACES = ("11111111111111111111111111111111", "22222222222222222222222222222222")
+
+
+class World(Struct, frozen=True):
+    """results: of the requests that were answered, as the agency got them; officers: by reference.
+
+    held: the one that waited under a hold; certified and outstanding: recalled; forged, malformed: ids.
+    """
+
+    running: Up
+    bus: Bus
+    results: list[Result]
+    officers: dict[str, str]
+    held: Result
+    hold_slot: int
+    certified: Result
+    outstanding: Result
+    forged: str
+    malformed: str
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """Of all requests, the two that do not count among them: both were refused."""
+        return Counter(each.outcome for each in self.results) + Counter({"refused": 2})
+
+    def run(self, *arguments: str) -> CompletedProcess[str]:
+        return typed(app, [*arguments, "--config", str(self.running.layout.settings("auditor"))])
+
+    def json(self, *arguments: str) -> dict[str, Any]:
+        ended = self.run(*arguments, "--json")
+        assert ended.returncode == 0, ended.stderr
+        found: dict[str, Any] = json.loads(ended.stdout)
+        return found
+
+    def index(self) -> Index:
+        layout, agreement = self.running.layout, self.bus.system.agreement
+        path = layout.ledger.with_name("ledger.index.db")
+        return Index(path, self.bus.subjects.origin(agreement.oversight), write=False)
+
+    def indexed(self) -> list[Record]:
+        """Everything in the kept index, once it has all that the stream holds."""
+        assert wait_until(self.is_up, LIMIT_S), "the index does not come up to the stream"
+        index = self.index()
+        found = list(index.records())
+        index.close()
+        return found
+
+    def is_up(self) -> bool:
+        try:
+            index = self.index()
+        except Exception:  # noqa: BLE001 - it is not there yet
+            return False
+        size = index.size
+        index.close()
+        return size == self.bus.last_sequence()
+
+
+def happened(running: Up, bus: Bus, folder: Path) -> World:
+    """Asks, holds, lifts, recalls, forges; returns once the ledger has all of it."""
+    used, officials = profile(running.layout, folder / "store.db"), Officials(bus)
+    chosen = rows()[:ASKED]
+    results = ask_all(used, [to_ask(row) for row in chosen])
+
+    slot, _ = officials.hold("jurisdiction:mad")
+    waits = replace(confirmable(70)[-1], jurisdiction="mad", reference="held")
+    asking = Asking(profile(running.layout, folder / "held.db"), [waits])
+    before = bus.last_sequence()
+    asking.start()
+    assert wait_until(lambda: bus.last_sequence() > before, LIMIT_S)
+    await_ledger(bus)
+    officials.lift(slot)
+    asking.join(LIMIT_S)
+
+    confirmed = [each for each in results if each.outcome == "confirm"]
+    certified, outstanding = confirmed[0], confirmed[1]
+    assert recall(running, certified.request_id).returncode == 0
+
+    async def hear() -> None:
+        async with Client.connect(used):
+            await asyncio.to_thread(await_ack, bus, certified.request_id)
+
+    asyncio.run(hear())
+    assert recall(running, outstanding.request_id).returncode == 0
+    forged, malformed = _forge(bus, results[0])
+    await_ledger(bus)
+    officers = {row["reference"]: row["officer_id"] for row in chosen} | {"held": waits.officer_id}
+    return World(
+        running,
+        bus,
+        [*results, asking.results[0]],
+        officers,
+        asking.results[0],
+        slot,
+        certified,
+        outstanding,
+        forged,
+        malformed,
+    )
+
+
+def _forge(bus: Bus, genuine: Result) -> tuple[str, str]:
+    """Stores a request that another party signed, with two trace headers, and bytes that are none."""
+    stored = bus.at(bus.subjects.request("ice", genuine.request_id))
+    assert stored is not None
+    request, _ = open_envelope(stored.body, Request, stored.subject)
+    forged, malformed = "forged-by-the-holder", "no-message"
+    subject = bus.subjects.request("ice", forged)
+    signer = Signer(read_signing_key(bus.system.layout.private_key("irs", "sign")))
+    body = seal_envelope(replace(request, id=forged, subject=subject, issued_at=datetime.now(UTC)), [signer])
+    traces = header_block(*(f"traceparent: 00-{each}-{'3' * 16}-01".encode() for each in TRACES))
+    operator = bus.wire(OPERATOR)
+    operator.ask(subject.encode(), body, traces)
+    operator.ask(bus.subjects.request("ice", malformed).encode(), b"{}")
+    await_verdicts(bus, "ice", [forged, malformed])
+    return forged, malformed

@@ -1,0 +1,224 @@
+"""Extracts and servers that can't be used: one clear line each, and the register in service stays."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from glomar_local.child import program
+from glomar_schemas.errors import GlomarError
+from glomar_verifier.conform import check
+from glomar_verifier.register.connection import connect
+from glomar_verifier.register.making import build_into
+from glomar_verifier.register.opening import open_place
+
+from tests.integration.test_bad_input import REFUSED, USAGE, require_complaint, run
+from tests.postgres import PASSWORD, USER, Server, postgres
+from tests.registers import ANA, RULES, YEARS, particulars, write_csv
+
+UNREACHABLE = 5
+INTEGRITY = 6
+LINE_MB = 512
+FLAT_MB = 300
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with postgres(["fsync=off"]) as running:
+        yield running
+
+
+def serves(place: str) -> bool:
+    register = open_place(place, RULES)
+    try:
+        return check(register, particulars(ANA), YEARS, RULES).outcome == "confirm"
+    finally:
+        register.close()
+
+
+def test_half_a_gigabyte_of_one_line_is_one_fault_in_constant_memory(tmp_path: Path) -> None:
+    source, target = write_csv(tmp_path / "extract.csv", [ANA]), tmp_path / "register.db"
+    with source.open("r+b") as file:
+        file.seek(0, os.SEEK_END)
+        file.truncate(file.tell() + (LINE_MB << 20))  # a hole: zeros without a line's end
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n")
+        file.write(",".join({**ANA, "person_id": "P2", "first_name": "Eva"}.values()).encode() + b"\n")
+    # A limit, since the system counts into a child's peak what its parent had when it forked.
+    limited = ["bash", "-c", f'ulimit -d {FLAT_MB << 10} && exec "$@"', "bash", program("glomar-verifier")]
+    command = [*limited, "register", "build", str(source), "--db", str(target)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    told = ended.stdout
+    assert ended.returncode == 0, ended.stderr
+    assert "line 3, : longer than 16384 bytes; left out" in told
+    assert "2 people, 2 spells, 1 rows left out" in told
+    assert serves(str(target))
+
+
+BAD_EXTRACTS: dict[str, tuple[bytes, str]] = {
+    "missing columns": (b"person_id,first_name\nP1,Ana\n", "the header lacks last_name"),
+    "no rows": (",".join(ANA).encode() + b"\n", "no usable row"),
+    "only impossible dates": (
+        (",".join(ANA) + "\n" + ",".join({**ANA, "date_of_birth": "2031-01-01"}.values()) + "\n").encode(),
+        "no usable row",
+    ),
+    "only rows that contradict each other": (
+        (
+            ",".join(ANA)
+            + "\n"
+            + ",".join(ANA.values())
+            + "\n"
+            + ",".join({**ANA, "first_name": "Eva"}.values())
+            + "\n"
+        ).encode(),
+        "no usable row",
+    ),
+    "another table": (b"\x00\x01\x02\n", "column 1 of the header is unknown"),
+}
+
+
+@pytest.mark.parametrize(("how", "where"), [*((how, "file") for how in BAD_EXTRACTS), ("no rows", "server")])
+def test_a_bad_extract_is_said_in_a_line_and_the_old_register_stays(
+    request: pytest.FixtureRequest, tmp_path: Path, how: str, where: str
+) -> None:
+    place = str(tmp_path / "register.db")
+    if where == "server":
+        place = request.getfixturevalue("server").database("bad_" + how.replace(" ", "_"))
+    build_into(place, write_csv(tmp_path / "good.csv", [ANA]), RULES)
+    content, words = BAD_EXTRACTS[how]
+    source = tmp_path / "bad.csv"
+    source.write_bytes(content)
+    require_complaint(run("glomar-verifier", "register", "build", str(source), "--db", place), REFUSED, words)
+    assert serves(place)
+
+
+def test_a_row_that_can_not_be_is_told_by_line_and_column(tmp_path: Path) -> None:
+    rows = [
+        ANA,
+        {**ANA, "person_id": "P2", "date_of_birth": "1799-01-01"},
+        {**ANA, "person_id": "P3", "date_of_birth": "2016-01-01"},
+        {**ANA, "person_id": "P4", "date_of_birth": "1980-02-30"},
+        {**ANA, "person_id": "P5", "from_year": "2020", "to_year": "2019"},
+    ]
+    source = write_csv(tmp_path / "extract.csv", rows)
+    ended = run("glomar-verifier", "register", "build", str(source), "--db", str(tmp_path / "register.db"))
+    assert ended.returncode == 0
+    for line, column in ((3, "date_of_birth"), (4, "date_of_birth"), (5, "date_of_birth"), (6, "to_year")):
+        assert f"line {line}, {column}: " in ended.stdout
+    assert "1 people, 1 spells, 4 rows left out" in ended.stdout
+
+
+# PostgreSQL
+
+
+def no_password(server: Server, folder: Path) -> str:
+    return f"postgresql://{USER}:{PASSWORD}@127.0.0.1:{server.port}/postgres"
+
+
+def nobody_there(server: Server, folder: Path) -> str:
+    return f"postgresql://{USER}@/postgres?host={folder}"
+
+
+def no_such_database(server: Server, folder: Path) -> str:
+    return server.url("absent")
+
+
+def passfile_for_all(server: Server, folder: Path) -> str:
+    return server.tcp_url(_passfile(folder, 0o644))
+
+
+def no_register(server: Server, folder: Path) -> str:
+    return server.database("empty")
+
+
+def no_url(server: Server, folder: Path) -> str:
+    return "postgresql://[nowhere"
+
+
+SERVERS: dict[Callable[[Server, Path], str], tuple[int, str]] = {
+    no_password: (USAGE, "holds a password"),
+    nobody_there: (UNREACHABLE, "no PostgreSQL server answers"),
+    no_such_database: (USAGE, "refuses this user or database"),
+    passfile_for_all: (USAGE, "others can read its passfile"),
+    no_register: (USAGE, "holds no register"),
+    no_url: (USAGE, "not a postgresql:// URL"),
+}
+
+
+@pytest.mark.parametrize("spoil", SERVERS, ids=lambda spoil: spoil.__name__)
+def test_a_server_that_can_not_be_used_is_said_without_a_secret(
+    server: Server, tmp_path: Path, spoil: Callable[[Server, Path], str]
+) -> None:
+    code, words = SERVERS[spoil]
+    with pytest.raises(GlomarError, match=words) as refusal:
+        open_place(spoil(server, tmp_path), RULES)
+    assert refusal.value.exit_code == code
+    # The cause isn't printed either.
+    assert PASSWORD not in str(refusal.value) and refusal.value.__cause__ is None
+
+
+def test_a_password_may_stand_in_a_private_passfile(server: Server, tmp_path: Path) -> None:
+    server.database("private")
+    place = server.tcp_url(_passfile(tmp_path, 0o600), "private")
+    build_into(place, write_csv(tmp_path / "extract.csv", [ANA]), RULES)
+    assert serves(place)
+
+
+def test_rows_missing_on_the_server_are_an_integrity_failure(server: Server, tmp_path: Path) -> None:
+    place = server.database("short")
+    build_into(place, write_csv(tmp_path / "extract.csv", [ANA]), RULES)
+    with psycopg.connect(place) as connection:
+        connection.execute("DELETE FROM glomar_register_1.spell")
+    ended = run(
+        "glomar-verifier", "match", "--db", place, "--requests", "x", "--out", str(tmp_path / "out.csv")
+    )
+    require_complaint(ended, INTEGRITY, "rows are missing")
+
+
+def test_a_load_that_is_killed_leaves_the_old_register_and_nothing_of_the_new(
+    server: Server, tmp_path: Path
+) -> None:
+    place = server.database("killed")
+    build_into(place, write_csv(tmp_path / "good.csv", [ANA]), RULES)
+    run("glomar-verifier", "register", "synth", "--people", "20000", "--out", str(tmp_path / "large.csv"))
+    command = [program("glomar-verifier"), "register", "build", str(tmp_path / "large.csv"), "--db", place]
+    with connect(place, reading=True) as watching:
+        with psycopg.connect(place) as holding:
+            # The load waits for us at its last step, with everything copied.
+            holding.execute("LOCK TABLE glomar_register.build IN EXCLUSIVE MODE")
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+            waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            while not _number(watching, waiting):
+                assert process.poll() is None
+            process.send_signal(signal.SIGKILL)
+            process.wait(60)
+        while _number(watching, "SELECT count(*) FROM pg_stat_activity WHERE datname = 'killed'") > 1:
+            pass
+        assert _number(watching, "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^glomar_register_'") == 1
+    assert serves(place)
+
+
+def test_a_lookup_goes_on_after_the_connection_was_lost(server: Server, tmp_path: Path) -> None:
+    place = server.database("lost")
+    build_into(place, write_csv(tmp_path / "extract.csv", [ANA]), RULES)
+    register = open_place(place, RULES)
+    with psycopg.connect(server.url(), autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'lost'")
+    assert check(register, particulars(ANA), YEARS, RULES).outcome == "confirm"
+    register.close()
+
+
+def _number(connection: psycopg.Connection, statement: str) -> int:
+    found = connection.execute(statement.encode()).fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def _passfile(folder: Path, mode: int) -> Path:
+    passfile = folder / "passfile"
+    passfile.write_text(f"*:*:*:*:{PASSWORD}\n")
+    passfile.chmod(mode)
+    return passfile

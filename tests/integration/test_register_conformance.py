@@ -1,0 +1,269 @@
+"""One suite for every register: what it promises, on a SQLite file and on a real PostgreSQL server."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+from glomar_schemas.errors import IntegrityError, Malformed, Misconfigured
+from glomar_verifier.cli import check_register
+from glomar_verifier.cli_matching import explain
+from glomar_verifier.conform import check
+from glomar_verifier.match import Record
+from glomar_verifier.question import QUESTION_COLUMNS
+from glomar_verifier.register import LiveRegister, integrity
+from glomar_verifier.register.making import build_into
+from glomar_verifier.register.opening import is_server, open_place
+from glomar_verifier.rules import Rules
+from msgspec.structs import replace
+
+from tests.postgres import Server, postgres
+from tests.registers import ANA, RULES, YEARS, particulars, query, record, write_csv
+
+Rows = Iterable[Mapping[str, str]]
+
+
+class Place:
+    """Where one register is, and the means to build it anew."""
+
+    def __init__(self, folder: Path, where: str) -> None:
+        self.folder = folder
+        self.where = where
+
+    def build(self, *rows: Mapping[str, str]) -> None:
+        build_into(self.where, write_csv(self.folder / "extract.csv", rows), RULES)
+
+    def change(self, statement: str) -> None:
+        """Behind the back of whoever has it open; `{schema}` and `{blob}` are put in."""
+        if not is_server(self.where):
+            # A file that is open elsewhere is never written into.
+            path = Path(self.where)
+            copy = shutil.copy(path, path.with_suffix(".changed"))
+            with closing(sqlite3.connect(copy)) as database, database:
+                database.execute(statement.format(schema="", blob="x'00'"))
+            Path(copy).replace(path)
+            return
+        with psycopg.connect(self.where) as server:
+            found = server.execute("SELECT max(number) FROM glomar_register.build").fetchone()
+            assert found is not None
+            schema = f"glomar_register_{found[0]}."
+            server.execute(statement.format(schema=schema, blob="'\\x00'").encode())
+
+    def open(self, rules: Rules = RULES) -> LiveRegister:
+        return open_place(self.where, rules)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    with postgres(["fsync=off"]) as running:
+        yield running
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "sqlite":
+        return Place(tmp_path, str(tmp_path / "register.db"))
+    running: Server = request.getfixturevalue("server")
+    return Place(tmp_path, running.database(tmp_path.name))
+
+
+@pytest.fixture
+def opened(place: Place) -> Iterator[Callable[..., LiveRegister]]:
+    """Builds from rows and opens; closes at the end."""
+    registers: list[LiveRegister] = []
+
+    def build(*rows: Mapping[str, str], rules: Rules = RULES) -> LiveRegister:
+        place.build(*rows)
+        registers.append(place.open(rules))
+        return registers[-1]
+
+    yield build
+    for register in registers:
+        register.close()
+
+
+def found(register: LiveRegister, row: Mapping[str, str], years: tuple[int, ...] = YEARS) -> set[str]:
+    return {each.person_id for each in register.candidates(query(row, years)).records}
+
+
+def outcome(register: LiveRegister, row: Mapping[str, str], years: tuple[int, ...] = YEARS) -> str:
+    return check(register, particulars(row), years, RULES).outcome
+
+
+EVA = {**ANA, "person_id": "P2", "first_name": "Eva"}
+ELSEWHERE = {**ANA, "person_id": "P3", "zip": "90012", "state": "CA"}
+
+Opened = Callable[..., LiveRegister]
+
+
+def renew(register: LiveRegister) -> None:
+    register.look()
+    register.refresh()
+
+
+def test_candidates_come_back_as_they_went_in(opened: Opened) -> None:
+    register = opened(ANA, EVA, ELSEWHERE)
+    candidates = register.candidates(query(ANA))
+    assert candidates.complete
+    assert record(ANA) in candidates.records
+    assert found(register, ANA) == {"P1", "P2"}
+    assert found(register, ELSEWHERE) == {"P3"}
+
+
+def test_a_spell_that_shares_several_keys_comes_once(opened: Opened) -> None:
+    assert len(opened(ANA, EVA).candidates(query(ANA)).records) == 2
+
+
+def test_a_stranger_has_no_candidates(opened: Opened) -> None:
+    assert found(opened(ANA), {**ANA, "date_of_birth": "", "street_number": "9"}) == set()
+
+
+def test_only_spells_that_touch_the_years_come(opened: Opened) -> None:
+    register = opened({**ANA, "from_year": "2015", "to_year": "2019"}, {**EVA, "from_year": "2019"})
+    assert found(register, ANA, (2014,)) == set()
+    assert found(register, ANA, (2015,)) == {"P1"}
+    assert found(register, ANA, (2019,)) == {"P1", "P2"}
+    assert found(register, ANA, (2020,)) == {"P2"}
+    assert found(register, ANA, ()) == set()
+
+
+def test_the_decision_is_the_same_on_every_register(opened: Opened) -> None:
+    register = opened(ANA, EVA)
+    assert outcome(register, ANA) == "confirm"
+    assert outcome(register, {**ANA, "street_number": "122"}) == "deny"
+    assert outcome(register, {**ANA, "first_name": "Iva"}) == "deny"
+
+
+def test_info_says_what_was_built(opened: Opened) -> None:
+    info = opened(ANA, {**ANA, "from_year": "2010", "to_year": "2014", "street_number": "7"}, EVA).info()
+    assert (info.people, info.spells, info.address_form) == (2, 3, "us")
+    assert (info.rules_version, info.rules_digest) == (RULES.version, RULES.digest)
+
+
+def test_a_fuller_block_than_the_cap_is_not_complete(opened: Opened) -> None:
+    capped = opened(ANA, EVA, rules=replace(RULES, block_cap=1))
+    assert not capped.candidates(query(ANA)).complete
+    assert outcome(capped, ANA) == "deny"
+
+
+def test_a_key_that_very_many_share_is_not_complete(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("glomar_verifier.register.filing.MAX_POSTING", 3)
+    register = opened(*({**ANA, "person_id": f"P{n}", "first_name": f"An{n}"} for n in range(5)), ELSEWHERE)
+    assert not register.candidates(query(ANA)).complete
+    assert register.candidates(query(ELSEWHERE)).complete
+
+
+def test_a_register_of_other_rules_is_not_opened(opened: Opened, place: Place) -> None:
+    opened(ANA)
+    with pytest.raises(Misconfigured, match="other rules"):
+        place.open(replace(RULES, digest="0" * 64))
+
+
+def test_explain_says_the_same_on_every_register(
+    opened: Opened, place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened(ANA, EVA)
+    asked = {**ANA, "street_number": "122", "tax_periods": "2024"}
+    particulars = [f"{name}={asked[name]}" for name in QUESTION_COLUMNS]
+    explain(*particulars, db=place.where)
+    assert capsys.readouterr().out.splitlines() == [
+        "line 1: deny, nobody passes every gate",
+        "  P1 2015-9999: delivery-point",
+        "  P2 2015-9999: first-name, delivery-point",
+    ]
+
+
+def test_whatever_is_not_as_it_was_built_is_found_at_open_or_by_the_check(
+    opened: Opened, place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = opened(ANA, EVA).info().people
+    check_register(db=place.where)
+    assert f"{people} people, 2 spells, all as built" in capsys.readouterr().out
+    place.change("UPDATE {schema}spell SET fields = {blob} WHERE id = 2")
+    with pytest.raises(IntegrityError, match="lines 0 to 4095 of the extract"):
+        place.open()
+    monkeypatch.setattr(integrity, "SECTIONS_AT_OPEN", 0)
+    place.open().close()
+    with pytest.raises(IntegrityError, match="lines 0 to 4095 of the extract"):
+        check_register(db=place.where)
+
+
+@pytest.mark.parametrize("table", ["spell", "block"])
+def test_rows_that_are_missing_are_counted_at_open(opened: Opened, place: Place, table: str) -> None:
+    opened(ANA, EVA)
+    column = "id" if table == "spell" else "key64"
+    first = f"(SELECT min({column}) FROM {{schema}}{table})"
+    place.change(f"DELETE FROM {{schema}}{table} WHERE {column} = {first}")
+    with pytest.raises(IntegrityError, match=f"rows are missing: .* in {table}"):
+        place.open()
+
+
+def test_a_register_that_is_not_whole_is_not_taken_up(
+    opened: Opened, place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    register = opened(ANA)
+    place.build({**ANA, "street_number": "7"}, EVA)
+    place.change("DELETE FROM {schema}spell WHERE id = 2")
+    for _ in range(3):
+        renew(register)
+    assert outcome(register, ANA) == "confirm"
+    [said] = [record.__dict__["fault"] for record in caplog.records if "fault" in record.__dict__]
+    assert "rows are missing: 1 in spell, built 2" in said
+    place.build({**ANA, "street_number": "7"})
+    renew(register)
+    assert outcome(register, {**ANA, "street_number": "7"}) == "confirm"
+
+
+def test_where_nothing_was_built_nothing_is_opened(place: Place) -> None:
+    with pytest.raises(Misconfigured, match=r"no readable register|holds no register"):
+        place.open()
+
+
+def test_a_new_register_is_taken_up_when_asked_and_not_before(opened: Opened, place: Place) -> None:
+    register = opened(ANA)
+    place.build({**ANA, "street_number": "7"})
+    assert outcome(register, ANA) == "confirm"
+    renew(register)
+    assert outcome(register, ANA) == "deny"
+    assert outcome(register, {**ANA, "street_number": "7"}) == "confirm"
+
+
+def test_the_register_may_be_replaced_many_times(opened: Opened, place: Place) -> None:
+    register = opened(ANA)
+    for number in ("7", "9", "11"):
+        place.build({**ANA, "street_number": number})
+        renew(register)
+        assert outcome(register, {**ANA, "street_number": number}) == "confirm"
+
+
+def test_a_failed_build_leaves_the_old_register(opened: Opened, place: Place) -> None:
+    register = opened(ANA)
+    with pytest.raises(Malformed, match="no usable row"):
+        place.build({**ANA, "zip": "x"})
+    renew(register)
+    assert outcome(register, ANA) == "confirm"
+    again = place.open()
+    assert outcome(again, ANA) == "confirm"
+    again.close()
+
+
+def test_a_register_of_other_rules_is_not_taken_up(
+    opened: Opened, place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    register = opened(ANA)
+    source = write_csv(place.folder / "extract.csv", [EVA])
+    build_into(place.where, source, replace(RULES, digest="0" * 64))
+    renew(register)
+    assert outcome(register, ANA) == "confirm"
+    assert "other rules" in str(caplog.records[-1].__dict__["fault"])
+
+
+def test_the_crowded_mark_is_kept(opened: Opened) -> None:
+    others = [{**ANA, "person_id": f"Q{n}", "first_name": f"N{'abcdefghijklmnop'[n]}"} for n in range(12)]
+    register = opened(ANA, *others)
+    assert outcome(register, ANA) == "confirm"
+    assert outcome(register, {**ANA, "date_of_birth": ""}) == "deny"
+    assert all(isinstance(each, Record) and each.crowded for each in register.candidates(query(ANA)).records)
