@@ -8,8 +8,6 @@ from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from glomar_schemas.controls import InForce
 from glomar_schemas.errors import Misconfigured
@@ -40,14 +38,6 @@ class Keyholder:
         }
         self.opener.hold(held)
         self._held = held
-
-    def holds(self, key_id: str) -> bool:
-        return key_id in self._held
-
-    def derived(self, key_id: str, purpose: str, length: int) -> bytes:
-        """A secret that lives and ends with a private key that is held (HKDF-SHA256, RFC 5869)."""
-        scalar = self._held[key_id].private_numbers().private_value.to_bytes(32, "big")
-        return HKDF(SHA256(), length, salt=None, info=purpose.encode()).derive(scalar)
 
 
 def key_files(pattern: Path) -> Load:

@@ -83,6 +83,9 @@ class Opener:
         for slot in [slot for slot in self._unwrapped if slot[0] not in private_keys]:
             del self._unwrapped[slot]
 
+    def holds(self, key_id: str) -> bool:
+        return key_id in self._private_keys
+
     def open(self, sealed: Sealed, context: Context, part: Part, request_id: str) -> bytes:
         """Raises Malformed when the key is not ours, or the ciphertext is not this message's."""
         try:

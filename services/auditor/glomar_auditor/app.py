@@ -13,7 +13,6 @@ from glomar_runtime.mounting import MountedApp
 from glomar_runtime.service import Stop, background, ending
 from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans, header
 from glomar_schemas.agreement import load_trust
-from glomar_schemas.controls import InForce
 from glomar_schemas.decoding import decode
 from glomar_schemas.envelope import Envelope
 from glomar_schemas.errors import Refused, Retryable
@@ -24,14 +23,12 @@ from glomar_schemas.note import format_vkey, parse_vkey
 from glomar_schemas.policy import load_policy
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import load_versions
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from opentelemetry.trace import Span
 
 from glomar_auditor import publication
 from glomar_auditor.cosigned import CosignedCheckpoint
 from glomar_auditor.incarnations import log_keys, require_unfinished
-from glomar_auditor.index.cells import Cells
 from glomar_auditor.index.follower import Follower
 from glomar_auditor.index.ledger_view import LedgerView, ledger_keys, open_view
 from glomar_auditor.index.record import Reading
@@ -80,12 +77,8 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
         signed = withholding.in_force.signed or versions.newest
         return open_view(settings.ledger, ledger_keys(signed, subjects))
 
-    async def follow(client: Client) -> InForce:
-        await withholding.follow(client)
-        return withholding.in_force
-
-    reading = Reading(subjects, keyholder.opener, Cells(keyholder))
-    follower = Follower(settings.index_file, origin, subjects.stream, reading, view, follow)
+    reading = Reading(subjects, keyholder.opener)
+    follower = Follower(settings.index_file, origin, subjects.stream, reading, view)
     spans = Spans(subjects, "auditor")
     bus = Bus(settings, "glomar-auditor")
 

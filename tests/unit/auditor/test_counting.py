@@ -3,11 +3,10 @@
 from datetime import timedelta
 
 import pytest
-from glomar_auditor.index.cells import Cells, Outcome
 from glomar_auditor.index.docket import Docket
 from glomar_auditor.index.file import Index, Wanted
 from glomar_auditor.index.ledger_view import LedgerView
-from glomar_auditor.index.record import GAP, Reading, Record
+from glomar_auditor.index.record import GAP, Outcome, Record
 from glomar_auditor.reports.accounting import account
 from glomar_auditor.reports.counting import Period, Source, count
 from glomar_auditor.reports.document import as_html, as_text
@@ -17,14 +16,14 @@ from glomar_auditor.reports.report import Report
 from glomar_runtime.delivery import Stored
 from glomar_schemas.envelope import seal_envelope
 from glomar_schemas.keys import KeyUse
-from glomar_schemas.messages import Control
+from glomar_schemas.messages import Control, Refusal
 from glomar_schemas.note import Checkpoint
 from glomar_schemas.versions import Versions
 from msgspec.structs import replace
 
 from tests import samples
 from tests.unit.auditor.test_fsck import KEY
-from tests.unit.auditor.test_index import KEY_ID, keyholder
+from tests.unit.auditor.test_index import OVERSIGHTS, READING, stored_verdict
 from tests.unit.auditor.test_officials import SIGNED
 
 VERSIONS = Versions({SIGNED.digest: SIGNED})
@@ -61,16 +60,22 @@ def request(sequence: int, token: str, **fields: str) -> Record:
 
 
 def verdict(sequence: int, token: str, outcome: Outcome | None, fault: str = "") -> Record:
-    cell = Cells(keyholder()).seal(KEY_ID, sequence, outcome) if outcome else b""
+    """outcome: None: sealed to a key that is not held any more."""
+    says = outcome or confirmed()
+    refusals = tuple(Refusal(condition=each, citation="c", message="m") for each in says.conditions)
+    answer = replace(
+        samples.CONFIRMED,
+        outcome="confirm" if says.outcome == "confirm" else "deny",
+        record_consulted=says.outcome != "refused",
+        refusals=refusals,
+    )
+    named = replace(answer, salt=bytes(16)) if says.outcome == "void" else answer
+    to = OVERSIGHTS if outcome else replace(OVERSIGHTS, id="0" * 32)
+    tags = replace(samples.TAGS, person=says.person)
+    body = stored_verdict(answer, named, tags, to, token).body
+    stored = START_NS + sequence
     return Record(
-        sequence=sequence,
-        kind="verdict",
-        agency="ice",
-        token=token,
-        key_id=KEY_ID,
-        cell=cell,
-        fault=fault,
-        time_ns=START_NS + sequence,
+        sequence=sequence, kind="verdict", agency="ice", token=token, body=body, fault=fault, time_ns=stored
     )
 
 
@@ -79,8 +84,7 @@ def source(*records: Record) -> Source:
     assert index.add(records)
     view = LedgerView.__new__(LedgerView)
     view.note, view.checkpoint, view.key = "note", Checkpoint("origin", len(records), bytes(32)), KEY
-    reading = Reading(samples.SUBJECTS, samples.opener(samples.OVERSIGHT), Cells(keyholder()))
-    return Source(index, reading, view, VERSIONS, samples.SUBJECTS, evidence=True)
+    return Source(index, READING, view, VERSIONS, samples.SUBJECTS, evidence=True)
 
 
 def counted(*records: Record) -> Report:
@@ -126,15 +130,18 @@ def test_each_request_counts_once_and_under_what_became_of_it() -> None:
         request(11, "forged", officer="OFF-9", fault="a signature does not hold"),
         verdict(12, "forged", Outcome("refused", ("untrusted",))),
         Record(sequence=13, kind=GAP),
+        request(14, "unreadable"),
+        verdict(15, "unreadable", Outcome("void")),
     )
     total = report.total
-    assert (total.requests, total.confirm, total.deny, total.refused) == (6, 1, 0, 2)
-    assert (total.unanswered, total.void, total.unknown) == (1, 1, 1)
-    assert {line.name: line.requests for line in report.by_officer} == {"OFF-1": 5, "": 1}
+    assert (total.requests, total.confirm, total.deny, total.refused) == (7, 1, 0, 2)
+    assert (total.unanswered, total.void, total.unknown) == (1, 2, 1)
+    assert {line.name: line.requests for line in report.by_officer} == {"OFF-1": 6, "": 1}
     under = {line.condition: line.requests for line in report.refused_under}
     assert under == {"L2": 1, "L7": 1, "untrusted": 1}
-    # The forged and the void message, and the gap.
-    assert (report.left_out.untrusted, report.left_out.gaps) == (2, 1)
+    # The forged and the void message, the gap, and the answer that does not open.
+    left_out = report.left_out
+    assert (left_out.untrusted, left_out.gaps, left_out.unreadable) == (2, 1, 1)
     assert (report.people.asked_about, report.people.more_than_once) == (1, 1)
     assert report.people.repeated[0].requests == 2
 

@@ -1,33 +1,24 @@
-"""The index: what it keeps sealed, what it refuses, and that it forgets with the key."""
+"""The index: what it keeps sealed, what it refuses, and that it knows nothing without the key."""
 
 from pathlib import Path
 
 import pytest
-from glomar_auditor.index.cells import Cells, Outcome
 from glomar_auditor.index.file import Damaged, Index, Wanted
-from glomar_auditor.index.record import Reading, Record
+from glomar_auditor.index.record import Outcome, Reading, Record
 from glomar_runtime.delivery import Stored
-from glomar_schemas.controls import InForce
 from glomar_schemas.envelope import seal_envelope
-from glomar_schemas.errors import IntegrityError, Misconfigured
-from glomar_schemas.keyholder import Keyholder
-from glomar_schemas.messages import encode
-from glomar_schemas.sealing import ANSWER_SIZES, TAGS_SIZES, Sealer
+from glomar_schemas.errors import Misconfigured
+from glomar_schemas.keys import Key
+from glomar_schemas.messages import Answer, Refusal, Tags, encode
+from glomar_schemas.sealing import ANSWER_SIZES, TAGS_SIZES, Opener, Sealer
 from msgspec.structs import replace
 
 from tests import samples
-from tests.unit.auditor.test_officials import SIGNED
 
-CONFIRMED = Outcome("confirm", (), "a" * 64, "b" * 64, "c" * 64)
-REFUSED = Outcome("refused", ("L2", "L7"), "a" * 64, "b" * 64, "c" * 64)
-KEY_ID = samples.RING.sealing_keys(samples.OVERSIGHT)[0].id
-IN_FORCE = InForce(slot=1, signed=SIGNED)
-
-
-def keyholder() -> Keyholder:
-    found = Keyholder(samples.OVERSIGHT, lambda key_id: samples.sealing_key(samples.OVERSIGHT))
-    found.follow(IN_FORCE)
-    return found
+OVERSIGHTS = samples.RING.sealing_keys(samples.OVERSIGHT)[0]
+REFUSALS = tuple(Refusal(condition=each, citation="c", message="m") for each in ("L2", "L7"))
+READING = Reading(samples.SUBJECTS, samples.opener(samples.OVERSIGHT))
+UNHELD = Reading(samples.SUBJECTS, Opener({}))
 
 
 def request(sequence: int, token: str = "", **fields: str) -> Record:
@@ -35,8 +26,31 @@ def request(sequence: int, token: str = "", **fields: str) -> Record:
     return replace(asked, **fields)
 
 
-def verdict(sequence: int, token: str, cell: bytes = b"") -> Record:
-    return Record(sequence=sequence, kind="verdict", agency="ice", token=token, key_id=KEY_ID, cell=cell)
+def verdict(sequence: int, token: str, body: bytes = b"") -> Record:
+    return Record(sequence=sequence, kind="verdict", agency="ice", token=token, body=body)
+
+
+def stored_verdict(
+    answer: Answer,
+    named: Answer | None = None,
+    tags: Tags = samples.TAGS,
+    to: Key = OVERSIGHTS,
+    slot: str = samples.REQUEST_ID,
+) -> Stored:
+    """named: the answer whose digest the verdict has, if another."""
+    sealer = Sealer(to, samples.TO_AUDITOR)
+    sealed = sealer.seal("answer", slot, encode(answer), ANSWER_SIZES)
+    message = replace(
+        samples.verdict(
+            b"request",
+            encode(named or answer),
+            sealed,
+            sealer.seal("tags", slot, encode(tags), TAGS_SIZES),
+        ),
+        request_id=slot,
+        subject=samples.SUBJECTS.verdict(samples.REQUESTER, slot),
+    )
+    return Stored(9, 1, message.subject, seal_envelope(message, [samples.signer(samples.HOLDER)]))
 
 
 def filled(path: Path | None, *records: Record) -> Index:
@@ -45,53 +59,40 @@ def filled(path: Path | None, *records: Record) -> Index:
     return index
 
 
-def test_a_cell_opens_only_in_its_place_and_tells_nothing_by_its_length() -> None:
-    cells = Cells(keyholder())
-    cell = cells.seal(KEY_ID, 7, CONFIRMED)
-    assert cells.open(KEY_ID, 7, cell) == CONFIRMED
-    assert b"confirm" not in cell
-    assert len(cell) == len(cells.seal(KEY_ID, 7, REFUSED))
-    assert cells.seal(KEY_ID, 7, CONFIRMED) == cell, "a rebuilt index is the same"
-    assert cells.seal(KEY_ID, 8, CONFIRMED) != cell, "equal outcomes do not look equal"
-    with pytest.raises(IntegrityError):
-        cells.open(KEY_ID, 8, cell)
-    with pytest.raises(IntegrityError):
-        cells.open(KEY_ID, 7, cell[:-1] + bytes([cell[-1] ^ 1]))
+def test_what_a_verdict_says_stays_sealed_until_somebody_with_the_key_asks() -> None:
+    refused = replace(samples.CONFIRMED, outcome="deny", record_consulted=False, refusals=REFUSALS)
+    confirmed, denied = (READING.read(stored_verdict(answer)) for answer in (samples.CONFIRMED, refused))
+    assert b"confirm" not in confirmed.body
+    assert len(confirmed.body) == len(denied.body), "the length tells nothing"
+    tags = samples.TAGS
+    assert READING.outcome(confirmed) == Outcome("confirm", (), tags.person, tags.reason, tags.case)
+    assert READING.outcome(denied) == Outcome("refused", ("L2", "L7"), tags.person, tags.reason, tags.case)
+    assert UNHELD.read(stored_verdict(refused)).fault == "", "it needs no key to be kept"
+    assert UNHELD.outcome(confirmed) is None, "forgotten with the key"
 
 
-def test_a_cell_is_forgotten_with_the_key_that_opened_the_verdict() -> None:
-    held = keyholder()
-    cells = Cells(held)
-    cell = cells.seal(KEY_ID, 7, CONFIRMED)
-    held.follow(replace(IN_FORCE, signed=replace(SIGNED, ring=SIGNED.ring.without(KEY_ID))))
-    assert cells.open(KEY_ID, 7, cell) is None
-    assert cells.seal(KEY_ID, 7, CONFIRMED) == b""
+def test_a_verdict_that_was_changed_in_the_index_says_nothing() -> None:
+    record = READING.read(stored_verdict(samples.CONFIRMED))
+    assert READING.outcome(replace(record, body=record.body[:-1] + bytes([record.body[-1] ^ 1]))) == Outcome(
+        "void"
+    )
+    assert READING.outcome(replace(record, agency="snap")) == Outcome("void")
+    assert READING.outcome(replace(record, body=record.body[:100])) == Outcome("void")
 
 
 def test_a_verdict_whose_answer_is_not_the_one_that_it_names_is_unreadable() -> None:
-    sealer = Sealer(samples.RING.sealing_keys(samples.OVERSIGHT)[0], samples.TO_AUDITOR)
-    answer, other = encode(samples.CONFIRMED), encode(replace(samples.CONFIRMED, outcome="deny"))
-    tags = sealer.seal("tags", samples.REQUEST_ID, encode(samples.TAGS), TAGS_SIZES)
-    found = []
-    for named in (answer, other):
-        sealed = sealer.seal("answer", samples.REQUEST_ID, answer, ANSWER_SIZES)
-        message = samples.verdict(b"request", named, sealed, tags)
-        body = seal_envelope(message, [samples.signer(samples.HOLDER)])
-        reading = Reading(samples.SUBJECTS, samples.opener(samples.OVERSIGHT), Cells(keyholder()))
-        found.append((reading, reading.read(Stored(9, 1, message.subject, body))))
-    (reading, right), (_, wrong) = found
-    assert (right.fault, wrong.fault, wrong.cell) == ("", "unreadable", b"")
-    opened = reading.outcome(right)
-    assert opened is not None
-    assert (opened.outcome, opened.person) == ("confirm", samples.TAGS.person)
+    right = stored_verdict(samples.CONFIRMED)
+    wrong = stored_verdict(samples.CONFIRMED, named=replace(samples.CONFIRMED, outcome="deny"))
+    assert READING.outcome(READING.read(wrong)) == Outcome("void")
+    assert [READING.read(each, lambda stored: "").fault for each in (right, wrong)] == ["", "unreadable"]
+    assert UNHELD.read(wrong, lambda stored: "").fault == "", "it can't be told without the key"
 
 
 @pytest.mark.parametrize(
     "hint", ["", "x", "00-" + "z" * 32 + "-" + "1" * 16 + "-01", "00-" + "A" * 32, "\x1b[31m"]
 )
 def test_a_trace_header_that_is_none_leaves_nothing_in_the_index(hint: str) -> None:
-    reading = Reading(samples.SUBJECTS, samples.opener(samples.OVERSIGHT), Cells(keyholder()))
-    assert reading.read(Stored(1, 1, samples.SUBJECTS.request("ice", "a"), b"{}", hint)).trace == ""
+    assert READING.read(Stored(1, 1, samples.SUBJECTS.request("ice", "a"), b"{}", hint)).trace == ""
 
 
 def test_records_go_in_without_a_hole_and_once(tmp_path: Path) -> None:
@@ -130,13 +131,3 @@ def test_a_request_is_found_with_the_verdict_in_its_own_slot() -> None:
     assert [r.sequence for r, _ in index.matters(Wanted(officer="B"))] == [2]
     index.only(3)
     assert [(r.sequence, v and v.sequence) for r, v in index.matters(Wanted())] == [(1, 3), (2, None)]
-
-
-def test_what_was_sealed_to_a_destroyed_key_is_wiped(tmp_path: Path) -> None:
-    cell = Cells(keyholder()).seal(KEY_ID, 2, CONFIRMED)
-    path = tmp_path / "i.db"
-    index = filled(path, request(1, "r"), verdict(2, "r", cell))
-    index.forget([KEY_ID])
-    assert [each.cell for each in index.records("verdict")] == [b""]
-    index.close()
-    assert cell[:32] not in path.read_bytes()

@@ -16,7 +16,7 @@ from msgspec.structs import astuple
 
 from glomar_auditor.index.record import GAP, OTHER, Record
 
-_VERSION = 1
+_VERSION = 2
 _COLUMNS = Record.__struct_fields__
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
@@ -24,7 +24,7 @@ CREATE TABLE IF NOT EXISTS ledger (origin TEXT);
 CREATE TABLE IF NOT EXISTS record (
     sequence INTEGER PRIMARY KEY, time_ns INTEGER, kind TEXT, agency TEXT, token TEXT, digest BLOB,
     trace TEXT, fault TEXT, officer TEXT, unit TEXT, authorised_by TEXT, jurisdiction TEXT, ground TEXT,
-    statute TEXT, intended_use TEXT, cause TEXT, key_id TEXT, cell BLOB, body BLOB
+    statute TEXT, intended_use TEXT, cause TEXT, body BLOB
 );
 CREATE INDEX IF NOT EXISTS record_by_slot ON record (token, kind);
 CREATE INDEX IF NOT EXISTS record_by_trace ON record (trace) WHERE trace != '';
@@ -97,15 +97,6 @@ class Index:
         with _named(self._path), self._transaction():
             self._db.execute("DELETE FROM record")
 
-    def forget(self, key_ids: Sequence[str]) -> None:
-        """Wipes what was sealed to keys that are destroyed."""
-        with _named(self._path), self._transaction():
-            self._db.executemany(
-                "UPDATE record SET cell = x'' WHERE key_id = ? AND cell != x''", [(each,) for each in key_ids]
-            )
-        # Out of the write-ahead log, too.
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
     def only(self, size: int) -> None:
         """From here on, shows what the ledger held at that size."""
         # A view of the same name hides the table from every query of this connection.
@@ -172,10 +163,9 @@ class Index:
                 "this is the index of another ledger", where=str(path), fix="Remove it, or name another file"
             )
         if write:
-            # Derived: what a power cut takes is read again. Old cells must not stay in free pages.
+            # Derived: what a power cut takes is read again.
             self._db.executescript(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 10000;"
-                "PRAGMA secure_delete = ON;"
             )
 
     @contextmanager

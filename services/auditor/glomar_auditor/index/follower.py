@@ -6,11 +6,10 @@ Nothing here may hold up or end the auditor: what fails is logged and made good 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from glomar_runtime.delivery import Stored
-from glomar_schemas.controls import InForce
 from glomar_schemas.errors import GlomarError
 from nats.aio.client import Client
 
@@ -42,16 +41,14 @@ class Follower:
         stream: str,
         reading: Reading,
         view: Callable[[], LedgerView],
-        follow: Callable[[Client], Awaitable[InForce]],
     ) -> None:
-        """view: the ledger as it is; follow: takes up the controls of the stream, and with them the keys."""
+        """view: the ledger as it is."""
         self._path, self._origin, self._stream = path, origin, stream
         self._reading = reading
-        self._view, self._follow = view, follow
+        self._view = view
         self._waiting: deque[Stored] = deque()
         self._index: Index | None = None
         self._inode = 0
-        self._forgotten: frozenset[str] = frozenset()
 
     def offer(self, recorded: Sequence[Stored]) -> None:
         """Takes note of messages that the ledger holds."""
@@ -76,11 +73,7 @@ class Follower:
 
     async def step(self, client: Client) -> None:
         """Brings the index up to the ledger. Raises GlomarError."""
-        in_force = await self._follow(client)
         index = self._opened()
-        if gone := in_force.shredded - self._forgotten:
-            await asyncio.to_thread(index.forget, sorted(gone))
-            self._forgotten |= gone
         size = index.size
         while records := await self._read(size):
             if not await asyncio.to_thread(index.add, records):
@@ -119,7 +112,6 @@ class Follower:
         if self._index is None:
             self._index = Index(self._path, self._origin)
             self._inode = _inode(self._path)
-            self._forgotten = frozenset()
         return self._index
 
     def _discard(self) -> None:

@@ -1,12 +1,13 @@
 """What the index holds of one message, and how it is read from it. Called by whoever fills an index; pure.
 
-Everything in clear here is in clear in the stream. What is sealed to the oversight body stays sealed.
+Everything in clear here is in clear in the stream. What is sealed to the oversight body stays sealed until
+somebody searches: a copy of the index tells nobody an outcome, and with the private key that knowledge ends.
 """
 
 import hashlib
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from glomar_runtime.delivery import Stored
 from glomar_schemas.decoding import decode
@@ -14,12 +15,11 @@ from glomar_schemas.envelope import open_envelope
 from glomar_schemas.errors import Malformed, Refused
 from glomar_schemas.messages import Ack, Answer, Recall, Request, Tags, Verdict
 from glomar_schemas.sealing import Context, Opener
-from glomar_schemas.subjects import Address, Subjects
+from glomar_schemas.subjects import Subjects
 from msgspec import Struct
 from msgspec.structs import replace
 
-from glomar_auditor.index.cells import Cells, Outcome
-
+OUTCOMES = ("confirm", "deny", "refused")
 GAP, OTHER = "gap", "other"
 MALFORMED, UNREADABLE = "malformed", "unreadable"
 
@@ -54,78 +54,81 @@ class Record(Struct, frozen=True, kw_only=True):
     intended_use: str = ""
     cause: str = ""
     """Of a recall or an ack."""
-    key_id: str = ""
-    cell: bytes = b""
-    """Of a verdict: the sealed Outcome, and the key that it was opened with. Empty: it does not open."""
     body: bytes = b""
-    """Of a control, whose signatures say whether it counts."""
+    """Of a control, whose signatures say whether it counts, and of a verdict, which has its outcome sealed
+    in it."""
+
+
+class Outcome(Struct, frozen=True):
+    """What a verdict says. deny: after a lookup; refused: before any, under these conditions; void: it does
+    not open, for good. The tags are the holder's HMACs."""
+
+    outcome: Literal["confirm", "deny", "refused", "void"]
+    conditions: tuple[str, ...] = ()
+    person: str = ""
+    reason: str = ""
+    case: str = ""
+
+
+_UNREADABLE = Outcome("void")
 
 
 class Reading:
     """Reads the messages of one stream."""
 
-    def __init__(self, subjects: Subjects, opener: Opener, cells: Cells) -> None:
+    def __init__(self, subjects: Subjects, opener: Opener) -> None:
         self._subjects = subjects
         self._opener = opener
-        self._cells = cells
 
     def read(self, stored: Stored, judge: Judge | None = None) -> Record:
-        """judge: also says whether it was signed by whom it must be, which costs as much as the rest."""
-        digest = hashlib.sha256(stored.body).digest()
+        """judge: also says whether it was signed by whom it must be, and is readable, which costs more than
+        the rest."""
         trace = _TRACE.match(stored.traceparent)
         try:
             address = self._subjects.parse(stored.subject)
             kind, agency, token = address.kind, address.agency, address.token
         except Malformed:
-            address, kind, agency, token = None, OTHER, "", stored.subject
-        fields, fault = self._fields(stored, address)
-        if judge is not None and address is not None and not fault:
-            fault = judge(stored)
+            kind, agency, token = OTHER, "", stored.subject
+        try:
+            fields, fault = _FIELDS[kind](stored), ""
+        except Refused:
+            fields, fault = {}, MALFORMED
         record = Record(
             sequence=stored.sequence,
             time_ns=stored.time_ns,
             kind=kind,
             agency=agency,
             token=token,
-            digest=digest,
+            digest=hashlib.sha256(stored.body).digest(),
             trace=trace[1] if trace else "",
             fault=fault,
+            **fields,
         )
-        return replace(record, **fields)
+        if judge is None or fault or kind == OTHER:
+            return record
+        return replace(record, fault=self._fault(record) or judge(stored))
 
-    def outcome(self, verdict: Record) -> Outcome | None:
-        """None: it can't be opened, for good. Raises IntegrityError if the index was changed."""
-        return self._cells.open(verdict.key_id, verdict.sequence, verdict.cell)
-
-    def _fields(self, stored: Stored, address: Address | None) -> tuple[dict[str, Any], str]:
-        """The fields of a message's kind, and its fault."""
+    def outcome(self, record: Record) -> Outcome | None:
+        """What a verdict says. None: the key that opens it was destroyed."""
         try:
-            match address.kind if address else OTHER:
-                case "request":
-                    return _request(open_envelope(stored.body, Request, stored.subject)[0]), ""
-                case "verdict":
-                    verdict, _ = open_envelope(stored.body, Verdict, stored.subject)
-                    return self._verdict(verdict, stored, address.agency if address else "")
-                case "recall":
-                    return {"cause": open_envelope(stored.body, Recall, stored.subject)[0].cause}, ""
-                case "ack":
-                    return {"cause": open_envelope(stored.body, Ack, stored.subject)[0].cause}, ""
-                case "control":
-                    return {"body": stored.body}, ""
-                case _:
-                    return {}, ""
+            verdict = self._verdict(record)
+            return self.open(verdict, record.agency) if self._opener.holds(verdict.answer.key_id) else None
         except Refused:
-            return {}, MALFORMED
+            return _UNREADABLE
 
-    def _verdict(self, verdict: Verdict, stored: Stored, agency: str) -> tuple[dict[str, Any], str]:
-        key_id = verdict.answer.key_id
-        if not self._cells.held(key_id):
-            return {"key_id": key_id}, ""
+    def _fault(self, record: Record) -> str:
+        """Of a verdict, once it is looked into."""
+        if record.kind != "verdict":
+            return ""
         try:
-            outcome = self.open(verdict, agency)
+            self._verdict(record)
         except Refused:
-            return {"key_id": key_id}, UNREADABLE
-        return {"key_id": key_id, "cell": self._cells.seal(key_id, stored.sequence, outcome)}, ""
+            return MALFORMED
+        return UNREADABLE if self.outcome(record) == _UNREADABLE else ""
+
+    def _verdict(self, record: Record) -> Verdict:
+        subject = self._subjects.verdict(record.agency, record.token)
+        return open_envelope(record.body, Verdict, subject)[0]
 
     def open(self, verdict: Verdict, agency: str) -> Outcome:
         """What a verdict says. Raises Malformed if it does not open."""
@@ -151,7 +154,8 @@ class Reading:
         return decode(self._opener.open(verdict.tags, context, "tags", verdict.request_id), Tags, what="tags")
 
 
-def _request(request: Request) -> dict[str, Any]:
+def _request(stored: Stored) -> dict[str, Any]:
+    request, _ = open_envelope(stored.body, Request, stored.subject)
     return {
         "officer": request.officer.id,
         "unit": request.officer.unit,
@@ -161,3 +165,15 @@ def _request(request: Request) -> dict[str, Any]:
         "statute": request.statute,
         "intended_use": request.intended_use,
     }
+
+
+_FIELDS: dict[str, Callable[[Stored], dict[str, Any]]] = {
+    "request": _request,
+    # Neither checked nor opened before somebody wants to know what it says.
+    "verdict": lambda stored: {"body": stored.body},
+    "recall": lambda stored: {"cause": open_envelope(stored.body, Recall, stored.subject)[0].cause},
+    "ack": lambda stored: {"cause": open_envelope(stored.body, Ack, stored.subject)[0].cause},
+    "control": lambda stored: {"body": stored.body},
+    OTHER: lambda stored: {},
+}
+"""What else a record holds of a message of each kind. Raise Malformed."""

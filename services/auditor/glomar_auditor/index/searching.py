@@ -6,9 +6,8 @@ from datetime import datetime
 from glomar_runtime.delivery import moment
 from msgspec import Struct
 
-from glomar_auditor.index.cells import OUTCOMES, Outcome
 from glomar_auditor.index.file import Index, Wanted
-from glomar_auditor.index.record import Reading, Record
+from glomar_auditor.index.record import OUTCOMES, Outcome, Reading, Record
 
 UNANSWERED, VOID, UNKNOWN = "unanswered", "void", "unknown"
 EVERY_OUTCOME = (*OUTCOMES, UNANSWERED, VOID, UNKNOWN)
@@ -41,9 +40,9 @@ class Matter(Struct, frozen=True):
 def search(
     index: Index, reading: Reading, wanted: Wanted, *, condition: str = "", outcome: str = ""
 ) -> Iterator[Matter]:
-    """In the order of the ledger. Raises Damaged, IntegrityError."""
+    """In the order of the ledger. Raises Damaged."""
     for request, verdict in index.matters(wanted):
-        opened = reading.outcome(verdict) if verdict else None
+        opened = opened_of(reading, verdict)
         matter = matter_of(request, verdict, opened)
         if outcome in ("", matter.outcome) and (not condition or condition in matter.conditions):
             yield matter
@@ -68,6 +67,12 @@ def matter_of(request: Record, verdict: Record | None, opened: Outcome | None) -
         decided_at=moment(verdict.time_ns) if verdict else None,
         fault=request.fault,
     )
+
+
+def opened_of(reading: Reading, verdict: Record | None) -> Outcome | None:
+    """What the message in a verdict's slot says; None if there is none, it does not count, or its key was
+    destroyed."""
+    return reading.outcome(verdict) if verdict and not verdict.fault else None
 
 
 def named(verdict: Record | None, opened: Outcome | None) -> str:

@@ -14,7 +14,6 @@ from glomar_schemas.versions import Versions, load_versions
 from msgspec import Struct
 from nats.aio.client import Client
 
-from glomar_auditor.index.cells import Cells
 from glomar_auditor.index.file import Index
 from glomar_auditor.index.ledger_view import LedgerView, ledger_keys, open_view
 from glomar_auditor.index.record import Reading
@@ -61,7 +60,7 @@ async def sight(config: Path, name: str, checkpoint: Path | None = None) -> Asyn
         keyholder.follow(in_force)
         # After the controls: what the checkpoint covers is opened by keys that are in force now.
         view = open_view(settings.ledger, ledger_keys(in_force.require(), subjects), checkpoint)
-        reading = Reading(subjects, keyholder.opener, Cells(keyholder))
+        reading = Reading(subjects, keyholder.opener)
         yield Sight(client, settings, versions, subjects, reading, view)
     finally:
         await client.close()

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from glomar_auditor.index.file import Wanted
 from glomar_auditor.index.record import Record
-from glomar_auditor.index.searching import Matter, matter_of
+from glomar_auditor.index.searching import Matter, matter_of, opened_of
 from glomar_auditor.reports.counting import Source, rests
 from glomar_auditor.reports.document import Document, Section, Table
 from glomar_auditor.reports.pages import basis, when
@@ -42,12 +42,12 @@ class Accounting(Struct, frozen=True, kw_only=True):
 
 
 def account(source: Source, person_tag: str) -> Accounting:
-    """Raises Damaged, IntegrityError."""
+    """Raises Damaged."""
     agreement = source.versions.newest.agreement
     about: list[Disclosure] = []
     sealed = 0
     for request, verdict in source.index.matters(Wanted()):
-        opened = source.reading.outcome(verdict) if verdict and not verdict.fault else None
+        opened = opened_of(source.reading, verdict)
         sealed += verdict is not None and not verdict.fault and opened is None
         if opened is None or opened.person != person_tag:
             continue

@@ -15,13 +15,12 @@ from glomar_schemas.subjects import Subjects
 from glomar_schemas.versions import Versions
 from msgspec import Struct
 
-from glomar_auditor.index.cells import Outcome
 from glomar_auditor.index.docket import Docket
 from glomar_auditor.index.file import Index, Wanted
 from glomar_auditor.index.ledger_view import LedgerView
 from glomar_auditor.index.orders import hold_lines
-from glomar_auditor.index.record import GAP, MALFORMED, OTHER, UNREADABLE, Reading, Record
-from glomar_auditor.index.searching import named
+from glomar_auditor.index.record import GAP, MALFORMED, OTHER, UNREADABLE, Outcome, Reading, Record
+from glomar_auditor.index.searching import VOID, named, opened_of
 from glomar_auditor.reports.report import (
     LeftOut,
     Line,
@@ -62,6 +61,8 @@ class _Tally:
         self.conditions: Counter[str] = Counter()
         self.people: Counter[bytes] = Counter()
         self.violations: list[int] = []
+        self.unreadable = 0
+        """Beyond those that the index knows of."""
 
     def add(self, request: Record, outcome: str, opened: Outcome | None) -> None:
         counts = not request.fault
@@ -93,13 +94,14 @@ def docket_of(source: Source) -> Docket:
 
 
 def count(source: Source, period: Period) -> Report:
-    """Raises Damaged, IntegrityError."""
+    """Raises Damaged."""
     agreement, docket, tally = source.versions.newest.agreement, docket_of(source), _Tally()
     for request, verdict in source.index.matters(period.wanted):
-        opened = source.reading.outcome(verdict) if verdict and not verdict.fault else None
+        opened = opened_of(source.reading, verdict)
         tally.add(request, named(verdict, opened), opened)
         if verdict and not verdict.fault and _behind_hold(docket.at(verdict.sequence), request, opened):
             tally.violations.append(verdict.sequence)
+        tally.unreadable += opened is not None and opened.outcome == VOID
     recalls = tuple(_recalls(source.index))
     total = tally.lines("total")
     return Report(
@@ -122,7 +124,7 @@ def count(source: Source, period: Period) -> Report:
         outstanding=sum(each.certified_at is None for each in recalls),
         certificates=_certificates(source.index),
         people=_people(tally.people),
-        left_out=_left_out(source.index, docket),
+        left_out=_left_out(source.index, docket, tally.unreadable),
     )
 
 
@@ -189,8 +191,8 @@ def _people(people: Counter[bytes]) -> People:
     )
 
 
-def _left_out(index: Index, docket: Docket) -> LeftOut:
-    faults: Counter[str] = Counter()
+def _left_out(index: Index, docket: Docket, unreadable: int) -> LeftOut:
+    faults = Counter({UNREADABLE: unreadable})
     for kind, fault, number in index.faults():
         faults[_reason(kind, fault)] += number
     return LeftOut(
