@@ -47,11 +47,13 @@ class Work(Struct, frozen=True):
 
 
 class Matter(Struct, frozen=True):
-    """A request, read."""
+    """A request, read. query: or why it has no normal form; address: its tag, blank if it names no house."""
 
     work: Work
     reading: Readable | Unreadable
     tags: Tags
+    query: Query | Refusal
+    address: str = ""
 
 
 class Law(Struct, frozen=True):
@@ -147,8 +149,18 @@ class Desk:
             message.subject, message.body, message.sequence, at, signed, self._subjects, self._opener
         )
         if isinstance(reading, Unreadable):
-            return Matter(item, reading, Tags())
-        return Matter(item, reading, self._tagger.tags(reading.slot.agency, reading.particulars, self._rules))
+            return Matter(item, reading, Tags(), reading.refusal)
+        agency, particulars = reading.slot.agency, reading.particulars
+        try:
+            query = normal_query(particulars, reading.request.tax_periods, self._rules, self._form)
+        except Malformed as fault:
+            refusal = Refusal(condition=MALFORMED, citation="PROTOCOL, Decoding", message=str(fault))
+            # What of it has a normal form is counted all the same.
+            tags = self._tagger.tags(agency, particulars, self._rules)
+            address = self._tagger.address_of(particulars, self._rules, self._form)
+            return Matter(item, reading, tags, refusal, address)
+        tags = self._tagger.tags_under(agency, query.name, particulars)
+        return Matter(item, reading, tags, query, self._tagger.address(query.address))
 
     def _count(self, matters: Sequence[Matter], sitting: Sitting) -> dict[int, Counted]:
         """Counts every readable request, so that refused attempts count too. sequence -> counted."""
@@ -159,7 +171,7 @@ class Desk:
                 agency=reading.slot.agency,
                 officer=reading.request.officer.id,
                 tags=matter.tags,
-                address=self._tagger.address_of(reading.particulars, self._rules, self._form),
+                address=matter.address,
                 day=sitting.law.gate.today(moment(matter.work.stored.time_ns)).isoformat(),
                 at_ns=matter.work.stored.time_ns,
             )
@@ -179,14 +191,10 @@ class Desk:
             refusals = self._refusals(reading, counted[reading.slot.sequence], work.waited, sitting)
         if refusals:
             return refusals
+        query = matter.query
+        if isinstance(query, Refusal):
+            return (query,)
         with sitting.spans.step("match", work.span):
-            try:
-                query = normal_query(
-                    reading.particulars, reading.request.tax_periods, self._rules, self._form
-                )
-            except Malformed as fault:
-                # No normal form: found out before the lookup, so it is a refusal with a reason.
-                return (Refusal(condition=MALFORMED, citation="PROTOCOL, Decoding", message=str(fault)),)
             return Found(query, decide(self._register.candidates(query), query, self._rules))
 
     def _refusals(
@@ -251,7 +259,7 @@ class Desk:
             request_id=slot.request_id,
             asked=self._tagger.asked(slot.agency, query.name, query.date_of_birth, self._rules),
             meant=self._tagger.known(slot.agency, finding.names, finding.births, self._rules),
-            address=self._tagger.address(query.address),
+            address=matter.address,
             at_ns=matter.work.stored.time_ns,
         )
 

@@ -58,7 +58,7 @@ class Gate:
             ("allowed", agreement.allowed),
             ("limits", agreement.limits),
         ):
-            self._context.update(self._variables(name, table))
+            self._show(self._variables(name, table))
 
     def today(self, now: datetime) -> date:
         """The calendar day in the agreement's time zone."""
@@ -71,16 +71,16 @@ class Gate:
 
         A condition that errors, or gives anything but true, does not hold.
         """
-        self._context.update(
-            {
-                **self._variables("request", request),
-                **self._variables("particulars", particulars),
-                **self._variables("facts", facts),
-                "now": now,
-                "today": self.today(now).isoformat(),
-            }
-        )
+        self._show(self._variables("request", request))
+        self._show(self._variables("particulars", particulars))
+        self._show(self._variables("facts", facts))
+        self._show({"now": now, "today": self.today(now).isoformat()})
         return tuple(refusal for program, refusal in self._conditions if not self._holds(program))
+
+    def _show(self, variables: Mapping[str, object]) -> None:
+        # One by one: the library's `update` takes half as long again.
+        for variable, value in variables.items():
+            self._context.add_variable(variable, value)
 
     def _variables(self, name: str, source: Struct) -> dict[str, object]:
         """The mentioned fields as CEL knows them: moments and durations stay, days become text."""

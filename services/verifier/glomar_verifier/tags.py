@@ -4,6 +4,7 @@ by the desk for each request, and by `accounting` for a person who asks; pure.""
 import hmac
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from functools import lru_cache
 from itertools import chain
 
 from glomar_schemas.errors import Malformed, Misconfigured
@@ -20,6 +21,7 @@ from glomar_verifier.spelling import telling
 from glomar_verifier.vouching import asked_ways, known_ways
 
 KEY_BYTES = 32
+_KEPT = 1_024
 _Ways = Callable[[NormalName, bytes, Rules], tuple[DatedName, ...]]
 
 
@@ -31,6 +33,8 @@ class Tagger:
         if len(key) != KEY_BYTES:
             raise Misconfigured(f"the key for tags must have {KEY_BYTES} bytes", where=where)
         self._key = key
+        # The name that was asked is mostly the one on record, and officers and cases come again.
+        self._digest = lru_cache(_KEPT)(self._make_digest)
 
     def person(self, agency: str, name: NormalName) -> str:
         """The same person gets another tag for every agency, so that tags can't be compared across them."""
@@ -99,6 +103,10 @@ class Tagger:
             name = normal_name(particulars.first_name, "", particulars.last_name, "", rules)
         except Malformed:
             name = normal_name("", "", "", "", rules)
+        return self.tags_under(agency, name, particulars)
+
+    def tags_under(self, agency: str, name: NormalName, particulars: Subject) -> Tags:
+        """The same of a name in normal form."""
         try:
             reason = self.reason(particulars.reason)
         except Malformed:
@@ -112,7 +120,7 @@ class Tagger:
         """64 bits, signed as SQLite's integers are."""
         return int.from_bytes(self._digest(purpose, *parts)[:8], "big", signed=True)
 
-    def _digest(self, purpose: str, *parts: str) -> bytes:
+    def _make_digest(self, purpose: str, *parts: str) -> bytes:
         """Each part is preceded by its length: no two lists of parts give the same bytes."""
         encoded = [part.encode() for part in (f"glomar/v1 {purpose}", *parts)]
         message = b"".join(len(part).to_bytes(4, "big") + part for part in encoded)

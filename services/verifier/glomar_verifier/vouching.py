@@ -7,11 +7,14 @@ edits reach too many to be listed. What keeps namesakes apart is the birth date 
 
 from functools import lru_cache
 
-from glomar_verifier.blocking import keyed_hash
+from glomar_verifier import blocking
 from glomar_verifier.disclosure import DatedName
 from glomar_verifier.mending import is_known
 from glomar_verifier.normalise import NormalName
 from glomar_verifier.rules import Rules
+
+# Kept, since the register mostly has the name that was asked.
+_hash = lru_cache(maxsize=1_024)(blocking.keyed_hash)
 
 
 def asked_ways(name: NormalName, key: bytes, rules: Rules) -> tuple[DatedName, ...]:
@@ -48,7 +51,7 @@ def _all_known(surname: tuple[str, ...], rules: Rules) -> bool:
 
 
 def _words(surname: tuple[str, ...], key: bytes) -> tuple[int, ...]:
-    return tuple(keyed_hash(f"word {word}", key) for word in dict.fromkeys((*surname, "".join(surname))))
+    return tuple(_hash(f"word {word}", key) for word in dict.fromkeys((*surname, "".join(surname))))
 
 
 def _firsts(first: str, known: bool, key: bytes, least: int) -> tuple[int, ...]:
@@ -56,15 +59,14 @@ def _firsts(first: str, known: bool, key: bytes, least: int) -> tuple[int, ...]:
     edit apart have a rest in common."""
     mark = _mark("first name", known, key)
     rests = _rests(first, key) if len(first) >= least else ()
-    return (keyed_hash(f"first {first}", key), *(rest ^ mark for rest in rests))
+    return (_hash(f"first {first}", key), *(rest ^ mark for rest in rests))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=128)
 def _rests(word: str, key: bytes) -> tuple[int, ...]:
-    """Kept, since the register mostly has the name that was asked."""
     rests = {word, *(word[:at] + word[at + 1 :] for at in range(len(word)))}
-    return tuple(keyed_hash(f"rest {rest}", key) for rest in rests)
+    return tuple(blocking.keyed_hash(f"rest {rest}", key) for rest in rests)
 
 
 def _mark(what: str, known: bool, key: bytes) -> int:
-    return keyed_hash(f"{what} {'known' if known else 'unknown'}", key)
+    return _hash(f"{what} {'known' if known else 'unknown'}", key)

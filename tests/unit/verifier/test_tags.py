@@ -7,10 +7,16 @@ from glomar_schemas.errors import Malformed, Misconfigured
 from glomar_schemas.messages import Subject, Tags
 from glomar_verifier.normalise import normal_name
 from glomar_verifier.tags import Tagger
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.examples import model_particulars
 from tests.registers import RULES
 
+WORDS = st.lists(st.sampled_from(["Ana", "B", "Jr", "Mc", "de", "Lee", "II"]), min_size=1, max_size=4).map(
+    " ".join
+)
 TAGGER = Tagger(bytes(range(32)))
 
 
@@ -97,3 +103,14 @@ def test_what_has_no_normal_form_is_tagged_as_if_it_were_empty() -> None:
 def test_a_key_of_another_length_is_refused(length: int) -> None:
     with pytest.raises(Misconfigured, match="32 bytes"):
         Tagger(bytes(length))
+
+
+@given(first=WORDS, middle=WORDS, last=WORDS, suffix=st.sampled_from(["", "Jr", "III"]))
+def test_middle_name_and_suffix_are_no_part_of_the_person(
+    first: str, middle: str, last: str, suffix: str
+) -> None:
+    particulars = replace(
+        model_particulars(), first_name=first, middle_name=middle, last_name=last, suffix=suffix
+    )
+    whole = normal_name(first, middle, last, suffix, RULES)
+    assert TAGGER.tags_under("ice", whole, particulars) == TAGGER.tags("ice", particulars, RULES)
