@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from tests.registers import RULES
 
-WORDS = st.sets(st.text("ABC", min_size=1, max_size=4), min_size=1)
+WORDS = st.sets(st.text("ABC", min_size=1, max_size=6), min_size=1)
 
 
-@given(WORDS, st.text("ABC", max_size=4))
+@given(WORDS, st.text("ABC", max_size=6))
 def test_words_answer_like_a_set(words: set[str], sought: str) -> None:
     table = Words("".join(f"{word}\n" for word in sorted(words)).encode(), where="x")
     assert (sought in table) == (sought in words)
