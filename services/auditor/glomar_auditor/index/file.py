@@ -18,11 +18,13 @@ from glomar_auditor.index.record import GAP, OTHER, Record
 
 _VERSION = 2
 _COLUMNS = Record.__struct_fields__
+# A verdict of 4 KB would leave much of a page of the usual 4 KB empty.
 _SCHEMA = f"""
+PRAGMA page_size = 16384;
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS ledger (origin TEXT);
 CREATE TABLE IF NOT EXISTS record (
-    sequence INTEGER PRIMARY KEY, time_ns INTEGER, kind TEXT, agency TEXT, token TEXT, digest BLOB,
+    sequence INTEGER PRIMARY KEY, time_ns INTEGER, kind TEXT, agency TEXT, token TEXT,
     trace TEXT, fault TEXT, officer TEXT, unit TEXT, authorised_by TEXT, jurisdiction TEXT, ground TEXT,
     statute TEXT, intended_use TEXT, cause TEXT, body BLOB
 );
@@ -165,7 +167,7 @@ class Index:
         if write:
             # Derived: what a power cut takes is read again.
             self._db.executescript(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 10000;"
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 2500;"
             )
 
     @contextmanager

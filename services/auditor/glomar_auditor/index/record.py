@@ -39,8 +39,6 @@ class Record(Struct, frozen=True, kw_only=True):
     agency: str = ""
     token: str = ""
     """Request id, or slot of a control; of `other` the whole subject."""
-    digest: bytes = b""
-    """SHA-256 of the body, as in the ledger."""
     trace: str = ""
     """Trace id, a hint of the sender."""
     fault: str = ""
@@ -99,7 +97,6 @@ class Reading:
             kind=kind,
             agency=agency,
             token=token,
-            digest=hashlib.sha256(stored.body).digest(),
             trace=trace[1] if trace else "",
             fault=fault,
             **fields,
