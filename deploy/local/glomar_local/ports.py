@@ -14,6 +14,9 @@ HOST = "127.0.0.1"
 FIRST_PORT = 26103
 """26 U.S.C. 6103; below the range that Linux and macOS hand out to outgoing connections."""
 
+ASIDE = range(20_000, 32_000)
+"""Where free ones are looked for."""
+
 
 class Ports(Struct, frozen=True):
     bus: int
@@ -45,7 +48,7 @@ def free() -> Ports:
     before a service has taken its own.
     """
     while True:
-        candidates = random.SystemRandom().sample(range(20_000, 32_000), 200)
+        candidates = random.SystemRandom().sample(ASIDE, 200)
         found = Ports(*islice((port for port in candidates if not _is_taken(port)), 5))
         if not any(map(_is_taken, found.beside(0).named().values())):
             return found
