@@ -6,6 +6,7 @@ import json
 import os
 import time
 import urllib.request
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,11 @@ from glomar_local.provision import System
 from glomar_local.settings_files import SERVICES
 from glomar_requester import connection as connection_of
 from glomar_runtime import topology
+from glomar_runtime.connection import connect
+from glomar_runtime.settings import load_settings
 from glomar_schemas.errors import Unreachable
+from glomar_verifier.settings import VerifierSettings
+from nats.aio.client import Client
 
 from tests.faults.data import Asked
 from tests.faults.evidence import require_all_well
@@ -127,19 +132,28 @@ def test_what_is_answered_never_waits_though_it_is_delivered_again_under_a_hold(
     assert bare.status("verifier")["waiting"]["total"] == 0
 
 
+@pytest.mark.parametrize("whose", ["an agency's system", "a service"])
 def test_a_client_is_left_in_silence_though_its_bus_went_with_something_unsent(
-    bare: Processes, tmp_path: Path
+    bare: Processes, tmp_path: Path, whose: str
 ) -> None:
     bare.start_bus()
-    used = profile(bare.system.layout, tmp_path / "store.db")
+
+    async def made() -> tuple[Client, Callable[[], Awaitable[None]]]:
+        if whose == "a service":
+            settings = load_settings(VerifierSettings, bare.system.layout.settings("verifier"))
+            service = await connect(settings, "test")
+            return service, service.close
+        used = profile(bare.system.layout, tmp_path / "store.db")
+        client = await connection_of.connect(used.url, used.nkey)
+        return client, partial(connection_of.close, client)
 
     async def leave() -> None:
-        connection = await connection_of.connect(used.url, used.nkey)
+        client, close = await made()
         bare.kill(BUS)
-        while connection.is_connected:  # noqa: ASYNC110
+        while client.is_connected:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-        await connection.publish("anything", b"unsent")
-        await connection_of.close(connection)
+        await client.publish("anything", b"unsent")
+        await close()
 
     asyncio.run(leave())
 

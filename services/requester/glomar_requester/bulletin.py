@@ -17,9 +17,10 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from glomar_requester.commits import Commits
+from glomar_requester.kept import Change, TakenBack, Told, ToldThrough, Withdrawn
 from glomar_requester.notice import Standing, open_notice, open_recall, read_notice
 from glomar_requester.receiver import QUERY_TIMEOUT_S, Receiver
-from glomar_requester.store import Change, Store, TakenBack, Told, ToldThrough, Withdrawn
+from glomar_requester.store import Store
 
 log = logging.getLogger(__name__)
 

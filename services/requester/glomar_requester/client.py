@@ -5,7 +5,7 @@ Used as it is by a system, by the commands, and by the service, which gives it i
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from types import TracebackType
@@ -27,6 +27,7 @@ from glomar_requester.connection import close, connect
 from glomar_requester.destroyer import Destroyer
 from glomar_requester.identity import Identity, load_identity
 from glomar_requester.inbox import Result
+from glomar_requester.kept import Entry, TakenBack
 from glomar_requester.notice import Standing
 from glomar_requester.own_requests import OwnRequests
 from glomar_requester.pipeline import Pipeline
@@ -34,24 +35,14 @@ from glomar_requester.profile import Profile
 from glomar_requester.publish import Conflict
 from glomar_requester.receiver import Clock, Receiver
 from glomar_requester.sender import Sender
-from glomar_requester.store import Entry, Store, TakenBack
+from glomar_requester.store import Store
+from glomar_requester.tasks import end
 from glomar_requester.tracing import NoTracing, Tracing
 
 log = logging.getLogger(__name__)
 
-CANCEL_AGAIN_S = 0.1
 CATCH_UP_S = 10.0
 LAST_SWEEP_S = 2.0
-
-
-async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """nats-py's wait_for swallows a cancellation, in Python 3.11, that comes at the moment of the reply."""
-    left = set(tasks)
-    while left:
-        for task in left:
-            task.cancel()
-        _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _now() -> datetime:
@@ -142,7 +133,7 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await _end(self._tasks)
+        await end(self._tasks)
         # A command may be over before the sweep has come by, and another may not follow for long.
         with suppress(GlomarError, TimeoutError):
             async with asyncio.timeout(LAST_SWEEP_S):

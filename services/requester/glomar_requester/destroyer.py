@@ -15,11 +15,12 @@ from glomar_schemas.messages import Ack
 
 from glomar_requester.commits import Commits
 from glomar_requester.inbox import verify
+from glomar_requester.kept import Acknowledged, Certified, Dated, Entry, Withdrawn
 from glomar_requester.notice import Standing
 from glomar_requester.own_requests import OwnRequests
 from glomar_requester.publish import publish_acks
 from glomar_requester.receiver import Clock
-from glomar_requester.store import Acknowledged, Certified, Dated, Entry, Store, Withdrawn
+from glomar_requester.store import Store
 
 log = logging.getLogger(__name__)
 

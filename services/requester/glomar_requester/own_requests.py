@@ -17,7 +17,7 @@ from glomar_requester import notice
 from glomar_requester.ask import Prepared
 from glomar_requester.commits import Commits
 from glomar_requester.inbox import Proven
-from glomar_requester.store import Certified, Published
+from glomar_requester.kept import Certified, Published
 
 T = TypeVar("T")
 

@@ -20,9 +20,9 @@ from glomar_requester.ask import Asked
 from glomar_requester.commits import Commits
 from glomar_requester.gone import gone, require_kept
 from glomar_requester.inbox import Outcome, Proven, Result, open_release, quorum_lacks, verify
+from glomar_requester.kept import Answered, Cause, Entry, Withdrawn
 from glomar_requester.notice import Standing
 from glomar_requester.own_requests import OwnRequests
-from glomar_requester.store import Answered, Cause, Entry, Withdrawn
 from glomar_requester.tracing import Tracing
 from glomar_requester.waiting import FIRST_QUERY_S, Waiter, Waiting
 

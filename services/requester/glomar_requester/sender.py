@@ -21,10 +21,11 @@ from glomar_schemas.subjects import MAX_BATCH
 from glomar_requester.ask import Prepared, Question
 from glomar_requester.commits import Commits
 from glomar_requester.compose import Label, compose, new_request_id
+from glomar_requester.kept import Entry, Published
 from glomar_requester.notice import Standing
 from glomar_requester.own_requests import OwnRequests
 from glomar_requester.publish import Conflict, publish
-from glomar_requester.store import Entry, Published, Store
+from glomar_requester.store import Store
 from glomar_requester.tracing import Sending, Tracing
 
 log = logging.getLogger(__name__)

@@ -10,19 +10,18 @@ from pathlib import Path
 
 import pytest
 from glomar_requester import schema
-from glomar_requester.store import (
+from glomar_requester.kept import (
     Acknowledged,
     Answered,
     Certified,
     Dated,
     Entry,
     Published,
-    Store,
     Told,
     ToldThrough,
     Withdrawn,
-    _row,
 )
+from glomar_requester.store import Store, _row
 from glomar_requester.vault import Vault
 from glomar_schemas.errors import IntegrityError, Misconfigured, Retryable
 
