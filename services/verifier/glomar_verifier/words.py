@@ -3,7 +3,6 @@
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from itertools import pairwise
 
 from glomar_schemas.errors import Misconfigured
@@ -27,7 +26,7 @@ class Words:
             start = raw.find(b"\n", start) + 1 or len(raw)
         # A line end before the first word, too, so that each has one on both sides.
         self._text = b"\n" + raw[start:]
-        self._span = lru_cache(_KEPT)(self._find_span)
+        self._spans: dict[bytes, tuple[int, int]] = {}
         found = _LINES.match(self._text, 1)
         well = found.end() if found else 0
         first = raw.count(b"\n", 0, start) + 1
@@ -47,9 +46,15 @@ class Words:
         # From the line end before the first of these words on.
         return b"\n" not in sought and self._text.find(b"\n%b\n" % sought, low - 1, high) >= 0
 
-    def _find_span(self, prefix: bytes) -> tuple[int, int]:
+    def _span(self, prefix: bytes) -> tuple[int, int]:
         """Where the words that begin so begin and end."""
-        return self._place(prefix), self._place(prefix + _AFTER_LETTERS)
+        found = self._spans.get(prefix)
+        if found is None:
+            if len(self._spans) == _KEPT:
+                self._spans.clear()
+            found = self._place(prefix), self._place(prefix + _AFTER_LETTERS)
+            self._spans[prefix] = found
+        return found
 
     def _place(self, sought: bytes) -> int:
         """Of the first word that is not before this one: binary search, 20 steps in a million words."""
