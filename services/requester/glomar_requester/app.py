@@ -71,13 +71,15 @@ def build_app(settings: RequesterSettings, stop: Stop) -> tuple[AsgiFastStream, 
         description="Signed requests, their particulars sealed to the record holder.",
     )
 
-    @bus.core(
+    @bus.pushes(
+        subjects,
         subjects.release(agency, "{request_id}"),
         carries=Sealed,
         description="A verdict and its receipt, sealed to this agency, once the ledger holds it.",
     )
-    async def release(message: Msg) -> None:
-        await client.receive(message)
+    async def release(messages: list[Msg]) -> None:
+        for message in messages:
+            await client.receive(message)
 
     bus.publishes(
         subjects.ack(agency, "{request_id}"),

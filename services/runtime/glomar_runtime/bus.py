@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 INFO_TIMEOUT_S = 5.0
 
+_BATCHES = PullSub(batch_size=MAX_BATCH, batch=True)
+
 BatchHandler = Callable[[list[Msg]], Awaitable[None]]
 MessageHandler = Callable[[Msg], Awaitable[None]]
 
@@ -92,7 +94,7 @@ class Bus(NatsBroker):
             description=description,
             durable=consumer,
             stream=JStream(subjects.stream, declare=False),
-            pull_sub=PullSub(batch_size=MAX_BATCH, batch=True),
+            pull_sub=_BATCHES,
         )
 
     def core(
@@ -100,6 +102,22 @@ class Bus(NatsBroker):
     ) -> Callable[[MessageHandler], MessageHandler]:
         """Decorates the handler of a core subject, which gets one nats-py message."""
         return self._subscribed(subject, carries, description=description)
+
+    def pushes(
+        self, subjects: Subjects, subject: str, *, carries: type[Struct], description: str
+    ) -> Callable[[BatchHandler], BatchHandler]:
+        """The same for a core subject on which much comes: it gets in one batch what is there.
+
+        FastStream's own work for a message, which is more than ours for most of these, is done once a batch.
+        """
+        return self._subscribed(
+            subject,
+            carries,
+            description=description,
+            # Nothing is pulled from it: a Feed stands behind this.
+            stream=JStream(subjects.stream, declare=False),
+            pull_sub=_BATCHES,
+        )
 
     def publishes(self, subject: str, *, carries: type[Struct], description: str) -> None:
         """Declares what this service publishes through `client`, for AsyncAPI (docs/adr/0008)."""

@@ -114,9 +114,9 @@ class _Streams(JetStreamContext):
     """The context that FastStream subscribes through; what it calls a pull subscription is our Feed."""
 
     async def pull_subscribe(  # type: ignore[override]
-        self, subject: str, *, durable: str, **_: Any
+        self, subject: str, *, durable: str | None, **_: Any
     ) -> Feed:
-        feed = Feed(self._nc, subject, durable)
+        feed = Feed(self._nc, subject, durable or "")
         await feed.start()
         return feed
 
