@@ -5,7 +5,7 @@ in common is encoded once, by the library, and each span adds what is its own: i
 sizes, and the message id (docs/adr/0010).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from struct import Struct
 
@@ -16,7 +16,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind
 
-MESSAGE_ID = "messaging.message.id"
+from glomar_runtime.span import MESSAGE_ID, LeanSpan, Operation
+
 _SHARED_ATTRIBUTES = frozenset(
     {
         "error.type",
@@ -62,16 +63,15 @@ def encode(spans: Sequence[ReadableSpan]) -> bytes:
 
 
 def _span(span: ReadableSpan) -> bytes:
-    attributes = span.attributes or {}
-    shared = tuple(
-        [
-            (name, value)
-            for name, value in attributes.items()
-            if name in _SHARED_ATTRIBUTES and isinstance(value, str)
-        ]
-    )
-    context, parent, message_id = span.context, span.parent, attributes.get(MESSAGE_ID)
-    encoded = _shared(span.name, span.kind, shared) + _OWN.pack(
+    if isinstance(span, LeanSpan) and span.operation is not None:
+        shared, message_id = _of(span.operation), span.message_id or None
+    else:
+        attributes = span.attributes or {}
+        shared = _shared(span.name, span.kind, _allowed(attributes))
+        found = attributes.get(MESSAGE_ID)
+        message_id = found if isinstance(found, str) else None
+    context, parent = span.context, span.parent
+    encoded = shared + _OWN.pack(
         _TRACE_ID,
         context.trace_id.to_bytes(16, "big"),
         _SPAN_ID,
@@ -85,11 +85,17 @@ def _span(span: ReadableSpan) -> bytes:
     )
     if parent is not None:
         encoded += _PARENT.pack(_PARENT_ID, parent.span_id)
-    if isinstance(message_id, str):
-        encoded += _field(_ATTRIBUTES, _MESSAGE_ID_KEY + _field(_VALUE, _field(_STRING, message_id.encode())))
+    if message_id is not None:
+        encoded += _message_id(message_id.encode())
     for link in span.links:
         encoded += _link(link.context)
     return encoded
+
+
+def _message_id(message_id: bytes) -> bytes:
+    if len(message_id) == _UUID_CHARS:
+        return _BEFORE_UUID + message_id
+    return _field(_ATTRIBUTES, _MESSAGE_ID_KEY + _field(_VALUE, _field(_STRING, message_id)))
 
 
 def _link(to: SpanContext) -> bytes:
@@ -99,6 +105,21 @@ def _link(to: SpanContext) -> bytes:
 
 def _flags(context: SpanContext | None) -> int:
     return _REMOTE if context is not None and context.is_remote else _LOCAL
+
+
+@lru_cache(maxsize=1000)
+def _of(operation: Operation) -> bytes:
+    return _shared(operation.name, operation.kind, _allowed(operation.attributes))
+
+
+def _allowed(attributes: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        [
+            (name, value)
+            for name, value in attributes.items()
+            if name in _SHARED_ATTRIBUTES and isinstance(value, str)
+        ]
+    )
 
 
 @lru_cache(maxsize=1000)
@@ -127,3 +148,7 @@ def _field(tag: bytes, content: bytes) -> bytes:
 
 
 _MESSAGE_ID_KEY = _field(_KEY, MESSAGE_ID.encode())
+_UUID_CHARS = 36
+_BEFORE_UUID = _field(
+    _ATTRIBUTES, _MESSAGE_ID_KEY + _field(_VALUE, _field(_STRING, bytes(_UUID_CHARS)))
+).removesuffix(bytes(_UUID_CHARS))

@@ -18,8 +18,10 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, Span, SpanKind
 
-from glomar_runtime.otlp import MESSAGE_ID, AllowListExporter
-from glomar_runtime.span import SCOPE, sender, start, traceparent
+from glomar_runtime.otlp import AllowListExporter
+from glomar_runtime.span import SCOPE, Operation, sender, start, traceparent
+
+_OPERATIONS = {SpanKind.PRODUCER: "send", SpanKind.CONSUMER: "process"}
 
 _BATCH: ContextVar[Sequence[Span]] = ContextVar("spans of the messages being handled", default=())
 
@@ -45,23 +47,21 @@ class Spans:
 
     def send(self, kind: Kind, request_id: str, parent: Span | None) -> Span:
         """A PRODUCER span; the caller ends it once the stream has acknowledged."""
-        name, attributes = _messaging(self._subjects, "send", kind, "")
-        attributes = {**attributes, MESSAGE_ID: request_id}
+        operation = _messaging(self._subjects, SpanKind.PRODUCER, kind, "")
         context = parent.get_span_context() if parent is not None else None
-        return start(self._tracer, name, SpanKind.PRODUCER, attributes, context)
+        return start(self._tracer, operation, request_id, context)
 
     def process(self, subject: str, traceparent: str) -> Span:
         """A CONSUMER span for one received message, child of its sender's span and linked to it."""
         kind, request_id = self._describe(subject)
-        name, attributes = _messaging(self._subjects, "process", kind, self._consumer)
-        attributes = {**attributes, MESSAGE_ID: request_id}
+        operation = _messaging(self._subjects, SpanKind.CONSUMER, kind, self._consumer)
         parent = sender(traceparent)
         links = (Link(parent),) if parent is not None else ()
-        return start(self._tracer, name, SpanKind.CONSUMER, attributes, parent, links)
+        return start(self._tracer, operation, request_id, parent, links)
 
     def step(self, name: str, parent: Span) -> Span:
         """An INTERNAL span around one step of handling a message: a context that ends it."""
-        return start(self._tracer, name, SpanKind.INTERNAL, {}, parent.get_span_context())
+        return start(self._tracer, _step(name), "", parent.get_span_context())
 
     def _describe(self, subject: str) -> tuple[Kind, str]:
         kind, _, rest = subject.removeprefix(f"{self._subjects.root}.").partition(".")
@@ -71,9 +71,13 @@ class Spans:
 
 
 @lru_cache(maxsize=100)
-def _messaging(subjects: Subjects, operation: str, kind: Kind, consumer: str) -> tuple[str, dict[str, str]]:
-    """Name and attributes that all spans of an operation have in common."""
-    template = subjects.template(kind)
+def _step(name: str) -> Operation:
+    return Operation(name, SpanKind.INTERNAL, {})
+
+
+@lru_cache(maxsize=100)
+def _messaging(subjects: Subjects, span_kind: SpanKind, kind: Kind, consumer: str) -> Operation:
+    operation, template = _OPERATIONS[span_kind], subjects.template(kind)
     attributes = {
         "messaging.system": "nats",
         "messaging.operation.name": operation,
@@ -82,7 +86,7 @@ def _messaging(subjects: Subjects, operation: str, kind: Kind, consumer: str) ->
     }
     if consumer:
         attributes["messaging.consumer.group.name"] = consumer
-    return f"{operation} {template}", attributes
+    return Operation(f"{operation} {template}", span_kind, attributes)
 
 
 def header(span: Span) -> dict[str, str]:

@@ -1,12 +1,13 @@
 """What our encoder makes of spans is, once parsed, what the library's makes of the same spans cleaned."""
 
 from glomar_runtime.otlp import ALLOWED_ATTRIBUTES, encode
+from glomar_runtime.span import Operation, start
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Event, ReadableSpan
+from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceState
 from opentelemetry.util.types import AnyValue
@@ -58,6 +59,26 @@ def parsed(encoded: bytes) -> ExportTraceServiceRequest:
 @given(st.lists(allowed, min_size=1, max_size=5))
 def test_allowed_spans_are_encoded_as_the_library_does(spans: list[ReadableSpan]) -> None:
     assert parsed(encode(spans)) == parsed(encode_spans(spans).SerializeToString())
+
+
+@given(
+    texts,
+    st.dictionaries(shared_names, texts),
+    st.sampled_from(["", "0199c3f2-6a00-7b1d-8c55-3f0a6d2e9b74"]) | texts,
+    st.none() | contexts,
+    st.booleans(),
+)
+def test_spans_of_ours_are_encoded_as_the_library_does(
+    name: str, told: dict[str, str], message_id: str, parent: SpanContext | None, failed: bool
+) -> None:
+    tracer = TracerProvider(resource=RESOURCE, shutdown_on_exit=False).get_tracer("glomar")
+    links = (Link(parent),) if parent else ()
+    span = start(tracer, Operation(name, SpanKind.CONSUMER, told), message_id, parent, links)
+    if failed:
+        span.set_attribute("error.type", "Malformed")
+    span.end()
+    assert isinstance(span, ReadableSpan)
+    assert parsed(encode([span])) == parsed(encode_spans([span]).SerializeToString())
 
 
 @given(allowed, texts | st.integers())

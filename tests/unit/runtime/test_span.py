@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from glomar_runtime.span import SCOPE, sender, start, traceparent
+from glomar_runtime.span import MESSAGE_ID, SCOPE, Operation, sender, start, traceparent
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.context import Context
@@ -46,7 +46,6 @@ def said(span: ReadableSpan) -> tuple[object, ...]:
         dict(span.attributes or {}),
         span.parent,
         [link.context for link in span.links],
-        span.context.trace_id,
         span.context.trace_flags,
         span.context.is_remote,
         span.resource,
@@ -54,15 +53,18 @@ def said(span: ReadableSpan) -> tuple[object, ...]:
     )
 
 
-def test_a_child_says_what_the_sdks_would(kept: Kept) -> None:
+@pytest.mark.parametrize("parent", [None, PARENT])
+def test_a_span_says_what_the_sdks_would(kept: Kept, parent: SpanContext | None) -> None:
     provider, exporter = kept
     tracer = provider.get_tracer(SCOPE.name)
     attributes = {"messaging.system": "nats"}
-    span = start(tracer, "process", SpanKind.CONSUMER, attributes, PARENT, (Link(PARENT),))
+    links = (Link(parent),) if parent else ()
+    span = start(tracer, Operation("process", SpanKind.CONSUMER, attributes), "m", parent, links)
     span.set_attribute("error.type", "Malformed")
     span.end()
-    context = set_span_in_context(NonRecordingSpan(PARENT))
-    theirs = tracer.start_span("process", context, SpanKind.CONSUMER, attributes, [Link(PARENT)])
+    context = set_span_in_context(NonRecordingSpan(parent)) if parent else Context()
+    told = {**attributes, MESSAGE_ID: "m"}
+    theirs = tracer.start_span("process", context, SpanKind.CONSUMER, told, links)
     theirs.set_attribute("error.type", "Malformed")
     theirs.end()
 
@@ -71,12 +73,15 @@ def test_a_child_says_what_the_sdks_would(kept: Kept) -> None:
     assert mine.start_time and mine.end_time
     assert mine.start_time <= mine.end_time <= (expected.end_time or 0)
     assert mine.context.span_id != expected.context.span_id
+    assert (mine.context.trace_id == expected.context.trace_id) == (parent is not None)
 
 
 def test_a_step_ends_when_its_context_is_left_and_hangs_on_its_parent(kept: Kept) -> None:
     provider, exporter = kept
-    root = start(provider.get_tracer(SCOPE.name), "send", SpanKind.PRODUCER, {}, None)
-    with start(provider.get_tracer(SCOPE.name), "gate", SpanKind.INTERNAL, {}, root.get_span_context()):
+    root = start(provider.get_tracer(SCOPE.name), Operation("send", SpanKind.PRODUCER, {}), "", None)
+    with start(
+        provider.get_tracer(SCOPE.name), Operation("gate", SpanKind.INTERNAL, {}), "", root.get_span_context()
+    ):
         assert not exporter.get_finished_spans()
     root.end()
 
@@ -88,7 +93,7 @@ def test_a_step_ends_when_its_context_is_left_and_hangs_on_its_parent(kept: Kept
 def test_what_its_sender_does_not_sample_is_not_kept_here(kept: Kept) -> None:
     provider, exporter = kept
     parent = SpanContext(0xA1, 0xB2, is_remote=True, trace_flags=TraceFlags(0x00))
-    span = start(provider.get_tracer(SCOPE.name), "process", SpanKind.CONSUMER, {}, parent)
+    span = start(provider.get_tracer(SCOPE.name), Operation("process", SpanKind.CONSUMER, {}), "", parent)
     span.end()
 
     assert not exporter.get_finished_spans()
@@ -97,14 +102,14 @@ def test_what_its_sender_does_not_sample_is_not_kept_here(kept: Kept) -> None:
 
 def test_a_sampler_is_asked_about_the_first_span_of_a_trace() -> None:
     provider = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
-    root = start(provider.get_tracer(SCOPE.name), "send", SpanKind.PRODUCER, {}, None)
+    root = start(provider.get_tracer(SCOPE.name), Operation("send", SpanKind.PRODUCER, {}), "", None)
 
     assert not root.get_span_context().trace_flags.sampled
 
 
 @pytest.mark.parametrize("parent", [None, PARENT])
 def test_where_tracing_is_switched_off_the_senders_context_is_passed_on(parent: SpanContext | None) -> None:
-    span = start(NoOpTracer(), "process", SpanKind.CONSUMER, {}, parent)
+    span = start(NoOpTracer(), Operation("process", SpanKind.CONSUMER, {}), "", parent)
 
     assert not span.is_recording()
     assert span.get_span_context().is_valid == (parent is not None)
