@@ -7,7 +7,6 @@ they raise reaches a log by way of the CEL library, so no message of theirs may 
 
 from collections.abc import Callable, Mapping
 from datetime import date
-from functools import lru_cache
 
 from glomar_verifier import sufficiency
 from glomar_verifier.normalise import AddressForm
@@ -16,20 +15,15 @@ from glomar_verifier.rules import Rules
 BUILTIN = frozenset({"contains", "duration", "endsWith", "startsWith"})
 """CEL's own functions that may be used. Not `size`: of a text it counts the bytes."""
 
-KEPT = 16_384
-"""Answers about names and cities that are remembered, since they come again and again."""
-
 Function = Callable[..., object]
 
 
 def functions(rules: Rules) -> Mapping[str, Function]:
     """Name in CEL -> function, with the reviewed tables bound in."""
 
-    @lru_cache(KEPT)
     def is_placeholder(text: str) -> bool:
         return sufficiency.is_placeholder(text, rules)
 
-    @lru_cache(KEPT)
     def zip_fits_state(zip_code: str, state: str) -> bool:
         return sufficiency.zip_fits_state(zip_code, state, rules)
 

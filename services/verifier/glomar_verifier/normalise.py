@@ -169,16 +169,23 @@ def normal_address(
     if in_street and not box:
         words, box = "", in_street[1]
     found = _PO_BOX.match(box)
-    tokens, unit_in_street = _part_unit(words.split(), rules)
+    street_parts, unit_in_street = _street_line(words, rules)
     return NormalAddress(
         number=_joined(fold(number, "street_number").split()),
         po_box=found[1] if found else box,
         unit=_normal_unit(fold(_sign_spelt(unit), "unit").split(), rules) or unit_in_street,
-        street=_normal_street(tokens, rules),
+        street=street_parts,
         city=fold(city, "city"),
         state=fold(state, "state"),
         zip5=normal_zip(zip_code, form),
     )
+
+
+@lru_cache(maxsize=32_768)
+def _street_line(words: str, rules: Rules) -> tuple[Street, str]:
+    """The street, and the unit behind it. Kept, since every town has a Main Street."""
+    tokens, unit = _part_unit(words.split(), rules)
+    return _normal_street(tokens, rules), unit
 
 
 def _sign_spelt(text: str) -> str:

@@ -22,11 +22,12 @@ T = TypeVar("T", bound=msgspec.Struct)
 Spellings = Mapping[str, str]
 
 
-class Rules(msgspec.Struct, frozen=True):
+class Rules(msgspec.Struct, frozen=True, eq=False):
     """Every table is spelling -> standard spelling, or a set of words, all upper case.
 
     `version` is the reviewers' name for this state of the tables, `digest` the SHA-256 (hex) over the
-    files, so that an edit nobody named is still seen. `placeholders_within` have a blank at either end.
+    files, so that an edit nobody named is still seen. `placeholders_within` have a blank at either end. Equal
+    is only the same object, which a cache may have as a key.
     """
 
     version: str

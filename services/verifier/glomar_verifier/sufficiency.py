@@ -2,11 +2,15 @@
 The agreement's CEL conditions call these, with the rules bound in by the gate; pure."""
 
 import re
+from functools import lru_cache
 
 from glomar_schemas.errors import Malformed
 
 from glomar_verifier.normalise import AddressForm, fold, normal_address, normal_zip
 from glomar_verifier.rules import Rules
+
+KEPT = 16_384
+"""Answers about names, streets and cities that are remembered, since they come again and again."""
 
 _FIGURES = re.compile(r"[0-9]+")
 _STATE_AND_ZIP = re.compile(r"[A-Z]{2} [0-9]{5}(?: ?[0-9]{4})?\Z")
@@ -19,6 +23,7 @@ _BOX_NUMBER = re.compile(r"(?:[0-9]{1,6}[A-Z]?|[A-Z]{1,2}[0-9]{0,6})\Z")
 _ONLY_ZEROS = re.compile(r"[0 ]*\Z")
 
 
+@lru_cache(KEPT)
 def is_placeholder(text: str, rules: Rules) -> bool:
     """True for what people write where a name, a street or a city should stand: nothing, no letter at
     all, a ZIP code alone, one letter thrice, "Unknown", "Don't Care 12345", "General Delivery" …
@@ -39,6 +44,7 @@ def is_placeholder(text: str, rules: Rules) -> bool:
     return any(map(padded.__contains__, rules.placeholders_within))
 
 
+@lru_cache(KEPT)
 def zip_fits_state(zip_code: str, state: str, rules: Rules) -> bool:
     """Whether USPS delivers this ZIP code (12345 or 12345-6789) in this state (two letters, territories
     and AA, AE, AP included). Source: USPS three-digit ZIP prefixes; whole codes that differ come first."""
