@@ -58,7 +58,13 @@ class Gate:
             ("allowed", agreement.allowed),
             ("limits", agreement.limits),
         ):
-            self._show(self._variables(name, table))
+            self._context.update(self._variables(name, table))
+        # Asked for what belongs to a request: the library takes longer to take it in before. Null is what it
+        # has no value for.
+        self._shown: dict[str, object] = {}
+        for name in ("request", "particulars", "facts"):
+            self._context.update({variable: None for variable, _ in self._fields[name]})
+        self._context.set_variable_resolver(self._shown.get)
 
     def today(self, now: datetime) -> date:
         """The calendar day in the agreement's time zone."""
@@ -71,16 +77,13 @@ class Gate:
 
         A condition that errors, or gives anything but true, does not hold.
         """
-        self._show(self._variables("request", request))
-        self._show(self._variables("particulars", particulars))
-        self._show(self._variables("facts", facts))
-        self._show({"now": now, "today": self.today(now).isoformat()})
+        self._shown.update(
+            self._variables("request", request)
+            | self._variables("particulars", particulars)
+            | self._variables("facts", facts)
+            | {"now": now, "today": self.today(now).isoformat()}
+        )
         return tuple(refusal for program, refusal in self._conditions if not self._holds(program))
-
-    def _show(self, variables: Mapping[str, object]) -> None:
-        # One by one: the library's `update` takes half as long again.
-        for variable, value in variables.items():
-            self._context.add_variable(variable, value)
 
     def _variables(self, name: str, source: Struct) -> dict[str, object]:
         """The mentioned fields as CEL knows them: moments and durations stay, days become text."""
