@@ -20,9 +20,10 @@ from msgspec import Struct
 from msgspec.structs import astuple
 
 from glomar_verifier import looked
-from glomar_verifier.disclosure import Likeness
+from glomar_verifier.disclosure import DatedName, Likeness
 from glomar_verifier.facts import Counted
 from glomar_verifier.tally import Tally, key
+from glomar_verifier.vouching import KnownName
 
 _VERSION = 2
 """Of the tables, as `PRAGMA user_version` below."""
@@ -84,8 +85,8 @@ class Lookup(Struct, frozen=True, kw_only=True):
 
     agency: str
     request_id: str
-    asked: Likeness
-    meant: Likeness
+    asked: Likeness[DatedName]
+    meant: Likeness[KnownName]
     address: str
     at_ns: int
 

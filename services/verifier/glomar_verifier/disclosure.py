@@ -5,11 +5,13 @@ Whatever speaks against it, the answer is the same deny as for a person who is n
 """
 
 from collections import Counter
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from msgspec import Struct
 
 from glomar_verifier.match import Finding
+
+Name = TypeVar("Name")
 
 
 class HiddenName(Struct, frozen=True, array_like=True):
@@ -30,20 +32,20 @@ class HiddenName(Struct, frozen=True, array_like=True):
 
 
 class DatedName(Struct, frozen=True, array_like=True):
-    """A name beside a birth date, hidden under a key of that date: see `vouching`."""
+    """A name that was asked beside a birth date, hidden under a key of that date: see `vouching`."""
 
-    firsts: tuple[int, ...]
+    first: int
     surnames: tuple[int, ...]
 
 
-class Dated(Struct, frozen=True):
-    """One birth date, hidden, with the ways in which the name beside it may be taken."""
+class Dated(Struct, Generic[Name], frozen=True):
+    """One birth date, hidden, with the names beside it: one that was asked, in all ways, or those on record."""
 
     born: int
-    ways: tuple[DatedName, ...]
+    names: tuple[Name, ...]
 
 
-class Likeness(Struct, frozen=True):
+class Likeness(Struct, Generic[Name], frozen=True):
     """All by which the counts tell for whom a name may be meant, of a request or of a person on record.
 
     names: as written, and as each slip may have been meant; none if they are too many (`mending.readings`).
@@ -51,7 +53,7 @@ class Likeness(Struct, frozen=True):
     """
 
     names: tuple[HiddenName, ...] = ()
-    dated: tuple[Dated, ...] = ()
+    dated: tuple[Dated[Name], ...] = ()
 
 
 def same_name(one: HiddenName, other: HiddenName) -> bool:
@@ -63,13 +65,6 @@ def same_name(one: HiddenName, other: HiddenName) -> bool:
         return True
     shorter, longer = sorted((Counter(one.tokens), Counter(other.tokens)), key=Counter.total)
     return bool(shorter) and shorter <= longer
-
-
-def may_be(asked: DatedName, known: DatedName) -> bool:
-    """Beside the same birth date, may the one name be meant for the other?"""
-    return not set(asked.firsts).isdisjoint(known.firsts) and not set(asked.surnames).isdisjoint(
-        known.surnames
-    )
 
 
 def outcome(

@@ -10,14 +10,15 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from glomar_verifier.disclosure import DatedName, HiddenName, Likeness, may_be, same_name
+from glomar_verifier.disclosure import DatedName, HiddenName, Likeness, same_name
+from glomar_verifier.vouching import KnownName
 
 _ENCODER = msgspec.msgpack.Encoder()
 _NAME = msgspec.msgpack.Decoder(HiddenName)
 _WAYS = msgspec.msgpack.Decoder(tuple[DatedName, ...])
 
 
-def add(database: sqlite3.Connection, asked: Likeness, address: int, at_ns: int) -> None:
+def add(database: sqlite3.Connection, asked: Likeness[DatedName], address: int, at_ns: int) -> None:
     """An address under a name once, as of its latest."""
     database.executemany(
         "INSERT INTO looked VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET at_ns = max(at_ns, excluded.at_ns)",
@@ -25,7 +26,7 @@ def add(database: sqlite3.Connection, asked: Likeness, address: int, at_ns: int)
     )
 
 
-def addresses_of(database: sqlite3.Connection, meant: Likeness, after_ns: int) -> int:
+def addresses_of(database: sqlite3.Connection, meant: Likeness[KnownName], after_ns: int) -> int:
     """How many were asked about since under any name that the gates could have taken for this person's.
 
     Raises MsgspecError where the table is damaged.
@@ -39,18 +40,18 @@ def addresses_of(database: sqlite3.Connection, meant: Likeness, after_ns: int) -
         for name, addresses in _found(database, {dated.born}, after_ns):
             # Most often nobody else was born that day, and what counts already need not be compared.
             if not addresses <= fitting and any(
-                may_be(asked, one) for asked in _WAYS.decode(name) for one in dated.ways
+                one.may_be_meant(asked) for asked in _WAYS.decode(name) for one in dated.names
             ):
                 fitting |= addresses
     return len(fitting)
 
 
-def _rows(asked: Likeness) -> Iterator[tuple[int, bytes]]:
+def _rows(asked: Likeness[DatedName]) -> Iterator[tuple[int, bytes]]:
     """By which part it may be found, and what is to be compared then."""
     for name in asked.names:
         encoded = _ENCODER.encode(name)
         yield from ((part, encoded) for part in name.parts)
-    yield from ((dated.born, _ENCODER.encode(dated.ways)) for dated in asked.dated)
+    yield from ((dated.born, _ENCODER.encode(dated.names)) for dated in asked.dated)
 
 
 def _found(database: sqlite3.Connection, parts: set[int], after_ns: int) -> Iterable[tuple[bytes, set[int]]]:

@@ -50,6 +50,10 @@ def _known(*tables: Words) -> _Known:
     return _Known(tables, bits, mask)
 
 
+def known_among(words: set[str], table: Words) -> set[str]:
+    return set(_known(table).among(words))
+
+
 def prepare(rules: Rules) -> None:
     """Makes the filters, a fifth of a second, which else the first unknown word would wait for."""
     _known(rules.first_names)
@@ -109,10 +113,10 @@ def _meant_by(word: str, least: int, *tables: Words) -> tuple[str, ...]:
     """Known words one edit from an unknown one, both of at least so many letters."""
     if len(word) < least or not word.isalpha() or is_known(word, *tables):
         return ()
-    return tuple(sorted(each for each in _known(*tables).among(_one_edit(word)) if len(each) >= least))
+    return tuple(sorted(each for each in _known(*tables).among(one_edit(word)) if len(each) >= least))
 
 
-def _one_edit(word: str) -> set[str]:
+def one_edit(word: str) -> set[str]:
     """As `spelling.edits` counts: a letter put in, left out or changed, two neighbours swapped."""
     cuts = [(word[:at], word[at:]) for at in range(len(word) + 1)]
     put_in = {head + letter + tail for head, tail in cuts for letter in ascii_uppercase}

@@ -13,16 +13,15 @@ from msgspec.structs import astuple
 
 from glomar_verifier.blocking import keyed_hash
 from glomar_verifier.conform import normal_address_of
-from glomar_verifier.disclosure import Dated, DatedName, HiddenName, Likeness
+from glomar_verifier.disclosure import Dated, DatedName, HiddenName, Likeness, Name
 from glomar_verifier.mending import readings, spellings
 from glomar_verifier.normalise import AddressForm, NormalAddress, NormalName, fold, normal_name
 from glomar_verifier.rules import Rules
 from glomar_verifier.spelling import telling
-from glomar_verifier.vouching import asked_ways, known_ways
+from glomar_verifier.vouching import KnownName, asked_ways
 
 KEY_BYTES = 32
 _KEPT = 1_024
-_Ways = Callable[[NormalName, bytes, Rules], tuple[DatedName, ...]]
 
 
 class Tagger:
@@ -65,27 +64,31 @@ class Tagger:
         except Malformed:
             return ""
 
-    def asked(self, agency: str, name: NormalName, born: date | None, rules: Rules) -> Likeness:
+    def asked(self, agency: str, name: NormalName, born: date | None, rules: Rules) -> Likeness[DatedName]:
         """Of a request, for the counts alone: another agency's are other numbers."""
-        return self._likeness(agency, (name,), (born,) if born else (), rules, asked_ways)
+        births = (born,) if born else ()
+        dated = tuple(self._dated(agency, each, lambda key: asked_ways(name, key, rules)) for each in births)
+        return Likeness(self._names(agency, (name,), rules), dated)
 
     def known(
         self, agency: str, names: Sequence[NormalName], births: Sequence[date], rules: Rules
-    ) -> Likeness:
+    ) -> Likeness[KnownName]:
         """Of a person on record, under every name and birth date that the register has."""
-        return self._likeness(agency, names, births, rules, known_ways)
 
-    def _likeness(
-        self, agency: str, names: Sequence[NormalName], births: Sequence[date], rules: Rules, ways: _Ways
-    ) -> Likeness:
+        def known_names(key: bytes) -> tuple[KnownName, ...]:
+            return tuple(KnownName(name, key, rules) for name in names)
+
+        dated = tuple(self._dated(agency, each, known_names) for each in births)
+        return Likeness(self._names(agency, names, rules), dated)
+
+    def _dated(self, agency: str, born: date, names: Callable[[bytes], tuple[Name, ...]]) -> Dated[Name]:
+        key = self._digest("born", agency, born.isoformat())
+        return Dated(keyed_hash("birth date", key), names(key))
+
+    def _names(self, agency: str, names: Sequence[NormalName], rules: Rules) -> tuple[HiddenName, ...]:
         every = [readings(name, rules) for name in names]
         read = dict.fromkeys(chain.from_iterable(every) if all(every) else ())
-        dated = []
-        for born in births:
-            key = self._digest("born", agency, born.isoformat())
-            taken = tuple(way for name in names for way in ways(name, key, rules))
-            dated.append(Dated(keyed_hash("birth date", key), taken))
-        return Likeness(tuple(self.name(agency, one, rules) for one in read), tuple(dated))
+        return tuple(self.name(agency, one, rules) for one in read)
 
     def name(self, agency: str, name: NormalName, rules: Rules) -> HiddenName:
         """One spelling."""

@@ -1,15 +1,15 @@
 """Which names are taken for one person's once a birth date vouches for it, under keys by which the names stay
-hidden. Called by the tags; pure.
+hidden. Called by the tags, and by the counts to compare; pure.
 
 Wider than the gates (`match._failed_names`): a surname that holds an unknown word may be any other, since two
 edits reach too many to be listed. What keeps namesakes apart is the birth date and the first name.
 """
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from glomar_verifier import blocking
 from glomar_verifier.disclosure import DatedName
-from glomar_verifier.mending import is_known
+from glomar_verifier.mending import is_known, known_among, one_edit
 from glomar_verifier.normalise import NormalName
 from glomar_verifier.rules import Rules
 
@@ -25,25 +25,46 @@ def asked_ways(name: NormalName, key: bytes, rules: Rules) -> tuple[DatedName, .
     turned = "".join(name.surname), (name.first,)
     return tuple(
         DatedName(
-            firsts=_firsts(first, is_known(first, rules.first_names), key, rules.edit_min_letters),
-            surnames=(*_words(surname, key), _mark("surname", _all_known(surname, rules), key)),
+            first=_first(first, is_known(first, rules.first_names), key),
+            surnames=(*_words(surname, key), _mark(_all_known(surname, rules), key)),
         )
         for first, surname in ((name.first, name.surname), turned)
     )
 
 
-def known_ways(name: NormalName, key: bytes, rules: Rules) -> tuple[DatedName, ...]:
-    """Of the register: in each place what a name that was asked must have to be taken for it. A slip lies
-    between a known first name and an unknown one; surnames may differ if not both are known."""
-    others = (False, True) if not _all_known(name.surname, rules) else (False,)
-    return (
-        DatedName(
-            firsts=_firsts(
-                name.first, not is_known(name.first, rules.first_names), key, rules.edit_min_letters
-            ),
-            surnames=(*_words(name.surname, key), *(_mark("surname", other, key) for other in others)),
-        ),
-    )
+class KnownName:
+    """A name on record, beside a birth date: what of it must be told apart is worked out when it is needed,
+    since few were born on one day."""
+
+    def __init__(self, name: NormalName, key: bytes, rules: Rules) -> None:
+        """key: as in `asked_ways`."""
+        self._name, self._key, self._rules = name, key, rules
+
+    def may_be_meant(self, asked: DatedName) -> bool:
+        """May the one be meant for the other?"""
+        return not self._surnames.isdisjoint(asked.surnames) and asked.first in self._firsts
+
+    @cached_property
+    def _surnames(self) -> frozenset[int]:
+        """Surnames may differ if not both are known."""
+        surname = self._name.surname
+        others = (False,) if _all_known(surname, self._rules) else (False, True)
+        return frozenset((*_words(surname, self._key), *(_mark(other, self._key) for other in others)))
+
+    @cached_property
+    def _firsts(self) -> frozenset[int]:
+        """Itself, and its slips: they lie between a known first name and an unknown one."""
+        first, names, least = self._name.first, self._rules.first_names, self._rules.edit_min_letters
+        known = is_known(first, names)
+        found = {_first(first, known, self._key)}
+        if len(first) >= least and first.isalpha():
+            slips = {word for word in one_edit(first) if len(word) >= least}
+            others = known_among(slips, names)
+            found.update(
+                blocking.keyed_hash(_text(word, not known), self._key)
+                for word in (slips - others if known else others)
+            )
+        return frozenset(found)
 
 
 def _all_known(surname: tuple[str, ...], rules: Rules) -> bool:
@@ -54,19 +75,13 @@ def _words(surname: tuple[str, ...], key: bytes) -> tuple[int, ...]:
     return tuple(_hash(f"word {word}", key) for word in dict.fromkeys((*surname, "".join(surname))))
 
 
-def _firsts(first: str, known: bool, key: bytes, least: int) -> tuple[int, ...]:
-    """The name itself, and marked as known or not, what is left of it without one letter: any two words one
-    edit apart have a rest in common."""
-    mark = _mark("first name", known, key)
-    rests = _rests(first, key) if len(first) >= least else ()
-    return (_hash(f"first {first}", key), *(rest ^ mark for rest in rests))
+def _first(first: str, known: bool, key: bytes) -> int:
+    return _hash(_text(first, known), key)
 
 
-@lru_cache(maxsize=128)
-def _rests(word: str, key: bytes) -> tuple[int, ...]:
-    rests = {word, *(word[:at] + word[at + 1 :] for at in range(len(word)))}
-    return tuple(blocking.keyed_hash(f"rest {rest}", key) for rest in rests)
+def _text(first: str, known: bool) -> str:
+    return f"{'known' if known else 'unknown'} first {first}"
 
 
-def _mark(what: str, known: bool, key: bytes) -> int:
-    return _hash(f"{what} {'known' if known else 'unknown'}", key)
+def _mark(all_known: bool, key: bytes) -> int:
+    return _hash(f"surname {'known' if all_known else 'unknown'}", key)

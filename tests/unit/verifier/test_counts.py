@@ -13,6 +13,7 @@ from glomar_schemas.messages import Tags
 from glomar_verifier.counts import Ask, Counts, Lookup
 from glomar_verifier.disclosure import HiddenName, Likeness
 from glomar_verifier.facts import Counted
+from glomar_verifier.vouching import KnownName
 
 DAY_NS = 86_400 * 10**9
 START_NS = 1_750_000_000 * 10**9
@@ -116,7 +117,7 @@ def name(*tokens: str, whole: int = 0, suffix: int = 0) -> HiddenName:
 LOPEZ = name("ana garcia", "ana lopez")
 
 
-def meant(*names: HiddenName) -> Likeness:
+def meant(*names: HiddenName) -> Likeness[KnownName]:
     return Likeness(names)
 
 
