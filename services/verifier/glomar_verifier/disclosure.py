@@ -39,7 +39,7 @@ class DatedName(Struct, frozen=True, array_like=True):
 
 
 class Dated(Struct, Generic[Name], frozen=True):
-    """One birth date, hidden, with the names beside it: one that was asked, in all ways, or those on record."""
+    """One birth date, hidden, with the names beside it: the ways to take one, or those on record."""
 
     born: int
     names: tuple[Name, ...]

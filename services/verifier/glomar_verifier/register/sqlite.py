@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 from glomar_schemas.errors import IntegrityError, Misconfigured
 
 from glomar_verifier.register.integrity import require_unchanged, require_whole
@@ -25,8 +24,8 @@ CREATE TABLE block (key64 INTEGER PRIMARY KEY, ids BLOB NOT NULL);
 CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), content BLOB NOT NULL);
 """
 
-_POSTINGS = "SELECT ids FROM block WHERE key64 IN (SELECT value FROM json_each(?))"
-_SPELLS = "SELECT fields FROM spell WHERE id IN (SELECT value FROM json_each(?))"
+_POSTINGS = "SELECT ids FROM block WHERE key64 IN ({marks})"
+_SPELLS = "SELECT fields FROM spell WHERE id IN ({marks})"
 _COUNT = {"spell": "SELECT count(*) FROM spell", "block": "SELECT count(*) FROM block"}
 _BETWEEN = {
     "spell": "SELECT id, fields FROM spell WHERE id BETWEEN ? AND ? ORDER BY id",
@@ -42,7 +41,6 @@ class SqliteRegister(Posted):
         """Raises IntegrityError (see `integrity.require_whole`)."""
         super().__init__(meta, block_cap)
         self._database = database
-        self._encode = msgspec.json.Encoder().encode
         self._where = where
         require_whole(self, meta, where)
 
@@ -74,7 +72,8 @@ class SqliteRegister(Posted):
 
     def _column(self, sql: str, numbers: list[int]) -> list[bytes]:
         try:
-            return [value for (value,) in self._database.execute(sql, (self._encode(numbers).decode(),))]
+            statement = sql.format(marks=",".join("?" * len(numbers)))
+            return [value for (value,) in self._database.execute(statement, numbers)]
         except sqlite3.DatabaseError as error:
             raise damaged() from error
 
