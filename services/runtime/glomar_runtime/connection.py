@@ -8,7 +8,8 @@ such message would stop verifier and auditor for everybody (docs/adr/0004).
 import contextlib
 import logging
 import re
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 from glomar_schemas.errors import GlomarError, Unreachable
 from glomar_schemas.keys import require_nkey
@@ -27,7 +28,6 @@ from nats.js import JetStreamContext
 from nats.protocol import parser
 
 from glomar_runtime.feed import Feed
-from glomar_runtime.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,15 @@ def plain_subject(subject: bytes) -> str:
 # a subject may hold. Its patterns are globals of a module, so they are replaced there, for this process.
 parser.MSG_RE = re.compile(rb"\AMSG ([^ \n]+) (\d+) (([^ \n]+) )?(\d+)\r\n")
 parser.HMSG_RE = re.compile(rb"\AHMSG ([^ \n]+) (\d+) (([^ \n]+) )?(\d+) (\d+)\r\n")
+
+
+class Access(Protocol):
+    """As whom, and to which nodes (nats://host:port, with commas between)."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def nkey(self) -> Path: ...
 
 
 class BusClient(Client):
@@ -121,7 +130,7 @@ class _Streams(JetStreamContext):
         return feed
 
 
-async def connect(settings: ServiceSettings, name: str, *, quiet: bool = False) -> BusClient:
+async def connect(settings: Access, name: str, *, quiet: bool = False) -> BusClient:
     """A connection that reconnects for ever. quiet: for a command, which says by its errors what is wrong.
 
     Raises Misconfigured, Unreachable.
@@ -134,7 +143,7 @@ async def connect(settings: ServiceSettings, name: str, *, quiet: bool = False) 
     return await _connect(settings, name, last, quiet)
 
 
-async def _connect(settings: ServiceSettings, name: str, servers: list[str], quiet: bool) -> BusClient:
+async def _connect(settings: Access, name: str, servers: list[str], quiet: bool) -> BusClient:
     client = BusClient()
 
     async def on_disconnected() -> None:
