@@ -71,11 +71,14 @@ def verify(
                     "size": report.size,
                     "root": report.root.hex(),
                     "gaps": report.gaps,
+                    "cosigned_size": report.cosigned,
                 }
             )
         )
     else:
         print(f"{report.origin}: {report.size} entries, root {report.root.hex()}: verified")
+        if report.cosigned:
+            print(f"the first {report.cosigned} are those that were given to witnesses", file=sys.stderr)
         if report.gaps:
             print(
                 f"{report.gaps} of the entries are gaps: the stream lost these messages before they were "

@@ -13,7 +13,7 @@ from glomar_schemas import leaf as leaves
 from glomar_schemas.errors import IntegrityError, Misconfigured, Refused
 from glomar_schemas.merkle import HASH_BYTES, leaf_hash
 from glomar_schemas.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint
-from glomar_schemas.tlog import bundle_path, encode_bundle, tile_path
+from glomar_schemas.tlog import CHECKPOINT, COSIGNED, bundle_path, encode_bundle, tile_path
 from glomar_schemas.tree import TILE_HEIGHT, TILE_WIDTH, Tile, Tree
 
 from glomar_auditor.disk import Disk
@@ -25,7 +25,8 @@ _EVIDENCE = "Keep the files as evidence and compare them with another copy"
 class Report(msgspec.Struct, frozen=True):
     """What was proved: log name, leaves, root (32 B), and how many hash tiles agree with the entries.
 
-    gaps: how many of the leaves say that the stream lost its message before it was recorded.
+    gaps: how many of the leaves say that the stream lost its message before it was recorded. cosigned: the
+    size of the checkpoint for witnesses' cosignatures, which is of the same history; 0 if there is none.
     """
 
     origin: str
@@ -33,6 +34,7 @@ class Report(msgspec.Struct, frozen=True):
     root: bytes
     tiles: int
     gaps: int = 0
+    cosigned: int = 0
 
 
 def verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], None] | None = None) -> Report:
@@ -76,6 +78,8 @@ def require_leaves(entries: Sequence[bytes], start: int, where: str) -> None:
 
 
 def _verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], None] | None) -> Report:
+    # Before the newer one: a live ledger replaces both meanwhile.
+    cosigned = _cosigned_checkpoint(directory, key)
     checkpoint = _signed_checkpoint(directory, key)
     size = checkpoint.size
     store = TileStore(directory, Disk())
@@ -96,7 +100,25 @@ def _verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], No
         _compare_tile(directory, store, tile)
     if tree.root() != checkpoint.root:
         _differ("checkpoint", size - 1, "the entries do not hash to the signed root")
-    return Report(checkpoint.origin, size, checkpoint.root, checked + len(edges), gaps)
+    if cosigned is not None:
+        _require_extended(store, cosigned, size)
+    return Report(
+        checkpoint.origin, size, checkpoint.root, checked + len(edges), gaps, cosigned.size if cosigned else 0
+    )
+
+
+def _require_extended(store: TileStore, cosigned: Checkpoint, size: int) -> None:
+    """The tiles are those of the entries by now."""
+    if cosigned.size > size:
+        what = f"witnesses were given {cosigned.size} entries to cosign, and the ledger ends before"
+        _differ(COSIGNED, size, what)
+    if Tree(store.read_tile, cosigned.size).root() != cosigned.root:
+        _differ(COSIGNED, cosigned.size - 1, "the entries do not hash to the root for witnesses")
+
+
+def _cosigned_checkpoint(directory: Path, key: VerifierKey) -> Checkpoint | None:
+    path = directory / COSIGNED
+    return _opened(path, key) if path.exists() else None
 
 
 def _signed_checkpoint(directory: Path, key: VerifierKey) -> Checkpoint:
@@ -106,12 +128,16 @@ def _signed_checkpoint(directory: Path, key: VerifierKey) -> Checkpoint:
         and published_key.read_bytes() != f"{format_vkey(key.name, key.public_key)}\n".encode()
     ):
         raise IntegrityError("not the key you trust", where="log.vkey", fix=_EVIDENCE)
+    return _opened(directory / CHECKPOINT, key)
+
+
+def _opened(path: Path, key: VerifierKey) -> Checkpoint:
     try:
         # As bytes: reading text would turn a carriage return into a newline and hide the difference.
-        return open_checkpoint((directory / "checkpoint").read_bytes().decode(), key)
+        return open_checkpoint(path.read_bytes().decode(), key)
     except (FileNotFoundError, UnicodeDecodeError, Refused) as error:
         what = error.what if isinstance(error, Refused) else "it is missing, or no text"
-        raise IntegrityError(f"no valid checkpoint: {what}", where="checkpoint", fix=_EVIDENCE) from error
+        raise IntegrityError(f"no valid checkpoint: {what}", where=path.name, fix=_EVIDENCE) from error
 
 
 def _checked_entries(directory: Path, store: TileStore, start: int, width: int) -> list[bytes]:

@@ -45,8 +45,10 @@ def publish(ledger: Path, target: Path, opened: Opened) -> Copied:
                 full.append(path)
         if cosigned is not None:
             files += _copy_parts(ledger, target, opened(cosigned.decode("utf-8", "replace")).size, disk)
-            disk.replace_durably(target / COSIGNED, cosigned)
         disk.replace_durably(target / CHECKPOINT, published.note.encode())
+        if cosigned is not None:
+            # Behind the newest here, too: whoever sees one that is not covered sees a ledger put back.
+            disk.replace_durably(target / COSIGNED, cosigned)
         for path in full:
             # Readers of the checkpoint before find their part in the full file.
             disk.remove_directory(target / f"{path}.p")

@@ -16,7 +16,7 @@ from glomar_schemas.errors import IntegrityError
 from glomar_schemas.leaf import Leaf
 from glomar_schemas.merkle import leaf_hash
 from glomar_schemas.note import Checkpoint, format_vkey, parse_vkey, sign
-from glomar_schemas.tlog import encode_bundle
+from glomar_schemas.tlog import CHECKPOINT, COSIGNED, encode_bundle
 from glomar_schemas.tree import Tree
 
 from tests.unit.schemas.test_merkle import naive_root
@@ -189,6 +189,27 @@ def test_an_older_checkpoint_is_still_proved_while_the_ledger_goes_on(tmp_path: 
     write_ledger(tmp_path, 310, 600)
     (tmp_path / "checkpoint").write_bytes(older)
     assert verify(tmp_path, KEY).size == 300
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 300])
+def test_what_witnesses_were_given_is_of_the_same_history(tmp_path: Path, size: int) -> None:
+    write_ledger(tmp_path, size)
+    given = (tmp_path / CHECKPOINT).read_bytes()
+    write_ledger(tmp_path, 600)
+    (tmp_path / COSIGNED).write_bytes(given)
+    assert verify(tmp_path, KEY).cosigned == size
+    for other in (given[:-9], sign(Checkpoint(ORIGIN, size, bytes(32)), SIGNER).encode()):
+        (tmp_path / COSIGNED).write_bytes(other)
+        with pytest.raises(IntegrityError, match=r"checkpoint\.cosigned"):
+            verify(tmp_path, KEY)
+
+
+def test_a_ledger_that_ends_before_what_witnesses_have_was_put_back(tmp_path: Path) -> None:
+    write_ledger(tmp_path / "one", 300)
+    write_ledger(tmp_path / "other", 310)
+    (tmp_path / "one" / COSIGNED).write_bytes((tmp_path / "other" / CHECKPOINT).read_bytes())
+    with pytest.raises(IntegrityError, match="the ledger ends before"):
+        verify(tmp_path / "one", KEY)
 
 
 def test_a_bundle_with_an_entry_too_many_is_refused(tmp_path: Path) -> None:
