@@ -49,6 +49,22 @@ class Halted(Struct, frozen=True):
     fix: str
 
 
+class WitnessShown(Struct, frozen=True):
+    """size: that it cosigned last, at that time (s since 1970); fault: why not since."""
+
+    key: str
+    size: int = 0
+    time: int = 0
+    fault: str = ""
+
+
+class Witnesses(Struct, frozen=True):
+    """cosigned_size: of the newest checkpoint that a quorum has cosigned."""
+
+    cosigned_size: int = 0
+    each: tuple[WitnessShown, ...] = ()
+
+
 class Standing(Struct, frozen=True):
     """One service's /status; `merged` makes one of two."""
 
@@ -58,6 +74,7 @@ class Standing(Struct, frozen=True):
     violations: Violations | None = None
     halted: Halted | None = None
     gaps: int = 0
+    witnesses: Witnesses = Witnesses()
     ledger: Ledger | None = None
     own: dict[str, Ledger] = {}
     """By service, once merged: what each publisher found of its own messages in the ledger."""
@@ -81,6 +98,7 @@ def merged(by_service: Mapping[str, Standing]) -> Standing:
         next((each.violations for each in found if each.violations is not None), None),
         next((each.halted for each in found if each.halted is not None), None),
         max((each.gaps for each in found), default=0),
+        next((each.witnesses for each in found if each.witnesses.each), Witnesses()),
         own={name: each.ledger for name, each in by_service.items() if each.ledger is not None},
     )
 
@@ -97,6 +115,7 @@ def render(standing: Standing) -> RenderableType:
     if violations is not None and count:
         lines.append(f"  newest at sequence {', '.join(map(str, violations.sequences[-5:]))}")
     lines += ledger_shown.lines(standing.own, datetime.now(UTC))
+    lines += _witnesses(standing.witnesses)
     if standing.gaps:
         lines.append(Text(f"gaps in the ledger: {standing.gaps:,}", "bold red"))
     if not standing.holds:
@@ -108,6 +127,19 @@ def render(standing: Standing) -> RenderableType:
         number = waiting.by_hold.get(hold.slot, 0) if waiting else None
         table.add_row(str(hold.slot), Text(hold.scope), _number(number), Text(hold.authority))
     return Group(*lines, "holds in force:", table)
+
+
+def _witnesses(witnesses: Witnesses) -> list[Text]:
+    """Nothing where the auditor has no policy."""
+    if not witnesses.each:
+        return []
+    lines = [Text(f"cosigned by a quorum of witnesses: the first {witnesses.cosigned_size:,} entries")]
+    for each in witnesses.each:
+        when = datetime.fromtimestamp(each.time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        said = f"{each.size:,}, {when}" if each.time else "nothing yet"
+        fault = f"; {each.fault}" if each.fault else ""
+        lines.append(Text(f"  {each.key}: {said}{fault}", "yellow" if fault else ""))
+    return lines
 
 
 def _halted(halted: Halted | None) -> list[RenderableType]:

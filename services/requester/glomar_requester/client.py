@@ -245,6 +245,10 @@ class Client:
         await self._receiver.query(waiter)
         return waiter.future.result() if waiter.future.done() else entry.asked
 
+    def lacks_quorum(self, request_id: str) -> bool:
+        """Whether its answer is recorded and waits for the witnesses of the policy, as of the last look."""
+        return self._receiver.lacks_quorum(request_id)
+
     async def prove(self, request_id: str) -> Proof:
         """Checks the stored answer once more, from the holder's signature to the ledger's.
         Raises Unknown, Recalled, Expired, Refused (no answer yet), IntegrityError.

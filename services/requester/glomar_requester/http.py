@@ -80,7 +80,9 @@ class Api:
         if isinstance(found, Result):
             return _json(200, found)
         pending = {"request_id": request_id, "outcome": "pending", "trace_id": found.trace_id}
-        return _json(202, pending, {"retry-after": "1"})
+        # false: its answer is recorded, and waits for the witnesses that this agency asks for.
+        witnessed = not self._client.lacks_quorum(request_id)
+        return _json(202, {**pending, "witnessed": witnessed}, {"retry-after": "1"})
 
     async def _told(self, method: str, query: bytes) -> ASGIApp:
         """after: the last number that was seen; wait_s: how long to wait for the next, at most 30 s."""

@@ -5,7 +5,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from glomar_local import ledger_shown
-from glomar_local.standing import Halted, HoldShown, Standing, Violations, Waiting, merged, render
+from glomar_local.standing import (
+    Halted,
+    HoldShown,
+    Standing,
+    Violations,
+    Waiting,
+    Witnesses,
+    WitnessShown,
+    merged,
+    render,
+)
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.own_messages import Standing as Ledger
 from rich.console import Console
@@ -87,3 +97,13 @@ def test_a_halt_is_shown_first_with_what_it_may_mean_and_what_to_do() -> None:
     assert places == sorted(places)
     assert "HALTED" not in shown(merged({"auditor": AUDITOR, "verifier": VERIFIER}))
     assert "gaps" not in shown(merged({"auditor": AUDITOR, "verifier": VERIFIER}))
+
+
+def test_witnesses_are_shown_with_what_keeps_them() -> None:
+    each = (WitnessShown("w1", 1_200, 1_764_194_400), WitnessShown("w2", fault="no connection"))
+    words = shown(merged({"auditor": Standing(witnesses=Witnesses(1_200, each)), "verifier": VERIFIER}))
+
+    assert "cosigned by a quorum of witnesses: the first 1,200 entries" in words
+    assert "w1: 1,200, 2025-11-26 22:00:00 UTC" in words
+    assert "w2: nothing yet; no connection" in words
+    assert "witnesses" not in shown(merged({"auditor": AUDITOR}))

@@ -98,6 +98,7 @@ def test_a_request_without_a_verdict_is_pending(desk: Desk) -> None:
     [asked] = run(desk, ("POST", "/v1/requests", ASK))
     [response] = run(desk, ("GET", asked.headers["location"]))
     assert (response.status, response.body["outcome"]) == (202, "pending")
+    assert response.body["witnessed"] is True
 
 
 def test_an_unknown_request_is_404(desk: Desk) -> None:

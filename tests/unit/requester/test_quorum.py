@@ -127,6 +127,16 @@ def test_an_answer_without_the_quorum_is_not_handed_out_and_the_reason_is_said(d
     store.close()
 
 
+def test_who_asks_for_it_by_http_is_told_that_it_waits_for_witnesses(desk: Desk) -> None:
+    async def steps(client: Client) -> tuple[bool, bool]:
+        request_id = await client.submit(an_ask())
+        before = client.lacks_quorum(request_id)
+        assert not isinstance(await client.peek(request_id), Result)
+        return before, client.lacks_quorum(request_id)
+
+    assert desk.run(steps) == (False, True)
+
+
 def test_it_is_fetched_again_until_the_quorum_is_there(desk: Desk) -> None:
     async def steps(client: Client) -> Result:
         asked = asyncio.create_task(client.ask(an_ask(), timeout_s=PATIENT_S))
