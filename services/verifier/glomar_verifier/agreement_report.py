@@ -121,6 +121,10 @@ def _limits(agreement: Agreement) -> Iterator[str]:
         for name in table.__struct_fields__:
             if (value := getattr(table, name)) is not None:
                 yield from _item(name.replace("_", " "), _value(value), 34)
+    if agreement.limits.addresses_per_person is None:
+        # The one limit that no condition can state: it is known only after a lookup whose name was meant.
+        text = "NO LIMIT: whoever asks may try one address after another until one is confirmed"
+        yield from _item("addresses per person", text, 34)
 
 
 def _who(agreement: Agreement) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -54,6 +55,18 @@ def test_every_condition_is_explained_with_its_examples(
     for rule in model_agreement().handling:
         assert rule in said
     assert "No mistake: 30 examples come out as they say." in said
+
+
+def test_it_is_said_that_nothing_limits_the_addresses_of_a_person(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check(file)
+    assert "NO LIMIT" not in capsys.readouterr().out
+    file.write_text(
+        re.sub("^addresses_per_person.*$", "", RAW.decode(), flags=re.MULTILINE), encoding="utf-8"
+    )
+    check(file)
+    assert "addresses per person NO LIMIT" in " ".join(capsys.readouterr().out.split())
 
 
 def test_it_fits_the_width_of_a_page(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
