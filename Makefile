@@ -16,7 +16,7 @@ demo: $(SYNCED)  ## the whole system on this machine, 1,000 requests, every prom
 	$(RUN) glomar demo --requests 1000
 
 test: $(SYNCED) foreign
-	$(RUN) pytest -n 2 --dist loadfile
+	$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 foreign: $(FOREIGN_NPM) $(FOREIGN_PYTHON)  ## others' programs that the tests use; each file has a pinned hash
 
