@@ -291,6 +291,11 @@ def test_an_archive_of_a_live_ledger_verifies_on_its_own_and_is_never_overwritte
     assert world.run("archive", str(out)).returncode == 2
     early = world.json("archive", str(tmp_path / "early.tar"), "--until", "2000-01-01")
     assert early["size"] == typed_verify(tmp_path / "early.tar", vkey)["size"] == 0
+    few = world.json("archive", str(tmp_path / "few.tar"), "--entries", "3")
+    assert few["size"] == typed_verify(tmp_path / "few.tar", vkey)["size"] == 3
+    for wrong in (["--entries", "0"], ["--entries", "99999999"], ["--entries", "3", "--until", "2000-01-01"]):
+        assert world.run("archive", str(tmp_path / "none.tar"), *wrong).returncode == 2
+    assert not (tmp_path / "none.tar").exists()
 
 
 def typed_verify(out: Path, vkey: str) -> dict[str, Any]:

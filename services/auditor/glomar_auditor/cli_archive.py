@@ -17,7 +17,7 @@ from glomar_schemas.versions import load_versions
 
 from glomar_auditor.archive import freeze
 from glomar_auditor.index.ledger_view import open_view, signed_prefix
-from glomar_auditor.index.period import in_zone, to_ns
+from glomar_auditor.index.period import LAST_NS, in_zone, to_ns
 from glomar_auditor.settings import AuditorSettings
 
 
@@ -27,24 +27,30 @@ def archive(
     until: Annotated[
         datetime | None, Parameter(help="only what was stored before, such as 2027-01-01")
     ] = None,
+    entries: Annotated[int | None, Parameter(help="only so many, from the first on")] = None,
     checkpoint: Annotated[Path | None, Parameter(help="an older checkpoint, such as a cosigned one")] = None,
     config: Annotated[Path, Parameter(help="the auditor's TOML file")],
     as_json: Annotated[bool, Parameter("--json", negative="", help="print JSON")] = False,
 ) -> None:
     """Freeze the ledger under its newest checkpoint, or its beginning; also while the auditor runs.
 
-    With --until the checkpoint over the beginning is signed now, with the ledger's key. Check the file with
-    `verify`.
+    With --until or --entries the checkpoint over the beginning is signed now, with the ledger's key. Check
+    the file with `verify`.
     """
-    if until and checkpoint:
-        raise Misconfigured("both given", where="--until, --checkpoint", fix="Give one of them")
+    if sum(given is not None for given in (until, entries, checkpoint)) > 1:
+        raise Misconfigured(
+            "more than one is given", where="--until, --entries, --checkpoint", fix="Give one of them"
+        )
     settings = load_settings(AuditorSettings, config)
     agreement = load_versions(settings.agreement, load_trust(settings.trust)).newest.agreement
     origin = Subjects(agreement.id, settings.incarnation).origin(agreement.oversight)
     signer = read_signing_key(settings.ledger_key)
     view = open_view(settings.ledger, [parse_vkey(format_vkey(origin, signer.public_key()))], checkpoint)
-    if until is not None:
-        view = signed_prefix(settings.ledger, view, to_ns(in_zone(until, agreement.time_zone)), signer)
+    if entries is not None and not 0 < entries <= view.size:
+        raise Misconfigured(f"the ledger has {view.size} entries", where="--entries", fix="Give fewer")
+    if until is not None or entries is not None:
+        until_ns = to_ns(in_zone(until, agreement.time_zone)) if until else LAST_NS
+        view = signed_prefix(settings.ledger, view, signer, until_ns=until_ns, most=entries or view.size)
     with progress("freezing") as advance:
         digest = freeze(view, out, advance)
     root = view.checkpoint.root.hex()

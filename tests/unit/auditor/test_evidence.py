@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from glomar_auditor.archive import freeze, verify_archive
 from glomar_auditor.index.ledger_view import LedgerView, open_view, signed_prefix
 from glomar_auditor.index.messages import messages
 from glomar_auditor.sequencer import Ledger
@@ -113,9 +114,19 @@ def test_an_older_checkpoint_is_a_ledger_of_its_own(tmp_path: Path, size: int) -
 
 def test_a_prefix_is_signed_up_to_a_time(tmp_path: Path) -> None:
     view = open_view(write_ledger(tmp_path, 600), [KEY])
-    early = signed_prefix(tmp_path, view, 300, SIGNER)
+    early = signed_prefix(tmp_path, view, SIGNER, until_ns=300, most=view.size)
     assert list(early.leaves()) == LOG[:300]
-    assert signed_prefix(tmp_path, view, 0, SIGNER).size == 0
+    assert signed_prefix(tmp_path, view, SIGNER, until_ns=0, most=view.size).size == 0
+
+
+@pytest.mark.parametrize(("held", "size"), [(40, 3), (40, 40), (300, 256), (300, 299), (600, 1)])
+def test_a_beginning_that_was_never_published_can_be_frozen(tmp_path: Path, held: int, size: int) -> None:
+    view = open_view(write_ledger(tmp_path / "ledger", held), [KEY])
+    early = signed_prefix(tmp_path / "ledger", view, SIGNER, until_ns=2**62, most=size)
+    freeze(early, tmp_path / "a.tar", lambda done, total: None)
+    (tmp_path / "thawed").mkdir()
+    report = verify_archive(tmp_path / "a.tar", tmp_path / "thawed", KEY, lambda done, total: None)
+    assert report.size == size
 
 
 def test_only_a_checkpoint_of_this_ledger_and_key_counts(tmp_path: Path) -> None:

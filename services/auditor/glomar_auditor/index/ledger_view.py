@@ -26,8 +26,11 @@ from glomar_auditor.tiles import TileStore
 class LedgerView:
     """One checkpoint of a ledger, whose signature holds."""
 
-    def __init__(self, directory: Path, note: str, checkpoint: Checkpoint, key: VerifierKey) -> None:
-        """Use open_view()."""
+    def __init__(
+        self, directory: Path, note: str, checkpoint: Checkpoint, key: VerifierKey, held: int = 0
+    ) -> None:
+        """Use open_view(). held: the size of another checkpoint, whose files lie there; 0: of this one."""
+        self._held = held or checkpoint.size
         self.note = note
         self.checkpoint = checkpoint
         self.key = key
@@ -41,7 +44,8 @@ class LedgerView:
     def bundles(self, first: int = 0) -> Iterator[list[bytes]]:
         """The entries, up to 256 at a time, as stored. Raises IntegrityError if one is missing."""
         for start in range(first * TILE_WIDTH, self.size, TILE_WIDTH):
-            yield self._store.read_bundle(start // TILE_WIDTH, min(TILE_WIDTH, self.size - start))
+            stored = self._store.read_bundle(start // TILE_WIDTH, min(TILE_WIDTH, self._held - start))
+            yield stored[: self.size - start]
 
     def entries(self, after: int = 0) -> Iterator[bytes]:
         """Those behind that sequence."""
@@ -113,17 +117,22 @@ def _decoded(entry: bytes, index: int) -> Leaf | None:
     return leaf if isinstance(leaf, Leaf) else None
 
 
-def signed_prefix(directory: Path, view: LedgerView, until_ns: int, signer: Ed25519PrivateKey) -> LedgerView:
-    """What was stored before that stream time, under a checkpoint signed now. Raises IntegrityError."""
+def signed_prefix(
+    directory: Path, view: LedgerView, signer: Ed25519PrivateKey, *, until_ns: int, most: int
+) -> LedgerView:
+    """What was stored before that stream time, the first `most` entries of it, under a checkpoint signed now.
+
+    Raises IntegrityError.
+    """
     tree, size = Tree(no_tiles), 0
     for leaf, entry in zip(view.leaves(), view.entries(), strict=True):
         # A gap has no time; it belongs to what stands before it.
-        if leaf is not None and leaf.time_ns >= until_ns:
+        if size == most or (leaf is not None and leaf.time_ns >= until_ns):
             break
         tree.append([leaf_hash(entry)])
         size += 1
     checkpoint = Checkpoint(view.key.name, size, tree.root())
-    return LedgerView(directory, sign(checkpoint, signer), checkpoint, view.key)
+    return LedgerView(directory, sign(checkpoint, signer), checkpoint, view.key, view.size)
 
 
 def no_tiles(level: int, index: int, width: int) -> bytes:
