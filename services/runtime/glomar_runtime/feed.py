@@ -1,4 +1,4 @@
-"""Messages of a durable consumer, in batches as they come. Stands behind FastStream's batch subscriber.
+"""Messages of a durable consumer or a subject, in batches as they come. Behind FastStream's batch subscriber.
 
 The server pushes to a subject of its own for each consumer, as far as its `max_ack_pending` allows. Pulling
 would not do: across accounts its answers are a streamed service response, which an empty message ends, so one
@@ -15,7 +15,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 
 
 class Feed:
-    """The messages pushed to one consumer, in arrival order."""
+    """The messages pushed to one consumer or subject, in arrival order."""
 
     def __init__(self, client: Client, subject: str, group: str) -> None:
         """group: the queue group that shares the consumer's messages among workers; "" for none."""
