@@ -72,7 +72,7 @@ class Bus(NatsBroker):
             except TimeoutError:
                 raise Unreachable("the consumer can't be looked at", where=path) from None
             if b'"error"' in info.data:
-                raise Unreachable("the consumer is gone", where=path, fix="The operator runs: glomar-bus create")
+                raise Unreachable("the consumer is gone", where=path, fix="Run `glomar-bus create`")
 
     async def stop(self, *error: Any) -> None:
         """Lets what is on its way go out first; while the bus is away nothing can."""
