@@ -118,6 +118,18 @@ def test_a_prefix_is_signed_up_to_a_time(tmp_path: Path) -> None:
     assert signed_prefix(tmp_path, view, 0, SIGNER).size == 0
 
 
+@pytest.mark.parametrize("changed", [5, 450])
+def test_no_prefix_is_signed_of_a_ledger_that_is_not_what_was_signed(tmp_path: Path, changed: int) -> None:
+    view = open_view(write_ledger(tmp_path, 600), [KEY])
+    bundle = tmp_path / "tile" / "entries" / f"00{changed // 256}"
+    subject = LOG[changed].subject.encode()
+    forged = subject.replace(b"request", b"verdict")
+    assert len(forged) == len(subject) and forged != subject
+    bundle.write_bytes(bundle.read_bytes().replace(subject, forged))
+    with pytest.raises(IntegrityError, match="do not hash to the signed root"):
+        signed_prefix(tmp_path, view, 300, SIGNER)
+
+
 def test_only_a_checkpoint_of_this_ledger_and_key_counts(tmp_path: Path) -> None:
     write_ledger(tmp_path, 3)
     other = Ed25519PrivateKey.from_private_bytes(bytes(32))

@@ -56,8 +56,8 @@ class LedgerView:
             if after == 0:
                 tree.append([leaf_hash(entry)])
             yield _decoded(entry, index)
-        if after == 0 and tree.root() != self.checkpoint.root:
-            _differ("the entries do not hash to the signed root")
+        if after == 0:
+            _require_signed(tree, self.checkpoint)
 
     def receipt(self, sequence: int) -> str:
         """tlog-proof@v1 text for one sequence under this checkpoint, checked. Raises IntegrityError."""
@@ -114,21 +114,30 @@ def _decoded(entry: bytes, index: int) -> Leaf | None:
 
 
 def signed_prefix(directory: Path, view: LedgerView, until_ns: int, signer: Ed25519PrivateKey) -> LedgerView:
-    """What was stored before that stream time, under a checkpoint signed now. Raises IntegrityError."""
-    tree, size = Tree(no_tiles), 0
-    for leaf, entry in zip(view.leaves(), view.entries(), strict=True):
+    """What was stored before that stream time, under a checkpoint signed now.
+
+    Raises IntegrityError, and signs nothing, unless all entries are what was signed before.
+    """
+    tree, beginning = Tree(no_tiles), None
+    for index, entry in enumerate(view.entries()):
+        leaf = _decoded(entry, index)
         # A gap has no time; it belongs to what stands before it.
-        if leaf is not None and leaf.time_ns >= until_ns:
-            break
+        if beginning is None and leaf is not None and leaf.time_ns >= until_ns:
+            beginning = Checkpoint(view.key.name, tree.size, tree.root())
         tree.append([leaf_hash(entry)])
-        size += 1
-    checkpoint = Checkpoint(view.key.name, size, tree.root())
+    _require_signed(tree, view.checkpoint)
+    checkpoint = beginning or view.checkpoint
     return LedgerView(directory, sign(checkpoint, signer), checkpoint, view.key)
 
 
 def no_tiles(level: int, index: int, width: int) -> bytes:
     """For a tree that is grown from its entries."""
     raise AssertionError(f"no stored tile is believed ({level}, {index}, {width})")
+
+
+def _require_signed(tree: Tree, checkpoint: Checkpoint) -> None:
+    if tree.root() != checkpoint.root:
+        _differ("the entries do not hash to the signed root")
 
 
 def _differ(what: str) -> Never:
