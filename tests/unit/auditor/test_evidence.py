@@ -108,7 +108,9 @@ def test_an_older_checkpoint_is_a_ledger_of_its_own(tmp_path: Path, size: int) -
     write_ledger(tmp_path, 600)
     view = open_view(tmp_path, [KEY], note)
     assert list(view.leaves()) == LOG[:size]
-    assert receipts.check(view.receipt(size), LOG[size - 1], KEY).size == size
+    receipt = view.receipt(size)
+    assert receipts.check(receipt, LOG[size - 1], KEY).size == size
+    assert receipts.leaf_within(receipt) == LOG[size - 1]
 
 
 def test_a_prefix_is_signed_up_to_a_time(tmp_path: Path) -> None:

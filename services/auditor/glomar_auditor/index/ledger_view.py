@@ -60,13 +60,14 @@ class LedgerView:
             _require_signed(tree, self.checkpoint)
 
     def receipt(self, sequence: int) -> str:
-        """tlog-proof@v1 text for one sequence under this checkpoint, checked. Raises IntegrityError."""
+        """tlog-proof@v1 text for one sequence under this checkpoint, checked; it brings its leaf, so that it
+        can be saved and checked on its own. Raises IntegrityError."""
         if self._grown is None:
             self._grown = Tree(self._store.read_tile, self.size)
         proof = self._grown.inclusion_proof(sequence - 1)
-        text = receipts.encode(receipts.Receipt(sequence - 1, proof, self.note))
-        leaf = next(self.leaves(sequence - 1))
-        if leaf is not None:
+        entry = next(self.entries(sequence - 1))
+        text = receipts.encode(receipts.Receipt(sequence - 1, proof, self.note, entry))
+        if (leaf := _decoded(entry, sequence - 1)) is not None:
             receipts.check(text, leaf, self.key)
         return text
 
