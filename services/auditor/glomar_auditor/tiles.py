@@ -1,6 +1,6 @@
 """A ledger's files as outsiders read them: hash tiles and entry bundles, c2sp.org/tlog-tiles.
 
-Called by the sequencer's state, which writes them, and by fsck.
+Called by the sequencer's state, which writes them, and by whoever reads one.
 """
 
 from collections import defaultdict, deque
@@ -15,7 +15,7 @@ from glomar_schemas.tree import TILE_HEIGHT, TILE_WIDTH
 
 from glomar_auditor.disk import Disk
 
-_RESTORE: Final = "Restore the ledger from a copy that fsck verifies"
+_RESTORE: Final = "Restore the ledger from a copy that `glomar-auditor verify` accepts"
 MAX_UNSYNCED: Final = 16
 """Full tiles and bundles that wait for their sync while the ledger goes on."""
 _ENTRIES: Final = -1
