@@ -1,6 +1,6 @@
 """Full check of a ledger from its entries: nothing stored is believed but the log's public key.
 
-Called by `glomar-auditor verify`, by oversight on a copy of the files, and by the demo; safe on a live ledger.
+Called by `glomar-auditor verify`, on a copy or a live ledger, and by the demo.
 """
 
 from collections.abc import Callable, Sequence

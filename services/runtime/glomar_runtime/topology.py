@@ -21,7 +21,7 @@ _MISTAKES = {
     10059: "Is it the right incarnation?",
     10065: "Retire the stream of the incarnation before",
 }
-"""By nats-server's err_code: no JetStream for this account, no such stream, subjects that another stream has."""
+"""By nats-server's err_code: no JetStream for this account, no such stream, subjects of another stream."""
 
 
 def stream_config(subjects: Subjects, replicas: int = 1) -> dict[str, Any]:
