@@ -45,11 +45,14 @@ def verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], Non
     beyond the checkpoint are left out: a live ledger writes them first.
 
     Raises IntegrityError naming file and leaf index at the first difference, Misconfigured if no ledger lies
-    there.
+    there, or it may not be read.
     """
-    require_ledger(directory)
     try:
+        require_ledger(directory)
         return _verify(directory, key, progress)
+    except PermissionError as error:
+        where = error.filename or directory
+        raise Misconfigured("may not be read", where=str(where), fix="Check its permissions") from None
     except OSError as error:
         where = error.filename or directory
         raise IntegrityError(f"can't be read ({error.strerror})", where=str(where), fix=_EVIDENCE) from None

@@ -44,7 +44,7 @@ def run_cli(app: App, arguments: list[str] | None = None) -> Never:
         place = f"{error.filename}: " if error.filename else ""
         print(f"{app.name[0]}: {place}{error.strerror or type(error).__name__}", file=sys.stderr)
         _let_go_of_stdout()
-        sys.exit(FAILURE)
+        sys.exit(USAGE if isinstance(error, PermissionError) else FAILURE)
     sys.exit(0)
 
 
