@@ -72,7 +72,7 @@ class Memory(Protocol):
         """The noted ones with after < sequence <= through that are not forgotten, in order."""
         ...
 
-    async def forget(self, sequences: Sequence[int]) -> None:
+    async def forget(self, seen: Sequence[Noted]) -> None:
         """They were seen in the ledger."""
         ...
 
@@ -154,7 +154,7 @@ class OwnMessages:
                 found = await in_thread(absent, published, page)
                 missing += found
                 lost = set(found)
-                await self._memory.forget([each.sequence for each in page if each.sequence not in lost])
+                await self._memory.forget([each for each in page if each.sequence not in lost])
                 after = page[-1].sequence
         self._tell_absent(missing)
         waiting = await self._memory.unseen(published.size, leaves.MAX_SEQUENCE, 1)

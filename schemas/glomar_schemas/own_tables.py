@@ -9,9 +9,11 @@ from typing import Any, Final, Protocol
 
 from glomar_schemas.own_messages import Noted
 
+# The digest is in the key: a stream that was put back acknowledges a sequence twice, and the ledger may have
+# the first message only.
 TABLES: Final = (
     "CREATE TABLE IF NOT EXISTS unseen (origin TEXT, sequence INTEGER, digest BLOB NOT NULL, "
-    "PRIMARY KEY (origin, sequence)) WITHOUT ROWID",
+    "PRIMARY KEY (origin, sequence, digest)) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS ledger (origin TEXT PRIMARY KEY, size INTEGER NOT NULL, note TEXT NOT NULL, "
     "accusing TEXT NOT NULL DEFAULT '') WITHOUT ROWID",
 )
@@ -20,7 +22,7 @@ _UNSEEN: Final = """
 SELECT sequence, digest FROM unseen WHERE origin = ? AND sequence > ? AND sequence <= ?
 ORDER BY sequence LIMIT ?
 """
-_FORGET: Final = "DELETE FROM unseen WHERE origin = ? AND sequence = ?"
+_FORGET: Final = "DELETE FROM unseen WHERE origin = ? AND sequence = ? AND digest = ?"
 _KEPT: Final = "SELECT note, accusing FROM ledger WHERE origin = ?"
 # Another process may share the file, and have read a newer one.
 _KEEP: Final = """
@@ -71,8 +73,8 @@ class OwnTables:
     async def unseen(self, after: int, through: int, limit: int) -> list[Noted]:
         return [Noted(*row) for row in await self._rows(_UNSEEN, self._origin, after, through, limit)]
 
-    async def forget(self, sequences: Sequence[int]) -> None:
-        rows = [(self._origin, sequence) for sequence in sequences]
+    async def forget(self, seen: Sequence[Noted]) -> None:
+        rows = [(self._origin, each.sequence, each.digest) for each in seen]
         if rows:
             await self._write(lambda database: database.executemany(_FORGET, rows))
 

@@ -161,7 +161,7 @@ class Tree:
             raise IntegrityError(
                 "the stored tile contradicts the tree above it",
                 where=f"tile level {level} index {index}",
-                fix="Restore the ledger's tiles from a copy that `glomar-auditor verify` accepts",
+                fix="Run `glomar-auditor verify`, and restore the ledger's tiles from a copy that it accepts",
             )
         return self._cache_tile(level, index, [b"".join(row) for row in subtrees[:TILE_HEIGHT]])
 

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 
 import msgspec
@@ -42,7 +41,7 @@ def provisioned(root: Path, register: Path) -> System:
 
 def requests(number: int, folder: Path, files: int = 1) -> list[Asked]:
     """Synthetic ones, as `glomar demo` asks them; `number` in all, each in one of the files."""
-    rows = population.make_requests(number, date.today())
+    rows = population.make_requests(number, population.today())
     found = []
     for part in range(files):
         file = folder / f"requests-{part}.csv"

@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -58,7 +57,7 @@ def test_no_verdict_gets_behind_a_hold_while_leaders_change_and_a_node_dies(
     print(f"seed {SEED}; GLOMAR_TEST_SEED sets another")
     bus = world.bus
     assert isinstance(bus, ClusterBus)
-    asks = [to_ask(row) for row in population.make_requests(RUNS * REQUESTS, date.today())]
+    asks = [to_ask(row) for row in population.make_requests(RUNS * REQUESTS, population.today())]
     for number in range(RUNS):
         plan = draw(f"{SEED} {number}", REQUESTS, is_paused=number % 2 == 0)
         print(f"run {number}: {plan}")

@@ -4,7 +4,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -43,7 +42,7 @@ def world(bare: Processes, tmp_path: Path) -> Iterator[World]:
 
 def test_no_verdict_gets_behind_a_hold_and_nothing_is_lost_whenever_it_comes(world: World) -> None:
     print(f"seed {SEED}; GLOMAR_TEST_SEED sets another")
-    rows = population.make_requests(RUNS * REQUESTS, date.today())
+    rows = population.make_requests(RUNS * REQUESTS, population.today())
     asks = [to_ask(row) for row in rows]
     paused = 0
     for number in range(RUNS):

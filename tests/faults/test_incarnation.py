@@ -79,6 +79,8 @@ def test_a_new_incarnation_opens_with_the_final_checkpoint_of_the_old_one(
     )
     bare.start_all()
     ask_all(profile(system.layout, tmp_path / "old.db"), confirmable(2))
+    early = of_the_bus("create", system, 2)
+    assert (early.returncode, "Retire the stream" in early.stderr) == (MISCONFIGURED, True)
     refused = of_the_bus("retire", system, 1)
     assert (refused.returncode, f"--confirm {old.stream}" in refused.stderr) == (MISCONFIGURED, True)
     for _ in range(2):
@@ -112,7 +114,7 @@ def test_a_new_incarnation_opens_with_the_final_checkpoint_of_the_old_one(
     asker = replace(profile(system.layout, tmp_path / "new.db"), incarnation=2)
     results = ask_all(asker, confirmable(4)[2:])
 
-    assert [each.outcome for each in results] == ["confirm"] * 2
+    assert [each.outcome for each in results] == ["confirm"] * 2, [each.refusals for each in results]
     origin = new.origin(system.agreement.oversight)
     key = parse_vkey(format_vkey(origin, system.log_key.public_key))
     first = next(read(ledger, verify(ledger, key).size))
@@ -141,6 +143,10 @@ def require_refused_behind_another_message(bus: Bus, new: Subjects) -> None:
 
 
 def require_another_predecessor_is_refused(system: System, tmp_path: Path) -> None:
+    for command in ("check", "open"):
+        none = incarnation(command, system, tmp_path / "none")
+        assert (none.returncode, none.stderr.count("\n")) == (MISCONFIGURED, 1), none.stderr
+    assert not (tmp_path / "none").exists()
     other = tmp_path / "other"
     shutil.copytree(system.layout.ledger, other)
     final = other / "final"

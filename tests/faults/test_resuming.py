@@ -2,7 +2,6 @@
 
 import os
 import signal
-from datetime import date
 from pathlib import Path
 
 from glomar_local import population
@@ -23,7 +22,7 @@ def asks(jurisdiction: str, rows: list[dict[str, str]]) -> list[Ask]:
 
 
 def test_neither_what_waited_nor_what_is_new_starves(bare: Processes, tmp_path: Path) -> None:
-    rows = population.make_requests(HELD + FRESH, date.today())
+    rows = population.make_requests(HELD + FRESH, population.today())
     layout = bare.system.layout
     bare.start_bus()
     for service in ("auditor", "verifier"):

@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Sequence
-from datetime import date
 from functools import cache
 from pathlib import Path
 
@@ -57,7 +56,7 @@ class Asking(threading.Thread):
 @cache
 def rows(number: int = 200) -> list[dict[str, str]]:
     """Rows about the synthetic people of `glomar up`, each with its `truth` and `klass`."""
-    return population.make_requests(number, date.today())
+    return population.make_requests(number, population.today())
 
 
 def to_ask(row: dict[str, str]) -> Ask:

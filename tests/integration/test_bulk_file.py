@@ -31,7 +31,7 @@ class Sent(Struct, frozen=True):
 @pytest.fixture(scope="module")
 def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
     folder = tmp_path_factory.mktemp("bulk")
-    rows = list(bulk(people(population.PEOPLE, population.SEED), REQUESTS, SEED, date.today()))
+    rows = list(bulk(people(population.PEOPLE, population.SEED), REQUESTS, SEED, population.today()))
     population.write_requests(rows, folder / "requests.csv")
     write_roll(folder / "roll.csv", rows, date(2025, 1, 2))
     with up(folder / "data", "--roll", str(folder / "roll.csv")) as running:

@@ -8,7 +8,6 @@ import json
 import subprocess
 from collections import Counter
 from collections.abc import Callable
-from datetime import date
 
 import pytest
 from glomar_local import population, ports
@@ -27,7 +26,7 @@ LIMIT_S = 300.0
 
 @pytest.fixture(scope="module")
 def asked() -> list[dict[str, str]]:
-    return list(febrl4.request_rows(date.today()))
+    return list(febrl4.request_rows(population.today()))
 
 
 @pytest.fixture(scope="module")

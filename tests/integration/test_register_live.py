@@ -5,7 +5,6 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -94,7 +93,7 @@ def _next_answer(layout: Layout, folder: Path, asks: list[Ask]) -> str:
 
 def test_offline_gives_what_the_bus_gives(running: Up, tmp_path: Path) -> None:
     layout = running.layout
-    asked = population.make_requests(300, date.today())
+    asked = population.make_requests(300, population.today())
     population.write_requests(asked, tmp_path / "requests.csv")
     command = ["glomar-requester", "submit", str(tmp_path / "requests.csv"), "--wait"]
     command += ["--out", str(tmp_path / "bus.csv"), "--config", str(layout.settings("requester"))]
@@ -107,7 +106,7 @@ def test_offline_gives_what_the_bus_gives(running: Up, tmp_path: Path) -> None:
 
 
 def test_offline_says_the_same_from_a_server(running: Up, tmp_path: Path) -> None:
-    asked = population.make_requests(300, date.today())
+    asked = population.make_requests(300, population.today())
     population.write_requests(asked, tmp_path / "requests.csv")
     _match(running.layout, str(running.layout.register), tmp_path)
     from_file = _outcomes(tmp_path / "offline.csv")

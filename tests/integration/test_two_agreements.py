@@ -7,7 +7,6 @@ import asyncio
 import json
 import subprocess
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -69,7 +68,7 @@ def both(running: Up) -> Iterator[Both]:
 
 
 def rows(agreement: str) -> list[dict[str, str]]:
-    return population.make_requests(ASKED, date.today(), agreement)
+    return population.make_requests(ASKED, population.today(), agreement)
 
 
 async def ask(used: Profile, asked: list[dict[str, str]]) -> dict[str, Result]:

@@ -6,7 +6,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -84,7 +83,7 @@ async def _up(
             _say(f"register of {built.people} people, {built.rows_left_out} rows left out")
         population.make_rolls(layout, system.agreement, roll)
         if not layout.example_requests.exists():
-            today = date.today()  # noqa: DTZ011 (days are counted on a calendar)
+            today = population.today(system.agreement)
             rows = population.make_requests(population.EXAMPLES, today, system.agreement.id)
             population.write_requests(rows, layout.example_requests)
         for other in system.others:

@@ -70,7 +70,7 @@ async def run(layout: Layout, number: int, say: Say) -> Report:
         _require_allowed(number, system.agreement)
         population.make_register(layout, system.agreement, None)
         population.make_rolls(layout, system.agreement)
-        planned = plan(number, date.today())  # noqa: DTZ011 (the order's days are counted on a calendar)
+        planned = plan(number, population.today(system.agreement))
         say(f"{population.PEOPLE} synthetic people, {number} requests about them")
         async with running(system, lock, say) as supervisor:
             say(f"bus, auditor, verifier and requester run in {layout.root}")

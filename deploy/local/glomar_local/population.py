@@ -6,10 +6,12 @@ Nobody in them exists; the same numbers make the same people.
 import csv
 import shutil
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
-from glomar_schemas.agreement import Agreement
+from glomar_schemas import shipped
+from glomar_schemas.agreement import Agreement, parse_agreement
+from glomar_verifier.gate import time_zone
 from glomar_verifier.register.build import BuildReport, build
 from glomar_verifier.roll import read_roll
 from glomar_verifier.rules import load_rules
@@ -57,10 +59,18 @@ def make_rolls(layout: Layout, agreement: Agreement, source: Path | None = None,
             continue
         draft = roll.with_suffix(".draft")
         if source is None:
-            write_roll(cases, draft, date.today(), load_scenario(agreement.id))  # noqa: DTZ011 (days are counted on a calendar)
+            write_roll(cases, draft, today(agreement), load_scenario(agreement.id))
         else:
             shutil.copyfile(source, draft)
         draft.replace(roll)
+
+
+def today(agreement: Agreement | None = None) -> date:
+    """Where the agreement, by default the first shipped one, counts its days; not where this machine is."""
+    if agreement is None:
+        path = shipped.agreement()
+        agreement = parse_agreement(path.read_bytes(), where=path.name)
+    return datetime.now(time_zone(agreement)).date()
 
 
 def make_requests(number: int, today: date, agreement: str | None = None) -> list[dict[str, str]]:

@@ -17,6 +17,7 @@ from glomar_schemas.versions import load_versions
 from msgspec import Struct
 
 from glomar_auditor import incarnations
+from glomar_auditor.fsck import require_ledger
 from glomar_auditor.lock import claim
 from glomar_auditor.settings import AuditorSettings
 
@@ -43,6 +44,8 @@ def open_(*, config: Config, previous: Previous, as_json: AsJson = False) -> Non
     The ledger before is verified whole, and never opened for writing again.
     """
     plan = _load(config)
+    # Before it is claimed, which would make the directory.
+    require_ledger(previous)
     lock = claim(previous)
     try:
         note = incarnations.final_checkpoint(previous, plan.keys_before)

@@ -1,6 +1,6 @@
 """Full check of a ledger from its entries: nothing stored is believed but the log's public key.
 
-Called by `glomar-auditor verify`, also on a copy of the files, and by the demo; safe on a live ledger.
+Called by `glomar-auditor verify`, on a copy or a live ledger, and by the demo.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,11 +45,14 @@ def verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], Non
     beyond the checkpoint are left out: a live ledger writes them first.
 
     Raises IntegrityError naming file and leaf index at the first difference, Misconfigured if no ledger lies
-    there.
+    there, or it may not be read.
     """
-    require_ledger(directory)
     try:
+        require_ledger(directory)
         return _verify(directory, key, progress)
+    except PermissionError as error:
+        where = error.filename or directory
+        raise Misconfigured("may not be read", where=str(where), fix="Check its permissions") from None
     except OSError as error:
         where = error.filename or directory
         raise IntegrityError(f"can't be read ({error.strerror})", where=str(where), fix=_EVIDENCE) from None

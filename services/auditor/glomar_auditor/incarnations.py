@@ -20,7 +20,7 @@ from glomar_schemas.tree import TILE_WIDTH
 from nats.aio.client import Client
 
 from glomar_auditor.disk import Disk
-from glomar_auditor.fsck import Report, verify
+from glomar_auditor.fsck import Report, require_ledger, verify
 from glomar_auditor.tiles import TileStore
 
 FINAL = "final"
@@ -65,22 +65,33 @@ def is_opening(stored: Stored, subjects: Subjects, predecessor: Sequence[Verifie
 def final_checkpoint(directory: Path, keys: Sequence[VerifierKey]) -> bytes:
     """Verifies the whole of a ledger that nobody writes to -> its newest checkpoint, as published.
 
-    Once chosen it stays the same. Raises IntegrityError, Refused (not signed by any of the keys).
+    Once chosen it stays the same. Raises IntegrityError, Refused (not signed by any of the keys),
+    Misconfigured (no ledger lies there).
     """
+    require_ledger(directory)
     chosen = directory / FINAL
-    note = (chosen if chosen.exists() else directory / "checkpoint").read_bytes()
+    note = _read(chosen if chosen.exists() else directory / "checkpoint")
     if verified(directory, keys).size != signed_checkpoint(note, keys).size:
         raise IntegrityError("the ledger went on behind its final checkpoint", where=str(directory))
     return note
 
 
 def verified(directory: Path, keys: Sequence[VerifierKey]) -> Report:
-    """Of a ledger under one of the keys. Raises IntegrityError, Refused."""
-    published = (directory / "log.vkey").read_bytes().decode("utf-8", "replace").strip()
+    """Of a ledger under one of the keys. Raises IntegrityError, Refused, Misconfigured (none lies there)."""
+    require_ledger(directory)
+    published = _read(directory / "log.vkey").decode("utf-8", "replace").strip()
     for key in keys:
         if format_vkey(key.name, key.public_key) == published:
             return verify(directory, key)
     raise Refused("not the ledger of this incarnation, by the agreement", where=str(directory))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        fix = "Keep the files as evidence, and restore the ledger from a copy that verifies"
+        raise IntegrityError(f"can't be read ({error.strerror})", where=str(path), fix=fix) from None
 
 
 def finish(directory: Path, note: bytes) -> None:

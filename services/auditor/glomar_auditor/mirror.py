@@ -29,8 +29,11 @@ def publish(ledger: Path, target: Path, opened: Opened) -> Copied:
     """Brings the copy in `target` up to the ledger's checkpoint, which may belong to a live auditor.
 
     Raises Forked if the copy shows another history, IntegrityError if the ledger contradicts itself,
-    Unreachable if it is shorter than the copy, Misconfigured if the copy can't be written.
+    Unreachable if it is shorter than the copy, Misconfigured if the copy can't be written or is the ledger.
     """
+    if target.resolve() == ledger.resolve():
+        # Its auditor may write it right now, and would find an older checkpoint.
+        raise Misconfigured("this is the ledger itself", where=str(target), fix="Name another directory")
     # Before the newest, which covers it then.
     cosigned = Directory(ledger).get(COSIGNED)
     published = PublishedLog.read(Directory(ledger), opened)

@@ -1,6 +1,6 @@
 """A ledger's files as outsiders read them: hash tiles and entry bundles, c2sp.org/tlog-tiles.
 
-Called by the sequencer's state, which writes them, and by fsck.
+Called by the sequencer's state, which writes them, and by whoever reads one.
 """
 
 from collections import defaultdict, deque

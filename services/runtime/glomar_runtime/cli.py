@@ -5,6 +5,7 @@ Exit codes: 0 ok, 1 failure, 2 usage or settings, 3 refused, 4 timeout, 5 unreac
 """
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from typing import Never
@@ -14,6 +15,7 @@ from glomar_schemas.errors import GlomarError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+FAILURE = 1
 USAGE = 2
 INTERRUPTED = 130
 
@@ -25,6 +27,8 @@ def run_cli(app: App, arguments: list[str] | None = None) -> Never:
     """Runs one command and ends the process. Never a traceback for a mistake of the user's or the world's."""
     try:
         app(arguments, exit_on_error=False, print_error=True, error_console=Console(stderr=True))
+        # Here, where it can still be said that the disk is full.
+        sys.stdout.flush()
     except CycloptsError:
         sys.exit(USAGE)
     except GlomarError as error:
@@ -34,9 +38,19 @@ def run_cli(app: App, arguments: list[str] | None = None) -> Never:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output went away, as `head` does; what it read was right.
-        sys.stderr.close()
+        _let_go_of_stdout()
         sys.exit(0)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"{app.name[0]}: {place}{error.strerror or type(error).__name__}", file=sys.stderr)
+        _let_go_of_stdout()
+        sys.exit(USAGE if isinstance(error, PermissionError) else FAILURE)
     sys.exit(0)
+
+
+def _let_go_of_stdout() -> None:
+    """What it still holds can't be written, and Python would say so once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextlib.contextmanager

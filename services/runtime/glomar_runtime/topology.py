@@ -8,13 +8,20 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from glomar_schemas.errors import IntegrityError, Unreachable
+from glomar_schemas.errors import GlomarError, IntegrityError, Misconfigured, Unreachable
 from glomar_schemas.subjects import MAX_MESSAGE_BYTES, Subjects
 from nats.aio.client import Client
 from nats.errors import NoRespondersError
 
 _NANO = 1_000_000_000
 ACK_WAIT_S = 10
+
+_MISTAKES = {
+    10039: "Use the operator's nkey, of account BUS",
+    10059: "Is it the right incarnation?",
+    10065: "Retire the stream of the incarnation before",
+}
+"""By nats-server's err_code: no JetStream for this account, no such stream, subjects of another stream."""
 
 
 def stream_config(subjects: Subjects, replicas: int = 1) -> dict[str, Any]:
@@ -98,7 +105,7 @@ def consumer_configs(subjects: Subjects) -> dict[str, dict[str, Any]]:
 async def create(admin: Client, subjects: Subjects, replicas: int = 1) -> None:
     """Makes sure that everything exists exactly as configured; a predecessor must have been retired.
 
-    Raises IntegrityError, Unreachable.
+    Raises IntegrityError, Unreachable, Misconfigured (not the operator's nkey, another incarnation is meant).
     """
     await _ensure_stream(admin, stream_config(subjects, replicas))
     if subjects.predecessor:
@@ -115,7 +122,7 @@ async def create(admin: Client, subjects: Subjects, replicas: int = 1) -> None:
 async def retire(admin: Client, subjects: Subjects) -> None:
     """Seals the stream, which can't be undone, so that its successor can be created. May be repeated.
 
-    Raises IntegrityError, Unreachable.
+    Raises IntegrityError, Unreachable, Misconfigured (not the operator's nkey, another incarnation is meant).
     """
     info = f"STREAM.INFO.{subjects.stream}"
     found = await _call(admin, info, None)
@@ -125,7 +132,15 @@ async def retire(admin: Client, subjects: Subjects) -> None:
             return
         found = await _call(admin, f"STREAM.UPDATE.{subjects.stream}", {**found["config"], **wanted})
     if "error" in found:
-        raise IntegrityError(f"nats-server refused: {found['error'].get('description')}", where=info)
+        raise _refused(found["error"], info)
+
+
+def _refused(error: Mapping[str, Any], where: str) -> GlomarError:
+    """What a mistake of the operator's looks like to the server, said as such."""
+    what = f"nats-server refused: {error.get('description')}"
+    if (fix := _MISTAKES.get(error.get("err_code", 0))) is not None:
+        return Misconfigured(what, where=where, fix=fix)
+    return IntegrityError(what, where=where)
 
 
 async def _ensure_stream(admin: Client, config: dict[str, Any]) -> None:
@@ -142,7 +157,7 @@ async def _ensure(
             create_ = f"{create_}.{filter_subject}"
         found = await _call(admin, create_, body)
         if "error" in found:
-            raise IntegrityError(f"nats-server refused: {found['error'].get('description')}", where=create_)
+            raise _refused(found["error"], create_)
     different = differing(wanted, found["config"])
     if different:
         raise IntegrityError(

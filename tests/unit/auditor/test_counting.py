@@ -6,7 +6,7 @@ import pytest
 from glomar_auditor.index.docket import Docket
 from glomar_auditor.index.file import Index, Wanted
 from glomar_auditor.index.ledger_view import LedgerView
-from glomar_auditor.index.record import GAP, Outcome, Record
+from glomar_auditor.index.record import GAP, UNREADABLE, Outcome, Record
 from glomar_auditor.reports.accounting import account
 from glomar_auditor.reports.counting import Period, Source, count
 from glomar_auditor.reports.document import as_html, as_text
@@ -113,6 +113,14 @@ def test_an_answer_after_the_lift_is_none_and_a_lift_by_one_party_is_void() -> N
     early = (request(2, "a"), verdict(3, "a", confirmed()), control(4, 2, HELD))
     assert counted(control(1, 1, AGREED), *early).violations == ()
     assert (void.violations, void.holds[0].lifted_slot, void.left_out.void_controls) == ((5,), None, 1)
+
+
+@pytest.mark.parametrize("fault", ["", UNREADABLE], ids=["quick", "evidence"])
+def test_an_answer_that_does_not_open_is_no_violation_however_the_index_was_filled(fault: str) -> None:
+    held = body(ordered(2, "hold", scope="all"), samples.HOLDER)
+    start = (control(1, 1, AGREED), request(2, "a"), request(3, "b"), control(4, 2, held))
+    report = counted(*start, verdict(5, "a", Outcome("void"), fault), verdict(6, "b", confirmed()))
+    assert (report.violations, report.left_out.unreadable, report.total.void) == ((6,), 1, 1)
 
 
 def test_each_request_counts_once_and_under_what_became_of_it() -> None:

@@ -109,7 +109,9 @@ def test_an_older_checkpoint_is_a_ledger_of_its_own(tmp_path: Path, size: int) -
     write_ledger(tmp_path, 600)
     view = open_view(tmp_path, [KEY], note)
     assert list(view.leaves()) == LOG[:size]
-    assert receipts.check(view.receipt(size), LOG[size - 1], KEY).size == size
+    receipt = view.receipt(size)
+    assert receipts.check(receipt, LOG[size - 1], KEY).size == size
+    assert receipts.leaf_within(receipt) == LOG[size - 1]
 
 
 def test_a_prefix_is_signed_up_to_a_time(tmp_path: Path) -> None:
@@ -127,6 +129,18 @@ def test_a_beginning_that_was_never_published_can_be_frozen(tmp_path: Path, held
     (tmp_path / "thawed").mkdir()
     report = verify_archive(tmp_path / "a.tar", tmp_path / "thawed", KEY, lambda done, total: None)
     assert report.size == size
+
+
+@pytest.mark.parametrize("changed", [5, 450])
+def test_no_prefix_is_signed_of_a_ledger_that_is_not_what_was_signed(tmp_path: Path, changed: int) -> None:
+    view = open_view(write_ledger(tmp_path, 600), [KEY])
+    bundle = tmp_path / "tile" / "entries" / f"00{changed // 256}"
+    subject = LOG[changed].subject.encode()
+    forged = subject.replace(b"request", b"verdict")
+    assert len(forged) == len(subject) and forged != subject
+    bundle.write_bytes(bundle.read_bytes().replace(subject, forged))
+    with pytest.raises(IntegrityError, match="do not hash to the signed root"):
+        signed_prefix(tmp_path, view, SIGNER, until_ns=300, most=view.size)
 
 
 def test_only_a_checkpoint_of_this_ledger_and_key_counts(tmp_path: Path) -> None:

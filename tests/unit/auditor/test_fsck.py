@@ -1,5 +1,7 @@
 """The full check: it proves an honest ledger and names every difference in a changed one."""
 
+import errno
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from glomar_auditor.fsck import Report, verify
 from glomar_auditor.sequencer import Ledger
 from glomar_auditor.tiles import TileStore
 from glomar_schemas import leaf as leaves
-from glomar_schemas.errors import IntegrityError
+from glomar_schemas.errors import IntegrityError, Misconfigured
 from glomar_schemas.leaf import Leaf
 from glomar_schemas.merkle import leaf_hash
 from glomar_schemas.note import Checkpoint, format_vkey, parse_vkey, sign
@@ -216,4 +218,16 @@ def test_a_bundle_with_an_entry_too_many_is_refused(tmp_path: Path) -> None:
     write_ledger(tmp_path, 3)
     (tmp_path / "tile/entries/000.p/3").write_bytes(encode_bundle(ENTRIES[:4]))
     with pytest.raises(IntegrityError, match="4 entries, not 3"):
+        verify(tmp_path, KEY)
+
+
+def test_a_file_that_may_not_be_read_proves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root, who may run the tests, everything may be read."""
+    write_ledger(tmp_path, 3)
+
+    def read_bytes(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    with pytest.raises(Misconfigured, match="may not be read"):
         verify(tmp_path, KEY)

@@ -1,6 +1,9 @@
 """The index: what it keeps sealed, what it refuses, and that it knows nothing without the key."""
 
+import gc
+import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 from glomar_auditor.index.file import Damaged, Index, Wanted
@@ -115,6 +118,26 @@ def test_an_index_is_its_owners_alone_and_of_one_ledger(tmp_path: Path) -> None:
     path.write_bytes(b"no database" * 1000)
     with pytest.raises(Damaged, match="rebuild-index"):
         Index(path, "audit.tigta/A_1", write=False)
+
+
+def test_a_crash_while_the_file_is_made_leaves_nothing_or_an_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the ledger is named: what is left must not be taken for the index of another one."""
+
+    class Crashing(sqlite3.Connection):
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+            if sql.startswith("INSERT INTO ledger"):
+                raise KeyboardInterrupt
+            return super().execute(sql, *values)
+
+    path, connect = tmp_path / "i.db", sqlite3.connect
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite3, "connect", lambda *a, **k: connect(*a, factory=Crashing, **k))
+        with pytest.raises(KeyboardInterrupt):
+            Index(path, "audit.tigta/A_1")
+    gc.collect()
+    assert filled(path, request(1)).size == 1
 
 
 def test_a_request_is_found_with_the_verdict_in_its_own_slot() -> None:

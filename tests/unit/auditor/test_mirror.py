@@ -99,6 +99,13 @@ def test_a_copy_that_can_not_be_written_is_said(tmp_path: Path) -> None:
         mirror.publish(extend(tmp_path / "ledger", leaves(3), 3), tmp_path / "copy", OPENED)
 
 
+def test_a_ledger_is_not_published_into_itself(tmp_path: Path) -> None:
+    ledger = extend(tmp_path / "ledger", leaves(3), 3)
+
+    with pytest.raises(Misconfigured, match="the ledger itself"):
+        mirror.publish(ledger, tmp_path / "elsewhere" / ".." / "ledger", OPENED)
+
+
 def test_the_command_publishes_and_refuses_a_fork(tmp_path: Path) -> None:
     ledger = extend(tmp_path / "ledger", leaves(3), 3)
 

@@ -98,6 +98,18 @@ def test_whatever_its_publisher_knows_of_a_message_is_compared(
     assert publisher.look().absent_sequences == (3,)
 
 
+def test_a_sequence_that_was_given_out_twice_is_an_alert_for_the_second_message(
+    publisher: Publisher, ledger: Path
+) -> None:
+    """An older copy of the stream's store was put back, and the first message was not looked for yet."""
+    extend(ledger, leaves(5), 5)
+    publisher.sent(own(2, 3))
+    publisher.sent([noted(3, "glomar.a.request.r.30", bytes(32))])
+
+    assert publisher.look().absent_sequences == (3,)
+    assert publisher.look().absent_sequences == (3,)
+
+
 def test_the_stream_time_is_not_known_to_a_publisher(publisher: Publisher, ledger: Path) -> None:
     log = leaves(5)
     log[2] = changed(log[2], time_ns=2**62)

@@ -31,8 +31,8 @@ CREATE TABLE IF NOT EXISTS record (
 CREATE INDEX IF NOT EXISTS record_by_slot ON record (token, kind);
 CREATE INDEX IF NOT EXISTS record_by_trace ON record (trace) WHERE trace != '';
 PRAGMA user_version = {_VERSION};
-COMMIT;
 """
+"""The transaction stays open: a file that names no ledger would be nobody's."""
 _REBUILD = "Make it anew with: glomar-auditor rebuild-index"
 
 
@@ -156,6 +156,7 @@ class Index:
         if write and version == 0:
             self._db.executescript(_SCHEMA)
             self._db.execute("INSERT INTO ledger VALUES (?)", (origin,))
+            self._db.execute("COMMIT")
         elif version != _VERSION:
             raise Damaged("an index of another version", where=str(path), fix=_REBUILD)
         found = self._db.execute("SELECT origin FROM ledger").fetchone()

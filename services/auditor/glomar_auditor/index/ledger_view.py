@@ -60,17 +60,18 @@ class LedgerView:
             if after == 0:
                 tree.append([leaf_hash(entry)])
             yield _decoded(entry, index)
-        if after == 0 and tree.root() != self.checkpoint.root:
-            _differ("the entries do not hash to the signed root")
+        if after == 0:
+            _require_signed(tree, self.checkpoint)
 
     def receipt(self, sequence: int) -> str:
-        """tlog-proof@v1 text for one sequence under this checkpoint, checked. Raises IntegrityError."""
+        """tlog-proof@v1 text for one sequence under this checkpoint, checked; it brings its leaf, so that it
+        can be saved and checked on its own. Raises IntegrityError."""
         if self._grown is None:
             self._grown = Tree(self._store.read_tile, self.size)
         proof = self._grown.inclusion_proof(sequence - 1)
-        text = receipts.encode(receipts.Receipt(sequence - 1, proof, self.note))
-        leaf = next(self.leaves(sequence - 1))
-        if leaf is not None:
+        entry = next(self.entries(sequence - 1))
+        text = receipts.encode(receipts.Receipt(sequence - 1, proof, self.note, entry))
+        if (leaf := _decoded(entry, sequence - 1)) is not None:
             receipts.check(text, leaf, self.key)
         return text
 
@@ -122,22 +123,28 @@ def signed_prefix(
 ) -> LedgerView:
     """What was stored before that stream time, the first `most` entries of it, under a checkpoint signed now.
 
-    Raises IntegrityError.
+    Raises IntegrityError, and signs nothing, unless all entries are what was signed before.
     """
-    tree, size = Tree(no_tiles), 0
-    for leaf, entry in zip(view.leaves(), view.entries(), strict=True):
+    tree, beginning = Tree(no_tiles), None
+    for index, entry in enumerate(view.entries()):
+        leaf = _decoded(entry, index)
         # A gap has no time; it belongs to what stands before it.
-        if size == most or (leaf is not None and leaf.time_ns >= until_ns):
-            break
+        if beginning is None and (index == most or (leaf is not None and leaf.time_ns >= until_ns)):
+            beginning = Checkpoint(view.key.name, tree.size, tree.root())
         tree.append([leaf_hash(entry)])
-        size += 1
-    checkpoint = Checkpoint(view.key.name, size, tree.root())
+    _require_signed(tree, view.checkpoint)
+    checkpoint = beginning or view.checkpoint
     return LedgerView(directory, sign(checkpoint, signer), checkpoint, view.key, view.size)
 
 
 def no_tiles(level: int, index: int, width: int) -> bytes:
     """For a tree that is grown from its entries."""
     raise AssertionError(f"no stored tile is believed ({level}, {index}, {width})")
+
+
+def _require_signed(tree: Tree, checkpoint: Checkpoint) -> None:
+    if tree.root() != checkpoint.root:
+        _differ("the entries do not hash to the signed root")
 
 
 def _differ(what: str) -> Never:

@@ -66,8 +66,10 @@ async def stories(seen: Sight, wanted: str) -> list[Story]:
 async def _requests(seen: Sight, wanted: str) -> AsyncIterator[Stored]:
     stream, sequence = seen.subjects.stream, wanted.removeprefix("~")
     if sequence.isascii() and sequence.isdecimal() and len(sequence) < 17:
+        if not 0 < int(sequence) <= seen.view.size:
+            return
         stored = await get_by_sequence(seen.client, stream, int(sequence))
-        if stored is not None and _kind(seen, stored) == "request" and stored.sequence <= seen.view.size:
+        if stored is not None and _kind(seen, stored) == "request":
             yield stored
     elif is_request_id(wanted):
         agencies = {a for signed in seen.versions.by_digest.values() for a in signed.agreement.requesters}

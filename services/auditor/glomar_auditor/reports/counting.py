@@ -98,8 +98,9 @@ def count(source: Source, period: Period) -> Report:
     agreement, docket, tally = source.versions.newest.agreement, docket_of(source), _Tally()
     for request, verdict in source.index.matters(period.wanted):
         opened = opened_of(source.reading, verdict)
-        tally.add(request, named(verdict, opened), opened)
-        if verdict and not verdict.fault and _behind_hold(docket.at(verdict.sequence), request, opened):
+        outcome = named(verdict, opened)
+        tally.add(request, outcome, opened)
+        if verdict and outcome != VOID and _behind_hold(docket.at(verdict.sequence), request, opened):
             tally.violations.append(verdict.sequence)
         tally.unreadable += opened is not None and opened.outcome == VOID
     recalls = tuple(_recalls(source.index))
