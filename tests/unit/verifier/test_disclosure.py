@@ -25,11 +25,14 @@ def hidden(name: NormalName, agency: str = "ice") -> HiddenName:
 
 
 @given(SURNAMES, SURNAMES)
-def test_hidden_names_fit_exactly_where_the_gate_says_so(one: list[str], other: list[str]) -> None:
+def test_hidden_names_fit_where_the_gate_says_so_and_else_but_for_an_initial(
+    one: list[str], other: list[str]
+) -> None:
     left, right = normal("Ana", " ".join(one)), normal("Ana", " ".join(other))
     if left.surname and right.surname:
         expected = surname_slips(left.surname, right.surname, RULES, vouched=False) == 0
-        assert same_name(hidden(left), hidden(right)) == expected
+        initials = any(len(word) == 1 for word in (*left.surname, *right.surname))
+        assert same_name(hidden(left), hidden(right)) == expected or (initials and not expected)
         if expected:
             assert hidden(left).parts & hidden(right).parts
 

@@ -46,6 +46,48 @@ def test_two_surnames_that_people_bear_are_two_people(one: str, other: str, born
         assert decided(rows, with_(last_name=asked, date_of_birth=born)).outcome == "deny"
 
 
+# No table has most of these written in one word.
+TWO_COMPOUND_FIRST_NAMES = [
+    ("Maria Jose", "Mario Jose"), ("Maria José", "Mario-Jose"), ("Mariajose", "Mario Jose"),
+    ("Juan Jose", "Juana Jose"), ("Jose Luis", "Jose Luisa"), ("Maria Elena", "Maria Elene"),
+    ("Ana Maria", "Ana Mario"), ("Jean Paul", "Jean Paula"), ("Billy Ray", "Billy Roy"),
+    ("Soo Jin", "Soo Jim"), ("Van Anh", "Van An"), ("Phuong Anh", "Phuong An"), ("Li Na", "Li Nan"),
+]  # fmt: skip
+# A Santa Cruz is no Cruz; and an initial that is another word's tells two people apart.
+TWO_COMPOUND_SURNAMES = [
+    ("Santa Cruz", "Cruz"), ("San Martin", "Martin"), ("Ben David", "David"), ("Abu Khalil", "Khalil"),
+    ("Garcia R", "Garcia Lopez"), ("R Garcia", "Lopez Garcia"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("born", ["1980-05-17", ""])
+@pytest.mark.parametrize(("one", "other"), TWO_COMPOUND_FIRST_NAMES)
+def test_names_of_several_words_are_told_apart_word_by_word(one: str, other: str, born: str) -> None:
+    for known, asked in ((one, other), (other, one)):
+        rows = [with_(first_name=known, date_of_birth=born)]
+        assert decided(rows, with_(first_name=asked, date_of_birth=born)).outcome == "deny"
+
+
+@pytest.mark.parametrize("asked", ["Maria Josr", "Marxia Jose", "Mariajosr", "MARIAJOSE", "María-José"])
+def test_a_slip_in_one_word_of_several_is_a_slip(asked: str) -> None:
+    rows = [with_(first_name="Maria Jose")]
+    assert decided(rows, with_(first_name=asked)).outcome == "confirm"
+
+
+@pytest.mark.parametrize(("one", "other"), TWO_COMPOUND_SURNAMES)
+def test_what_makes_a_surname_another_is_not_left_out(one: str, other: str) -> None:
+    for known, asked in ((one, other), (other, one)):
+        assert decided([with_(last_name=known)], with_(last_name=asked)).outcome == "deny"
+
+
+@pytest.mark.parametrize(
+    ("known", "asked"),
+    [("Garcia Lopez", "Garcia L"), ("Garcia", "Garcia R"), ("Santa Cruz", "Santacruz")],
+)
+def test_an_initial_that_fits_and_a_surname_joined_are_the_same_name(known: str, asked: str) -> None:
+    assert decided([with_(last_name=known)], with_(last_name=asked)).outcome == "confirm"
+
+
 @pytest.mark.parametrize(
     "asked",
     [
