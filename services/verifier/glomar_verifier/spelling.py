@@ -113,9 +113,7 @@ def surname_slips(one: Sequence[str], other: Sequence[str], rules: Rules, *, vou
     shorter, longer = sorted((telling(one, rules), telling(other, rules)), key=Counter.total)
     odd, left = shorter - longer, longer - shorter
     if not odd:
-        return (
-            0 if shorter and _initials_fit(one, other, rules) and _initials_fit(other, one, rules) else None
-        )
+        return 0 if shorter and _small_words_fit(one, other, rules) else None
     # Few bear a rare surname: that two of them share all but a letter and a birthday needs no heed.
     known = (rules.surnames,) if vouched else (rules.surnames, rules.rare_surnames)
     pairs = [([word], [candidate]) for word in odd for candidate in left] if odd.total() == 1 else []
@@ -123,8 +121,16 @@ def surname_slips(one: Sequence[str], other: Sequence[str], rules: Rules, *, vou
     return 1 if any(is_slip(*pair, rules, *known, vouched=vouched) for pair in pairs) else None
 
 
+def _small_words_fit(one: Sequence[str], other: Sequence[str], rules: Rules) -> bool:
+    """García R is not García López: an initial stands for a word that only the other has, if there is one.
+    And De Luca is not Di Luca; but particles may be left out."""
+    mine, theirs = rules.particles.intersection(one), rules.particles.intersection(other)
+    if not (mine <= theirs or theirs <= mine):
+        return False
+    return _initials_fit(one, other, rules) and _initials_fit(other, one, rules)
+
+
 def _initials_fit(one: Sequence[str], other: Sequence[str], rules: Rules) -> bool:
-    """García R is not García López: an initial stands for a word that only the other has, if there is one."""
     initials = tuple(token for token in one if len(token) == 1 and token not in rules.particles)
     left = telling(other, rules) - telling(one, rules)
     return not initials or not left or any(word.startswith(initials) for word in left)
@@ -147,19 +153,24 @@ def same_street(one: Street, other: Street, rules: Rules, *, vouched: bool) -> b
     if one.type == other.type:
         return False
     typed, bare = (one, other) if one.type else (other, one)
-    return any(
-        _types(typed.base, word, bare.base, rules, vouched) for word in rules.type_spellings[typed.type]
-    )
+    return any(_types(typed, word, bare.base, rules, vouched) for word in rules.type_spellings[typed.type])
 
 
-def _types(base: str, word: str, line: str, rules: Rules, vouched: bool) -> bool:
-    """Is the line the base and this word of a type, with one slip: Oakstreet, Oak Steret? Broadway is not
-    Broad Way."""
-    mine, theirs = _odd_words([*base.split(), word], line.split())
+def _types(street: Street, word: str, line: str, rules: Rules, vouched: bool) -> bool:
+    """Is the line the street's base and this word of its type, with one slip: Oakstreet, Oak Steret? Broadway
+    is not Broad Way."""
+    mine, theirs = _odd_words([*street.base.split(), word], line.split())
     glued = "".join(mine) == "".join(theirs) and len(word) > 3 and "".join(mine).isalpha()
-    # In the type's own place only another type is another street.
-    tables = (rules.street_types,) if mine == [word] else _street_tables(rules)
-    return glued or is_slip(mine, theirs, rules, *tables, vouched=vouched)
+    if mine != [word]:
+        return glued or is_slip(mine, theirs, rules, *_street_tables(rules), vouched=vouched)
+    # In the type's own place only another type is another street. Crt may be Court as well as Crest.
+    meant = is_slip(mine, theirs, rules, rules.street_types, vouched=vouched)
+    return glued or (meant and (vouched or not _may_be_another_type(" ".join(theirs), street.type, rules)))
+
+
+def _may_be_another_type(text: str, type_: str, rules: Rules) -> bool:
+    types = rules.street_types.items()
+    return any(standard != type_ and edits(text, spelling, 1) < 2 for spelling, standard in types)
 
 
 def _same_direction(one: Street, other: Street) -> bool:
