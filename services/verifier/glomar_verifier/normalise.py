@@ -158,12 +158,18 @@ def _glued(words: list[str], rules: Rules) -> tuple[str, ...]:
     tokens: list[str] = []
     prefix = ""
     for place, word in enumerate(words, start=1):
-        if word in rules.glued_prefixes and place < len(words):
+        if place < len(words) and _is_glued(word, words[place], rules):
             prefix += word
         else:
             tokens.append(prefix + word)
             prefix = ""
     return tuple(tokens)
+
+
+def _is_glued(word: str, following: str, rules: Rules) -> bool:
+    return word in rules.glued_prefixes or (
+        word in rules.prefixes_glued_if_known and word + following in rules.surnames
+    )
 
 
 def normal_address(

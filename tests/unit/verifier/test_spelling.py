@@ -275,3 +275,9 @@ def test_without_the_birth_date_a_word_that_may_be_two_types_is_neither(one: str
     for known, asked in ((one, other), (other, one)):
         rows = [with_(street_name=known, **NO_BIRTH_DATE)]
         assert decided(rows, with_(street_name=asked, **NO_BIRTH_DATE)).outcome == "deny"
+
+
+def test_a_prefix_is_not_glued_into_a_word_that_nobody_bears() -> None:
+    """Else Santalopez were no name, and so a slip of Sana Lopez."""
+    assert decided([with_(last_name="Sana Lopez")], with_(last_name="Santa Lopez")).outcome == "deny"
+    assert decided([with_(last_name="Santa Lopez")], with_(last_name="Lopez")).outcome == "confirm"
