@@ -32,6 +32,8 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Say which gate each person near a request failed. For the record holder's staff alone."""
+    if request is not None and fields:
+        raise Misconfigured("a file and columns at once", where="explain", fix="Give one of them")
     rules = load_rules()
     register = open_place(db, rules)
     try:
@@ -84,6 +86,8 @@ def evaluate(
         raise no_numpy("register evaluate") from None
     if people < 1:
         raise Misconfigured("nobody to ask about", where="--people", fix="Give a number above 0")
+    if seed < 0:
+        raise Misconfigured("below 0", where="--seed", fix="Give 0 or more")
     with progress("asking") as advance:
         report = run_evaluation(people, seed, load_rules(), lambda done: advance(done, people))
     if html is not None:

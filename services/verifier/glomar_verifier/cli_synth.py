@@ -23,8 +23,7 @@ def synth(
         from glomar_verifier import synth as made
     except ImportError:
         raise no_numpy("register synth") from None
-    if out is None and requests_out is None:
-        raise Misconfigured("nothing to write", where="register synth", fix="Name --out or --requests-out")
+    _check(people, seed, requests, out, requests_out, truth)
     try:
         if out is not None:
             print(f"{out}: {people} people, {made.write_register(people, seed, out)} address spells")
@@ -44,6 +43,23 @@ def synth(
                 _write(truth, ("reference", *made.TRUTH_COLUMNS), rows)
     except OSError as error:
         raise Misconfigured(f"can't be written ({error.strerror})", where=str(error.filename)) from None
+
+
+def _check(
+    people: int, seed: int, requests: int, out: Path | None, requests_out: Path | None, truth: Path | None
+) -> None:
+    if out is None and requests_out is None:
+        raise Misconfigured("nothing to write", where="register synth", fix="Name --out or --requests-out")
+    if people < 1:
+        raise Misconfigured("nobody to make", where="--people", fix="Give a number above 0")
+    if seed < 0:
+        raise Misconfigured("below 0", where="--seed", fix="Give 0 or more")
+    if requests_out is not None and requests < 1:
+        raise Misconfigured("no request to make", where="--requests", fix="Give a number above 0")
+    if requests_out is None and (requests or truth):
+        raise Misconfigured(
+            "nowhere to write the requests", where="register synth", fix="Name --requests-out"
+        )
 
 
 def no_numpy(where: str) -> Misconfigured:

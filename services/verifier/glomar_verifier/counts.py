@@ -25,7 +25,7 @@ from glomar_verifier.facts import Counted
 from glomar_verifier.tally import Tally, key
 from glomar_verifier.vouching import KnownName
 
-_VERSION = 2
+_VERSION = 3
 """Of the tables, as `PRAGMA user_version` below."""
 _DAY_NS = 86_400 * 10**9
 
@@ -57,7 +57,7 @@ CREATE TABLE IF NOT EXISTS looked (
     part INTEGER, address INTEGER, name BLOB, at_ns INTEGER, PRIMARY KEY (part, address, name)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS looked_by_age ON looked (at_ns);
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 COMMIT;
 """
 
@@ -248,7 +248,11 @@ def _open(path: Path, timeout_s: float) -> sqlite3.Connection:
         on_failure.callback(db.close)
         (version,) = db.execute("PRAGMA user_version").fetchone()
         if version not in (0, _VERSION):
-            raise Misconfigured(f"counts of version {version}, not {_VERSION}", where=str(path))
+            raise Misconfigured(
+                f"counts of version {version}, not {_VERSION}",
+                where=str(path),
+                fix="Move the file away: quotas are then counted from the beginning",
+            )
         db.executescript(_DURABILITY)
         db.executescript(_SCHEMA)
         on_failure.pop_all()

@@ -97,7 +97,7 @@ def _failed_names(query: Query, record: Record, rules: Rules) -> Iterator[str]:
     vouched, asked, known = _vouched(query, record), query.name, record.name
     if vouched:
         asked = exchanged(asked, known, rules) or asked
-    first = first_name_slips(asked.first, known.first, rules)
+    first = first_name_slips(asked, known, rules)
     if first is None:
         yield "first-name"
     surname = surname_slips(asked.surname, known.surname, rules, vouched=vouched)

@@ -32,6 +32,7 @@ class _Known(Struct, frozen=True):
     tables: tuple[Words, ...]
     bits: bytearray
     mask: int
+    longest: int
 
     def among(self, words: set[str]) -> list[str]:
         bits, mask = self.bits, self.mask
@@ -43,11 +44,13 @@ class _Known(Struct, frozen=True):
 def _known(*tables: Words) -> _Known:
     mask = (1 << (_BITS_PER_WORD * sum(map(len, tables))).bit_length()) - 1
     bits = bytearray((mask >> 3) + 1)
+    longest = 0
     for table in tables:
         for word in table:
             at = hash(word) & mask
             bits[at >> 3] |= 1 << (at & 7)
-    return _Known(tables, bits, mask)
+            longest = max(longest, len(word))
+    return _Known(tables, bits, mask, longest)
 
 
 def known_among(words: set[str], table: Words) -> set[str]:
@@ -113,7 +116,11 @@ def _meant_by(word: str, least: int, *tables: Words) -> tuple[str, ...]:
     """Known words one edit from an unknown one, both of at least so many letters."""
     if len(word) < least or not word.isalpha() or is_known(word, *tables):
         return ()
-    return tuple(sorted(each for each in _known(*tables).among(one_edit(word)) if len(each) >= least))
+    known = _known(*tables)
+    # Far from every word: some letters fold to twenty, and the edits of thousands fill the memory.
+    if len(word) > known.longest + 1:
+        return ()
+    return tuple(sorted(each for each in known.among(one_edit(word)) if len(each) >= least))
 
 
 def one_edit(word: str) -> set[str]:

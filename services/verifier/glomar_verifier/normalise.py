@@ -3,6 +3,7 @@ Called by `register build` on every row and by `conform.check` on every request;
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -25,17 +26,21 @@ _PARTING = re.compile(r"[^A-Z0-9]+")
 _NOT_BETWEEN_FIGURES = re.compile(r"(?<![0-9]) | (?![0-9])")
 _PO_BOX = re.compile(r"(?:(?:P ?O|POST OFFICE)(?: |(?=BOX )))?(?:BOX )?([0-9A-Z]+)\Z")
 _PO_BOX_STREET = re.compile(r"(?:P ?O|POST OFFICE) BOX ([0-9A-Z]+)\Z")
+KEPT_CHARACTERS = 100
+"""Longer texts are folded each time: thousands of reasons would fill the memory."""
+
 _ORDINAL_FIGURE = re.compile(r"([0-9]+)(?:ST|ND|RD|TH)\Z")
 
 
 class NormalName(msgspec.Struct, frozen=True, array_like=True):
     """`first` without spaces, `middle` as words parted by spaces, `surname` as tokens in the order written,
-    suffix JR, SR, II …"""
+    suffix JR, SR, II …; `first_words` are those of a first name that was written in several, or none."""
 
     first: str
     middle: str
     surname: tuple[str, ...]
     suffix: str
+    first_words: tuple[str, ...] = ()
 
 
 class Street(msgspec.Struct, frozen=True, array_like=True):
@@ -63,22 +68,24 @@ def fold(text: str, where: str) -> str:
     """NFKC, then ASCII (anyascii), upper case, punctuation out, single spaces; idempotent.
 
     `where` names the field for errors. Raises Malformed for control, format and surrogate characters
-    (Unicode Cc, Cf, Cs), for letters that have no Latin reading, and for letters of several scripts in
-    one text, since a Cyrillic A in a Latin name is a disguise and not a spelling.
+    (Unicode Cc, Cf, Cs), for pictures, for letters that have no Latin reading, and for letters of several
+    scripts in one text, since a Cyrillic A in a Latin name is a disguise and not a spelling.
     """
     try:
-        return _folded(text)
+        return _kept(text) if len(text) <= KEPT_CHARACTERS else _folded(text)
     except Malformed as fault:
         raise Malformed(fault.what, where=where) from None
 
 
-@lru_cache(maxsize=32_768)
 def _folded(text: str) -> str:
-    """Kept, since one request asks for the same text up to four times, and most for the same cities."""
     if not (text.isascii() and text.isprintable()):
         text = _latin(text)
     joined = _JOINING.sub("", _DECIMAL_POINT.sub(" ", text.upper()))
     return _PARTING.sub(" ", joined).strip()
+
+
+# One request asks for the same text up to four times, and most for the same cities; for a reason, once.
+_kept = lru_cache(maxsize=32_768)(_folded)
 
 
 def _latin(text: str) -> str:
@@ -94,6 +101,9 @@ def _latin(text: str) -> str:
     folded: list[str] = []
     for character in composed:
         latin = anyascii(character)
+        # Of a picture the library gives its name in English: a rose is not Rose.
+        if latin.startswith(":") and len(latin) > 1:
+            raise Malformed("holds a picture")
         if not latin and unicodedata.category(character)[0] != "M":
             raise Malformed("holds a character without a Latin reading")
         folded.append(latin)
@@ -104,16 +114,17 @@ _WRITTEN_TOGETHER = {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL
 
 
 def normal_name(first: str, middle: str, last: str, suffix: str, rules: Rules) -> NormalName:
-    """Raises Malformed (see `fold`). A Jr or III in another field is read as the suffix, an initial after the
+    """Raises Malformed (see `fold`). A Jr or III in another field is read as the suffix, initials after the
     first name as the middle name's beginning."""
     given = fold(suffix, "suffix").replace(" ", "")
     surname, last_suffixes = _part_suffixes(fold(last, "last_name").split(), rules, keep=1)
     firsts, first_suffixes = _part_suffixes(fold(first, "first_name").split(), rules, keep=1)
     middles, middle_suffixes = _part_suffixes(fold(middle, "middle_name").split(), rules, keep=0)
-    if len(firsts) > 1 and len(firsts[-1]) == 1:
-        initial = firsts.pop()
-        if not "".join(middles).startswith(initial):
-            middles.insert(0, initial)
+    initials: list[str] = []
+    while len(firsts) > 1 and len(firsts[-1]) == 1:
+        initials.insert(0, firsts.pop())
+    if not "".join(middles).startswith("".join(initials)):
+        middles = initials + middles
     suffixes = [rules.name_suffixes.get(given, given)] if given else []
     suffixes += first_suffixes + middle_suffixes + last_suffixes
     return NormalName(
@@ -122,7 +133,13 @@ def normal_name(first: str, middle: str, last: str, suffix: str, rules: Rules) -
         surname=_glued(surname, rules),
         # Two that differ equal no one's suffix, so they contradict every record: a deny.
         suffix="OR".join(dict.fromkeys(suffixes)),
+        first_words=several(firsts),
     )
+
+
+def several(words: Sequence[str]) -> tuple[str, ...]:
+    """For `NormalName.first_words`."""
+    return tuple(words) if len(words) > 1 else ()
 
 
 def _part_suffixes(words: list[str], rules: Rules, keep: int) -> tuple[list[str], list[str]]:
@@ -141,12 +158,18 @@ def _glued(words: list[str], rules: Rules) -> tuple[str, ...]:
     tokens: list[str] = []
     prefix = ""
     for place, word in enumerate(words, start=1):
-        if word in rules.glued_prefixes and place < len(words):
+        if place < len(words) and _is_glued(word, words[place], rules):
             prefix += word
         else:
             tokens.append(prefix + word)
             prefix = ""
     return tuple(tokens)
+
+
+def _is_glued(word: str, following: str, rules: Rules) -> bool:
+    return word in rules.glued_prefixes or (
+        word in rules.prefixes_glued_if_known and word + following in rules.surnames
+    )
 
 
 def normal_address(

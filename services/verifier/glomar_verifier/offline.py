@@ -97,6 +97,8 @@ class DecisionsFile:
 
     def __init__(self, path: Path) -> None:
         """Raises Misconfigured."""
+        if path.is_dir():
+            raise Misconfigured("is a directory", where=str(path), fix="Name a file")
         self._path = path
         self._draft = path.with_name(f".{path.name}.draft")
         try:

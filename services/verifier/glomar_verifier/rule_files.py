@@ -59,6 +59,7 @@ class Pub28(Struct, frozen=True, forbid_unknown_fields=True):
 
 class Particles(Struct, frozen=True, forbid_unknown_fields=True):
     glued: Words
+    glued_if_known: Words
     particles: Words
 
 

@@ -42,6 +42,7 @@ class Rules(msgspec.Struct, frozen=True, eq=False):
     tens: Spellings
     name_suffixes: Spellings
     glued_prefixes: frozenset[str]
+    prefixes_glued_if_known: frozenset[str]
     particles: frozenset[str]
     placeholders_whole: frozenset[str]
     placeholders_within: tuple[str, ...]
@@ -113,6 +114,7 @@ def _assemble(files: Mapping[str, bytes], digest: str) -> Rules:
         tens=_spellings(pub28.tens),
         name_suffixes=_spellings(names.suffixes),
         glued_prefixes=frozenset(names.surnames.glued.split()),
+        prefixes_glued_if_known=frozenset(names.surnames.glued_if_known.split()),
         particles=frozenset(names.surnames.particles.split()),
         placeholders_whole=frozenset(placeholders.whole),
         placeholders_within=tuple(f" {phrase} " for phrase in placeholders.within),

@@ -7,11 +7,11 @@ more is a slip in a surname or a street; not in a first name, for twins share it
 """
 
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 
 from msgspec.structs import replace
 
-from glomar_verifier.normalise import NormalName, Street
+from glomar_verifier.normalise import NormalName, Street, several
 from glomar_verifier.rules import Rules
 
 
@@ -63,11 +63,25 @@ def is_slip(
     return how_many == 1 or (vouched and how_many == 0)
 
 
-def first_name_slips(one: str, other: str, rules: Rules) -> int | None:
-    """0 if equal, 1 for a slip, None for another name."""
-    if one == other:
-        return 0 if one else None
-    return 1 if is_slip([one], [other], rules, rules.first_names, vouched=False) else None
+def first_name_slips(one: NormalName, other: NormalName, rules: Rules) -> int | None:
+    """0 if equal, 1 for a slip, None for another name. In a name of several words the slip is one of a word,
+    too: Mario José is no table's word, but Mario is another name than María."""
+    if one.first == other.first:
+        return 0 if one.first else None
+    pairs = [(one.first, other.first), *_odd_first_words(one, other), *_odd_first_words(other, one)]
+    slips = (is_slip([a], [b], rules, rules.first_names, vouched=False) for a, b in pairs)
+    return 1 if all(slips) else None
+
+
+def _odd_first_words(name: NormalName, other: NormalName) -> Iterator[tuple[str, str]]:
+    """The word in which they differ, if it is one, and what the other, joined or not, has in its place."""
+    words, rest = name.first_words, other.first
+    while words and rest.startswith(words[0]):
+        words, rest = words[1:], rest.removeprefix(words[0])
+    while words and rest.endswith(words[-1]):
+        words, rest = words[:-1], rest.removesuffix(words[-1])
+    if len(words) == 1:
+        yield words[0], rest
 
 
 def exchanged(asked: NormalName, known: NormalName, rules: Rules) -> NormalName | None:
@@ -78,8 +92,9 @@ def exchanged(asked: NormalName, known: NormalName, rules: Rules) -> NormalName 
         or surname_slips(asked.surname, known.surname, rules, vouched=True) is not None
     ):
         return None
-    turned = replace(asked, first="".join(asked.surname), surname=(asked.first,))
-    if first_name_slips(turned.first, known.first, rules) is None:
+    surname = asked.surname
+    turned = replace(asked, first="".join(surname), first_words=several(surname), surname=(asked.first,))
+    if first_name_slips(turned, known, rules) is None:
         return None
     fits = surname_slips(turned.surname, known.surname, rules, vouched=True) is not None
     return turned if fits else None
@@ -98,12 +113,27 @@ def surname_slips(one: Sequence[str], other: Sequence[str], rules: Rules, *, vou
     shorter, longer = sorted((telling(one, rules), telling(other, rules)), key=Counter.total)
     odd, left = shorter - longer, longer - shorter
     if not odd:
-        return 0 if shorter else None
+        return 0 if shorter and _small_words_fit(one, other, rules) else None
     # Few bear a rare surname: that two of them share all but a letter and a birthday needs no heed.
     known = (rules.surnames,) if vouched else (rules.surnames, rules.rare_surnames)
     pairs = [([word], [candidate]) for word in odd for candidate in left] if odd.total() == 1 else []
     pairs.append(_odd_words(list(one), list(other)))
     return 1 if any(is_slip(*pair, rules, *known, vouched=vouched) for pair in pairs) else None
+
+
+def _small_words_fit(one: Sequence[str], other: Sequence[str], rules: Rules) -> bool:
+    """García R is not García López: an initial stands for a word that only the other has, if there is one.
+    And De Luca is not Di Luca; but particles may be left out."""
+    mine, theirs = rules.particles.intersection(one), rules.particles.intersection(other)
+    if not (mine <= theirs or theirs <= mine):
+        return False
+    return _initials_fit(one, other, rules) and _initials_fit(other, one, rules)
+
+
+def _initials_fit(one: Sequence[str], other: Sequence[str], rules: Rules) -> bool:
+    initials = tuple(token for token in one if len(token) == 1 and token not in rules.particles)
+    left = telling(other, rules) - telling(one, rules)
+    return not initials or not left or any(word.startswith(initials) for word in left)
 
 
 def telling(tokens: Sequence[str], rules: Rules) -> Counter[str]:
@@ -123,19 +153,24 @@ def same_street(one: Street, other: Street, rules: Rules, *, vouched: bool) -> b
     if one.type == other.type:
         return False
     typed, bare = (one, other) if one.type else (other, one)
-    return any(
-        _types(typed.base, word, bare.base, rules, vouched) for word in rules.type_spellings[typed.type]
-    )
+    return any(_types(typed, word, bare.base, rules, vouched) for word in rules.type_spellings[typed.type])
 
 
-def _types(base: str, word: str, line: str, rules: Rules, vouched: bool) -> bool:
-    """Is the line the base and this word of a type, with one slip: Oakstreet, Oak Steret? Broadway is not
-    Broad Way."""
-    mine, theirs = _odd_words([*base.split(), word], line.split())
+def _types(street: Street, word: str, line: str, rules: Rules, vouched: bool) -> bool:
+    """Is the line the street's base and this word of its type, with one slip: Oakstreet, Oak Steret? Broadway
+    is not Broad Way."""
+    mine, theirs = _odd_words([*street.base.split(), word], line.split())
     glued = "".join(mine) == "".join(theirs) and len(word) > 3 and "".join(mine).isalpha()
-    # In the type's own place only another type is another street.
-    tables = (rules.street_types,) if mine == [word] else _street_tables(rules)
-    return glued or is_slip(mine, theirs, rules, *tables, vouched=vouched)
+    if mine != [word]:
+        return glued or is_slip(mine, theirs, rules, *_street_tables(rules), vouched=vouched)
+    # In the type's own place only another type is another street. Crt may be Court as well as Crest.
+    meant = is_slip(mine, theirs, rules, rules.street_types, vouched=vouched)
+    return glued or (meant and (vouched or not _may_be_another_type(" ".join(theirs), street.type, rules)))
+
+
+def _may_be_another_type(text: str, type_: str, rules: Rules) -> bool:
+    types = rules.street_types.items()
+    return any(standard != type_ and edits(text, spelling, 1) < 2 for spelling, standard in types)
 
 
 def _same_direction(one: Street, other: Street) -> bool:

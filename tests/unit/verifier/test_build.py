@@ -151,6 +151,11 @@ def test_a_person_with_two_spells_counts_once(tmp_path: Path) -> None:
     assert (report.people, report.spells) == (1, 2)
 
 
+def test_an_extract_without_a_usable_row_says_what_is_wrong_with_the_first(tmp_path: Path) -> None:
+    with pytest.raises(Malformed, match=r"no usable row .*; line 2, date_of_birth: not a date as YYYY-MM-DD"):
+        built(tmp_path, line(date_of_birth="05/17/1980"), line(zip="x"))
+
+
 @pytest.mark.parametrize("extract", [[line(zip="x")], [], ["nonsense"]])
 def test_an_extract_without_a_usable_row_leaves_the_old_register(tmp_path: Path, extract: list[str]) -> None:
     opened(tmp_path, [ANA]).close()

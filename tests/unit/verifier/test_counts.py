@@ -305,6 +305,6 @@ def test_a_file_that_is_no_table_of_counts_is_refused(tmp_path: Path, fault: str
         path = tmp_path / "nowhere" / "counts.db"
     else:
         with closing(sqlite3.connect(path)) as db:
-            db.execute("PRAGMA user_version = 3")
+            db.execute("PRAGMA user_version = 2")
     with pytest.raises(Misconfigured, match=r"counts\.db"):
         Counts(path, window_days=30)

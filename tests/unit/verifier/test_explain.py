@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from glomar_schemas.errors import GlomarError
+from glomar_schemas.errors import GlomarError, Misconfigured
 from glomar_verifier.cli_matching import explain as command
 from glomar_verifier.explain import explain
 from glomar_verifier.question import read_question
@@ -79,3 +79,8 @@ def test_what_is_no_request_is_refused_in_one_line(tmp_path: Path, fields: tuple
 def test_a_request_without_years_is_refused() -> None:
     with pytest.raises(GlomarError, match="tax_periods"):
         read_question(ASKED)
+
+
+def test_a_file_and_columns_at_once_are_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="a file and columns at once"):
+        command("zip=77002", db=str(tmp_path / "register.db"), request=tmp_path / "requests.csv")

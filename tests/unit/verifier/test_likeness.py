@@ -1,5 +1,6 @@
 """Whoever asks for a person under any spelling that the gates take for theirs is counted for that person."""
 
+import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import date
@@ -178,6 +179,19 @@ def test_a_name_that_may_be_too_many_others_has_no_readings() -> None:
     assert readings(normal("Robert", long), RULES) == ()
     known = "García López Martínez Hernández Smith Kim Cruz Jones Brown Lee Young Hall"
     assert len(readings(normal("Robert", known), RULES)) == 1
+
+
+@pytest.mark.parametrize(("first", "last"), [("﷽" * 100, "Lopez"), ("Ana", "Q" * 100)])
+def test_a_word_far_longer_than_any_name_has_no_readings_but_itself(first: str, last: str) -> None:
+    """A hundred characters may fold to thousands of letters, and their edits took 300 MB."""
+    name = normal(first, last)
+    prepare(RULES)
+    tracemalloc.start()
+    try:
+        assert readings(name, RULES) == (name,)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_all_spellings_of_a_name_are_its_persons() -> None:

@@ -4,6 +4,7 @@ import unicodedata
 
 import pytest
 from glomar_schemas.errors import Malformed
+from glomar_verifier import normalise
 from glomar_verifier.normalise import NormalAddress, NormalName, Street, fold, normal_address, normal_name
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,8 +49,22 @@ def test_folding_twice_changes_nothing_and_leaves_only_capitals_and_figures(text
 @given(WRITTEN, WRITTEN, WRITTEN, st.sampled_from(["", "Jr.", "III", "sr", "Esq"]))
 def test_a_normal_name_is_its_own_normal_form(first: str, middle: str, last: str, suffix: str) -> None:
     once = normal_name(first, middle, last, suffix, RULES)
-    again = normal_name(once.first, once.middle, " ".join(once.surname), once.suffix, RULES)
+    first = " ".join(once.first_words) or once.first
+    again = normal_name(first, once.middle, " ".join(once.surname), once.suffix, RULES)
     assert again == once
+
+
+@pytest.mark.parametrize("first", ["🌹", "Jo 🙂", "Ana❤️"])
+def test_a_picture_is_no_letter(first: str) -> None:
+    with pytest.raises(Malformed, match=r"^first_name: holds a picture"):
+        normal_name(first, "", "Lopez", "", RULES)
+
+
+def test_initials_after_the_first_name_are_the_middle_names() -> None:
+    name = normal_name("John Q R", "", "Lopez", "", RULES)
+    assert (name.first, name.middle) == ("JOHN", "Q R")
+    assert normal_name("John Q R", "Quincy", "Lopez", "", RULES).middle == "Q R QUINCY"
+    assert normal_name("John Q", "Quincy", "Lopez", "", RULES).middle == "QUINCY"
 
 
 @given(WRITTEN, st.sampled_from(["", "PO Box 12", "P.O.Box 12", "box 9", "POPO1"]), WRITTEN)
@@ -184,3 +199,12 @@ def test_a_zip_code_is_cut_to_five(zip_code: str) -> None:
 def test_what_is_no_zip_code_is_refused(zip_code: str) -> None:
     with pytest.raises(Malformed):
         address(zip_code=zip_code)
+
+
+def test_long_texts_are_not_kept() -> None:
+    """A reason comes once; thirty thousand of them would stay for ever."""
+    before = normalise._kept.cache_info().misses
+    fold("the warrant of docket 1000001 " * 20, "reason")
+    assert normalise._kept.cache_info().misses == before
+    fold("a city that nobody has asked for", "city")
+    assert normalise._kept.cache_info().misses == before + 1

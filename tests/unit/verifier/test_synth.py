@@ -7,7 +7,10 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from glomar_schemas.errors import Misconfigured
+from glomar_verifier.cli_synth import synth as command
 from glomar_verifier.conform import check
+from glomar_verifier.offline import DecisionsFile
 from glomar_verifier.register.extract import COLUMNS
 from glomar_verifier.sufficiency import is_complete_address, is_placeholder
 from glomar_verifier.synth import REQUEST_COLUMNS, TRUTH_COLUMNS, people, requests, write_register
@@ -134,3 +137,33 @@ def _complete(row: Row) -> bool:
         zip_code=row["zip"],
         rules=RULES,
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [
+        ({}, "nothing to write"),
+        ({"people": 0}, "nobody to make"),
+        ({"seed": -1}, "--seed: below 0"),
+        ({"requests": 5}, "nowhere to write the requests"),
+        ({"truth": Path("truth.csv")}, "nowhere to write the requests"),
+        ({"requests_out": Path("requests.csv")}, "no request to make"),
+        ({"requests_out": Path("requests.csv"), "requests": -1}, "no request to make"),
+    ],
+)
+def test_numbers_and_files_that_do_not_fit_are_said_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, object], what: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = {"out": Path("register.csv")} if given else {}
+    with pytest.raises(Misconfigured, match=what):
+        command(**{**out, **given})  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("out", [".", ""])
+def test_decisions_do_not_go_where_a_directory_is(tmp_path: Path, out: str) -> None:
+    with pytest.raises(Misconfigured, match="is a directory"):
+        DecisionsFile(tmp_path / out)
+    with pytest.raises(Misconfigured, match="is a directory"):
+        DecisionsFile(Path(out))

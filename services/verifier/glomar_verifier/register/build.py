@@ -140,7 +140,7 @@ class _Builder:
                 self._take_in(database, workers)
                 people, left_out = self._judge(database, workers)
                 if not self._spells:
-                    raise Malformed("no usable row in the register's extract", where=str(self._intake.source))
+                    raise _nothing_usable(self._faults, self._intake.source)
                 self._mark_crowded(database, workers, left_out)
                 self._file(database, workers, left_out)
             report = self._describe(database, people)
@@ -205,6 +205,15 @@ class _Builder:
         database.execute("INSERT INTO meta VALUES (1, ?)", (msgspec.msgpack.encode(meta),))
         faults = tuple(sorted(self._faults, key=lambda fault: fault.line))
         return BuildReport(people, self._spells, self._left_out, faults, digest)
+
+
+def _nothing_usable(faults: list[RowFault], source: Path) -> Malformed:
+    """With what is wrong with the first row, as it mostly is with all."""
+    what = "no usable row in the register's extract"
+    if faults:
+        first = min(faults, key=lambda fault: fault.line)
+        what += f"; line {first.line}, {first.column or 'row'}: {first.what}"
+    return Malformed(what, where=str(source))
 
 
 def _spell_sections(database: sqlite3.Connection) -> Iterator[Section]:
