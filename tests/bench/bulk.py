@@ -21,7 +21,7 @@ import msgspec
 from glomar_local import ports, runfile
 from glomar_local.child import program
 from glomar_local.layout import Layout
-from glomar_local.population import write_requests
+from glomar_local.population import today, write_requests
 from glomar_local.provision import System, provision
 from glomar_local.supervisor import running
 from glomar_schemas.errors import GlomarError
@@ -49,7 +49,7 @@ class Refused(Struct, frozen=True):
 
 async def measure(number: int) -> Refused:
     """Raises Failed when something that may not be answered is."""
-    rows = list(bulk(people(number, population.SEED), number, population.SEED, date.today()))
+    rows = list(bulk(people(number, population.SEED), number, population.SEED, today()))
     register = population.register(number, OUT / "cache")
     with directory() as place:
         layout = Layout(place / "glomar")

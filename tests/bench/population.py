@@ -4,10 +4,10 @@ import csv
 import itertools
 import re
 from collections.abc import Iterable, Iterator
-from datetime import date
 from pathlib import Path
 
 import msgspec
+from glomar_local.population import today
 from glomar_schemas import shipped
 from glomar_schemas.agreement import parse_agreement
 from glomar_verifier.register.build import build
@@ -65,7 +65,7 @@ def agreement(out: Path) -> Path:
 
 def request_rows(number: int, of_people: int, cache: Path) -> Path:
     """NDJSON of requests about people from all over the register, each with `truth` and `klass`."""
-    rows = list(requests(sample(2 * number, of_people, cache), number, SEED, _today(), per_name=PER_NAME))
+    rows = list(requests(sample(2 * number, of_people, cache), number, SEED, today(), per_name=PER_NAME))
     if len(rows) != number:
         raise Failed(f"{of_people} people give {len(rows)} requests, not {number}")
     out = cache / f"requests-{of_people}-{number}.ndjson"
@@ -75,7 +75,7 @@ def request_rows(number: int, of_people: int, cache: Path) -> Path:
 
 def sample(wanted: int, of_people: int, cache: Path) -> list[dict[str, str]]:
     """The register's rows of people from all over it, a person's spells together."""
-    kept = cache / f"people-{of_people}-{wanted}.csv"
+    kept = cache / f"people-{of_people}-{wanted}-{load_rules().digest[:12]}.csv"
     if not kept.exists():
         rows = list(_every(max(1, of_people // wanted), people(of_people, SEED)))
         draft = kept.with_suffix(".draft")
@@ -93,7 +93,3 @@ def _every(step: int, rows: Iterable[dict[str, str]]) -> Iterator[dict[str, str]
     for place, (_, spells) in enumerate(itertools.groupby(rows, key=lambda row: row["person_id"])):
         if place % step == 0:
             yield from spells
-
-
-def _today() -> date:
-    return date.today()

@@ -15,9 +15,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from datetime import date
 from pathlib import Path
 
+from glomar_local.population import today
 from glomar_verifier.conform import normal_query
 from glomar_verifier.match import Query, decide
 from glomar_verifier.register import Register
@@ -136,7 +136,7 @@ def _load(server: Server, number: int, rules: Rules) -> str:
 def _queries(number: int, lookups: int, rules: Rules) -> list[Query]:
     """Of every kind that gets as far as the register, about people from the whole of it."""
     rows = _sample(_extract(number), max(1, number // (3 * lookups)))
-    asked = requests(rows, lookups, population.SEED, date.today(), per_name=number)
+    asked = requests(rows, lookups, population.SEED, today(), per_name=number)
     return [
         normal_query(particulars(row), tuple(map(int, row["tax_periods"].split(";"))), rules, "us")
         for row in asked

@@ -25,7 +25,7 @@ from glomar_local.answers import identity_of
 from glomar_local.credentials import OPERATOR
 from glomar_local.layout import Layout
 from glomar_local.opening import connected
-from glomar_local.population import make_rolls
+from glomar_local.population import make_rolls, today
 from glomar_local.provision import System, provision
 from glomar_requester.ask import Ask, Question
 from glomar_requester.compose import Label, compose, new_request_id
@@ -111,7 +111,7 @@ def _asks(rows: Iterable[Mapping[str, str]]) -> tuple[dict[str, list[Ask]], list
     asks: dict[str, list[Ask]] = {kind: [] for kind in OF_KLASS}
     vetoed = []
     for serial, (_, spells) in enumerate(groupby(rows, key=lambda row: row["person_id"])):
-        case = Case(list(spells), date.today(), dice)
+        case = Case(list(spells), today(), dice)
         fitting = [kind for kind, name in OF_KLASS.items() if klasses[name].fits(case)]
         kind = min(fitting, key=lambda kind: len(asks[kind]))
         if len(asks[kind]) < PEOPLE_OF_A_KIND:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from glomar_local.child import program
+from glomar_local.population import today
 from glomar_requester import Ask, Result
 from msgspec.structs import replace
 
@@ -27,7 +28,7 @@ from tests.integration.holds import Officials
 from tests.integration.wire import Refusal
 
 LIMIT_S = 300.0
-TODAY = date.today()
+TODAY = today()
 
 
 @pytest.fixture(scope="module")
