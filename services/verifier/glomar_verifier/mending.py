@@ -71,7 +71,7 @@ def readings(name: NormalName, rules: Rules) -> tuple[NormalName, ...]:
     `disclosure.same_name` allows. More than those may: of two unknown spellings of one known name each may be
     its slip, though neither is the other's.
     """
-    firsts = _meant_by(name.first, rules.edit_min_letters, rules.first_names)
+    firsts = meant_by(name.first, rules.edit_min_letters, rules.first_names)
     read = dict.fromkeys((name, *(replace(name, first=first) for first in firsts)))
     read.update(dict.fromkeys(replace(name, surname=surname) for surname in _mended(name.surname, rules)))
     # The counts keep each under every word of the surname.
@@ -105,14 +105,14 @@ def _mended(surname: tuple[str, ...], rules: Rules) -> Iterator[tuple[str, ...]]
         return
     for at, word in enumerate(surname):
         before, after = surname[:at], surname[at + 1 :]
-        yield from ((*before, meant, *after) for meant in _meant_by(word, least, *tables))
+        yield from ((*before, meant, *after) for meant in meant_by(word, least, *tables))
         yield from ((*before, *two, *after) for two in _two_in_one(word, *tables))
         if after and not (is_known(word, *tables) and is_known(after[0], *tables)):
             yield from ((*before, one, *after[1:]) for one in _one_in_two(word, after[0], *tables))
 
 
 @lru_cache(maxsize=32_768)
-def _meant_by(word: str, least: int, *tables: Words) -> tuple[str, ...]:
+def meant_by(word: str, least: int, *tables: Words) -> tuple[str, ...]:
     """Known words one edit from an unknown one, both of at least so many letters."""
     if len(word) < least or not word.isalpha() or is_known(word, *tables):
         return ()

@@ -32,7 +32,7 @@ class Tagger:
         if len(key) != KEY_BYTES:
             raise Misconfigured(f"the key for tags must have {KEY_BYTES} bytes", where=where)
         self._key = key
-        # The name that was asked is mostly the one on record, and officers and cases come again.
+        # The name that was asked is mostly the one on record, and reasons and cases come again.
         self._digest = lru_cache(_KEPT)(self._make_digest)
 
     def person(self, agency: str, name: NormalName) -> str:

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 
 from glomar_verifier import blocking
 from glomar_verifier.disclosure import DatedName
-from glomar_verifier.mending import is_known, known_among, one_edit
+from glomar_verifier.mending import is_known, known_among, meant_by, one_edit
 from glomar_verifier.normalise import NormalName
 from glomar_verifier.rules import Rules
 
@@ -56,15 +56,17 @@ class KnownName:
         """Itself, and its slips: they lie between a known first name and an unknown one."""
         first, names, least = self._name.first, self._rules.first_names, self._rules.edit_min_letters
         known = is_known(first, names)
-        found = {_first(first, known, self._key)}
-        if len(first) >= least and first.isalpha():
-            slips = {word for word in one_edit(first) if len(word) >= least}
-            others = known_among(slips, names)
-            found.update(
-                blocking.keyed_hash(_text(word, not known), self._key)
-                for word in (slips - others if known else others)
-            )
-        return frozenset(found)
+        if not known:
+            slips = set(meant_by(first, least, names))
+        elif len(first) >= least:
+            edits = {word for word in one_edit(first) if len(word) >= least}
+            slips = edits - known_among(edits, names)
+        else:
+            slips = set()
+        texts = (_text(slip, not known) for slip in slips)
+        return frozenset(
+            (_first(first, known, self._key), *(blocking.keyed_hash(t, self._key) for t in texts))
+        )
 
 
 def _all_known(surname: tuple[str, ...], rules: Rules) -> bool:

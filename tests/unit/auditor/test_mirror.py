@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from glomar_auditor.disk import Disk
 from glomar_local.child import program
 from glomar_schemas.errors import Misconfigured, Unreachable
 from glomar_schemas.own_messages import absent
+from glomar_schemas.tlog import CHECKPOINT, COSIGNED
 from glomar_schemas.tlog_client import Directory, Forked, PublishedLog
 
 from tests.publications import OPENED, ORIGIN, extend, leaves, own
@@ -46,6 +48,31 @@ def test_a_copy_is_brought_up_to_date_with_what_it_lacks(tmp_path: Path) -> None
         require_readable(copy, size)
     assert not [path for path in names(copy) if path.startswith(("tile/0/000.p", "tile/entries/000.p"))]
     assert mirror.publish(ledger, copy, OPENED).files == 1, "the checkpoint"
+
+
+def test_a_copy_never_shows_witnesses_more_than_its_newest_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would look like a ledger that was put back."""
+    ledger, copy = tmp_path / "ledger", tmp_path / "copy"
+    replace_durably = Disk.replace_durably
+
+    def only_one(self: Disk, path: Path, data: bytes) -> None:
+        monkeypatch.setattr(Disk, "replace_durably", full)
+        replace_durably(self, path, data)
+
+    def full(self: Disk, path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    for size, durably in ((5, replace_durably), (20, only_one)):
+        monkeypatch.undo()
+        extend(ledger, leaves(20), size)
+        (ledger / COSIGNED).write_bytes((ledger / CHECKPOINT).read_bytes())
+        monkeypatch.setattr(Disk, "replace_durably", durably)
+        with suppress(Misconfigured):
+            mirror.publish(ledger, copy, OPENED)
+    shown = [OPENED((copy / name).read_text()).size for name in (CHECKPOINT, COSIGNED)]
+    assert shown == [20, 5]
 
 
 def test_a_file_that_a_crash_left_empty_is_written_again(tmp_path: Path) -> None:
