@@ -15,11 +15,11 @@ from unittest.mock import patch
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.fsck import verify
 from glomar_auditor.sequencer import Ledger
-from glomar_schemas import leaf, merkle
 from glomar_schemas.errors import IntegrityError
-from glomar_schemas.merkle import HASH_BYTES
-from glomar_schemas.note import format_vkey, parse_vkey
-from glomar_schemas.tlog import decode_bundle, encode_bundle
+from glomar_schemas.tlog import leaf, merkle
+from glomar_schemas.tlog.layout import decode_bundle, encode_bundle
+from glomar_schemas.tlog.merkle import HASH_BYTES
+from glomar_schemas.tlog.note import format_vkey, parse_vkey
 
 ENTRIES = 1_000
 EARLIER = 900
@@ -167,9 +167,9 @@ def _remembering() -> Iterator[None]:
     """`verify` does all that it does, but the pure functions that it calls don't work out the same twice."""
     with ExitStack() as stack:
         for where, function in (
-            ("glomar_schemas.leaf.decode", leaf.decode),
+            ("glomar_schemas.tlog.leaf.decode", leaf.decode),
             ("glomar_auditor.fsck.leaf_hash", merkle.leaf_hash),
-            ("glomar_schemas.tree.node_hash", merkle.node_hash),
+            ("glomar_schemas.tlog.tree.node_hash", merkle.node_hash),
         ):
             stack.enter_context(patch(where, lru_cache(maxsize=16 * ENTRIES)(function)))
         yield

@@ -19,14 +19,14 @@ from glomar_requester.ask import Ask, Question
 from glomar_requester.compose import Label, compose, new_request_id
 from glomar_runtime.delivery import Stored
 from glomar_runtime.telemetry import Spans
-from glomar_schemas.controls import Hold, InForce
+from glomar_schemas.agreement.controls import Hold, InForce
+from glomar_schemas.agreement.keyholder import Keyholder
+from glomar_schemas.agreement.versions import Versions
+from glomar_schemas.crypto.dsse import Signer, open_envelope
+from glomar_schemas.crypto.sealing import Context, Opener
 from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import Signer, open_envelope
-from glomar_schemas.keyholder import Keyholder
 from glomar_schemas.keys import key_id, read_sealing_key, read_secret, read_signing_key
 from glomar_schemas.messages import Answer, Verdict
-from glomar_schemas.sealing import Context, Opener
-from glomar_schemas.versions import Versions
 from glomar_verifier.counts import Counts
 from glomar_verifier.desk import Desk, Work
 from glomar_verifier.register.build import build

@@ -10,14 +10,8 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from glomar_schemas import leaf as leaves
-from glomar_schemas import note, receipt
-from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import seal_envelope
-from glomar_schemas.errors import Malformed
-from glomar_schemas.merkle import leaf_hash, node_hash
-from glomar_schemas.messages import Release, Sealed, encode
-from glomar_schemas.sealing import (
+from glomar_schemas.crypto.dsse import seal_envelope
+from glomar_schemas.crypto.sealing import (
     ANSWER_SIZES,
     PARTICULARS_SIZES,
     RELEASE_SIZES,
@@ -27,6 +21,12 @@ from glomar_schemas.sealing import (
     Sealer,
     pad,
 )
+from glomar_schemas.decoding import decode
+from glomar_schemas.errors import Malformed
+from glomar_schemas.messages import Release, Sealed, encode
+from glomar_schemas.tlog import leaf as leaves
+from glomar_schemas.tlog import note, receipt
+from glomar_schemas.tlog.merkle import leaf_hash, node_hash
 from msgspec import Struct
 
 from tests import samples

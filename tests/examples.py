@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-from glomar_schemas.agreement import Agreement, parse_agreement
+from glomar_schemas.agreement.model import Agreement, parse_agreement
 from glomar_schemas.messages import Request, Subject
 from glomar_verifier.agreement_check import Question, question
 from glomar_verifier.gate import Gate

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import msgspec
-from glomar_schemas.agreement import Agreement
-from glomar_schemas.envelope import Envelope
+from glomar_schemas.agreement.model import Agreement
+from glomar_schemas.crypto.dsse import Envelope
 from glomar_schemas.messages import (
     Ack,
     Answer,

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from glomar_schemas.crypto.dsse import Envelope, payload_type
+from glomar_schemas.crypto.sealing import Context, Part
 from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import Envelope, payload_type
 from glomar_schemas.messages import Control, Request, encode
-from glomar_schemas.sealing import Context, Part
 
 from tests import samples
 from tests.example import CHANNELS, example

@@ -11,10 +11,10 @@ import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.publication import PREFIX, Publication
 from glomar_auditor.sequencer import Ledger
-from glomar_schemas.leaf import Leaf
-from glomar_schemas.note import format_vkey, parse_vkey
-from glomar_schemas.own_messages import Noted, noted
-from glomar_schemas.tlog_client import signed_by
+from glomar_schemas.tlog.client import signed_by
+from glomar_schemas.tlog.inclusion_watch import Noted, noted
+from glomar_schemas.tlog.leaf import Leaf
+from glomar_schemas.tlog.note import format_vkey, parse_vkey
 
 from tests.faults.waiting import until
 

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     derive_private_key,
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_schemas.envelope import Signer
+from glomar_schemas.crypto.dsse import Signer
+from glomar_schemas.crypto.sealing import Context, Opener
 from glomar_schemas.keys import KeyRecord, KeyRing, KeyUse, key_id, public_text
 from glomar_schemas.messages import Answer, Control, Officer, Request, Sealed, Subject, Tags, Verdict
-from glomar_schemas.sealing import Context, Opener
 from glomar_schemas.subjects import Subjects
 
 REQUESTER, HOLDER, OVERSIGHT = "ice", "irs", "tigta"

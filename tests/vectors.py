@@ -11,14 +11,14 @@ from functools import partial
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from glomar_schemas import leaf as leaves
-from glomar_schemas import note
+from glomar_schemas.crypto.dsse import Envelope, pre_authentication
+from glomar_schemas.crypto.sealing import TAGS_SIZES, Part, associated_data, pad
 from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import Envelope, pre_authentication
 from glomar_schemas.keys import key_id
-from glomar_schemas.merkle import leaf_hash
 from glomar_schemas.messages import ResultPending, ResultQuery, encode
-from glomar_schemas.sealing import TAGS_SIZES, Part, associated_data, pad
+from glomar_schemas.tlog import leaf as leaves
+from glomar_schemas.tlog import note
+from glomar_schemas.tlog.merkle import leaf_hash
 
 from tests import samples
 from tests.example import CHANNELS, example

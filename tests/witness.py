@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_schemas.cosignature import format_witness_vkey, parse_witness_vkey, signed_message
 from glomar_schemas.errors import GlomarError
-from glomar_schemas.merkle import EMPTY_ROOT, verify_consistency
-from glomar_schemas.note import Checkpoint, VerifierKey, open_checkpoint, split_note
+from glomar_schemas.tlog.cosignature import format_witness_vkey, parse_witness_vkey, signed_message
+from glomar_schemas.tlog.merkle import EMPTY_ROOT, verify_consistency
+from glomar_schemas.tlog.note import Checkpoint, VerifierKey, open_checkpoint, split_note
 
 NAME = "witness.example/w1"
 

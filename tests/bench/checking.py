@@ -20,7 +20,7 @@ from pathlib import Path
 from glomar_auditor.fsck import verify
 from glomar_auditor.monitor import monitor
 from glomar_auditor.sequencer import Ledger
-from glomar_schemas.tlog_client import Directory
+from glomar_schemas.tlog.client import Directory
 
 from tests import damage
 from tests.bench.processes import quiet

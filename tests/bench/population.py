@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 from glomar_local.population import today
-from glomar_schemas import shipped
-from glomar_schemas.agreement import parse_agreement
+from glomar_schemas.agreement import bundled as shipped
+from glomar_schemas.agreement.model import parse_agreement
 from glomar_verifier.register.build import build
 from glomar_verifier.register.posted import FORMAT
 from glomar_verifier.rules import Rules, load_rules

@@ -22,11 +22,11 @@ from glomar_local.tally import audit
 from glomar_requester.ask import Asked
 from glomar_requester.compose import new_request_id
 from glomar_requester.inbox import open_release, verify
-from glomar_schemas.batch import Outgoing, store_atomically
-from glomar_schemas.controls import InForce
-from glomar_schemas.envelope import Signer
+from glomar_schemas.agreement.controls import InForce
+from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.keys import read_signing_key
 from glomar_schemas.messages import Answer, Tags
+from glomar_schemas.publish import Outgoing, store_atomically
 from glomar_verifier.reading import Slot
 from glomar_verifier.verdicts import Clerk, Question
 from msgspec import Struct

@@ -30,11 +30,11 @@ from glomar_local.provision import System, provision
 from glomar_requester.ask import Ask, Question
 from glomar_requester.compose import Label, compose, new_request_id
 from glomar_requester.rows import COLUMNS, parse_ask
+from glomar_schemas.crypto.dsse import open_envelope
+from glomar_schemas.crypto.sealing import Context, Opener
 from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import open_envelope
 from glomar_schemas.keys import key_id, read_sealing_key
 from glomar_schemas.messages import Answer, Verdict
-from glomar_schemas.sealing import Context, Opener
 from glomar_verifier import veto
 from glomar_verifier.synth.kinds import KLASSES, Case
 from glomar_verifier.synth.requests import REQUEST_COLUMNS, case_and_officer, lawful

@@ -17,7 +17,7 @@ from glomar_local.child import program
 from glomar_local.opening import open_bus
 from glomar_local.ports import HOST
 from glomar_local.provision import System
-from glomar_schemas.envelope import seal_envelope
+from glomar_schemas.crypto.dsse import seal_envelope
 from glomar_schemas.errors import GlomarError
 from glomar_schemas.messages import Control
 

@@ -18,9 +18,9 @@ from glomar_local.opening import connected
 from glomar_local.provision import System
 from glomar_local.tally import read
 from glomar_runtime.delivery import time_ns
-from glomar_schemas.leaf import Leaf
-from glomar_schemas.note import parse_vkey
 from glomar_schemas.subjects import Subjects
+from glomar_schemas.tlog.leaf import Leaf
+from glomar_schemas.tlog.note import parse_vkey
 from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg

@@ -14,9 +14,9 @@ from typing import Any
 from glomar_local.credentials import epoch_files
 from glomar_requester import Ask, Profile
 from glomar_runtime.delivery import Stored, moment
+from glomar_schemas.crypto.sealing import Opener
 from glomar_schemas.keys import read_secret
 from glomar_schemas.messages import ResultQuery, encode
-from glomar_schemas.sealing import Opener
 from glomar_verifier.reading import Readable, read
 from glomar_verifier.rules import load_rules
 from glomar_verifier.tags import Tagger

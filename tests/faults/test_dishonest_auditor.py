@@ -10,7 +10,7 @@ from glomar_local.credentials import OPERATOR
 from glomar_local.opening import connected
 from glomar_local.tally import read
 from glomar_schemas.keys import read_signing_key
-from glomar_schemas.leaf import Leaf
+from glomar_schemas.tlog.leaf import Leaf
 
 from tests.faults import dishonest_auditor
 from tests.faults.data import Asked

@@ -16,8 +16,8 @@ from glomar_local.ports import HOST
 from glomar_local.provision import System, tenant
 from glomar_local.tally import read
 from glomar_runtime import topology
-from glomar_schemas.note import format_vkey, parse_vkey
 from glomar_schemas.subjects import Subjects
+from glomar_schemas.tlog.note import format_vkey, parse_vkey
 from msgspec.structs import replace
 from nats.aio.client import Client
 

@@ -13,7 +13,7 @@ from glomar_local.layout import Layout
 from glomar_requester import Ask, Profile, Question
 from glomar_requester.compose import Label, compose, new_request_id
 from glomar_requester.identity import Identity, load_identity
-from glomar_schemas.agreement import SignedAgreement, load_agreement, load_trust
+from glomar_schemas.agreement.model import SignedAgreement, load_agreement, load_trust
 from glomar_schemas.keys import KeyRecord
 from glomar_schemas.messages import Answer
 from glomar_verifier.cli import app

@@ -26,13 +26,13 @@ from glomar_local.ports import HOST
 from glomar_local.provision import provision
 from glomar_requester.ask import Ask
 from glomar_requester.rows import COLUMNS
-from glomar_schemas.agreement import load_trust, sign_agreement
-from glomar_schemas.envelope import Signer
+from glomar_schemas.agreement.model import load_trust, sign_agreement
+from glomar_schemas.agreement.versions import load_versions
+from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.keys import generate, read_signing_key, write_private
-from glomar_schemas.leaf import Leaf
-from glomar_schemas.note import format_vkey
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import load_versions
+from glomar_schemas.tlog.leaf import Leaf
+from glomar_schemas.tlog.note import format_vkey
 from glomar_verifier.register.posted import Meta
 
 from tests.faults.processes import messages

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from glomar_local.credentials import OPERATOR
 from glomar_local.opening import connected
-from glomar_schemas.batch import (
+from glomar_schemas.publish import (
     FENCE_STALE,
     SLOT_TAKEN,
     NotStored,

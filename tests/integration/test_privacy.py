@@ -22,10 +22,10 @@ from glomar_local.opening import connected
 from glomar_local.provision import System
 from glomar_requester.ask import Ask
 from glomar_requester.compose import new_request_id
-from glomar_schemas.batch import Outgoing, store
-from glomar_schemas.envelope import seal_envelope
+from glomar_schemas.crypto.dsse import seal_envelope
+from glomar_schemas.crypto.sealing import PARTICULARS_SIZES, Sealer
 from glomar_schemas.messages import Officer, Request
-from glomar_schemas.sealing import PARTICULARS_SIZES, Sealer
+from glomar_schemas.publish import Outgoing, store
 from glomar_verifier.synth import people
 from msgspec.structs import replace
 

@@ -19,7 +19,7 @@ from glomar_local.provision import provision
 from glomar_requester import Client, Expired, Profile, Recalled, Result
 from glomar_requester.kept import TakenBack
 from glomar_requester.store import Store
-from glomar_schemas.envelope import Signer, open_envelope, seal_envelope
+from glomar_schemas.crypto.dsse import Signer, open_envelope, seal_envelope
 from glomar_schemas.keys import read_signing_key
 from glomar_schemas.messages import Ack, Notice, NoticesQuery, Recall, ResultQuery, encode
 from msgspec.structs import replace

@@ -16,8 +16,8 @@ from glomar_local.opening import connected
 from glomar_local.provision import System
 from glomar_local.tally import audit
 from glomar_requester import Client, Profile, Question, Result
-from glomar_schemas import shipped
-from glomar_schemas.agreement import load_agreement, load_trust
+from glomar_schemas.agreement import bundled as shipped
+from glomar_schemas.agreement.model import load_agreement, load_trust
 from msgspec import Struct
 from msgspec.structs import replace
 from nats.aio.msg import Msg

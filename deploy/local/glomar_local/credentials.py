@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 import nkeys
-from glomar_schemas.agreement import Agreement
-from glomar_schemas.envelope import Signer
+from glomar_schemas.agreement.model import Agreement
+from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.keys import (
     KeyRecord,
     KeyUse,

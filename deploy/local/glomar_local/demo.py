@@ -14,7 +14,7 @@ from pathlib import Path
 
 from glomar_requester.identity import Identity
 from glomar_requester.inbox import Proven
-from glomar_schemas.agreement import Agreement
+from glomar_schemas.agreement.model import Agreement
 from glomar_schemas.errors import Misconfigured, Unreachable
 from msgspec import Struct
 from nats.aio.client import Client

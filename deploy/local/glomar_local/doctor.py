@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from glomar_schemas.agreement import load_agreement, load_trust
+from glomar_schemas.agreement.model import load_agreement, load_trust
 from glomar_schemas.errors import GlomarError, Misconfigured
 from msgspec import Struct
 

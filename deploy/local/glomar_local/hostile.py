@@ -13,11 +13,11 @@ import msgspec
 from glomar_requester.ask import Ask, Question
 from glomar_requester.compose import Label, compose, new_request_id
 from glomar_requester.identity import Identity
-from glomar_schemas.batch import Outgoing, store
+from glomar_schemas.crypto.dsse import Envelope, Signature, Signer
 from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import Envelope, Signature, Signer
 from glomar_schemas.keys import generate
 from glomar_schemas.messages import encode
+from glomar_schemas.publish import Outgoing, store
 from msgspec import Struct
 from nats.aio.client import Client
 

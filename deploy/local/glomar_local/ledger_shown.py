@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from glomar_schemas.errors import IntegrityError
-from glomar_schemas.own_messages import Standing as Ledger
+from glomar_schemas.tlog.inclusion_watch import Standing as Ledger
 from rich.text import Text
 
 STYLES = {"ok": "green", "alert": "bold red", "behind": "yellow", "unchecked": "yellow"}

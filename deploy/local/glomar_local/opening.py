@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from glomar_runtime import topology
-from glomar_schemas.batch import SLOT_TAKEN, NotStored, Outgoing, store
-from glomar_schemas.envelope import seal_envelope
+from glomar_schemas.crypto.dsse import seal_envelope
 from glomar_schemas.errors import Unreachable
 from glomar_schemas.messages import Control
+from glomar_schemas.publish import SLOT_TAKEN, NotStored, Outgoing, store
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.errors import NoServersError

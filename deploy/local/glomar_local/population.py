@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 
-from glomar_schemas import shipped
-from glomar_schemas.agreement import Agreement, parse_agreement
+from glomar_schemas.agreement import bundled as shipped
+from glomar_schemas.agreement.model import Agreement, parse_agreement
 from glomar_verifier.gate import time_zone
 from glomar_verifier.register.build import BuildReport, build
 from glomar_verifier.roll import read_roll

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from glomar_schemas import shipped
-from glomar_schemas.agreement import (
+from glomar_schemas.agreement import bundled as shipped
+from glomar_schemas.agreement.model import (
     Agreement,
     SignedAgreement,
     load_agreement,
@@ -19,8 +19,8 @@ from glomar_schemas.agreement import (
 )
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.keys import KeyRecord
-from glomar_schemas.note import VerifierKey, format_vkey, parse_vkey
 from glomar_schemas.subjects import Subjects
+from glomar_schemas.tlog.note import VerifierKey, format_vkey, parse_vkey
 from glomar_verifier import veto
 from msgspec import Struct
 from msgspec.structs import replace

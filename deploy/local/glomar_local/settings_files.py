@@ -5,7 +5,7 @@ Paths are relative to the file, so that a data directory can be moved.
 
 from pathlib import Path
 
-from glomar_schemas.agreement import Agreement
+from glomar_schemas.agreement.model import Agreement
 
 from glomar_local.layout import Layout
 from glomar_local.ports import HOST, Ports

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
-from glomar_schemas.own_messages import Standing as Ledger
+from glomar_schemas.tlog.inclusion_watch import Standing as Ledger
 from msgspec import Struct
 from rich.console import Group, RenderableType
 from rich.table import Table

@@ -10,12 +10,12 @@ from pathlib import Path
 from glomar_auditor.disk import Disk
 from glomar_auditor.fsck import Report, verify
 from glomar_auditor.tiles import TileStore
-from glomar_schemas import leaf as leaves
 from glomar_schemas.errors import IntegrityError, Malformed
-from glomar_schemas.leaf import Leaf
-from glomar_schemas.note import VerifierKey
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.tree import TILE_WIDTH
+from glomar_schemas.tlog import leaf as leaves
+from glomar_schemas.tlog.leaf import Leaf
+from glomar_schemas.tlog.note import VerifierKey
+from glomar_schemas.tlog.tree import TILE_WIDTH
 from msgspec import Struct
 
 

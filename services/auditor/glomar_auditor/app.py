@@ -12,17 +12,17 @@ from glomar_runtime.health import controls_shown, routes
 from glomar_runtime.mounting import MountedApp
 from glomar_runtime.service import Stop, background, ending
 from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans, header
-from glomar_schemas.agreement import load_trust
+from glomar_schemas.agreement.keyholder import Keyholder, key_files
+from glomar_schemas.agreement.model import load_trust
+from glomar_schemas.agreement.versions import load_versions
+from glomar_schemas.crypto.dsse import Envelope
 from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import Envelope
 from glomar_schemas.errors import Refused, Retryable
-from glomar_schemas.keyholder import Keyholder, key_files
 from glomar_schemas.keys import read_signing_key
 from glomar_schemas.messages import Notice, NoticesQuery, ResultPending, ResultQuery, Sealed, encode
-from glomar_schemas.note import format_vkey, parse_vkey
-from glomar_schemas.policy import load_policy
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import load_versions
+from glomar_schemas.tlog.note import format_vkey, parse_vkey
+from glomar_schemas.tlog.policy import load_policy
 from nats.aio.msg import Msg
 from opentelemetry.trace import Span
 

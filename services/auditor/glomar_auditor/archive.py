@@ -16,10 +16,10 @@ from typing import BinaryIO, Final
 
 from glomar_runtime.cli import Advance
 from glomar_schemas.errors import IntegrityError, Misconfigured
-from glomar_schemas.merkle import HASH_BYTES, leaf_hash
-from glomar_schemas.note import VerifierKey, format_vkey
-from glomar_schemas.tlog import bundle_path, encode_bundle, tile_path
-from glomar_schemas.tree import TILE_WIDTH, Tile, Tree
+from glomar_schemas.tlog.layout import bundle_path, encode_bundle, tile_path
+from glomar_schemas.tlog.merkle import HASH_BYTES, leaf_hash
+from glomar_schemas.tlog.note import VerifierKey, format_vkey
+from glomar_schemas.tlog.tree import TILE_WIDTH, Tile, Tree
 
 from glomar_auditor.fsck import Report, verify
 from glomar_auditor.index.ledger_view import LedgerView, no_tiles, open_view

@@ -11,7 +11,7 @@ from glomar_runtime import service
 from glomar_runtime.cli import progress, run_cli
 from glomar_runtime.cli_receipt import verify_receipt
 from glomar_runtime.settings import load_settings
-from glomar_schemas.tlog_client import signed_by
+from glomar_schemas.tlog.client import signed_by
 
 from glomar_auditor import mirror
 from glomar_auditor.app import build_app

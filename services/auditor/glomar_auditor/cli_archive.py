@@ -8,12 +8,12 @@ from typing import Annotated
 from cyclopts import Parameter
 from glomar_runtime.cli import progress
 from glomar_runtime.settings import load_settings
-from glomar_schemas.agreement import load_trust
+from glomar_schemas.agreement.model import load_trust
+from glomar_schemas.agreement.versions import load_versions
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.keys import read_signing_key
-from glomar_schemas.note import format_vkey, parse_vkey
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import load_versions
+from glomar_schemas.tlog.note import format_vkey, parse_vkey
 
 from glomar_auditor.archive import freeze
 from glomar_auditor.index.ledger_view import open_view, signed_prefix

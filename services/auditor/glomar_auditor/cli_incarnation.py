@@ -9,11 +9,11 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from glomar_runtime.connection import connect
 from glomar_runtime.settings import load_settings
-from glomar_schemas.agreement import load_trust
+from glomar_schemas.agreement.model import load_trust
+from glomar_schemas.agreement.versions import load_versions
 from glomar_schemas.errors import Misconfigured
-from glomar_schemas.note import VerifierKey
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import load_versions
+from glomar_schemas.tlog.note import VerifierKey
 from msgspec import Struct
 
 from glomar_auditor import incarnations

@@ -10,8 +10,8 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 from glomar_runtime.cli import progress
 from glomar_schemas.errors import Malformed, Misconfigured, Retryable
-from glomar_schemas.note import VerifierKey, parse_vkey
-from glomar_schemas.tlog_client import source
+from glomar_schemas.tlog.client import source
+from glomar_schemas.tlog.note import VerifierKey, parse_vkey
 
 from glomar_auditor.evidence import check, read
 from glomar_auditor.fsck import require_ledger

@@ -6,7 +6,7 @@ Called by the watch, which asks the stream and halts releases on the first contr
 from collections.abc import Collection, Sequence
 from typing import Literal
 
-from glomar_schemas.leaf import Entry, Gap, Leaf
+from glomar_schemas.tlog.leaf import Entry, Gap, Leaf
 from msgspec import Struct
 
 Kind = Literal["gone", "recreated", "settings", "shorter", "missing", "unreadable", "changed", "opening"]

@@ -6,11 +6,11 @@ Called by the app. It lies beside `checkpoint`, which is newer and bears the log
 
 from pathlib import Path
 
-from glomar_schemas import receipt as receipts
 from glomar_schemas.errors import IntegrityError, Refused
-from glomar_schemas.note import Checkpoint, VerifierKey, open_checkpoint
-from glomar_schemas.tlog import COSIGNED
-from glomar_schemas.tree import Tree
+from glomar_schemas.tlog import receipt as receipts
+from glomar_schemas.tlog.layout import COSIGNED
+from glomar_schemas.tlog.note import Checkpoint, VerifierKey, open_checkpoint
+from glomar_schemas.tlog.tree import Tree
 
 from glomar_auditor.disk import Disk
 from glomar_auditor.sequencer import Ledger

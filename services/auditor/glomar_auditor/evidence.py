@@ -9,9 +9,9 @@ from typing import Literal
 
 import msgspec
 from glomar_schemas.errors import IntegrityError, Malformed, Misconfigured, Untrusted
-from glomar_schemas.merkle import verify_consistency
-from glomar_schemas.note import Checkpoint, VerifierKey, decode_base64, format_vkey, open_checkpoint
-from glomar_schemas.tlog_client import PublishedLog
+from glomar_schemas.tlog.client import PublishedLog
+from glomar_schemas.tlog.merkle import verify_consistency
+from glomar_schemas.tlog.note import Checkpoint, VerifierKey, decode_base64, format_vkey, open_checkpoint
 
 _WHERE = "evidence"
 

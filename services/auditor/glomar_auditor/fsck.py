@@ -9,12 +9,12 @@ from pathlib import Path, PurePosixPath
 from typing import Never
 
 import msgspec
-from glomar_schemas import leaf as leaves
 from glomar_schemas.errors import IntegrityError, Misconfigured, Refused
-from glomar_schemas.merkle import HASH_BYTES, leaf_hash
-from glomar_schemas.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint
-from glomar_schemas.tlog import CHECKPOINT, COSIGNED, bundle_path, encode_bundle, tile_path
-from glomar_schemas.tree import TILE_HEIGHT, TILE_WIDTH, Tile, Tree
+from glomar_schemas.tlog import leaf as leaves
+from glomar_schemas.tlog.layout import CHECKPOINT, COSIGNED, bundle_path, encode_bundle, tile_path
+from glomar_schemas.tlog.merkle import HASH_BYTES, leaf_hash
+from glomar_schemas.tlog.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint
+from glomar_schemas.tlog.tree import TILE_HEIGHT, TILE_WIDTH, Tile, Tree
 
 from glomar_auditor.disk import Disk
 from glomar_auditor.tiles import TileStore

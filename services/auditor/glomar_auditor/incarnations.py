@@ -11,12 +11,12 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from glomar_runtime.delivery import Stored, get_by_sequence
-from glomar_schemas.batch import NotStored, Outgoing, store
 from glomar_schemas.errors import IntegrityError, Misconfigured, Refused
-from glomar_schemas.leaf import Leaf, decode_entry
-from glomar_schemas.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint, parse_vkey
+from glomar_schemas.publish import NotStored, Outgoing, store
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.tree import TILE_WIDTH
+from glomar_schemas.tlog.leaf import Leaf, decode_entry
+from glomar_schemas.tlog.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint, parse_vkey
+from glomar_schemas.tlog.tree import TILE_WIDTH
 from nats.aio.client import Client
 
 from glomar_auditor.disk import Disk

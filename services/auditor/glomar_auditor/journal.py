@@ -12,7 +12,7 @@ from typing import BinaryIO, Final, NamedTuple
 from zlib import crc32
 
 from glomar_schemas.errors import Fatal, IntegrityError
-from glomar_schemas.tlog import decode_bundle, encode_bundle
+from glomar_schemas.tlog.layout import decode_bundle, encode_bundle
 
 from glomar_auditor.disk import Disk, storage_failed
 

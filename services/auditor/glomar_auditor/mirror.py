@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from glomar_schemas.errors import Misconfigured
-from glomar_schemas.merkle import leaf_hash
-from glomar_schemas.tlog import CHECKPOINT, COSIGNED, bundle_path, encode_bundle, tile_path
-from glomar_schemas.tlog_client import Directory, Opened, PublishedLog
-from glomar_schemas.tree import TILE_HEIGHT, TILE_WIDTH
+from glomar_schemas.tlog.client import Directory, Opened, PublishedLog
+from glomar_schemas.tlog.layout import CHECKPOINT, COSIGNED, bundle_path, encode_bundle, tile_path
+from glomar_schemas.tlog.merkle import leaf_hash
+from glomar_schemas.tlog.tree import TILE_HEIGHT, TILE_WIDTH
 from msgspec import Struct
 
 from glomar_auditor.disk import Disk

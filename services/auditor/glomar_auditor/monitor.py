@@ -10,10 +10,10 @@ from typing import Final
 
 import msgspec
 from glomar_schemas.errors import IntegrityError, Misconfigured, Refused
-from glomar_schemas.note import Checkpoint, VerifierKey
-from glomar_schemas.tlog import CHECKPOINT, bundle_path
-from glomar_schemas.tlog_client import Forked, Opened, PublishedLog, Source, signed_by
-from glomar_schemas.tree import TILE_WIDTH
+from glomar_schemas.tlog.client import Forked, Opened, PublishedLog, Source, signed_by
+from glomar_schemas.tlog.layout import CHECKPOINT, bundle_path
+from glomar_schemas.tlog.note import Checkpoint, VerifierKey
+from glomar_schemas.tlog.tree import TILE_WIDTH
 
 from glomar_auditor import evidence
 from glomar_auditor.disk import Disk

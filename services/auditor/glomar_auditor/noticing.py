@@ -6,11 +6,11 @@ A notice carries the ledger's entry and its receipt, so that nobody need take th
 from collections.abc import Iterator, Sequence
 
 from glomar_runtime.delivery import Stored, next_by_subject
-from glomar_schemas.controls import InForce
+from glomar_schemas.agreement.controls import InForce
 from glomar_schemas.errors import Refused
-from glomar_schemas.leaf import encode as encode_leaf
 from glomar_schemas.messages import Notice, Notices, encode
 from glomar_schemas.subjects import MAX_NOTICE_BYTES, Subjects
+from glomar_schemas.tlog.leaf import encode as encode_leaf
 from nats.aio.client import Client
 
 from glomar_auditor.recalls import open_recall

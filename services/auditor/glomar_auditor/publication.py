@@ -13,7 +13,7 @@ from typing import Final
 
 from faststream.asgi import AsgiResponse
 from faststream.asgi.types import ASGIApp, Receive, Scope, Send
-from glomar_schemas.tlog import CHECKPOINT, COSIGNED, is_tile
+from glomar_schemas.tlog.layout import CHECKPOINT, COSIGNED, is_tile
 
 PREFIX: Final = "/log/"
 

@@ -8,8 +8,8 @@ import logging
 from collections.abc import Sequence
 
 from glomar_runtime.delivery import Stored, moment, walk
-from glomar_schemas.controls import InForce
-from glomar_schemas.envelope import open_envelope, require_signer
+from glomar_schemas.agreement.controls import InForce
+from glomar_schemas.crypto.dsse import open_envelope, require_signer
 from glomar_schemas.errors import Refused
 from glomar_schemas.messages import Recall
 from glomar_schemas.subjects import Subjects

@@ -9,8 +9,8 @@ import logging
 from collections.abc import Sequence
 
 from glomar_runtime.delivery import Stored, get_by_sequence, lost_sequences, next_by_subject
-from glomar_schemas.leaf import Gap
 from glomar_schemas.subjects import Subjects
+from glomar_schemas.tlog.leaf import Gap
 from nats.aio.client import Client
 from opentelemetry import metrics
 

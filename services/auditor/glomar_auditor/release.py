@@ -8,15 +8,15 @@ import logging
 from collections.abc import Callable, Sequence
 
 from glomar_runtime.delivery import Stored, moment
-from glomar_schemas.agreement import SignedAgreement
-from glomar_schemas.controls import InForce
-from glomar_schemas.envelope import open_envelope, require_signer
+from glomar_schemas.agreement.controls import InForce
+from glomar_schemas.agreement.model import SignedAgreement
+from glomar_schemas.crypto.dsse import open_envelope, require_signer
+from glomar_schemas.crypto.sealing import ANSWER_SIZES, RELEASE_SIZES, Context, Opener, Sealer, pad
 from glomar_schemas.errors import Refused, Untrusted
-from glomar_schemas.leaf import Leaf
-from glomar_schemas.leaf import encode as encode_leaf
 from glomar_schemas.messages import Release, Sealed, Verdict, encode
-from glomar_schemas.sealing import ANSWER_SIZES, RELEASE_SIZES, Context, Opener, Sealer, pad
 from glomar_schemas.subjects import Subjects
+from glomar_schemas.tlog.leaf import Leaf
+from glomar_schemas.tlog.leaf import encode as encode_leaf
 from msgspec import Struct
 
 log = logging.getLogger(__name__)

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_schemas import leaf as leaves
-from glomar_schemas import receipt as receipts
 from glomar_schemas.errors import Fatal, Malformed, Untrusted
-from glomar_schemas.merkle import EMPTY_ROOT
-from glomar_schemas.note import Checkpoint, format_vkey, open_checkpoint, parse_vkey, sign
-from glomar_schemas.tree import Tree
+from glomar_schemas.tlog import leaf as leaves
+from glomar_schemas.tlog import receipt as receipts
+from glomar_schemas.tlog.merkle import EMPTY_ROOT
+from glomar_schemas.tlog.note import Checkpoint, format_vkey, open_checkpoint, parse_vkey, sign
+from glomar_schemas.tlog.tree import Tree
 
 from glomar_auditor.disk import Disk, storage_failed
 from glomar_auditor.journal import Frame, Journal, read_frames

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from glomar_schemas import leaf as leaves
 from glomar_schemas.errors import IntegrityError, Refused
-from glomar_schemas.leaf import Entry
-from glomar_schemas.merkle import leaf_hash
-from glomar_schemas.note import Checkpoint, VerifierKey, open_checkpoint
-from glomar_schemas.tree import TILE_WIDTH, Tile, Tree
+from glomar_schemas.tlog import leaf as leaves
+from glomar_schemas.tlog.leaf import Entry
+from glomar_schemas.tlog.merkle import leaf_hash
+from glomar_schemas.tlog.note import Checkpoint, VerifierKey, open_checkpoint
+from glomar_schemas.tlog.tree import TILE_WIDTH, Tile, Tree
 
 from glomar_auditor.disk import Disk
 from glomar_auditor.journal import Frame

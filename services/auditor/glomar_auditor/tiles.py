@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
 from glomar_schemas.errors import IntegrityError
-from glomar_schemas.merkle import HASH_BYTES
-from glomar_schemas.tlog import bundle_path, decode_bundle, encode_bundle, tile_path
-from glomar_schemas.tree import TILE_HEIGHT, TILE_WIDTH
+from glomar_schemas.tlog.layout import bundle_path, decode_bundle, encode_bundle, tile_path
+from glomar_schemas.tlog.merkle import HASH_BYTES
+from glomar_schemas.tlog.tree import TILE_HEIGHT, TILE_WIDTH
 
 from glomar_auditor.disk import Disk
 

@@ -13,9 +13,9 @@ import msgspec
 from glomar_runtime.delivery import Stored, StreamState, get_by_sequence, lost_sequences, stream_state
 from glomar_runtime.topology import differing, retired_config, stream_config
 from glomar_schemas.errors import IntegrityError
-from glomar_schemas.leaf import Gap
-from glomar_schemas.note import VerifierKey
 from glomar_schemas.subjects import Subjects
+from glomar_schemas.tlog.leaf import Gap
+from glomar_schemas.tlog.note import VerifierKey
 from nats.aio.client import Client
 from opentelemetry import metrics
 

@@ -11,15 +11,15 @@ from collections.abc import Sequence
 
 from glomar_runtime.controls import newer, tell
 from glomar_runtime.delivery import Stored, get_by_subject
-from glomar_schemas.controls import Hold, InForce
+from glomar_schemas.agreement.controls import Hold, InForce
+from glomar_schemas.agreement.keyholder import Keyholder
+from glomar_schemas.agreement.versions import Versions
+from glomar_schemas.crypto.dsse import open_envelope
+from glomar_schemas.crypto.sealing import Context
 from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import open_envelope
 from glomar_schemas.errors import Refused
-from glomar_schemas.keyholder import Keyholder
 from glomar_schemas.messages import Request, Tags, Verdict
-from glomar_schemas.sealing import Context
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import Versions
 from msgspec import Struct
 from nats.aio.client import Client
 

@@ -8,8 +8,8 @@ import logging
 from typing import Final
 
 from glomar_schemas.errors import Misconfigured, Unreachable
-from glomar_schemas.policy import Policy, Witness
-from glomar_schemas.tree import Tree
+from glomar_schemas.tlog.policy import Policy, Witness
+from glomar_schemas.tlog.tree import Tree
 from msgspec import Struct, field
 
 from glomar_auditor.add_checkpoint import PATH, Conflict, Cosigned, Refusal, read_answer, request_body

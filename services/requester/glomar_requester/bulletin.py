@@ -8,10 +8,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from glomar_schemas.batch import Connection
 from glomar_schemas.decoding import decode
 from glomar_schemas.errors import GlomarError, Refused, Retryable, Unreachable
 from glomar_schemas.messages import Notice, Notices, NoticesQuery, encode
+from glomar_schemas.publish import Connection
 from glomar_schemas.subjects import MAX_NOTICE_BYTES
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError

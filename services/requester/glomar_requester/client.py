@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from glomar_schemas.batch import Connection
 from glomar_schemas.errors import GlomarError, Refused, Retryable, TimedOut
-from glomar_schemas.note import Checkpoint
-from glomar_schemas.own_messages import Publication
-from glomar_schemas.own_messages import Standing as Ledger
+from glomar_schemas.publish import Connection
 from glomar_schemas.subjects import Subjects
+from glomar_schemas.tlog.inclusion_watch import Publication
+from glomar_schemas.tlog.inclusion_watch import Standing as Ledger
+from glomar_schemas.tlog.note import Checkpoint
 from msgspec import Struct
 from nats.aio.msg import Msg
 

@@ -7,10 +7,10 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from glomar_schemas.envelope import seal_envelope
+from glomar_schemas.crypto.dsse import seal_envelope
+from glomar_schemas.crypto.sealing import PARTICULARS_SIZES, Sealer
 from glomar_schemas.errors import Untrusted
 from glomar_schemas.messages import Officer, Request, Sealed, Subject, encode
-from glomar_schemas.sealing import PARTICULARS_SIZES, Sealer
 from msgspec import Struct
 
 from glomar_requester.ask import Ask, Asked, Prepared, Question, require_form

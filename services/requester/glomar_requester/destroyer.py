@@ -8,10 +8,10 @@ import asyncio
 import logging
 from functools import partial
 
-from glomar_schemas.batch import Connection
-from glomar_schemas.envelope import seal_envelope
+from glomar_schemas.crypto.dsse import seal_envelope
 from glomar_schemas.errors import GlomarError, IntegrityError, Retryable
 from glomar_schemas.messages import Ack
+from glomar_schemas.publish import Connection
 
 from glomar_requester.commits import Commits
 from glomar_requester.inbox import verify

@@ -8,15 +8,15 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeVar
 
-from glomar_schemas import leaf as leaves
-from glomar_schemas import receipt as receipts
+from glomar_schemas.crypto.dsse import open_envelope, require_signer
+from glomar_schemas.crypto.sealing import unpad
 from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import open_envelope, require_signer
 from glomar_schemas.errors import IntegrityError, Refused
-from glomar_schemas.leaf import Leaf
 from glomar_schemas.messages import Answer, Refusal, Release, ResultPending, Sealed, Verdict
-from glomar_schemas.note import Checkpoint
-from glomar_schemas.sealing import unpad
+from glomar_schemas.tlog import leaf as leaves
+from glomar_schemas.tlog import receipt as receipts
+from glomar_schemas.tlog.leaf import Leaf
+from glomar_schemas.tlog.note import Checkpoint
 from msgspec import Struct
 
 from glomar_requester.ask import Asked

@@ -6,7 +6,7 @@ Made by who publishes, receives and destroys; read and written by `Store`.
 from datetime import datetime
 from typing import Literal
 
-from glomar_schemas.own_tables import Write
+from glomar_schemas.tlog.inclusion_tables import Write
 from msgspec import Struct
 
 from glomar_requester.ask import Asked, Prepared

@@ -7,13 +7,13 @@ import hashlib
 from collections.abc import Iterable
 from datetime import datetime
 
-from glomar_schemas import leaf as leaves
-from glomar_schemas.controls import InForce, apply
+from glomar_schemas.agreement.controls import InForce, apply
+from glomar_schemas.crypto.dsse import open_envelope, require_signer
 from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import open_envelope, require_signer
 from glomar_schemas.errors import IntegrityError, Malformed, Misconfigured, Untrusted
 from glomar_schemas.messages import Notice, Recall
 from glomar_schemas.subjects import MAX_NOTICE_BYTES
+from glomar_schemas.tlog import leaf as leaves
 from msgspec import Struct
 
 from glomar_requester.identity import Identity

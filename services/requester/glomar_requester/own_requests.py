@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TypeVar
 
-from glomar_schemas.note import Checkpoint
-from glomar_schemas.own_messages import OwnMessages, Publication, Standing, noted
-from glomar_schemas.own_tables import Database, OwnTables, Write
+from glomar_schemas.tlog.inclusion_tables import Database, OwnTables, Write
+from glomar_schemas.tlog.inclusion_watch import OwnMessages, Publication, Standing, noted
+from glomar_schemas.tlog.note import Checkpoint
 
 from glomar_requester import notice
 from glomar_requester.ask import Prepared

@@ -8,7 +8,8 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from glomar_schemas.batch import (
+from glomar_schemas.errors import Refused, TimedOut, Unreachable
+from glomar_schemas.publish import (
     ACK_TIMEOUT_S,
     SLOT_TAKEN,
     Connection,
@@ -17,7 +18,6 @@ from glomar_schemas.batch import (
     store,
     store_atomically,
 )
-from glomar_schemas.errors import Refused, TimedOut, Unreachable
 from glomar_schemas.subjects import TRACEPARENT
 from nats.errors import Error as NatsError
 

@@ -9,10 +9,10 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
-from glomar_schemas.batch import Connection
 from glomar_schemas.errors import IntegrityError, Retryable
-from glomar_schemas.leaf import Leaf
 from glomar_schemas.messages import ResultQuery, encode
+from glomar_schemas.publish import Connection
+from glomar_schemas.tlog.leaf import Leaf
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 

@@ -8,7 +8,7 @@ import sqlite3
 from pathlib import Path
 
 from glomar_schemas.errors import Misconfigured
-from glomar_schemas.own_tables import TABLES
+from glomar_schemas.tlog.inclusion_tables import TABLES
 
 VERSION = 2
 BUSY_MS = 10_000

@@ -13,9 +13,9 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import partial
 
-from glomar_schemas.batch import Connection
 from glomar_schemas.errors import GlomarError, Retryable
 from glomar_schemas.messages import encode
+from glomar_schemas.publish import Connection
 from glomar_schemas.subjects import MAX_BATCH
 
 from glomar_requester.ask import Prepared, Question

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from glomar_schemas.errors import GlomarError, Retryable
-from glomar_schemas.own_tables import Database
+from glomar_schemas.tlog.inclusion_tables import Database
 
 from glomar_requester.ask import Asked, Prepared
 from glomar_requester.kept import (

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from glomar_schemas.agreement import load_trust
+from glomar_schemas.agreement.model import load_trust
+from glomar_schemas.agreement.versions import load_versions
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import load_versions
 from msgspec import Struct
 
 from glomar_runtime import topology

@@ -6,9 +6,9 @@ No watcher is needed: the verifier's fence refuses whatever was decided before t
 import logging
 from collections.abc import AsyncIterator
 
-from glomar_schemas.controls import Applied, InForce, apply
+from glomar_schemas.agreement.controls import Applied, InForce, apply
+from glomar_schemas.agreement.versions import Versions
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import Versions
 from nats.aio.client import Client
 
 from glomar_runtime.delivery import Stored, get_by_subject, moment

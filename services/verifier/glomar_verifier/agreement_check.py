@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
-from glomar_schemas.agreement import Agreement, Example
+from glomar_schemas.agreement.model import Agreement, Example
 from glomar_schemas.errors import Malformed
 from glomar_schemas.messages import Request, Sealed, Subject
 from glomar_schemas.subjects import Subjects

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 import msgspec
-from glomar_schemas.agreement import Agreement
+from glomar_schemas.agreement.model import Agreement
 from msgspec import Struct
 
 _ENTRIES: Mapping[str, tuple[str, tuple[str, ...]]] = {

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import msgspec
-from glomar_schemas.agreement import Agreement, parse_agreement
+from glomar_schemas.agreement.model import Agreement, parse_agreement
 from glomar_schemas.errors import Malformed
 from msgspec import Struct
 

@@ -3,7 +3,7 @@ whole. Called by `agreement publish`; pure."""
 
 import hashlib
 
-from glomar_schemas.agreement import Agreement
+from glomar_schemas.agreement.model import Agreement
 from glomar_schemas.errors import Malformed
 
 from glomar_verifier.toml_lines import Span, dotted, spans

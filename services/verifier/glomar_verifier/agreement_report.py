@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from glomar_schemas.agreement import Agreement, Condition
+from glomar_schemas.agreement.model import Agreement, Condition
 from msgspec import Struct
 
 from glomar_verifier.agreement_diff import LISTED, Change

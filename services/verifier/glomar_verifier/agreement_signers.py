@@ -5,8 +5,8 @@ Loading an agreement needs every signature to hold (`load_agreement`); this tell
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from glomar_schemas.agreement import Agreement, Trust
-from glomar_schemas.envelope import AGREEMENT_TYPE, Signature, pre_authentication
+from glomar_schemas.agreement.model import Agreement, Trust
+from glomar_schemas.crypto.dsse import AGREEMENT_TYPE, Signature, pre_authentication
 from glomar_schemas.keys import key_id, parse_public
 from msgspec import Struct
 

@@ -11,14 +11,14 @@ from glomar_runtime.delivery import delivery, stored
 from glomar_runtime.health import routes
 from glomar_runtime.service import Stop, background, ending
 from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans
-from glomar_schemas.agreement import load_trust
-from glomar_schemas.envelope import Signer
-from glomar_schemas.keyholder import Keyholder
+from glomar_schemas.agreement.keyholder import Keyholder
+from glomar_schemas.agreement.model import load_trust
+from glomar_schemas.agreement.versions import load_versions
+from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.keys import read_secret, read_signing_key
 from glomar_schemas.messages import Request, Verdict
-from glomar_schemas.own_messages import Standing
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import load_versions
+from glomar_schemas.tlog.inclusion_watch import Standing
 from nats.aio.msg import Msg
 
 from glomar_verifier.counts import Counts

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import msgspec
-from glomar_schemas.agreement import Agreement
+from glomar_schemas.agreement.model import Agreement
 from glomar_schemas.decoding import decode, is_odd
 from glomar_schemas.errors import Malformed
 from glomar_schemas.messages import Request, Sealed, Subject

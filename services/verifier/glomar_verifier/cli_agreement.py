@@ -7,9 +7,9 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import App, Parameter
-from glomar_schemas.agreement import Agreement, Trust, load_trust, parse_agreement
+from glomar_schemas.agreement.model import Agreement, Trust, load_trust, parse_agreement
+from glomar_schemas.crypto.dsse import Signature
 from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import Signature
 from glomar_schemas.errors import Malformed, Misconfigured, Refused
 
 from glomar_verifier import agreement_mistakes

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from glomar_runtime.cli import progress
-from glomar_schemas.agreement import Agreement, parse_agreement
+from glomar_schemas.agreement.model import Agreement, parse_agreement
 from glomar_schemas.errors import Misconfigured
 
 from glomar_verifier.asked import Asker, default_asker

@@ -7,11 +7,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from glomar_runtime.settings import load_settings
-from glomar_schemas.agreement import load_trust
+from glomar_schemas.agreement.model import load_trust
+from glomar_schemas.agreement.versions import load_versions
 from glomar_schemas.errors import Malformed
 from glomar_schemas.keys import read_secret
 from glomar_schemas.messages import Subject
-from glomar_schemas.versions import load_versions
 
 from glomar_verifier.normalise import normal_name
 from glomar_verifier.rules import load_rules

@@ -9,13 +9,13 @@ from datetime import date, datetime, timedelta
 
 from glomar_runtime.delivery import Stored, moment
 from glomar_runtime.telemetry import Spans
-from glomar_schemas.agreement import SignedAgreement
-from glomar_schemas.controls import Hold, InForce
+from glomar_schemas.agreement.controls import Hold, InForce
+from glomar_schemas.agreement.model import SignedAgreement
+from glomar_schemas.agreement.versions import Versions
+from glomar_schemas.crypto.sealing import Opener
 from glomar_schemas.errors import Malformed
 from glomar_schemas.messages import Answer, Refusal, Tags
-from glomar_schemas.sealing import Opener
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import Versions
 from msgspec import Struct
 from opentelemetry.trace import Span
 

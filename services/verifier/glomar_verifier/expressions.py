@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 import cel
-from glomar_schemas.agreement import Condition
+from glomar_schemas.agreement.model import Condition
 from glomar_schemas.errors import Malformed
 from msgspec import Struct
 

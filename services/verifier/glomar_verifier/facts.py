@@ -4,7 +4,7 @@ Gathered by the verifier's app before the gate; pure."""
 from collections import defaultdict
 from datetime import date, timedelta
 
-from glomar_schemas.agreement import Agreement
+from glomar_schemas.agreement.model import Agreement
 from glomar_schemas.messages import Request
 from msgspec import Struct
 

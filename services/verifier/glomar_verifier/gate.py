@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import cel
 import msgspec
-from glomar_schemas.agreement import Agreement, Allowed, Limits
+from glomar_schemas.agreement.model import Agreement, Allowed, Limits
 from glomar_schemas.errors import Malformed
 from glomar_schemas.messages import Refusal, Request, Subject
 from msgspec import Struct

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self
 
-from glomar_schemas.agreement import Agreement
+from glomar_schemas.agreement.model import Agreement
 from glomar_schemas.errors import Malformed, Misconfigured
 from glomar_schemas.messages import Request, Subject
 from msgspec import Struct

@@ -8,7 +8,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from glomar_schemas.batch import (
+from glomar_schemas.errors import Retryable
+from glomar_schemas.publish import (
     FENCE_BUSY,
     FENCE_STALE,
     SLOT_TAKEN,
@@ -18,7 +19,6 @@ from glomar_schemas.batch import (
     store,
     store_atomically,
 )
-from glomar_schemas.errors import Retryable
 
 log = logging.getLogger(__name__)
 

@@ -14,15 +14,15 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
-from glomar_schemas.batch import Outgoing
+from glomar_schemas.agreement.versions import Versions
 from glomar_schemas.errors import Misconfigured, Retryable
 from glomar_schemas.keys import KeyRing
-from glomar_schemas.note import Checkpoint, format_vkey, parse_vkey
-from glomar_schemas.own_messages import OwnMessages, Publication, Standing, noted
-from glomar_schemas.own_tables import TABLES, Database, OwnTables, Write
+from glomar_schemas.publish import Outgoing
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.tlog_client import Opened, signed_by
-from glomar_schemas.versions import Versions
+from glomar_schemas.tlog.client import Opened, signed_by
+from glomar_schemas.tlog.inclusion_tables import TABLES, Database, OwnTables, Write
+from glomar_schemas.tlog.inclusion_watch import OwnMessages, Publication, Standing, noted
+from glomar_schemas.tlog.note import Checkpoint, format_vkey, parse_vkey
 
 from glomar_verifier.settings import VerifierSettings
 

@@ -6,12 +6,12 @@ The signer, not a header, a subject token or a reply address, says who asks.
 import hashlib
 from datetime import datetime
 
-from glomar_schemas.agreement import SignedAgreement
+from glomar_schemas.agreement.model import SignedAgreement
+from glomar_schemas.crypto.dsse import open_envelope, require_signer
+from glomar_schemas.crypto.sealing import Context, Opener
 from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import open_envelope, require_signer
 from glomar_schemas.errors import Malformed, Refused, Untrusted
 from glomar_schemas.messages import Refusal, Request, Subject
-from glomar_schemas.sealing import Context, Opener
 from glomar_schemas.subjects import Subjects, is_request_id
 from msgspec import Struct
 

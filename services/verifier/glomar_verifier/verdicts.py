@@ -7,10 +7,10 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
-from glomar_schemas.controls import InForce
-from glomar_schemas.envelope import Signer, seal_envelope
+from glomar_schemas.agreement.controls import InForce
+from glomar_schemas.crypto.dsse import Signer, seal_envelope
+from glomar_schemas.crypto.sealing import ANSWER_SIZES, TAGS_SIZES, Context, Sealer
 from glomar_schemas.messages import Answer, Tags, Verdict, encode
-from glomar_schemas.sealing import ANSWER_SIZES, TAGS_SIZES, Context, Sealer
 from glomar_schemas.subjects import Subjects
 from msgspec import Struct
 

@@ -14,13 +14,13 @@ from glomar_runtime.controls import newer, tell
 from glomar_runtime.delivery import Stored, get_by_sequence, get_by_subject, moment
 from glomar_runtime.health import controls_shown
 from glomar_runtime.telemetry import Spans, end_all, header
-from glomar_schemas.batch import Outgoing
-from glomar_schemas.controls import Hold, InForce
+from glomar_schemas.agreement.controls import Hold, InForce
+from glomar_schemas.agreement.keyholder import Keyholder
+from glomar_schemas.agreement.versions import Versions
 from glomar_schemas.errors import Retryable
-from glomar_schemas.keyholder import Keyholder
 from glomar_schemas.keys import KeyRing
+from glomar_schemas.publish import Outgoing
 from glomar_schemas.subjects import MAX_BATCH, Subjects
-from glomar_schemas.versions import Versions
 from nats.aio.client import Client
 from opentelemetry.trace import Span
 

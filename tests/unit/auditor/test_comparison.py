@@ -3,7 +3,7 @@
 import pytest
 from glomar_auditor import comparison
 from glomar_auditor.comparison import GAP_LOOKS, Contradiction
-from glomar_schemas.leaf import Gap, Leaf
+from glomar_schemas.tlog.leaf import Gap, Leaf
 from msgspec.structs import replace
 
 MADE = "2026-11-26T19:03:01.471250911Z"

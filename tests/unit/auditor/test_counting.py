@@ -14,11 +14,11 @@ from glomar_auditor.reports.pages import affidavit
 from glomar_auditor.reports.public import public
 from glomar_auditor.reports.report import Report
 from glomar_runtime.delivery import Stored
-from glomar_schemas.envelope import seal_envelope
+from glomar_schemas.agreement.versions import Versions
+from glomar_schemas.crypto.dsse import seal_envelope
 from glomar_schemas.keys import KeyUse
 from glomar_schemas.messages import Control, Refusal
-from glomar_schemas.note import Checkpoint
-from glomar_schemas.versions import Versions
+from glomar_schemas.tlog.note import Checkpoint
 from msgspec.structs import replace
 
 from tests import samples

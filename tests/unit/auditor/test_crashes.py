@@ -15,7 +15,7 @@ from glomar_auditor.disk import Disk
 from glomar_auditor.fsck import verify
 from glomar_auditor.sequencer import Ledger
 from glomar_schemas.errors import Fatal
-from glomar_schemas.note import Checkpoint
+from glomar_schemas.tlog.note import Checkpoint
 
 from tests.unit.auditor.machine import Crash, Machine
 from tests.unit.auditor.test_sequencer import BATCHES, HASHES, KEY, LOG, ORIGIN, SIGNER, open_ledger, written

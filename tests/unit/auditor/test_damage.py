@@ -11,7 +11,7 @@ from glomar_auditor.fsck import verify
 from glomar_auditor.monitor import Seen, monitor
 from glomar_auditor.sequencer import Ledger
 from glomar_schemas.errors import IntegrityError, Unreachable
-from glomar_schemas.tlog_client import Directory
+from glomar_schemas.tlog.client import Directory
 
 from tests import damage
 from tests.damage import EARLIER, ENTRIES, KEY, ORIGIN, SIGNER

@@ -14,11 +14,11 @@ from glomar_auditor.archive import freeze, verify_archive
 from glomar_auditor.index.ledger_view import LedgerView, open_view, signed_prefix
 from glomar_auditor.index.messages import messages
 from glomar_auditor.sequencer import Ledger
-from glomar_schemas import receipt as receipts
 from glomar_schemas.errors import IntegrityError, Misconfigured
-from glomar_schemas.leaf import Leaf
-from glomar_schemas.merkle import leaf_hash
-from glomar_schemas.note import Checkpoint, format_vkey, parse_vkey, sign
+from glomar_schemas.tlog import receipt as receipts
+from glomar_schemas.tlog.leaf import Leaf
+from glomar_schemas.tlog.merkle import leaf_hash
+from glomar_schemas.tlog.note import Checkpoint, format_vkey, parse_vkey, sign
 
 from tests.unit.auditor.test_fsck import ENTRIES, KEY, LOG, ORIGIN, SIGNER, forge_ledger, write_ledger
 from tests.unit.schemas.test_merkle import naive_root

@@ -13,13 +13,13 @@ from glomar_auditor.disk import Disk
 from glomar_auditor.fsck import Report, verify
 from glomar_auditor.sequencer import Ledger
 from glomar_auditor.tiles import TileStore
-from glomar_schemas import leaf as leaves
 from glomar_schemas.errors import IntegrityError, Misconfigured
-from glomar_schemas.leaf import Leaf
-from glomar_schemas.merkle import leaf_hash
-from glomar_schemas.note import Checkpoint, format_vkey, parse_vkey, sign
-from glomar_schemas.tlog import CHECKPOINT, COSIGNED, encode_bundle
-from glomar_schemas.tree import Tree
+from glomar_schemas.tlog import leaf as leaves
+from glomar_schemas.tlog.layout import CHECKPOINT, COSIGNED, encode_bundle
+from glomar_schemas.tlog.leaf import Leaf
+from glomar_schemas.tlog.merkle import leaf_hash
+from glomar_schemas.tlog.note import Checkpoint, format_vkey, parse_vkey, sign
+from glomar_schemas.tlog.tree import Tree
 
 from tests.unit.schemas.test_merkle import naive_root
 

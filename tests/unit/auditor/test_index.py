@@ -9,11 +9,11 @@ import pytest
 from glomar_auditor.index.file import Damaged, Index, Wanted
 from glomar_auditor.index.record import Outcome, Reading, Record
 from glomar_runtime.delivery import Stored
-from glomar_schemas.envelope import seal_envelope
+from glomar_schemas.crypto.dsse import seal_envelope
+from glomar_schemas.crypto.sealing import ANSWER_SIZES, TAGS_SIZES, Opener, Sealer
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.keys import Key
 from glomar_schemas.messages import Answer, Refusal, Tags, encode
-from glomar_schemas.sealing import ANSWER_SIZES, TAGS_SIZES, Opener, Sealer
 from msgspec.structs import replace
 
 from tests import samples

@@ -10,9 +10,9 @@ from glomar_auditor import mirror
 from glomar_auditor.disk import Disk
 from glomar_local.child import program
 from glomar_schemas.errors import Misconfigured, Unreachable
-from glomar_schemas.own_messages import absent
-from glomar_schemas.tlog import CHECKPOINT, COSIGNED
-from glomar_schemas.tlog_client import Directory, Forked, PublishedLog
+from glomar_schemas.tlog.client import Directory, Forked, PublishedLog
+from glomar_schemas.tlog.inclusion_watch import absent
+from glomar_schemas.tlog.layout import CHECKPOINT, COSIGNED
 
 from tests.publications import OPENED, ORIGIN, extend, leaves, own
 

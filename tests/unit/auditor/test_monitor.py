@@ -20,12 +20,12 @@ from glomar_auditor.evidence import check, of_fork, read
 from glomar_auditor.monitor import Seen, monitor
 from glomar_auditor.sequencer import Ledger
 from glomar_runtime.cli import run_cli
-from glomar_schemas import leaf as leaves
 from glomar_schemas.errors import IntegrityError, Misconfigured, Refused, Unreachable
-from glomar_schemas.leaf import Leaf
-from glomar_schemas.merkle import leaf_hash
-from glomar_schemas.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint, parse_vkey, sign
-from glomar_schemas.tlog_client import Directory, PublishedLog, signed_by, source
+from glomar_schemas.tlog import leaf as leaves
+from glomar_schemas.tlog.client import Directory, PublishedLog, signed_by, source
+from glomar_schemas.tlog.leaf import Leaf
+from glomar_schemas.tlog.merkle import leaf_hash
+from glomar_schemas.tlog.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint, parse_vkey, sign
 
 from tests.unit.auditor.test_fsck import ENTRIES, KEY, LOG, ORIGIN, SIGNER, forge_ledger, write_ledger
 from tests.unit.schemas.test_merkle import naive_consistency, naive_root

@@ -2,7 +2,7 @@
 
 import pytest
 from glomar_auditor.noticing import concerns
-from glomar_schemas.controls import Hold, InForce
+from glomar_schemas.agreement.controls import Hold, InForce
 from msgspec.structs import replace
 
 from tests import samples

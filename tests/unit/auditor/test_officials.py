@@ -10,12 +10,12 @@ from glomar_auditor.officials import agreement_file, draft_file, drafting
 from glomar_auditor.officials.draft_file import Draft, add_signature, opened
 from glomar_auditor.officials.drafting import Occasion
 from glomar_auditor.officials.explain import explain
-from glomar_schemas import shipped
-from glomar_schemas.agreement import SignedAgreement, Trust, load_agreement
-from glomar_schemas.controls import Hold, InForce, apply
-from glomar_schemas.envelope import Signer
+from glomar_schemas.agreement import bundled as shipped
+from glomar_schemas.agreement.controls import Hold, InForce, apply
+from glomar_schemas.agreement.model import SignedAgreement, Trust, load_agreement
+from glomar_schemas.agreement.versions import Versions
+from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.errors import Malformed, Misconfigured, Refused, Untrusted
-from glomar_schemas.versions import Versions
 from msgspec.structs import replace
 
 from tests import samples

@@ -10,10 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from glomar_schemas import leaf
-from glomar_schemas.leaf import Leaf
-from glomar_schemas.own_messages import SHOWN, STALLED_S, Noted, OwnMessages, Publication, Standing, noted
-from glomar_schemas.own_tables import TABLES, OwnTables, Write
+from glomar_schemas.tlog import leaf
+from glomar_schemas.tlog.inclusion_tables import TABLES, OwnTables, Write
+from glomar_schemas.tlog.inclusion_watch import (
+    SHOWN,
+    STALLED_S,
+    Noted,
+    OwnMessages,
+    Publication,
+    Standing,
+    noted,
+)
+from glomar_schemas.tlog.leaf import Leaf
 
 from tests.publications import OPENED, ORIGIN, extend, leaves, own, served
 

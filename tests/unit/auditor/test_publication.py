@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from glomar_schemas.tlog import bundle_path, tile_path
+from glomar_schemas.tlog.layout import bundle_path, tile_path
 
 from tests.publications import extend, leaves, served
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.sequencer import Ledger
-from glomar_schemas import leaf
 from glomar_schemas.errors import GlomarError, Misconfigured, Unreachable, Untrusted
-from glomar_schemas.note import format_vkey, parse_vkey
-from glomar_schemas.own_messages import absent
-from glomar_schemas.tlog import bundle_path, tile_path
-from glomar_schemas.tlog_client import Forked, PublishedLog, signed_by, source
+from glomar_schemas.tlog import leaf
+from glomar_schemas.tlog.client import Forked, PublishedLog, signed_by, source
+from glomar_schemas.tlog.inclusion_watch import absent
+from glomar_schemas.tlog.layout import bundle_path, tile_path
+from glomar_schemas.tlog.note import format_vkey, parse_vkey
 
 from tests.publications import OPENED, ORIGIN, SIGNER, extend, leaves, own, served
 

@@ -6,9 +6,9 @@ with ways to spoil them in transparency-dev/merkle proof/verify_test.go. Signed 
 
 import pytest
 from glomar_schemas.errors import IntegrityError
-from glomar_schemas.merkle import leaf_hash, verify_consistency, verify_inclusion
-from glomar_schemas.tlog import is_tile, tile_path
-from glomar_schemas.tree import Tree
+from glomar_schemas.tlog.layout import is_tile, tile_path
+from glomar_schemas.tlog.merkle import leaf_hash, verify_consistency, verify_inclusion
+from glomar_schemas.tlog.tree import Tree
 
 from tests.unit.schemas.test_merkle import STANDARD_LEAVES, STANDARD_ROOTS
 

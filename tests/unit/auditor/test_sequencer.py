@@ -14,13 +14,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.disk import Disk
 from glomar_auditor.journal import Frame, encode_frame, read_frames
 from glomar_auditor.sequencer import Ledger
-from glomar_schemas import leaf as leaves
-from glomar_schemas import tree
 from glomar_schemas.errors import Fatal, IntegrityError, Malformed, Misconfigured
-from glomar_schemas.leaf import Leaf
-from glomar_schemas.merkle import leaf_hash
-from glomar_schemas.note import Checkpoint, format_vkey, open_checkpoint, parse_vkey, sign
-from glomar_schemas.receipt import check
+from glomar_schemas.tlog import leaf as leaves
+from glomar_schemas.tlog import tree
+from glomar_schemas.tlog.leaf import Leaf
+from glomar_schemas.tlog.merkle import leaf_hash
+from glomar_schemas.tlog.note import Checkpoint, format_vkey, open_checkpoint, parse_vkey, sign
+from glomar_schemas.tlog.receipt import check
 
 from tests.unit.auditor.machine import Machine
 from tests.unit.schemas.test_merkle import naive_root

@@ -10,7 +10,7 @@ import os, sys
 from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.sequencer import Ledger
-from glomar_schemas.leaf import Leaf
+from glomar_schemas.tlog.leaf import Leaf
 ledger = Ledger.open(Path(sys.argv[1]), Ed25519PrivateKey.from_private_bytes(bytes(32)), "audit.example/a/1")
 os.write(1, b"opened")
 ledger.append([Leaf(1, 0, "glomar.a.request.b.c", bytes(32))])

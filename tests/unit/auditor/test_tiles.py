@@ -7,7 +7,7 @@ import pytest
 from glomar_auditor.disk import Disk
 from glomar_auditor.tiles import MAX_UNSYNCED, TileStore
 from glomar_schemas.errors import IntegrityError
-from glomar_schemas.tlog import bundle_path, decode_bundle, encode_bundle, tile_path
+from glomar_schemas.tlog.layout import bundle_path, decode_bundle, encode_bundle, tile_path
 from hypothesis import given
 from hypothesis import strategies as st
 

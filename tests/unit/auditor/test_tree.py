@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 from glomar_schemas.errors import IntegrityError
-from glomar_schemas.merkle import EMPTY_ROOT, leaf_hash, verify_consistency, verify_inclusion
-from glomar_schemas.tree import MAX_CACHED_TILES, Tile, Tree
+from glomar_schemas.tlog.merkle import EMPTY_ROOT, leaf_hash, verify_consistency, verify_inclusion
+from glomar_schemas.tlog.tree import MAX_CACHED_TILES, Tile, Tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.cli import app
 from glomar_auditor.sequencer import Ledger
 from glomar_runtime.cli import run_cli
-from glomar_schemas.note import Checkpoint, sign
+from glomar_schemas.tlog.note import Checkpoint, sign
 
 from tests.unit.auditor.test_fsck import LOG, ORIGIN, SIGNER, write_ledger
 

@@ -17,8 +17,8 @@ from glomar_auditor.sequencer import Ledger
 from glomar_auditor.watching import Watch
 from glomar_runtime.delivery import Stored
 from glomar_runtime.topology import stream_config
-from glomar_schemas.leaf import Gap
 from glomar_schemas.subjects import Subjects
+from glomar_schemas.tlog.leaf import Gap
 from msgspec import Struct
 from nats.aio.client import Client
 

@@ -13,13 +13,13 @@ from glomar_auditor.cosigned import CosignedCheckpoint
 from glomar_auditor.sequencer import Ledger
 from glomar_auditor.witnesses import Witnesses
 from glomar_runtime.logs import JsonFormatter
-from glomar_schemas import receipt as receipts
 from glomar_schemas.errors import IntegrityError, Misconfigured
-from glomar_schemas.leaf import Leaf
-from glomar_schemas.merkle import leaf_hash
-from glomar_schemas.note import Checkpoint, format_vkey, open_checkpoint, parse_vkey, sign
-from glomar_schemas.policy import Policy, parse_policy
-from glomar_schemas.tlog import COSIGNED
+from glomar_schemas.tlog import receipt as receipts
+from glomar_schemas.tlog.layout import COSIGNED
+from glomar_schemas.tlog.leaf import Leaf
+from glomar_schemas.tlog.merkle import leaf_hash
+from glomar_schemas.tlog.note import Checkpoint, format_vkey, open_checkpoint, parse_vkey, sign
+from glomar_schemas.tlog.policy import Policy, parse_policy
 
 from tests.witness import Witness, serving
 

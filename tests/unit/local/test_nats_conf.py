@@ -8,8 +8,8 @@ from pathlib import Path
 import nkeys
 from glomar_local.child import program
 from glomar_local.nats_conf import Tenant, render
-from glomar_schemas import shipped
-from glomar_schemas.agreement import parse_agreement
+from glomar_schemas.agreement import bundled as shipped
+from glomar_schemas.agreement.model import parse_agreement
 from glomar_schemas.subjects import Subjects
 
 GOLDEN = Path(__file__).with_name("nats-server.golden.conf")

@@ -11,7 +11,7 @@ from glomar_local.layout import Layout
 from glomar_local.ports import FIRST_PORT, consecutive
 from glomar_local.provision import System, provision
 from glomar_runtime.settings import load_settings
-from glomar_schemas import shipped
+from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.errors import Misconfigured, Untrusted
 from glomar_schemas.keys import public_text
 from glomar_verifier.epochs.files import EpochFiles

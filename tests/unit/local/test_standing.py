@@ -17,7 +17,7 @@ from glomar_local.standing import (
     render,
 )
 from glomar_schemas.errors import IntegrityError
-from glomar_schemas.own_messages import Standing as Ledger
+from glomar_schemas.tlog.inclusion_watch import Standing as Ledger
 from rich.console import Console
 
 HOLD = HoldShown(2, "jurisdiction:mad", "Order of the court")

@@ -1,8 +1,8 @@
 """Verdicts are counted from ledger leaves alone."""
 
 from glomar_local.tally import count
-from glomar_schemas.leaf import Leaf
 from glomar_schemas.subjects import Subjects
+from glomar_schemas.tlog.leaf import Leaf
 
 SUBJECTS = Subjects("irs-ice-2025")
 A_REQUEST, A_VERDICT = SUBJECTS.request("ice", "a"), SUBJECTS.verdict("ice", "a")

@@ -8,10 +8,10 @@ import msgspec
 import pytest
 from glomar_requester.ask import Asked
 from glomar_requester.inbox import Proven, open_release, verify
-from glomar_schemas import leaf as leaves
+from glomar_schemas.crypto.sealing import ANSWER_SIZES, pad
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.messages import Answer, Refusal, Release, ResultPending, encode
-from glomar_schemas.sealing import ANSWER_SIZES, pad
+from glomar_schemas.tlog import leaf as leaves
 
 from tests import samples
 from tests.unit.requester import world

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from glomar_requester.identity import Identity, make_identity
 from glomar_requester.notice import Noticed, Standing, fold, open_notice, open_recall
-from glomar_schemas.agreement import SignedAgreement
+from glomar_schemas.agreement.model import SignedAgreement
+from glomar_schemas.agreement.versions import Versions
 from glomar_schemas.errors import Misconfigured, Refused
 from glomar_schemas.keys import KeyRecord, public_text
 from glomar_schemas.messages import Notice
-from glomar_schemas.versions import Versions
 from msgspec.structs import replace
 
 from tests import samples

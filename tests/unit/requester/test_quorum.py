@@ -15,11 +15,11 @@ from glomar_requester.ask import Asked
 from glomar_requester.identity import Identity, Quorum
 from glomar_requester.inbox import Result
 from glomar_requester.store import Store
-from glomar_schemas import receipt as receipts
-from glomar_schemas.cosignature import format_witness_vkey
 from glomar_schemas.errors import IntegrityError, TimedOut
-from glomar_schemas.note import format_vkey
-from glomar_schemas.policy import parse_policy
+from glomar_schemas.tlog import receipt as receipts
+from glomar_schemas.tlog.cosignature import format_witness_vkey
+from glomar_schemas.tlog.note import format_vkey
+from glomar_schemas.tlog.policy import parse_policy
 from msgspec.structs import replace
 
 from tests import samples

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from glomar_requester import Client, Expired, Recalled, Result
 from glomar_requester.store import Store
-from glomar_schemas.envelope import open_envelope
+from glomar_schemas.crypto.dsse import open_envelope
 from glomar_schemas.errors import Retryable
 from glomar_schemas.messages import Ack, Notice, encode
-from glomar_schemas.own_messages import Noted, Publication, noted
+from glomar_schemas.tlog.inclusion_watch import Noted, Publication, noted
 
 from tests import samples
 from tests.unit.requester import world

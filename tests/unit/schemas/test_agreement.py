@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from glomar_schemas.agreement import (
+from glomar_schemas.agreement.model import (
     Agreement,
     Condition,
     Trust,
@@ -15,7 +15,7 @@ from glomar_schemas.agreement import (
     parse_agreement,
     sign_agreement,
 )
-from glomar_schemas.envelope import Signer
+from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.errors import Malformed, Misconfigured, Untrusted
 from glomar_schemas.keys import public_text
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
-from glomar_schemas.agreement import SignedAgreement
-from glomar_schemas.controls import Applied, Hold, InForce, apply
-from glomar_schemas.envelope import seal_envelope
+from glomar_schemas.agreement.controls import Applied, Hold, InForce, apply
+from glomar_schemas.agreement.model import SignedAgreement
+from glomar_schemas.agreement.versions import Versions
+from glomar_schemas.crypto.dsse import seal_envelope
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.keys import KeyRecord, key_id, public_text
-from glomar_schemas.versions import Versions
 from msgspec.structs import replace
 
 from tests import samples

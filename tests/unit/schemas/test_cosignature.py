@@ -4,9 +4,14 @@ from base64 import b64decode, b64encode
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_schemas.cosignature import cosigned_at, format_witness_vkey, parse_witness_vkey, signed_message
 from glomar_schemas.errors import Malformed, Untrusted
-from glomar_schemas.note import Checkpoint, VerifierKey, format_vkey, sign
+from glomar_schemas.tlog.cosignature import (
+    cosigned_at,
+    format_witness_vkey,
+    parse_witness_vkey,
+    signed_message,
+)
+from glomar_schemas.tlog.note import Checkpoint, VerifierKey, format_vkey, sign
 
 from tests.witness import NAME, cosign
 

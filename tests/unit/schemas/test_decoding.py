@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import msgspec
 import pytest
+from glomar_schemas.crypto.dsse import Envelope
 from glomar_schemas.decoding import decode, is_odd
-from glomar_schemas.envelope import Envelope
 from glomar_schemas.errors import Malformed
 from glomar_schemas.messages import (
     Answer,

@@ -3,7 +3,7 @@
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from glomar_schemas.ed25519 import holds
+from glomar_schemas.crypto.ed25519 import holds
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import (
+from glomar_schemas.crypto.dsse import (
     Envelope,
     open_envelope,
     pre_authentication,
@@ -16,9 +15,10 @@ from glomar_schemas.envelope import (
     seal_envelope,
     signers,
 )
+from glomar_schemas.crypto.sealing import PARTICULARS_SIZES
+from glomar_schemas.decoding import decode
 from glomar_schemas.errors import Malformed, Refused, Untrusted
 from glomar_schemas.messages import Control, Message, Request, Verdict, encode
-from glomar_schemas.sealing import PARTICULARS_SIZES
 from glomar_schemas.subjects import MAX_MESSAGE_BYTES
 from hypothesis import given
 from hypothesis import strategies as st

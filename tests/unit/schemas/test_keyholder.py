@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from glomar_schemas.agreement import SignedAgreement
-from glomar_schemas.controls import InForce
+from glomar_schemas.agreement.controls import InForce
+from glomar_schemas.agreement.keyholder import Keyholder, key_files
+from glomar_schemas.agreement.model import SignedAgreement
+from glomar_schemas.crypto.sealing import PARTICULARS_SIZES, Sealer
 from glomar_schemas.errors import Malformed, Misconfigured
-from glomar_schemas.keyholder import Keyholder, key_files
 from glomar_schemas.keys import KeyRecord, KeyRing, key_id, public_text, read_sealing_keys, write_private
 from glomar_schemas.messages import Sealed
-from glomar_schemas.sealing import PARTICULARS_SIZES, Sealer
 
 from tests import samples
 from tests.examples import model_agreement

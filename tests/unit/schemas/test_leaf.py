@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 import rfc8785
 from glomar_schemas.errors import Malformed
-from glomar_schemas.leaf import MAX_LEAF_BYTES, Gap, Leaf, decode, decode_entry, encode, is_gap
+from glomar_schemas.tlog.leaf import MAX_LEAF_BYTES, Gap, Leaf, decode, decode_entry, encode, is_gap
 from hypothesis import given
 from hypothesis import strategies as st
 

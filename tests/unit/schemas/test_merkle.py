@@ -5,7 +5,7 @@ from hashlib import sha256
 
 import pytest
 from glomar_schemas.errors import IntegrityError
-from glomar_schemas.merkle import (
+from glomar_schemas.tlog.merkle import (
     EMPTY_ROOT,
     leaf_hash,
     node_hash,

@@ -5,7 +5,7 @@ from base64 import b64decode, b64encode
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_schemas.errors import Malformed, Refused, Untrusted
-from glomar_schemas.note import Checkpoint, format_vkey, open_checkpoint, parse_vkey, sign
+from glomar_schemas.tlog.note import Checkpoint, format_vkey, open_checkpoint, parse_vkey, sign
 from hypothesis import given
 from hypothesis import strategies as st
 

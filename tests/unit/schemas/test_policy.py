@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_schemas.cosignature import format_witness_vkey
 from glomar_schemas.errors import GlomarError, Malformed, Misconfigured, Untrusted
-from glomar_schemas.note import Checkpoint, format_vkey, sign
-from glomar_schemas.policy import Policy, load_policy, parse_policy
+from glomar_schemas.tlog.cosignature import format_witness_vkey
+from glomar_schemas.tlog.note import Checkpoint, format_vkey, sign
+from glomar_schemas.tlog.policy import Policy, load_policy, parse_policy
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -3,13 +3,13 @@
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_schemas import leaf as leaves
-from glomar_schemas import receipt as receipts
 from glomar_schemas.errors import GlomarError, IntegrityError, Malformed, Untrusted
-from glomar_schemas.leaf import Leaf
-from glomar_schemas.merkle import leaf_hash
-from glomar_schemas.note import Checkpoint, format_vkey, parse_vkey, sign
-from glomar_schemas.receipt import Receipt, check, encode, parse
+from glomar_schemas.tlog import leaf as leaves
+from glomar_schemas.tlog import receipt as receipts
+from glomar_schemas.tlog.leaf import Leaf
+from glomar_schemas.tlog.merkle import leaf_hash
+from glomar_schemas.tlog.note import Checkpoint, format_vkey, parse_vkey, sign
+from glomar_schemas.tlog.receipt import Receipt, check, encode, parse
 from hypothesis import given
 from hypothesis import strategies as st
 

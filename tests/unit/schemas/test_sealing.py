@@ -2,13 +2,8 @@
 
 import msgspec
 import pytest
-from glomar_schemas import receipt as receipts
-from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import seal_envelope
-from glomar_schemas.errors import Malformed, Misconfigured
-from glomar_schemas.keys import key_id
-from glomar_schemas.messages import Release, Sealed, Subject, encode
-from glomar_schemas.sealing import (
+from glomar_schemas.crypto.dsse import seal_envelope
+from glomar_schemas.crypto.sealing import (
     ANSWER_SIZES,
     PARTICULARS_SIZES,
     RELEASE_SIZES,
@@ -20,7 +15,12 @@ from glomar_schemas.sealing import (
     pad,
     unpad,
 )
+from glomar_schemas.decoding import decode
+from glomar_schemas.errors import Malformed, Misconfigured
+from glomar_schemas.keys import key_id
+from glomar_schemas.messages import Release, Sealed, Subject, encode
 from glomar_schemas.subjects import MAX_MESSAGE_BYTES
+from glomar_schemas.tlog import receipt as receipts
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,7 +1,7 @@
 """The first agreement's file, as a lawyer would check it; and the check that reads it to her."""
 
 import pytest
-from glomar_schemas.agreement import Condition
+from glomar_schemas.agreement.model import Condition
 from glomar_schemas.errors import Malformed
 from glomar_verifier.agreement_check import question
 from msgspec.structs import replace

@@ -7,8 +7,8 @@ import pytest
 from glomar_requester.ask import Ask
 from glomar_requester.rows import COLUMNS as ASKED
 from glomar_requester.rows import parse_ask
-from glomar_schemas import shipped
-from glomar_schemas.agreement import parse_agreement
+from glomar_schemas.agreement import bundled as shipped
+from glomar_schemas.agreement.model import parse_agreement
 from glomar_schemas.errors import Malformed
 from glomar_verifier.asked import COLUMNS, Asker, default_asker, read_asked
 from glomar_verifier.offline import Decision, Offline, decisions

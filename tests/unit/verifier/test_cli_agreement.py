@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from glomar_schemas.agreement import parse_agreement, sign_agreement
+from glomar_schemas.agreement.model import parse_agreement, sign_agreement
 from glomar_schemas.errors import Malformed, Misconfigured, Refused
 from glomar_schemas.keys import public_text
 from glomar_verifier.agreement_publish import public_text as public_version

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from glomar_schemas.agreement import SignedAgreement
-from glomar_schemas.controls import InForce
+from glomar_schemas.agreement.controls import InForce
+from glomar_schemas.agreement.model import SignedAgreement
 from glomar_schemas.errors import Malformed, Misconfigured
 from glomar_schemas.keys import KeyRecord, public_text
 from glomar_verifier.epochs.epoch import Shares, make_shares, retention_ends, survey, unwrap, wrap

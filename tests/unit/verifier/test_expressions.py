@@ -3,7 +3,7 @@
 import logging
 
 import pytest
-from glomar_schemas.agreement import Agreement
+from glomar_schemas.agreement.model import Agreement
 from glomar_schemas.errors import Malformed
 from glomar_verifier.gate import Gate
 from msgspec.structs import replace

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from glomar_schemas.batch import SLOT_TAKEN, Outgoing
 from glomar_schemas.errors import Misconfigured
-from glomar_schemas.leaf import Leaf
-from glomar_schemas.own_messages import Publication, Standing
+from glomar_schemas.publish import SLOT_TAKEN, Outgoing
 from glomar_schemas.subjects import BATCH_COMMIT, Subjects
+from glomar_schemas.tlog.inclusion_watch import Publication, Standing
+from glomar_schemas.tlog.leaf import Leaf
 from glomar_verifier.outbox import store_verdicts
 from glomar_verifier.own_verdicts import OwnVerdicts, open_own
 from glomar_verifier.settings import VerifierSettings

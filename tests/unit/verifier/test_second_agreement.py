@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
 import pytest
-from glomar_schemas import shipped
-from glomar_schemas.agreement import parse_agreement
+from glomar_schemas.agreement import bundled as shipped
+from glomar_schemas.agreement.model import parse_agreement
 from glomar_verifier.agreement_check import outcome
 from glomar_verifier.gate import Gate
 

@@ -4,13 +4,13 @@ from bisect import bisect_left
 from typing import Any
 
 from glomar_runtime.delivery import Stored, moment
-from glomar_schemas.agreement import SignedAgreement
-from glomar_schemas.controls import InForce, apply, ordered
-from glomar_schemas.envelope import open_envelope, require_signer
+from glomar_schemas.agreement.controls import InForce, apply, ordered
+from glomar_schemas.agreement.model import SignedAgreement
+from glomar_schemas.agreement.versions import Versions
+from glomar_schemas.crypto.dsse import open_envelope, require_signer
 from glomar_schemas.errors import Refused
 from glomar_schemas.messages import Ack, Control, Recall, Request, Verdict
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import Versions
 
 from glomar_auditor.index.orders import Order
 

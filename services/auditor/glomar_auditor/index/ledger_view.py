@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Never
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_schemas import leaf as leaves
-from glomar_schemas import receipt as receipts
-from glomar_schemas.agreement import SignedAgreement
+from glomar_schemas.agreement.model import SignedAgreement
 from glomar_schemas.errors import IntegrityError, Misconfigured, Refused
-from glomar_schemas.leaf import Leaf
-from glomar_schemas.merkle import leaf_hash
-from glomar_schemas.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint, parse_vkey, sign
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.tree import TILE_WIDTH, Tree
+from glomar_schemas.tlog import leaf as leaves
+from glomar_schemas.tlog import receipt as receipts
+from glomar_schemas.tlog.leaf import Leaf
+from glomar_schemas.tlog.merkle import leaf_hash
+from glomar_schemas.tlog.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint, parse_vkey, sign
+from glomar_schemas.tlog.tree import TILE_WIDTH, Tree
 
 from glomar_auditor.disk import Disk
 from glomar_auditor.tiles import TileStore

@@ -6,7 +6,7 @@ from itertools import islice
 
 from glomar_runtime.delivery import Stored, get_by_sequence
 from glomar_schemas.errors import IntegrityError
-from glomar_schemas.leaf import Leaf
+from glomar_schemas.tlog.leaf import Leaf
 from nats.aio.client import Client
 
 from glomar_auditor.index.ledger_view import LedgerView

@@ -7,10 +7,10 @@ from pathlib import Path
 from glomar_runtime.connection import connect
 from glomar_runtime.controls import newest
 from glomar_runtime.settings import load_settings
-from glomar_schemas.agreement import Agreement, load_trust
-from glomar_schemas.keyholder import Keyholder, key_files
+from glomar_schemas.agreement.keyholder import Keyholder, key_files
+from glomar_schemas.agreement.model import Agreement, load_trust
+from glomar_schemas.agreement.versions import Versions, load_versions
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import Versions, load_versions
 from msgspec import Struct
 from nats.aio.client import Client
 

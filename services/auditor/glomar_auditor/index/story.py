@@ -6,8 +6,8 @@ from datetime import datetime
 
 import msgspec
 from glomar_runtime.delivery import Stored, get_by_sequence, get_by_subject, moment
-from glomar_schemas.controls import Hold
-from glomar_schemas.envelope import open_envelope
+from glomar_schemas.agreement.controls import Hold
+from glomar_schemas.crypto.dsse import open_envelope
 from glomar_schemas.errors import Refused
 from glomar_schemas.messages import Answer, Refusal, Request, Verdict
 from glomar_schemas.subjects import is_request_id

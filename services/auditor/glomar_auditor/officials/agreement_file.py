@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import msgspec
-from glomar_schemas.agreement import parse_agreement
+from glomar_schemas.agreement.model import parse_agreement
+from glomar_schemas.crypto.dsse import AGREEMENT_TYPE, Signature, Signer
 from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import AGREEMENT_TYPE, Signature, Signer
 from glomar_schemas.errors import Misconfigured, Refused
 
 Signatures = tuple[Signature, ...]

@@ -11,9 +11,9 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import App, Parameter
-from glomar_schemas.agreement import SignedAgreement
-from glomar_schemas.controls import lacking
-from glomar_schemas.envelope import Signer
+from glomar_schemas.agreement.controls import lacking
+from glomar_schemas.agreement.model import SignedAgreement
+from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.keys import KeyRecord, KeyUse, read_signing_key
 from glomar_schemas.messages import Control
 

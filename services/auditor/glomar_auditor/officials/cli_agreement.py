@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from glomar_schemas.envelope import Signer
+from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.keys import read_signing_key
 
 from glomar_auditor.officials.agreement_file import add_signature

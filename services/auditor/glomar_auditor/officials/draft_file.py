@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from glomar_schemas.agreement import SignedAgreement
+from glomar_schemas.agreement.model import SignedAgreement
+from glomar_schemas.crypto.dsse import Envelope, Signature, Signer, open_envelope, payload_type, signers
 from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import Envelope, Signature, Signer, open_envelope, payload_type, signers
 from glomar_schemas.errors import Malformed, Misconfigured, Refused, Untrusted
 from glomar_schemas.keys import OFFICIAL
 from glomar_schemas.messages import Control, encode

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from glomar_schemas.agreement import Agreement, SignedAgreement
-from glomar_schemas.controls import lacking
+from glomar_schemas.agreement.controls import lacking
+from glomar_schemas.agreement.model import Agreement, SignedAgreement
 from glomar_schemas.keys import OFFICIAL
 from glomar_schemas.messages import Control
 

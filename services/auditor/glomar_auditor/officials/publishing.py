@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from glomar_runtime.connection import BusClient, connect
 from glomar_runtime.controls import newest
 from glomar_runtime.delivery import get_by_subject
-from glomar_schemas.batch import SLOT_TAKEN, NotStored, Outgoing, store
-from glomar_schemas.controls import InForce, apply
+from glomar_schemas.agreement.controls import InForce, apply
 from glomar_schemas.errors import Refused, Unreachable
 from glomar_schemas.messages import Control
+from glomar_schemas.publish import SLOT_TAKEN, NotStored, Outgoing, store
 
 from glomar_auditor.officials.draft_file import Draft
 from glomar_auditor.officials.settings import Office

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from glomar_runtime.settings import ServiceSettings, load_settings
-from glomar_schemas.agreement import SignedAgreement, Trust, load_agreement, load_trust
+from glomar_schemas.agreement.model import SignedAgreement, Trust, load_agreement, load_trust
+from glomar_schemas.agreement.versions import Versions, load_versions
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import Versions, load_versions
 from msgspec import Struct
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
-from glomar_schemas.agreement import Allowed
+from glomar_schemas.agreement.model import Allowed
 from glomar_schemas.errors import Misconfigured
 from msgspec import Struct
 

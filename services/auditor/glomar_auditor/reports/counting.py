@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from glomar_runtime.delivery import Stored, moment
-from glomar_schemas.agreement import Agreement
-from glomar_schemas.controls import InForce
+from glomar_schemas.agreement.controls import InForce
+from glomar_schemas.agreement.model import Agreement
+from glomar_schemas.agreement.versions import Versions
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import Versions
 from msgspec import Struct
 
 from glomar_auditor.index.docket import Docket

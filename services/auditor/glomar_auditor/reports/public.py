@@ -6,7 +6,7 @@ rounded to tens, and one to nine are not told apart: no single request can be re
 
 from collections.abc import Collection, Sequence
 
-from glomar_schemas.agreement import Allowed
+from glomar_schemas.agreement.model import Allowed
 from msgspec import Struct
 
 from glomar_auditor.reports.document import Document, Section, Table

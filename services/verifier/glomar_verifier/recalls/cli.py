@@ -14,13 +14,13 @@ from glomar_runtime.cli import Advance, progress
 from glomar_runtime.connection import connect
 from glomar_runtime.controls import newest
 from glomar_runtime.settings import load_settings
-from glomar_schemas.agreement import SignedAgreement, load_trust
-from glomar_schemas.envelope import Signer
+from glomar_schemas.agreement.model import SignedAgreement, load_trust
+from glomar_schemas.agreement.versions import load_versions
+from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.errors import Malformed, Misconfigured, Refused
 from glomar_schemas.keys import read_signing_key
 from glomar_schemas.messages import Cause
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import load_versions
 from msgspec import Struct
 from nats.aio.client import Client
 

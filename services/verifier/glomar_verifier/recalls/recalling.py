@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from glomar_runtime.delivery import Stored, get_by_subject, moment, walk
-from glomar_schemas.agreement import SignedAgreement
-from glomar_schemas.batch import SLOT_TAKEN, NotStored, Outgoing, store
-from glomar_schemas.envelope import Signer, open_envelope, require_signer, seal_envelope
+from glomar_schemas.agreement.model import SignedAgreement
+from glomar_schemas.crypto.dsse import Signer, open_envelope, require_signer, seal_envelope
 from glomar_schemas.errors import Malformed, Refused, Untrusted
 from glomar_schemas.messages import Ack, Cause, Recall
+from glomar_schemas.publish import SLOT_TAKEN, NotStored, Outgoing, store
 from glomar_schemas.subjects import Subjects, is_request_id, is_token
 from msgspec import Struct
 from nats.aio.client import Client

@@ -10,8 +10,8 @@ from datetime import date, timedelta
 from functools import cache
 
 import msgspec
-from glomar_schemas import shipped
-from glomar_schemas.agreement import parse_agreement
+from glomar_schemas.agreement import bundled as shipped
+from glomar_schemas.agreement.model import parse_agreement
 from glomar_schemas.errors import Malformed
 from msgspec import Struct
 

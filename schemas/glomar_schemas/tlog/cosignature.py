@@ -8,9 +8,9 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from glomar_schemas import ed25519
+from glomar_schemas.crypto import ed25519
 from glomar_schemas.errors import Untrusted
-from glomar_schemas.note import VerifierKey, format_vkey, parse_vkey, split_note
+from glomar_schemas.tlog.note import VerifierKey, format_vkey, parse_vkey, split_note
 
 ALG_COSIGNATURE: Final = 0x04
 SIGNATURE_BYTES: Final = 8 + 64

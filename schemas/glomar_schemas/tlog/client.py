@@ -14,10 +14,10 @@ from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 from glomar_schemas.errors import IntegrityError, Malformed, Misconfigured, Unreachable, Untrusted
-from glomar_schemas.merkle import EMPTY_ROOT, HASH_BYTES, leaf_hash, root, verify_consistency
-from glomar_schemas.note import MAX_NOTE_CHARS, Checkpoint, VerifierKey, open_checkpoint
-from glomar_schemas.tlog import CHECKPOINT, bundle_path, decode_bundle, tile_path
-from glomar_schemas.tree import TILE_WIDTH, Tree
+from glomar_schemas.tlog.layout import CHECKPOINT, bundle_path, decode_bundle, tile_path
+from glomar_schemas.tlog.merkle import EMPTY_ROOT, HASH_BYTES, leaf_hash, root, verify_consistency
+from glomar_schemas.tlog.note import MAX_NOTE_CHARS, Checkpoint, VerifierKey, open_checkpoint
+from glomar_schemas.tlog.tree import TILE_WIDTH, Tree
 
 TIMEOUT_S: Final = 5.0
 """For each read and write on the connection."""

@@ -7,7 +7,7 @@ several ledgers: a stream made anew has a new one.
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
-from glomar_schemas.own_messages import Noted
+from glomar_schemas.tlog.inclusion_watch import Noted
 
 # The digest is in the key: a stream that was put back acknowledges a sequence twice, and the ledger may have
 # the first message only.

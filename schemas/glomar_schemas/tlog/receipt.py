@@ -9,10 +9,10 @@ from typing import Final
 
 import msgspec
 
-from glomar_schemas import leaf as leaves
 from glomar_schemas.errors import IntegrityError, Malformed
-from glomar_schemas.merkle import HASH_BYTES, leaf_hash, verify_inclusion
-from glomar_schemas.note import Checkpoint, VerifierKey, decode_base64, decode_decimal, open_checkpoint
+from glomar_schemas.tlog import leaf as leaves
+from glomar_schemas.tlog.merkle import HASH_BYTES, leaf_hash, verify_inclusion
+from glomar_schemas.tlog.note import Checkpoint, VerifierKey, decode_base64, decode_decimal, open_checkpoint
 
 MAX_PROOF_HASHES: Final = 63
 _HEADER: Final = "c2sp.org/tlog-proof@v1"

@@ -4,7 +4,7 @@ whoever drafts one.
 
 import re
 
-from glomar_schemas.agreement import Agreement
+from glomar_schemas.agreement.model import Agreement
 from glomar_schemas.errors import Untrusted
 
 _TAG = re.compile(r"[0-9a-f]{64}\Z")

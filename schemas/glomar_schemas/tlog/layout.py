@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Final
 
-from glomar_schemas.tree import TILE_WIDTH
+from glomar_schemas.tlog.tree import TILE_WIDTH
 
 CHECKPOINT: Final = "checkpoint"
 COSIGNED: Final = "checkpoint.cosigned"

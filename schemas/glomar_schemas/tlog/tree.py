@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from glomar_schemas.errors import IntegrityError
-from glomar_schemas.merkle import EMPTY_ROOT, HASH_BYTES, node_hash
+from glomar_schemas.tlog.merkle import EMPTY_ROOT, HASH_BYTES, node_hash
 
 TILE_HEIGHT: Final = 8
 TILE_WIDTH: Final = 1 << TILE_HEIGHT

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-from glomar_schemas.controls import InForce
+from glomar_schemas.agreement.controls import InForce
+from glomar_schemas.crypto.sealing import Opener
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.keys import read_sealing_keys
-from glomar_schemas.sealing import Opener
 
 Load = Callable[[str], EllipticCurvePrivateKey]
 """Key id -> private key. Raises Misconfigured if it is not there."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from glomar_schemas.agreement import SignedAgreement, Trust, load_agreement
+from glomar_schemas.agreement.model import SignedAgreement, Trust, load_agreement
 from glomar_schemas.errors import Misconfigured
 
 

@@ -9,14 +9,14 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
-from glomar_schemas.agreement import Agreement, SignedAgreement
-from glomar_schemas.envelope import open_envelope, signers
+from glomar_schemas.agreement.model import Agreement, SignedAgreement
+from glomar_schemas.agreement.scopes import require_known
+from glomar_schemas.agreement.versions import Versions
+from glomar_schemas.crypto.dsse import open_envelope, signers
 from glomar_schemas.errors import Misconfigured, Refused, Retryable, Untrusted
 from glomar_schemas.keys import OFFICIAL, KeyRecord
 from glomar_schemas.messages import Control
-from glomar_schemas.scopes import require_known
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import Versions
 
 
 class Hold(Struct, frozen=True):

@@ -12,9 +12,9 @@ from typing import Final
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from glomar_schemas import ed25519
+from glomar_schemas.crypto import ed25519
 from glomar_schemas.errors import Malformed, Untrusted
-from glomar_schemas.merkle import HASH_BYTES
+from glomar_schemas.tlog.merkle import HASH_BYTES
 
 ALG_ED25519: Final = 0x01
 MAX_NOTE_CHARS: Final = 1_000_000

@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta, Struct
 
-from glomar_schemas import ed25519
+from glomar_schemas.crypto import ed25519
 from glomar_schemas.decoding import decode
 from glomar_schemas.errors import Malformed, Untrusted
 from glomar_schemas.keys import SERVICE, KeyId, KeyRing, KeyUse, key_id

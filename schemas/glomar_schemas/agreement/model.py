@@ -14,13 +14,13 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Meta, Struct
 
-from glomar_schemas import ed25519
+from glomar_schemas.crypto import ed25519
+from glomar_schemas.crypto.dsse import AGREEMENT_TYPE, Signature, Signer, pre_authentication
+from glomar_schemas.crypto.sealing import ANSWER_SIZES
 from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import AGREEMENT_TYPE, Signature, Signer, pre_authentication
 from glomar_schemas.errors import Malformed, Misconfigured, Untrusted
 from glomar_schemas.keys import KeyRecord, KeyRing, key_id, parse_public
 from glomar_schemas.messages import Answer, Line, Moment, Officer, Refusal, Short, Text, Token, encode
-from glomar_schemas.sealing import ANSWER_SIZES
 
 T = TypeVar("T")
 

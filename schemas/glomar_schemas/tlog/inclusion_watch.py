@@ -14,10 +14,10 @@ from typing import Any, Final, Literal, Protocol
 import msgspec
 from msgspec import Struct
 
-from glomar_schemas import leaf as leaves
 from glomar_schemas.errors import GlomarError, IntegrityError
-from glomar_schemas.tlog_client import Forked, Opened, PublishedLog, Source, source
-from glomar_schemas.tree import TILE_WIDTH
+from glomar_schemas.tlog import leaf as leaves
+from glomar_schemas.tlog.client import Forked, Opened, PublishedLog, Source, source
+from glomar_schemas.tlog.tree import TILE_WIDTH
 
 log = logging.getLogger(__name__)
 
