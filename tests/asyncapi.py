@@ -12,7 +12,7 @@ from glomar_local.layout import Layout
 from glomar_local.ports import Ports
 from glomar_local.provision import provision
 from glomar_requester.settings import RequesterSettings
-from glomar_runtime.asyncapi import document
+from glomar_runtime.bus.asyncapi import document
 from glomar_runtime.service import Stop
 from glomar_runtime.settings import load_settings
 from glomar_verifier.register.build import build

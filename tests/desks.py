@@ -17,8 +17,8 @@ from glomar_local.layout import Layout
 from glomar_local.provision import System, provision
 from glomar_requester.ask import Ask, Question
 from glomar_requester.compose import Label, compose, new_request_id
-from glomar_runtime.delivery import Stored
-from glomar_runtime.telemetry import Spans
+from glomar_runtime.bus.stream import Stored
+from glomar_runtime.telemetry.spans import Spans
 from glomar_schemas.agreement.controls import Hold, InForce
 from glomar_schemas.agreement.keyholder import Keyholder
 from glomar_schemas.agreement.versions import Versions

@@ -19,9 +19,9 @@ from glomar_requester.inbox import Result
 from glomar_requester.rows import COLUMNS, parse_ask
 from glomar_requester.settings import RequesterSettings
 from glomar_requester.spans import OtelTracing
-from glomar_runtime import telemetry
 from glomar_runtime.service import calm_collector
 from glomar_runtime.settings import load_settings
+from glomar_runtime.telemetry import spans as telemetry
 
 from tests.bench.figures import Failed
 from tests.bench.orders import obey

@@ -10,7 +10,7 @@ import sys
 
 from glomar_auditor import app, cli
 from glomar_auditor.release import Releaser
-from glomar_runtime.delivery import Stored
+from glomar_runtime.bus.stream import Stored
 from glomar_schemas.agreement.model import SignedAgreement
 from glomar_schemas.crypto.sealing import Sealer
 from glomar_schemas.messages import Sealed

@@ -17,7 +17,7 @@ from glomar_local.credentials import OPERATOR
 from glomar_local.opening import connected
 from glomar_local.provision import System
 from glomar_local.tally import read
-from glomar_runtime.delivery import time_ns
+from glomar_runtime.bus.stream import time_ns
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog.leaf import Leaf
 from glomar_schemas.tlog.note import parse_vkey

@@ -13,7 +13,7 @@ from typing import Any
 
 from glomar_local.credentials import epoch_files
 from glomar_requester import Ask, Profile
-from glomar_runtime.delivery import Stored, moment
+from glomar_runtime.bus.stream import Stored, moment
 from glomar_schemas.crypto.sealing import Opener
 from glomar_schemas.keys import read_secret
 from glomar_schemas.messages import ResultQuery, encode

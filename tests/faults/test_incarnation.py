@@ -15,7 +15,7 @@ from glomar_local.opening import connected, put_in_force
 from glomar_local.ports import HOST
 from glomar_local.provision import System, tenant
 from glomar_local.tally import read
-from glomar_runtime import topology
+from glomar_runtime.bus import topology
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog.note import format_vkey, parse_vkey
 from msgspec.structs import replace

@@ -19,8 +19,8 @@ from glomar_local.credentials import OPERATOR
 from glomar_local.layout import Layout
 from glomar_local.opening import open_bus
 from glomar_local.provision import System, provision
-from glomar_runtime.connection import plain_subject
-from glomar_runtime.delivery import Stored, time_ns
+from glomar_runtime.bus.connection import plain_subject
+from glomar_runtime.bus.stream import Stored, time_ns
 from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.agreement.model import load_agreement, load_trust
 from nats.aio.client import Client

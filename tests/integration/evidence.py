@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from glomar_auditor.fsck import verify
 from glomar_local import tally
 from glomar_local.provision import System
-from glomar_runtime.delivery import Stored
+from glomar_runtime.bus.stream import Stored
 from glomar_schemas.crypto.dsse import open_envelope
 from glomar_schemas.crypto.sealing import Context, Opener
 from glomar_schemas.decoding import decode

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     derive_private_key,
 )
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
-from glomar_runtime.delivery import Stored
+from glomar_runtime.bus.stream import Stored
 from glomar_schemas.crypto.dsse import open_envelope
 from glomar_schemas.crypto.sealing import Context, Opener
 from glomar_schemas.decoding import decode

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from glomar_local.credentials import epoch_files
-from glomar_runtime.delivery import Stored
+from glomar_runtime.bus.stream import Stored
 from glomar_schemas.crypto.dsse import open_envelope
 from glomar_schemas.keys import KeyRecord
 from glomar_schemas.messages import Request

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 
-from glomar_runtime.delivery import moment
+from glomar_runtime.bus.stream import moment
 from glomar_verifier.slots import SLOT
 
 from tests.integration.asking import ask_all, confirmable, profile

@@ -10,7 +10,7 @@ from glomar_local.layout import Layout
 from glomar_local.provision import provision
 from glomar_requester.app import build_app as build_requester
 from glomar_requester.settings import RequesterSettings
-from glomar_runtime.bus import Bus as Broker
+from glomar_runtime.bus.broker import Bus as Broker
 from glomar_runtime.service import Stop
 from glomar_runtime.settings import load_settings
 from glomar_verifier.app import build_app as build_verifier

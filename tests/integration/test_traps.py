@@ -18,7 +18,7 @@ from glomar_local.child import program
 from glomar_local.credentials import OPERATOR
 from glomar_local.opening import connected
 from glomar_local.ports import HOST
-from glomar_runtime import topology
+from glomar_runtime.bus import topology
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.publish import FENCE_STALE, SLOT_TAKEN, NotStored, Outgoing, store, store_atomically
 from glomar_schemas.subjects import MAX_BATCH, Subjects

@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-from glomar_runtime import topology
+from glomar_runtime.bus import topology
 from glomar_schemas.crypto.dsse import seal_envelope
 from glomar_schemas.errors import Unreachable
 from glomar_schemas.messages import Control

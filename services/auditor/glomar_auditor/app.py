@@ -6,12 +6,12 @@ import logging
 from collections.abc import AsyncIterator
 
 from faststream.asgi import AsgiFastStream
-from glomar_runtime.bus import Bus
-from glomar_runtime.delivery import Stored, get_by_subject, stored
+from glomar_runtime.bus.broker import Bus
+from glomar_runtime.bus.stream import Stored, get_by_subject, stored
 from glomar_runtime.health import controls_shown, routes
 from glomar_runtime.mounting import MountedApp
 from glomar_runtime.service import Stop, background, ending
-from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans, header
+from glomar_runtime.telemetry.spans import SpanMiddleware, Spans, handled_spans, header
 from glomar_schemas.agreement.keyholder import Keyholder, key_files
 from glomar_schemas.agreement.model import load_trust
 from glomar_schemas.agreement.versions import load_versions

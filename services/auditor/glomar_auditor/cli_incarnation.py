@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from glomar_runtime.connection import connect
+from glomar_runtime.bus.connection import connect
 from glomar_runtime.settings import load_settings
 from glomar_schemas.agreement.model import load_trust
 from glomar_schemas.agreement.versions import load_versions

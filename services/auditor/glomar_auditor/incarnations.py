@@ -10,7 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from glomar_runtime.delivery import Stored, get_by_sequence
+from glomar_runtime.bus.stream import Stored, get_by_sequence
 from glomar_schemas.errors import IntegrityError, Misconfigured, Refused
 from glomar_schemas.publish import NotStored, Outgoing, store
 from glomar_schemas.subjects import Subjects

@@ -5,7 +5,7 @@ A notice carries the ledger's entry and its receipt, so that nobody need take th
 
 from collections.abc import Iterator, Sequence
 
-from glomar_runtime.delivery import Stored, next_by_subject
+from glomar_runtime.bus.stream import Stored, next_by_subject
 from glomar_schemas.agreement.controls import InForce
 from glomar_schemas.errors import Refused
 from glomar_schemas.messages import Notice, Notices, encode

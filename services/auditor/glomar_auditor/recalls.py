@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from glomar_runtime.delivery import Stored, moment, walk
+from glomar_runtime.bus.stream import Stored, moment, walk
 from glomar_schemas.agreement.controls import InForce
 from glomar_schemas.crypto.dsse import open_envelope, require_signer
 from glomar_schemas.errors import Refused

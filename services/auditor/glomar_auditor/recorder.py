@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from glomar_runtime.delivery import Stored, get_by_sequence, lost_sequences, next_by_subject
+from glomar_runtime.bus.stream import Stored, get_by_sequence, lost_sequences, next_by_subject
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog.leaf import Gap
 from nats.aio.client import Client

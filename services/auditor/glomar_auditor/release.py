@@ -7,7 +7,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Sequence
 
-from glomar_runtime.delivery import Stored, moment
+from glomar_runtime.bus.stream import Stored, moment
 from glomar_schemas.agreement.controls import InForce
 from glomar_schemas.agreement.model import SignedAgreement
 from glomar_schemas.crypto.dsse import open_envelope, require_signer

@@ -10,8 +10,8 @@ import random
 from collections.abc import Sequence
 
 import msgspec
-from glomar_runtime.delivery import Stored, StreamState, get_by_sequence, lost_sequences, stream_state
-from glomar_runtime.topology import differing, retired_config, stream_config
+from glomar_runtime.bus.stream import Stored, StreamState, get_by_sequence, lost_sequences, stream_state
+from glomar_runtime.bus.topology import differing, retired_config, stream_config
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog.leaf import Gap

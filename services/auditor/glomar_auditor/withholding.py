@@ -9,8 +9,8 @@ import logging
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-from glomar_runtime.controls import newer, tell
-from glomar_runtime.delivery import Stored, get_by_subject
+from glomar_runtime.bus.controls import newer, tell
+from glomar_runtime.bus.stream import Stored, get_by_subject
 from glomar_schemas.agreement.controls import Hold, InForce
 from glomar_schemas.agreement.keyholder import Keyholder
 from glomar_schemas.agreement.versions import Versions

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from faststream.asgi import AsgiFastStream
-from glomar_runtime.bus import Bus
+from glomar_runtime.bus.broker import Bus
 from glomar_runtime.health import routes
 from glomar_runtime.mounting import MountedApp
 from glomar_runtime.service import Stop
-from glomar_runtime.telemetry import Spans
+from glomar_runtime.telemetry.spans import Spans
 from glomar_schemas.errors import GlomarError, Retryable
 from glomar_schemas.messages import Ack, Notice, Request, Sealed
 from msgspec import to_builtins

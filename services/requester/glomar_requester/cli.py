@@ -189,7 +189,7 @@ async def _client(config: Path) -> AsyncIterator[Client]:
         async with Client.connect(profile) as client:
             yield client
         return
-    from glomar_runtime import telemetry
+    from glomar_runtime.telemetry import spans as telemetry
 
     from glomar_requester.spans import OtelTracing
 

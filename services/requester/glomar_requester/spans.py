@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from glomar_runtime import telemetry
-from glomar_runtime.telemetry import Spans
+from glomar_runtime.telemetry import spans as telemetry
+from glomar_runtime.telemetry.spans import Spans
 from glomar_schemas.subjects import TRACEPARENT
 from nats.aio.msg import Msg
 from opentelemetry import trace

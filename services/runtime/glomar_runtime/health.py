@@ -13,7 +13,7 @@ from glomar_schemas.errors import GlomarError, Unreachable
 from glomar_schemas.publish import Outgoing, store
 from glomar_schemas.subjects import Subjects
 
-from glomar_runtime.bus import Bus
+from glomar_runtime.bus.broker import Bus
 
 Check = Callable[[], Awaitable[None]]
 """Returns when well; raises a GlomarError that says what is wrong."""

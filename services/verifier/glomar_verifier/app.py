@@ -6,11 +6,11 @@ from importlib.metadata import version
 
 import msgspec
 from faststream.asgi import AsgiFastStream
-from glomar_runtime.bus import Bus
-from glomar_runtime.delivery import delivery, stored
+from glomar_runtime.bus.broker import Bus
+from glomar_runtime.bus.stream import delivery, stored
 from glomar_runtime.health import routes
 from glomar_runtime.service import Stop, background, ending
-from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans
+from glomar_runtime.telemetry.spans import SpanMiddleware, Spans, handled_spans
 from glomar_schemas.agreement.keyholder import Keyholder
 from glomar_schemas.agreement.model import load_trust
 from glomar_schemas.agreement.versions import load_versions

@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
-from glomar_runtime.delivery import Stored, moment
-from glomar_runtime.telemetry import Spans
+from glomar_runtime.bus.stream import Stored, moment
+from glomar_runtime.telemetry.spans import Spans
 from glomar_schemas.agreement.controls import Hold, InForce
 from glomar_schemas.agreement.model import SignedAgreement
 from glomar_schemas.agreement.versions import Versions

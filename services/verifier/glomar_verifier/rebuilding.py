@@ -6,7 +6,7 @@ that a hold has let go.
 
 import asyncio
 
-from glomar_runtime.delivery import Stored, delivered_up_to, get_by_sequence
+from glomar_runtime.bus.stream import Stored, delivered_up_to, get_by_sequence
 from glomar_schemas.errors import Malformed
 from glomar_schemas.subjects import Address, Subjects
 from nats.aio.client import Client

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 
-from glomar_runtime.controls import newer, tell
-from glomar_runtime.delivery import Stored, get_by_sequence, get_by_subject, moment
+from glomar_runtime.bus.controls import newer, tell
+from glomar_runtime.bus.stream import Stored, get_by_sequence, get_by_subject, moment
 from glomar_runtime.health import controls_shown
-from glomar_runtime.telemetry import Spans, end_all, header
+from glomar_runtime.telemetry.spans import Spans, end_all, header
 from glomar_schemas.agreement.controls import Hold, InForce
 from glomar_schemas.agreement.keyholder import Keyholder
 from glomar_schemas.agreement.versions import Versions

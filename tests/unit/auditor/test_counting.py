@@ -13,7 +13,7 @@ from glomar_auditor.reports.document import as_html, as_text
 from glomar_auditor.reports.pages import affidavit
 from glomar_auditor.reports.public import public
 from glomar_auditor.reports.report import Report
-from glomar_runtime.delivery import Stored
+from glomar_runtime.bus.stream import Stored
 from glomar_schemas.agreement.versions import Versions
 from glomar_schemas.crypto.dsse import seal_envelope
 from glomar_schemas.keys import KeyUse

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from glomar_auditor.index.file import Damaged, Index, Wanted
 from glomar_auditor.index.record import Outcome, Reading, Record
-from glomar_runtime.delivery import Stored
+from glomar_runtime.bus.stream import Stored
 from glomar_schemas.crypto.dsse import seal_envelope
 from glomar_schemas.crypto.sealing import ANSWER_SIZES, TAGS_SIZES, Opener, Sealer
 from glomar_schemas.errors import Misconfigured

@@ -15,8 +15,8 @@ from glomar_auditor.origin_file import OriginFile
 from glomar_auditor.recorder import Recorder
 from glomar_auditor.sequencer import Ledger
 from glomar_auditor.watching import Watch
-from glomar_runtime.delivery import Stored
-from glomar_runtime.topology import stream_config
+from glomar_runtime.bus.stream import Stored
+from glomar_runtime.bus.topology import stream_config
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog.leaf import Gap
 from msgspec import Struct

@@ -12,7 +12,7 @@ from glomar_auditor import post, witnesses
 from glomar_auditor.cosigned import CosignedCheckpoint
 from glomar_auditor.sequencer import Ledger
 from glomar_auditor.witnesses import Witnesses
-from glomar_runtime.logs import JsonFormatter
+from glomar_runtime.telemetry.logs import JsonFormatter
 from glomar_schemas.errors import IntegrityError, Misconfigured
 from glomar_schemas.tlog import receipt as receipts
 from glomar_schemas.tlog.layout import COSIGNED

@@ -15,7 +15,7 @@ from glomar_local.ports import HOST, free
 from glomar_local.receiver import PROTOBUF, gunzip, receiving
 from glomar_local.trace_store import TraceStore, decode
 from glomar_local.trace_tree import services
-from glomar_runtime.otlp import AllowListExporter
+from glomar_runtime.telemetry.otlp import AllowListExporter
 from glomar_schemas.errors import Unreachable
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.exporter.otlp.proto.http import Compression

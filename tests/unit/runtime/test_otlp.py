@@ -1,7 +1,7 @@
 """What our encoder makes of spans is, once parsed, what the library's makes of the same spans cleaned."""
 
-from glomar_runtime.otlp import ALLOWED_ATTRIBUTES, encode
-from glomar_runtime.span import Operation, start
+from glomar_runtime.telemetry.lean_span import Operation, start
+from glomar_runtime.telemetry.otlp import ALLOWED_ATTRIBUTES, encode
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from glomar_runtime.span import MESSAGE_ID, SCOPE, Operation, sender, start, traceparent
+from glomar_runtime.telemetry.lean_span import MESSAGE_ID, SCOPE, Operation, sender, start, traceparent
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.context import Context

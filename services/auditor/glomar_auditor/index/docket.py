@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from typing import Any
 
-from glomar_runtime.delivery import Stored, moment
+from glomar_runtime.bus.stream import Stored, moment
 from glomar_schemas.agreement.controls import InForce, apply, ordered
 from glomar_schemas.agreement.model import SignedAgreement
 from glomar_schemas.agreement.versions import Versions

@@ -4,8 +4,8 @@ by reports, which fill one of their own, and by the follower for what it has mis
 import asyncio
 from collections.abc import Sequence
 
+from glomar_runtime.bus.stream import Stored
 from glomar_runtime.cli import Advance
-from glomar_runtime.delivery import Stored
 from nats.aio.client import Client
 
 from glomar_auditor.index.file import Index

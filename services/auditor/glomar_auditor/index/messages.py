@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from itertools import islice
 
-from glomar_runtime.delivery import Stored, get_by_sequence
+from glomar_runtime.bus.stream import Stored, get_by_sequence
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.tlog.leaf import Leaf
 from nats.aio.client import Client

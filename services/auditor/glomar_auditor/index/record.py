@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Literal
 
-from glomar_runtime.delivery import Stored
+from glomar_runtime.bus.stream import Stored
 from glomar_schemas.crypto.dsse import open_envelope
 from glomar_schemas.crypto.sealing import Context, Opener
 from glomar_schemas.decoding import decode

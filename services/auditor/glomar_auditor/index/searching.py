@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from glomar_runtime.delivery import moment
+from glomar_runtime.bus.stream import moment
 from msgspec import Struct
 
 from glomar_auditor.index.file import Index, Wanted

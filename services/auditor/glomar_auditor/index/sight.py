@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from glomar_runtime.connection import connect
-from glomar_runtime.controls import newest
+from glomar_runtime.bus.connection import connect
+from glomar_runtime.bus.controls import newest
 from glomar_runtime.settings import load_settings
 from glomar_schemas.agreement.keyholder import Keyholder, key_files
 from glomar_schemas.agreement.model import Agreement, load_trust

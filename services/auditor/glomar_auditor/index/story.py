@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 import msgspec
-from glomar_runtime.delivery import Stored, get_by_sequence, get_by_subject, moment
+from glomar_runtime.bus.stream import Stored, get_by_sequence, get_by_subject, moment
 from glomar_schemas.agreement.controls import Hold
 from glomar_schemas.crypto.dsse import open_envelope
 from glomar_schemas.errors import Refused

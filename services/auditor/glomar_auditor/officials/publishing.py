@@ -4,9 +4,9 @@ import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-from glomar_runtime.connection import BusClient, connect
-from glomar_runtime.controls import newest
-from glomar_runtime.delivery import get_by_subject
+from glomar_runtime.bus.connection import BusClient, connect
+from glomar_runtime.bus.controls import newest
+from glomar_runtime.bus.stream import get_by_subject
 from glomar_schemas.agreement.controls import InForce, apply
 from glomar_schemas.errors import Refused, Unreachable
 from glomar_schemas.messages import Control

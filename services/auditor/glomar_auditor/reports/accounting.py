@@ -6,7 +6,7 @@ was looked at.
 
 from datetime import datetime
 
-from glomar_runtime.delivery import moment
+from glomar_runtime.bus.stream import moment
 from msgspec import Struct
 
 from glomar_auditor.index.file import Wanted

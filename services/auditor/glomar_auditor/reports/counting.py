@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 
-from glomar_runtime.delivery import Stored, moment
+from glomar_runtime.bus.stream import Stored, moment
 from glomar_schemas.agreement.controls import InForce
 from glomar_schemas.agreement.model import Agreement
 from glomar_schemas.agreement.versions import Versions

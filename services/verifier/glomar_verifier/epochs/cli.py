@@ -8,8 +8,8 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import App, Parameter
-from glomar_runtime.connection import connect
-from glomar_runtime.controls import newest
+from glomar_runtime.bus.connection import connect
+from glomar_runtime.bus.controls import newest
 from glomar_runtime.settings import load_settings
 from glomar_schemas.agreement.controls import InForce
 from glomar_schemas.agreement.model import load_trust

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
+from glomar_runtime.bus.connection import connect
+from glomar_runtime.bus.controls import newest
 from glomar_runtime.cli import Advance, progress
-from glomar_runtime.connection import connect
-from glomar_runtime.controls import newest
 from glomar_runtime.settings import load_settings
 from glomar_schemas.agreement.model import SignedAgreement, load_trust
 from glomar_schemas.agreement.versions import load_versions

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from hashlib import sha256
 
-from glomar_runtime.delivery import Stored, get_by_subject, moment, walk
+from glomar_runtime.bus.stream import Stored, get_by_subject, moment, walk
 from glomar_schemas.agreement.model import SignedAgreement
 from glomar_schemas.crypto.dsse import Signer, open_envelope, require_signer, seal_envelope
 from glomar_schemas.errors import Malformed, Refused, Untrusted

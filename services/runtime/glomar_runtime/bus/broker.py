@@ -18,8 +18,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import ConnectionClosedError, ConnectionReconnectingError
 
-from glomar_runtime.asyncapi import payload
-from glomar_runtime.connection import API_PREFIX, BusClient, connect
+from glomar_runtime.bus.asyncapi import payload
+from glomar_runtime.bus.connection import API_PREFIX, BusClient, connect
 from glomar_runtime.settings import ServiceSettings
 
 log = logging.getLogger(__name__)

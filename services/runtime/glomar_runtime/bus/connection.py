@@ -27,7 +27,7 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.protocol import parser
 
-from glomar_runtime.feed import Feed
+from glomar_runtime.bus.feed import Feed
 
 log = logging.getLogger(__name__)
 

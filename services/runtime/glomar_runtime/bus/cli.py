@@ -13,9 +13,9 @@ from glomar_schemas.errors import Misconfigured
 from glomar_schemas.subjects import Subjects
 from msgspec import Struct
 
-from glomar_runtime import topology
+from glomar_runtime.bus import topology
+from glomar_runtime.bus.connection import BusClient, connect
 from glomar_runtime.cli import run_cli
-from glomar_runtime.connection import BusClient, connect
 
 app = App("glomar-bus", help="Streams and consumers of an agreement, for the operator of the bus.")
 

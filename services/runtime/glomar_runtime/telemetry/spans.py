@@ -18,8 +18,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, Span, SpanKind
 
-from glomar_runtime.otlp import AllowListExporter
-from glomar_runtime.span import SCOPE, Operation, sender, start, traceparent
+from glomar_runtime.telemetry.lean_span import SCOPE, Operation, sender, start, traceparent
+from glomar_runtime.telemetry.otlp import AllowListExporter
 
 _OPERATIONS = {SpanKind.PRODUCER: "send", SpanKind.CONSUMER: "process"}
 

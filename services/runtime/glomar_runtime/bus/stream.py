@@ -16,7 +16,7 @@ from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from glomar_runtime.connection import API_PREFIX, plain_subject
+from glomar_runtime.bus.connection import API_PREFIX, plain_subject
 
 TIMEOUT_S = 5.0
 NOT_FOUND = 10037

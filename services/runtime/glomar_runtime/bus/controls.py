@@ -11,7 +11,7 @@ from glomar_schemas.agreement.versions import Versions
 from glomar_schemas.subjects import Subjects
 from nats.aio.client import Client
 
-from glomar_runtime.delivery import Stored, get_by_subject, moment
+from glomar_runtime.bus.stream import Stored, get_by_subject, moment
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, SpanContext, SpanKind
 
-from glomar_runtime.span import MESSAGE_ID, LeanSpan, Operation
+from glomar_runtime.telemetry.lean_span import MESSAGE_ID, LeanSpan, Operation
 
 _SHARED_ATTRIBUTES = frozenset(
     {
