@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 
 import glomar_auditor.app
-import glomar_requester.app
+import glomar_requester.service.app
 import glomar_verifier.app
 from glomar_auditor.settings import AuditorSettings
 from glomar_local.layout import Layout
@@ -31,7 +31,7 @@ def asyncapi() -> bytes:
         write_register(10, 1, layout.register_csv)
         build(layout.register_csv, layout.register, load_rules())
         stop = Stop()
-        requester, _ = glomar_requester.app.build_app(
+        requester, _ = glomar_requester.service.app.build_app(
             load_settings(RequesterSettings, layout.settings("requester")), stop
         )
         verifier, _ = glomar_verifier.app.build_app(

@@ -16,7 +16,7 @@ from glomar_local.credentials import epoch_files
 from glomar_local.layout import Layout
 from glomar_local.provision import System, provision
 from glomar_requester.ask import Ask, Question
-from glomar_requester.compose import Label, compose, new_request_id
+from glomar_requester.outgoing.compose import Label, compose, new_request_id
 from glomar_runtime.bus.stream import Stored
 from glomar_runtime.telemetry.spans import Spans
 from glomar_schemas.agreement.controls import Hold, InForce

@@ -20,8 +20,8 @@ from glomar_local.opening import connected
 from glomar_local.provision import System, provision
 from glomar_local.tally import audit
 from glomar_requester.ask import Asked
-from glomar_requester.compose import new_request_id
-from glomar_requester.inbox import open_release, verify
+from glomar_requester.outgoing.compose import new_request_id
+from glomar_requester.verification.release import open_release, verify
 from glomar_schemas.agreement.controls import InForce
 from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.keys import read_signing_key

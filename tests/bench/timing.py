@@ -28,8 +28,8 @@ from glomar_local.opening import connected
 from glomar_local.population import make_rolls, today
 from glomar_local.provision import System, provision
 from glomar_requester.ask import Ask, Question
-from glomar_requester.compose import Label, compose, new_request_id
-from glomar_requester.rows import COLUMNS, parse_ask
+from glomar_requester.files.request_file import COLUMNS, parse_ask
+from glomar_requester.outgoing.compose import Label, compose, new_request_id
 from glomar_schemas.crypto.dsse import open_envelope
 from glomar_schemas.crypto.sealing import Context, Opener
 from glomar_schemas.decoding import decode

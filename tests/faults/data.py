@@ -9,7 +9,7 @@ from glomar_local import population, ports
 from glomar_local.layout import Layout
 from glomar_local.provision import System, provision
 from glomar_requester.ask import Ask
-from glomar_requester.rows import COLUMNS, parse_ask
+from glomar_requester.files.request_file import COLUMNS, parse_ask
 from msgspec import Struct
 
 

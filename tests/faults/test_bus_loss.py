@@ -19,7 +19,7 @@ from glomar_local.opening import connected
 from glomar_local.ports import HOST
 from glomar_local.provision import System
 from glomar_local.settings_files import SERVICES
-from glomar_requester import connection as connection_of
+from glomar_requester.bus import connection as connection_of
 from glomar_runtime.bus import topology
 from glomar_runtime.bus.connection import connect
 from glomar_runtime.settings import load_settings

@@ -25,7 +25,7 @@ from glomar_local.layout import Layout
 from glomar_local.ports import HOST
 from glomar_local.provision import provision
 from glomar_requester.ask import Ask
-from glomar_requester.rows import COLUMNS
+from glomar_requester.files.request_file import COLUMNS
 from glomar_schemas.agreement.model import load_trust, sign_agreement
 from glomar_schemas.agreement.versions import load_versions
 from glomar_schemas.crypto.dsse import Signer

@@ -21,7 +21,7 @@ from glomar_local.child import program
 from glomar_local.opening import connected
 from glomar_local.provision import System
 from glomar_requester.ask import Ask
-from glomar_requester.compose import new_request_id
+from glomar_requester.outgoing.compose import new_request_id
 from glomar_schemas.crypto.dsse import seal_envelope
 from glomar_schemas.crypto.sealing import PARTICULARS_SIZES, Sealer
 from glomar_schemas.messages import Officer, Request

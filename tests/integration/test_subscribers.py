@@ -8,7 +8,7 @@ from glomar_auditor.settings import AuditorSettings
 from glomar_local import population, ports
 from glomar_local.layout import Layout
 from glomar_local.provision import provision
-from glomar_requester.app import build_app as build_requester
+from glomar_requester.service.app import build_app as build_requester
 from glomar_requester.settings import RequesterSettings
 from glomar_runtime.bus.broker import Bus as Broker
 from glomar_runtime.service import Stop

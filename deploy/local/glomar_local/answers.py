@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from glomar_requester.ask import Asked
 from glomar_requester.identity import Identity, load_identity
-from glomar_requester.inbox import Proven, open_release, verify
 from glomar_requester.profile import Profile
+from glomar_requester.verification.release import Proven, open_release, verify
 from glomar_schemas.messages import ResultQuery, encode
 from nats.aio.client import Client
 from nats.errors import NoRespondersError

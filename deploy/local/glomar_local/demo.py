@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 
 from glomar_requester.identity import Identity
-from glomar_requester.inbox import Proven
+from glomar_requester.verification.release import Proven
 from glomar_schemas.agreement.model import Agreement
 from glomar_schemas.errors import Misconfigured, Unreachable
 from msgspec import Struct

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from glomar_requester.inbox import Proven
+from glomar_requester.verification.release import Proven
 from msgspec import Struct
 
 from glomar_local import trace_tree

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from glomar_requester.inbox import Proven
+from glomar_requester.verification.release import Proven
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 
 import msgspec
 from glomar_requester.ask import Ask, Question
-from glomar_requester.compose import Label, compose, new_request_id
 from glomar_requester.identity import Identity
+from glomar_requester.outgoing.compose import Label, compose, new_request_id
 from glomar_schemas.crypto.dsse import Envelope, Signature, Signer
 from glomar_schemas.decoding import decode
 from glomar_schemas.keys import generate

@@ -21,7 +21,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from glomar_requester.profile import Profile
-from glomar_requester.vault import Vault
+from glomar_requester.store.vault import Vault
 
 
 class Defaults(Struct, frozen=True):

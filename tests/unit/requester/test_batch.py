@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from glomar_requester.batch import Batch, Summary
-from glomar_requester.results import ResultWriter
-from glomar_requester.rows import BadRow
+from glomar_requester.files.request_file import BadRow
+from glomar_requester.files.result_file import ResultWriter
+from glomar_requester.files.submit import Batch, Summary
 from glomar_schemas.errors import Malformed, Misconfigured
 
 from tests.unit.requester.test_client import Desk

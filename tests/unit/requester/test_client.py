@@ -15,8 +15,8 @@ from glomar_requester import Ask, Client, Conflict, Question
 from glomar_requester.ask import Asked
 from glomar_requester.client import Unknown
 from glomar_requester.identity import Identity, make_identity
-from glomar_requester.inbox import Result
-from glomar_requester.store import Store
+from glomar_requester.store.store import Store
+from glomar_requester.verification.release import Result
 from glomar_schemas.crypto.dsse import open_envelope
 from glomar_schemas.errors import IntegrityError, Refused, Retryable, TimedOut, Unreachable
 from glomar_schemas.keys import KeyRecord, public_text

@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from glomar_requester.ask import Ask, BadForm, Question
-from glomar_requester.compose import Label, compose, new_request_id
 from glomar_requester.identity import make_identity
+from glomar_requester.outgoing.compose import Label, compose, new_request_id
 from glomar_schemas.crypto.dsse import open_envelope, require_signer
 from glomar_schemas.decoding import decode
 from glomar_schemas.errors import Misconfigured, Untrusted

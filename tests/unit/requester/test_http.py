@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from faststream.asgi.types import Message
-from glomar_requester.http import Api, read_token_hash
+from glomar_requester.service.api import Api, read_token_hash
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.keys import write_secret
 from glomar_schemas.messages import encode

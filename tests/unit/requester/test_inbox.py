@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from glomar_requester.ask import Asked
-from glomar_requester.inbox import Proven, open_release, verify
+from glomar_requester.verification.release import Proven, open_release, verify
 from glomar_schemas.crypto.sealing import ANSWER_SIZES, pad
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.messages import Answer, Refusal, Release, ResultPending, encode

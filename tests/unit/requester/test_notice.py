@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from glomar_requester.identity import Identity, make_identity
-from glomar_requester.notice import Noticed, Standing, fold, open_notice, open_recall
+from glomar_requester.verification.notice import Noticed, Standing, fold, open_notice, open_recall
 from glomar_schemas.agreement.model import SignedAgreement
 from glomar_schemas.agreement.versions import Versions
 from glomar_schemas.errors import Misconfigured, Refused

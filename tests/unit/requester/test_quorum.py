@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_requester import Client, Question
 from glomar_requester.ask import Asked
 from glomar_requester.identity import Identity, Quorum
-from glomar_requester.inbox import Result
-from glomar_requester.store import Store
+from glomar_requester.store.store import Store
+from glomar_requester.verification.release import Result
 from glomar_schemas.errors import IntegrityError, TimedOut
 from glomar_schemas.tlog import receipt as receipts
 from glomar_schemas.tlog.cosignature import format_witness_vkey

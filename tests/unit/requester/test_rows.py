@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 from glomar_requester.ask import Ask
-from glomar_requester.rows import COLUMNS, MAX_LINE_BYTES, BadRow, Form, Row, read_rows, survey
+from glomar_requester.files.request_file import COLUMNS, MAX_LINE_BYTES, BadRow, Form, Row, read_rows, survey
 from glomar_schemas.errors import Malformed
 from hypothesis import given
 from hypothesis import strategies as st

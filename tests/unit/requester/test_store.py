@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from glomar_requester import schema
-from glomar_requester.kept import (
+from glomar_requester.store import schema
+from glomar_requester.store.records import (
     Acknowledged,
     Answered,
     Certified,
@@ -21,8 +21,8 @@ from glomar_requester.kept import (
     ToldThrough,
     Withdrawn,
 )
-from glomar_requester.store import Store, _row
-from glomar_requester.vault import Vault
+from glomar_requester.store.store import Store, _row
+from glomar_requester.store.vault import Vault
 from glomar_schemas.errors import IntegrityError, Misconfigured, Retryable
 
 from tests import samples
@@ -111,7 +111,7 @@ def test_what_a_killed_process_committed_is_there(tmp_path: Path) -> None:
     """The child is killed as soon as `write` has returned, without closing anything."""
     path = tmp_path / "store.db"
     code = (
-        "import os, signal, sys; from pathlib import Path; from glomar_requester.store import *;"
+        "import os, signal, sys; from pathlib import Path; from glomar_requester.store.store import *;"
         "from tests.unit.requester import test_store as t;"
         f"s = Store(Path({str(path)!r})); s.write([t.KEYED]); os.kill(os.getpid(), signal.SIGKILL)"
     )

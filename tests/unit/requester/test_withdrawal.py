@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from glomar_requester import Client, Expired, Recalled, Result
-from glomar_requester.store import Store
+from glomar_requester.store.store import Store
 from glomar_schemas.crypto.dsse import open_envelope
 from glomar_schemas.errors import Retryable
 from glomar_schemas.messages import Ack, Notice, encode

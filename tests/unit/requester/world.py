@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 from glomar_requester.ask import Ask, Asked, Prepared, Question
-from glomar_requester.compose import Label, compose, new_request_id
 from glomar_requester.identity import Defaults, Identity, make_identity
+from glomar_requester.outgoing.compose import Label, compose, new_request_id
 from glomar_schemas.agreement.model import SignedAgreement, parse_agreement
 from glomar_schemas.crypto.dsse import Signer, seal_envelope
 from glomar_schemas.crypto.sealing import ANSWER_SIZES, RELEASE_SIZES, TAGS_SIZES, Context, Sealer, pad

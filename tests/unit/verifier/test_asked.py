@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from glomar_requester.ask import Ask
-from glomar_requester.rows import COLUMNS as ASKED
-from glomar_requester.rows import parse_ask
+from glomar_requester.files.request_file import COLUMNS as ASKED
+from glomar_requester.files.request_file import parse_ask
 from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.agreement.model import parse_agreement
 from glomar_schemas.errors import Malformed

@@ -15,9 +15,9 @@ from msgspec import Struct
 
 from glomar_requester.ask import Question
 from glomar_requester.client import Client
-from glomar_requester.inbox import Outcome, Result
-from glomar_requester.results import ResultWriter
-from glomar_requester.rows import BadRow, Form, Survey, read_rows, survey
+from glomar_requester.files.request_file import BadRow, Form, Survey, read_rows, survey
+from glomar_requester.files.result_file import ResultWriter
+from glomar_requester.verification.release import Outcome, Result
 
 Advance = Callable[[int, int], None]
 """advance(done, total), total being the file's lines."""

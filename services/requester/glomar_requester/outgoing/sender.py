@@ -19,14 +19,14 @@ from glomar_schemas.publish import Connection
 from glomar_schemas.subjects import MAX_BATCH
 
 from glomar_requester.ask import Prepared, Question
-from glomar_requester.commits import Commits
-from glomar_requester.compose import Label, compose, new_request_id
-from glomar_requester.kept import Entry, Published
-from glomar_requester.notice import Standing
-from glomar_requester.own_requests import OwnRequests
-from glomar_requester.publish import Conflict, publish
-from glomar_requester.store import Store
+from glomar_requester.bus.publish import Conflict, publish
+from glomar_requester.ledger_watch import OwnRequests
+from glomar_requester.outgoing.compose import Label, compose, new_request_id
+from glomar_requester.store.group_commit import Commits
+from glomar_requester.store.records import Entry, Published
+from glomar_requester.store.store import Store
 from glomar_requester.tracing import Sending, Tracing
+from glomar_requester.verification.notice import Standing
 
 log = logging.getLogger(__name__)
 

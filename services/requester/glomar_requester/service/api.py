@@ -19,11 +19,11 @@ from glomar_schemas.keys import read_secret
 from glomar_schemas.subjects import TRACEPARENT, is_request_id
 
 from glomar_requester.ask import Ask, BadForm
+from glomar_requester.bus.publish import Conflict
 from glomar_requester.client import Client, Unknown
-from glomar_requester.gone import Gone
-from glomar_requester.inbox import Result
-from glomar_requester.publish import Conflict
-from glomar_requester.spans import served
+from glomar_requester.service.otel_tracing import served
+from glomar_requester.verification.gone import Gone
+from glomar_requester.verification.release import Result
 
 PREFIX = "/v1/"
 REQUESTS = "/v1/requests"

@@ -18,11 +18,11 @@ from msgspec import to_builtins
 from nats.aio.msg import Msg
 
 from glomar_requester.client import Client
-from glomar_requester.http import PREFIX, Api, read_token_hash
 from glomar_requester.identity import load_identity
+from glomar_requester.service.api import PREFIX, Api, read_token_hash
+from glomar_requester.service.otel_tracing import OtelTracing
 from glomar_requester.settings import RequesterSettings
-from glomar_requester.spans import OtelTracing
-from glomar_requester.store import Store
+from glomar_requester.store.store import Store
 
 log = logging.getLogger(__name__)
 

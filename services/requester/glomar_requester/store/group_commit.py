@@ -12,8 +12,8 @@ from typing import TypeVar
 
 from glomar_schemas.errors import GlomarError
 
-from glomar_requester.kept import Change
-from glomar_requester.store import Store
+from glomar_requester.store.records import Change
+from glomar_requester.store.store import Store
 
 log = logging.getLogger(__name__)
 

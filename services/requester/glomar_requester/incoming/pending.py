@@ -13,7 +13,7 @@ from glomar_schemas.errors import GlomarError
 from msgspec import Struct
 
 from glomar_requester.ask import Asked
-from glomar_requester.inbox import Result
+from glomar_requester.verification.release import Result
 
 FIRST_QUERY_S = 3.0
 FIRST_WITNESS_S = 0.5

@@ -17,7 +17,7 @@ from glomar_schemas.tlog import leaf as leaves
 from msgspec import Struct
 
 from glomar_requester.identity import Identity
-from glomar_requester.inbox import check_receipt, moment
+from glomar_requester.verification.release import check_receipt, moment
 
 
 class Noticed(Struct, frozen=True):

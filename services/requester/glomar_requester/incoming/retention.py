@@ -13,14 +13,14 @@ from glomar_schemas.errors import GlomarError, IntegrityError, Retryable
 from glomar_schemas.messages import Ack
 from glomar_schemas.publish import Connection
 
-from glomar_requester.commits import Commits
-from glomar_requester.inbox import verify
-from glomar_requester.kept import Acknowledged, Certified, Dated, Entry, Withdrawn
-from glomar_requester.notice import Standing
-from glomar_requester.own_requests import OwnRequests
-from glomar_requester.publish import publish_acks
-from glomar_requester.receiver import Clock
-from glomar_requester.store import Store
+from glomar_requester.bus.publish import publish_acks
+from glomar_requester.incoming.receiver import Clock
+from glomar_requester.ledger_watch import OwnRequests
+from glomar_requester.store.group_commit import Commits
+from glomar_requester.store.records import Acknowledged, Certified, Dated, Entry, Withdrawn
+from glomar_requester.store.store import Store
+from glomar_requester.verification.notice import Standing
+from glomar_requester.verification.release import verify
 
 log = logging.getLogger(__name__)
 

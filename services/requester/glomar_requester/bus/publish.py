@@ -23,7 +23,7 @@ from nats.errors import Error as NatsError
 
 from glomar_requester.ask import Prepared
 from glomar_requester.identity import Identity
-from glomar_requester.kept import Certified, Published
+from glomar_requester.store.records import Certified, Published
 
 API_PREFIX = "BUS.API"
 """Where the JetStream API of account BUS appears in an agency's own account."""

@@ -10,7 +10,7 @@ from typing import Self, TextIO
 import msgspec
 from glomar_schemas.errors import Misconfigured
 
-from glomar_requester.inbox import Result
+from glomar_requester.verification.release import Result
 
 COLUMNS = ("reference", "request_id", "outcome", "refusals", "sequence", "trace_id", "receipt_ok")
 

@@ -16,7 +16,7 @@ from glomar_schemas.errors import GlomarError, Retryable
 from glomar_schemas.tlog.inclusion_tables import Database
 
 from glomar_requester.ask import Asked, Prepared
-from glomar_requester.kept import (
+from glomar_requester.store.records import (
     Acknowledged,
     Answered,
     Certified,
@@ -29,7 +29,7 @@ from glomar_requester.kept import (
     ToldThrough,
     Withdrawn,
 )
-from glomar_requester.schema import open_database
+from glomar_requester.store.schema import open_database
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from glomar_schemas.errors import Refused
 
-from glomar_requester.kept import Cause
+from glomar_requester.store.records import Cause
 
 
 class Gone(Refused):

@@ -17,14 +17,14 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from glomar_requester.ask import Asked
-from glomar_requester.commits import Commits
-from glomar_requester.gone import gone, require_kept
-from glomar_requester.inbox import Outcome, Proven, Result, open_release, quorum_lacks, verify
-from glomar_requester.kept import Answered, Cause, Entry, Withdrawn
-from glomar_requester.notice import Standing
-from glomar_requester.own_requests import OwnRequests
+from glomar_requester.incoming.pending import FIRST_QUERY_S, Waiter, Waiting
+from glomar_requester.ledger_watch import OwnRequests
+from glomar_requester.store.group_commit import Commits
+from glomar_requester.store.records import Answered, Cause, Entry, Withdrawn
 from glomar_requester.tracing import Tracing
-from glomar_requester.waiting import FIRST_QUERY_S, Waiter, Waiting
+from glomar_requester.verification.gone import gone, require_kept
+from glomar_requester.verification.notice import Standing
+from glomar_requester.verification.release import Outcome, Proven, Result, open_release, quorum_lacks, verify
 
 log = logging.getLogger(__name__)
 

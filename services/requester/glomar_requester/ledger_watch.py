@@ -13,11 +13,11 @@ from glomar_schemas.tlog.inclusion_tables import Database, OwnTables, Write
 from glomar_schemas.tlog.inclusion_watch import OwnMessages, Publication, Standing, noted
 from glomar_schemas.tlog.note import Checkpoint
 
-from glomar_requester import notice
 from glomar_requester.ask import Prepared
-from glomar_requester.commits import Commits
-from glomar_requester.inbox import Proven
-from glomar_requester.kept import Certified, Published
+from glomar_requester.store.group_commit import Commits
+from glomar_requester.store.records import Certified, Published
+from glomar_requester.verification import notice
+from glomar_requester.verification.release import Proven
 
 T = TypeVar("T")
 

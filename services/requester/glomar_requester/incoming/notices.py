@@ -16,11 +16,11 @@ from glomar_schemas.subjects import MAX_NOTICE_BYTES
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from glomar_requester.commits import Commits
-from glomar_requester.kept import Change, TakenBack, Told, ToldThrough, Withdrawn
-from glomar_requester.notice import Standing, open_notice, open_recall, read_notice
-from glomar_requester.receiver import QUERY_TIMEOUT_S, Receiver
-from glomar_requester.store import Store
+from glomar_requester.incoming.receiver import QUERY_TIMEOUT_S, Receiver
+from glomar_requester.store.group_commit import Commits
+from glomar_requester.store.records import Change, TakenBack, Told, ToldThrough, Withdrawn
+from glomar_requester.store.store import Store
+from glomar_requester.verification.notice import Standing, open_notice, open_recall, read_notice
 
 log = logging.getLogger(__name__)
 
