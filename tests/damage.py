@@ -13,8 +13,8 @@ from typing import NamedTuple, Protocol
 from unittest.mock import patch
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_auditor.fsck import verify
-from glomar_auditor.sequencer import Ledger
+from glomar_auditor.ledger.fsck import verify
+from glomar_auditor.ledger.ledger import Ledger
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.tlog import leaf, merkle
 from glomar_schemas.tlog.layout import decode_bundle, encode_bundle
@@ -168,7 +168,7 @@ def _remembering() -> Iterator[None]:
     with ExitStack() as stack:
         for where, function in (
             ("glomar_schemas.tlog.leaf.decode", leaf.decode),
-            ("glomar_auditor.fsck.leaf_hash", merkle.leaf_hash),
+            ("glomar_auditor.ledger.fsck.leaf_hash", merkle.leaf_hash),
             ("glomar_schemas.tlog.tree.node_hash", merkle.node_hash),
         ):
             stack.enter_context(patch(where, lru_cache(maxsize=16 * ENTRIES)(function)))

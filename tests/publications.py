@@ -9,8 +9,8 @@ from pathlib import Path
 
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_auditor.publication import PREFIX, Publication
-from glomar_auditor.sequencer import Ledger
+from glomar_auditor.ledger.ledger import Ledger
+from glomar_auditor.ledger.tile_server import PREFIX, Publication
 from glomar_schemas.tlog.client import signed_by
 from glomar_schemas.tlog.inclusion_watch import Noted, noted
 from glomar_schemas.tlog.leaf import Leaf

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from multiprocessing import Pool
 from pathlib import Path
 
-from glomar_auditor.fsck import verify
-from glomar_auditor.monitor import monitor
-from glomar_auditor.sequencer import Ledger
+from glomar_auditor.ledger.fsck import verify
+from glomar_auditor.ledger.ledger import Ledger
+from glomar_auditor.monitoring.monitor import monitor
 from glomar_schemas.tlog.client import Directory
 
 from tests import damage

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from glomar_auditor.fsck import verify
+from glomar_auditor.ledger.fsck import verify
 from glomar_local.answers import fetch, identity_of
 from glomar_local.credentials import OPERATOR
 from glomar_local.opening import connected

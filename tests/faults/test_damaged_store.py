@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from glomar_auditor.fsck import verify
+from glomar_auditor.ledger.fsck import verify
 from glomar_local import ports
 from glomar_local.child import program
 from glomar_local.provision import System, provision

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from glomar_auditor.sequencer import Ledger
+from glomar_auditor.ledger.ledger import Ledger
 from glomar_local.credentials import OPERATOR
 from glomar_local.opening import connected
 from glomar_local.tally import read

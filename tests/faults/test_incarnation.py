@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from pathlib import Path
 
-from glomar_auditor.fsck import verify
+from glomar_auditor.ledger.fsck import verify
 from glomar_local import nats_conf
 from glomar_local.child import program
 from glomar_local.credentials import OPERATOR

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from glomar_auditor.fsck import verify
+from glomar_auditor.ledger.fsck import verify
 from glomar_local import tally
 from glomar_local.provision import System
 from glomar_runtime.bus.stream import Stored

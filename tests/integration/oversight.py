@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 from typing import Any
 
 from glomar_auditor.cli import app
-from glomar_auditor.index.file import Index
+from glomar_auditor.index.database import Index
 from glomar_auditor.index.record import Record
 from glomar_local.credentials import OPERATOR
 from glomar_requester import Client, Result

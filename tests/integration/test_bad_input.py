@@ -17,7 +17,7 @@ import msgspec
 import nkeys
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_auditor.sequencer import Ledger
+from glomar_auditor.ledger.ledger import Ledger
 from glomar_local import population, ports
 from glomar_local.child import program
 from glomar_local.credentials import official

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from glomar_auditor.monitor import monitor
+from glomar_auditor.monitoring.monitor import monitor
 from glomar_local.child import program
 from glomar_local.ports import HOST
 from glomar_schemas.errors import IntegrityError

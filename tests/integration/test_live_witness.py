@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_auditor.cosigned import CosignedCheckpoint
-from glomar_auditor.sequencer import Ledger
-from glomar_auditor.witnesses import Witnesses
+from glomar_auditor.ledger.ledger import Ledger
+from glomar_auditor.witnessing.cosigned import CosignedCheckpoint
+from glomar_auditor.witnessing.witnesses import Witnesses
 from glomar_local.child import program
 from glomar_requester import Result
 from glomar_schemas.keys import read_signing_key

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from glomar_auditor.disk import Disk
-from glomar_auditor.fsck import Report, verify
-from glomar_auditor.tiles import TileStore
+from glomar_auditor.ledger.disk import Disk
+from glomar_auditor.ledger.fsck import Report, verify
+from glomar_auditor.ledger.tiles import TileStore
 from glomar_schemas.errors import IntegrityError, Malformed
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog import leaf as leaves

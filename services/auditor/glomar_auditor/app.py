@@ -26,22 +26,22 @@ from glomar_schemas.tlog.policy import load_policy
 from nats.aio.msg import Msg
 from opentelemetry.trace import Span
 
-from glomar_auditor import publication
-from glomar_auditor.cosigned import CosignedCheckpoint
-from glomar_auditor.incarnations import log_keys, require_unfinished
 from glomar_auditor.index.follower import Follower
-from glomar_auditor.index.ledger_view import LedgerView, ledger_keys, open_view
 from glomar_auditor.index.record import Reading
-from glomar_auditor.noticing import Noticing
-from glomar_auditor.origin_file import OriginFile
-from glomar_auditor.recalls import Recalls
-from glomar_auditor.recorder import Recorder
-from glomar_auditor.release import Releaser
-from glomar_auditor.sequencer import Ledger
+from glomar_auditor.ledger import tile_server as publication
+from glomar_auditor.ledger.incarnations import log_keys, require_unfinished
+from glomar_auditor.ledger.ledger import Ledger
+from glomar_auditor.ledger.view import LedgerView, ledger_keys, open_view
+from glomar_auditor.recording.consistency import Watch
+from glomar_auditor.recording.recorder import Recorder
+from glomar_auditor.recording.stream_origin import OriginFile
+from glomar_auditor.releasing.holds import Withholding
+from glomar_auditor.releasing.notices import Noticing
+from glomar_auditor.releasing.recalls import Recalls
+from glomar_auditor.releasing.release import Releaser
 from glomar_auditor.settings import AuditorSettings
-from glomar_auditor.watching import Watch
-from glomar_auditor.withholding import Withholding
-from glomar_auditor.witnesses import Witnesses
+from glomar_auditor.witnessing.cosigned import CosignedCheckpoint
+from glomar_auditor.witnessing.witnesses import Witnesses
 
 log = logging.getLogger(__name__)
 

@@ -1,8 +1,8 @@
 """What halts releases, and what may be given up as a gap: decided from values alone."""
 
 import pytest
-from glomar_auditor import comparison
-from glomar_auditor.comparison import GAP_LOOKS, Contradiction
+from glomar_auditor.recording import contradictions as comparison
+from glomar_auditor.recording.contradictions import GAP_LOOKS, Contradiction
 from glomar_schemas.tlog.leaf import Gap, Leaf
 from msgspec.structs import replace
 

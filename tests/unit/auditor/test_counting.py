@@ -3,16 +3,16 @@
 from datetime import timedelta
 
 import pytest
-from glomar_auditor.index.docket import Docket
-from glomar_auditor.index.file import Index, Wanted
-from glomar_auditor.index.ledger_view import LedgerView
+from glomar_auditor.index.control_history import Docket
+from glomar_auditor.index.database import Index, Wanted
 from glomar_auditor.index.record import GAP, UNREADABLE, Outcome, Record
+from glomar_auditor.ledger.view import LedgerView
 from glomar_auditor.reports.accounting import account
-from glomar_auditor.reports.counting import Period, Source, count
+from glomar_auditor.reports.affidavit import affidavit
+from glomar_auditor.reports.count import Period, Source, count
 from glomar_auditor.reports.document import as_html, as_text
-from glomar_auditor.reports.pages import affidavit
+from glomar_auditor.reports.model import Report
 from glomar_auditor.reports.public import public
-from glomar_auditor.reports.report import Report
 from glomar_runtime.bus.stream import Stored
 from glomar_schemas.agreement.versions import Versions
 from glomar_schemas.crypto.dsse import seal_envelope

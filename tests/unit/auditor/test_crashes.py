@@ -10,10 +10,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from glomar_auditor import tiles
-from glomar_auditor.disk import Disk
-from glomar_auditor.fsck import verify
-from glomar_auditor.sequencer import Ledger
+from glomar_auditor.ledger import tiles
+from glomar_auditor.ledger.disk import Disk
+from glomar_auditor.ledger.fsck import verify
+from glomar_auditor.ledger.ledger import Ledger
 from glomar_schemas.errors import Fatal
 from glomar_schemas.tlog.note import Checkpoint
 

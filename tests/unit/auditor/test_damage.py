@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from glomar_auditor.fsck import verify
-from glomar_auditor.monitor import Seen, monitor
-from glomar_auditor.sequencer import Ledger
+from glomar_auditor.ledger.fsck import verify
+from glomar_auditor.ledger.ledger import Ledger
+from glomar_auditor.monitoring.monitor import Seen, monitor
 from glomar_schemas.errors import IntegrityError, Unreachable
 from glomar_schemas.tlog.client import Directory
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_auditor.archive import freeze, verify_archive
-from glomar_auditor.index.ledger_view import LedgerView, open_view, signed_prefix
-from glomar_auditor.index.messages import messages
-from glomar_auditor.sequencer import Ledger
+from glomar_auditor.index.stream_messages import messages
+from glomar_auditor.ledger.archive import freeze, verify_archive
+from glomar_auditor.ledger.ledger import Ledger
+from glomar_auditor.ledger.view import LedgerView, open_view, signed_prefix
 from glomar_schemas.errors import IntegrityError, Misconfigured
 from glomar_schemas.tlog import receipt as receipts
 from glomar_schemas.tlog.leaf import Leaf

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_auditor.disk import Disk
-from glomar_auditor.fsck import Report, verify
-from glomar_auditor.sequencer import Ledger
-from glomar_auditor.tiles import TileStore
+from glomar_auditor.ledger.disk import Disk
+from glomar_auditor.ledger.fsck import Report, verify
+from glomar_auditor.ledger.ledger import Ledger
+from glomar_auditor.ledger.tiles import TileStore
 from glomar_schemas.errors import IntegrityError, Misconfigured
 from glomar_schemas.tlog import leaf as leaves
 from glomar_schemas.tlog.layout import CHECKPOINT, COSIGNED, encode_bundle

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from glomar_auditor.index.file import Damaged, Index, Wanted
+from glomar_auditor.index.database import Damaged, Index, Wanted
 from glomar_auditor.index.record import Outcome, Reading, Record
 from glomar_runtime.bus.stream import Stored
 from glomar_schemas.crypto.dsse import seal_envelope

@@ -6,8 +6,8 @@ import resource
 from pathlib import Path
 
 import pytest
-from glomar_auditor.disk import Disk
-from glomar_auditor.journal import Frame, Journal, encode_frame, read_frames
+from glomar_auditor.ledger.disk import Disk
+from glomar_auditor.ledger.journal import Frame, Journal, encode_frame, read_frames
 from glomar_schemas.errors import Fatal, IntegrityError
 from hypothesis import given
 from hypothesis import strategies as st

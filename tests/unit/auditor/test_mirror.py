@@ -6,8 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from glomar_auditor import mirror
-from glomar_auditor.disk import Disk
+from glomar_auditor.ledger import mirror
+from glomar_auditor.ledger.disk import Disk
 from glomar_local.child import program
 from glomar_schemas.errors import Misconfigured, Unreachable
 from glomar_schemas.tlog.client import Directory, Forked, PublishedLog

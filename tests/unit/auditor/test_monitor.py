@@ -16,9 +16,9 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.cli import app
-from glomar_auditor.evidence import check, of_fork, read
-from glomar_auditor.monitor import Seen, monitor
-from glomar_auditor.sequencer import Ledger
+from glomar_auditor.ledger.ledger import Ledger
+from glomar_auditor.monitoring.fork_evidence import check, of_fork, read
+from glomar_auditor.monitoring.monitor import Seen, monitor
 from glomar_runtime.cli import run_cli
 from glomar_schemas.errors import IntegrityError, Misconfigured, Refused, Unreachable
 from glomar_schemas.tlog import leaf as leaves

@@ -1,7 +1,7 @@
 """Which controls an agency is told of."""
 
 import pytest
-from glomar_auditor.noticing import concerns
+from glomar_auditor.releasing.notices import concerns
 from glomar_schemas.agreement.controls import Hold, InForce
 from msgspec.structs import replace
 

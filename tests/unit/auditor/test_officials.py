@@ -6,10 +6,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from glomar_auditor.officials import agreement_file, draft_file, drafting
-from glomar_auditor.officials.draft_file import Draft, add_signature, opened
-from glomar_auditor.officials.drafting import Occasion
-from glomar_auditor.officials.explain import explain
+from glomar_auditor.controls import agreement_file, draft_file
+from glomar_auditor.controls import draft as drafting
+from glomar_auditor.controls.draft import Occasion
+from glomar_auditor.controls.draft_file import Draft, add_signature, opened
+from glomar_auditor.controls.explain import explain
 from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.agreement.controls import Hold, InForce, apply
 from glomar_schemas.agreement.model import SignedAgreement, Trust, load_agreement

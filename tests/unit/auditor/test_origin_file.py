@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from glomar_auditor.origin_file import OriginFile
+from glomar_auditor.recording.stream_origin import OriginFile
 from glomar_schemas.errors import IntegrityError
 
 CREATED = "2026-11-26T19:03:01.471250911Z"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_auditor.sequencer import Ledger
+from glomar_auditor.ledger.ledger import Ledger
 from glomar_schemas.errors import GlomarError, Misconfigured, Unreachable, Untrusted
 from glomar_schemas.tlog import leaf
 from glomar_schemas.tlog.client import Forked, PublishedLog, signed_by, source

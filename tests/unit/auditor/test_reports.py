@@ -5,8 +5,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from glomar_auditor.archive import freeze, thaw, verify_archive
-from glomar_auditor.index.ledger_view import open_view
+from glomar_auditor.ledger.archive import freeze, thaw, verify_archive
+from glomar_auditor.ledger.view import open_view
 from glomar_auditor.reports.document import Document, Section, Table, as_html, as_text
 from glomar_auditor.reports.public import rounded
 from glomar_schemas.errors import GlomarError, IntegrityError, Misconfigured

@@ -11,9 +11,9 @@ from types import FunctionType, ModuleType
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_auditor.disk import Disk
-from glomar_auditor.journal import Frame, encode_frame, read_frames
-from glomar_auditor.sequencer import Ledger
+from glomar_auditor.ledger.disk import Disk
+from glomar_auditor.ledger.journal import Frame, encode_frame, read_frames
+from glomar_auditor.ledger.ledger import Ledger
 from glomar_schemas.errors import Fatal, IntegrityError, Malformed, Misconfigured
 from glomar_schemas.tlog import leaf as leaves
 from glomar_schemas.tlog import tree

@@ -9,7 +9,7 @@ SCRIPT = """
 import os, sys
 from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_auditor.sequencer import Ledger
+from glomar_auditor.ledger.ledger import Ledger
 from glomar_schemas.tlog.leaf import Leaf
 ledger = Ledger.open(Path(sys.argv[1]), Ed25519PrivateKey.from_private_bytes(bytes(32)), "audit.example/a/1")
 os.write(1, b"opened")

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 import pytest
-from glomar_auditor.disk import Disk
-from glomar_auditor.tiles import MAX_UNSYNCED, TileStore
+from glomar_auditor.ledger.disk import Disk
+from glomar_auditor.ledger.tiles import MAX_UNSYNCED, TileStore
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.tlog.layout import bundle_path, decode_bundle, encode_bundle, tile_path
 from hypothesis import given

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.cli import app
-from glomar_auditor.sequencer import Ledger
+from glomar_auditor.ledger.ledger import Ledger
 from glomar_runtime.cli import run_cli
 from glomar_schemas.tlog.note import Checkpoint, sign
 

@@ -10,11 +10,11 @@ from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_auditor.comparison import GAP_LOOKS
-from glomar_auditor.origin_file import OriginFile
-from glomar_auditor.recorder import Recorder
-from glomar_auditor.sequencer import Ledger
-from glomar_auditor.watching import Watch
+from glomar_auditor.ledger.ledger import Ledger
+from glomar_auditor.recording.consistency import Watch
+from glomar_auditor.recording.contradictions import GAP_LOOKS
+from glomar_auditor.recording.recorder import Recorder
+from glomar_auditor.recording.stream_origin import OriginFile
 from glomar_runtime.bus.stream import Stored
 from glomar_runtime.bus.topology import stream_config
 from glomar_schemas.subjects import Subjects

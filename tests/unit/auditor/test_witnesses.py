@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_auditor import post, witnesses
-from glomar_auditor.cosigned import CosignedCheckpoint
-from glomar_auditor.sequencer import Ledger
-from glomar_auditor.witnesses import Witnesses
+from glomar_auditor.ledger.ledger import Ledger
+from glomar_auditor.witnessing import http_client as post
+from glomar_auditor.witnessing import witnesses
+from glomar_auditor.witnessing.cosigned import CosignedCheckpoint
+from glomar_auditor.witnessing.witnesses import Witnesses
 from glomar_runtime.telemetry.logs import JsonFormatter
 from glomar_schemas.errors import IntegrityError, Misconfigured
 from glomar_schemas.tlog import receipt as receipts

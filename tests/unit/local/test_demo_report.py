@@ -4,7 +4,7 @@ import io
 from collections import Counter
 
 import pytest
-from glomar_auditor.fsck import Report as LedgerReport
+from glomar_auditor.ledger.fsck import Report as LedgerReport
 from glomar_local.demo import join
 from glomar_local.demo_report import Report, Row, figures
 from glomar_local.demo_tables import render

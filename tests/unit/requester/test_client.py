@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import glomar_requester
 import pytest
-from glomar_auditor.sequencer import Ledger
+from glomar_auditor.ledger.ledger import Ledger
 from glomar_requester import Ask, Client, Conflict, Question
 from glomar_requester.ask import Asked
 from glomar_requester.client import Unknown
