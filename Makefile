@@ -47,7 +47,7 @@ $(UV):
 	$(PYTHON) -m venv .tools
 	.tools/bin/pip install --quiet uv==$(UV_VERSION)
 
-$(SYNCED): $(UV) uv.lock pyproject.toml schemas/pyproject.toml $(wildcard services/*/pyproject.toml) deploy/local/pyproject.toml
+$(SYNCED): $(UV) uv.lock pyproject.toml schemas/pyproject.toml $(wildcard services/*/pyproject.toml) $(wildcard deploy/*/pyproject.toml)
 	$(UV) sync --frozen --all-packages --all-extras --python $(PYTHON)
 	@touch $@
 

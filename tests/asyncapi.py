@@ -8,6 +8,7 @@ import glomar_auditor.app
 import glomar_requester.service.app
 import glomar_verifier.app
 from glomar_auditor.settings import AuditorSettings
+from glomar_evaluation.synth.people import write_register
 from glomar_local.layout import Layout
 from glomar_local.ports import Ports
 from glomar_local.provision import provision
@@ -15,10 +16,9 @@ from glomar_requester.settings import RequesterSettings
 from glomar_runtime.bus.asyncapi import document
 from glomar_runtime.service import Stop
 from glomar_runtime.settings import load_settings
+from glomar_verifier.matching.rules import load_rules
 from glomar_verifier.register.build import build
-from glomar_verifier.rules import load_rules
 from glomar_verifier.settings import VerifierSettings
-from glomar_verifier.synth.people import write_register
 
 PORTS = Ports(4222, 8001, 8002, 8003, 8004)
 

@@ -27,14 +27,14 @@ from glomar_schemas.crypto.sealing import Context, Opener
 from glomar_schemas.decoding import decode
 from glomar_schemas.keys import key_id, read_sealing_key, read_secret, read_signing_key
 from glomar_schemas.messages import Answer, Verdict
-from glomar_verifier.counts import Counts
-from glomar_verifier.desk import Desk, Work
+from glomar_verifier.decisions.decide import Desk, Work
+from glomar_verifier.decisions.verdict_writer import Clerk, Decided
+from glomar_verifier.holder_lists.case_roll import Rolls
+from glomar_verifier.holder_lists.veto import VetoList
+from glomar_verifier.quotas.counts import Counts
+from glomar_verifier.quotas.tags import Tagger
 from glomar_verifier.register.build import build
 from glomar_verifier.register.sqlite import open_register
-from glomar_verifier.roll import Rolls
-from glomar_verifier.tags import Tagger
-from glomar_verifier.verdicts import Clerk, Decided
-from glomar_verifier.veto import VetoList
 from msgspec import Struct
 from msgspec.structs import replace
 from opentelemetry.trace import INVALID_SPAN

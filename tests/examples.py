@@ -9,8 +9,8 @@ from pathlib import Path
 
 from glomar_schemas.agreement.model import Agreement, parse_agreement
 from glomar_schemas.messages import Request, Subject
-from glomar_verifier.agreement_check import Question, question
-from glomar_verifier.gate import Gate
+from glomar_verifier.agreement.examples import Question, question
+from glomar_verifier.policy.gate import Gate
 from msgspec.structs import replace
 
 from tests.registers import RULES

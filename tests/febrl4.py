@@ -13,9 +13,9 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from glomar_verifier.normalise import AddressForm
-from glomar_verifier.synth.kinds import Case
-from glomar_verifier.synth.requests import lawful
+from glomar_evaluation.synth.kinds import Case
+from glomar_evaluation.synth.requests import lawful
+from glomar_verifier.matching.normalise import AddressForm
 
 ADDRESS_FORM: AddressForm = "au"
 SINCE = "2010"

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-from glomar_verifier.evaluation.figures import rate
-from glomar_verifier.match import Candidates, Query, Record, decide, gates
+from glomar_evaluation.trials.figures import rate
+from glomar_verifier.matching.match import Candidates, Query, Record, decide, gates
+from glomar_verifier.readers.csv_rows import Row
 from glomar_verifier.register.extract import read_record
-from glomar_verifier.register.rows import Row
 
 from tests import febrl4
 from tests.registers import RULES, opened, query

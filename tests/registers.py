@@ -9,14 +9,14 @@ from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 
-from glomar_verifier.conform import normal_query
-from glomar_verifier.match import Candidates, Finding, Query, Record, decide
-from glomar_verifier.normalise import AddressForm
+from glomar_verifier.matching.match import Candidates, Finding, Query, Record, decide
+from glomar_verifier.matching.normalise import AddressForm
+from glomar_verifier.matching.query import normal_query
+from glomar_verifier.matching.rules import load_rules
+from glomar_verifier.readers.csv_rows import Row
 from glomar_verifier.register.build import build
 from glomar_verifier.register.extract import COLUMNS, read_record
-from glomar_verifier.register.rows import Row
 from glomar_verifier.register.sqlite import SqliteRegister, open_register
-from glomar_verifier.rules import load_rules
 
 RULES = load_rules()
 YEARS = (2023, 2024)

@@ -27,8 +27,8 @@ from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.keys import read_signing_key
 from glomar_schemas.messages import Answer, Tags
 from glomar_schemas.publish import Outgoing, store_atomically
-from glomar_verifier.reading import Slot
-from glomar_verifier.verdicts import Clerk, Question
+from glomar_verifier.decisions.open_request import Slot
+from glomar_verifier.decisions.verdict_writer import Clerk, Question
 from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg

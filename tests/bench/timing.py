@@ -20,6 +20,8 @@ from itertools import cycle, groupby, islice
 from pathlib import Path
 
 import msgspec
+from glomar_evaluation.synth.kinds import KLASSES, Case
+from glomar_evaluation.synth.requests import REQUEST_COLUMNS, case_and_officer, lawful
 from glomar_local import ports
 from glomar_local.answers import identity_of
 from glomar_local.credentials import OPERATOR
@@ -35,9 +37,7 @@ from glomar_schemas.crypto.sealing import Context, Opener
 from glomar_schemas.decoding import decode
 from glomar_schemas.keys import key_id, read_sealing_key
 from glomar_schemas.messages import Answer, Verdict
-from glomar_verifier import veto
-from glomar_verifier.synth.kinds import KLASSES, Case
-from glomar_verifier.synth.requests import REQUEST_COLUMNS, case_and_officer, lawful
+from glomar_verifier.holder_lists import veto
 from msgspec import Struct
 from msgspec.structs import replace
 from nats.aio.msg import Msg

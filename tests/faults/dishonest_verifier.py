@@ -2,7 +2,8 @@
 
 from glomar_schemas import publish as batch
 from glomar_schemas.agreement.controls import Hold, InForce
-from glomar_verifier import cli, desk
+from glomar_verifier import cli
+from glomar_verifier.decisions import decide as desk
 
 
 def _no_hold(reading: object, tags: object, in_force: InForce) -> Hold | None:

@@ -17,9 +17,9 @@ from glomar_runtime.bus.stream import Stored, moment
 from glomar_schemas.crypto.sealing import Opener
 from glomar_schemas.keys import read_secret
 from glomar_schemas.messages import ResultQuery, encode
-from glomar_verifier.reading import Readable, read
-from glomar_verifier.rules import load_rules
-from glomar_verifier.tags import Tagger
+from glomar_verifier.decisions.open_request import Readable, read
+from glomar_verifier.matching.rules import load_rules
+from glomar_verifier.quotas.tags import Tagger
 from msgspec import Struct
 from msgspec.structs import replace
 

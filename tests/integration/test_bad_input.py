@@ -33,7 +33,7 @@ from glomar_schemas.keys import generate, read_signing_key, write_private
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog.leaf import Leaf
 from glomar_schemas.tlog.note import format_vkey
-from glomar_verifier.register.posted import Meta
+from glomar_verifier.register.lookup import Meta
 
 from tests.faults.processes import messages
 from tests.integration.conftest import Up

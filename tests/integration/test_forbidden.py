@@ -19,7 +19,7 @@ from glomar_schemas.publish import (
     store_atomically,
 )
 from glomar_schemas.subjects import BATCH_ID, BATCH_SEQUENCE, EXPECTED_SEQUENCE, EXPECTED_SEQUENCE_SUBJECT
-from glomar_verifier.outbox import store_verdicts
+from glomar_verifier.decisions.publish import store_verdicts
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError

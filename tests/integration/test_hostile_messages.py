@@ -260,7 +260,7 @@ def test_plain_nats_py_cuts_off_white_space_at_the_end_of_a_subject(bare: Bus) -
 
 
 def plain_client() -> Client:
-    """nats-py's client with its parser as it is shipped, and not as `glomar_runtime.bus.connection` mends it."""
+    """nats-py's client with its own parser, without the changes of `glomar_runtime.bus.connection`."""
     found = importlib.util.find_spec("nats.protocol.parser")
     assert found is not None
     assert found.loader is not None

@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 import msgspec
 import pytest
+from glomar_evaluation.synth import people
 from glomar_local import answers, population
 from glomar_local.child import program
 from glomar_local.opening import connected
@@ -26,7 +27,6 @@ from glomar_schemas.crypto.dsse import seal_envelope
 from glomar_schemas.crypto.sealing import PARTICULARS_SIZES, Sealer
 from glomar_schemas.messages import Officer, Request
 from glomar_schemas.publish import Outgoing, store
-from glomar_verifier.synth import people
 from msgspec.structs import replace
 
 from tests.integration import leaks, web

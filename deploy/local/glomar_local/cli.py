@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import App, Parameter
+from glomar_evaluation import cli as evaluation
 from glomar_runtime.cli import run_cli
 from glomar_schemas.errors import GlomarError, Misconfigured
 from glomar_schemas.keys import read_secret
@@ -37,6 +38,8 @@ from glomar_local.provision import System, make_root, provision
 from glomar_local.supervisor import Supervisor, running
 
 app = App("glomar", help="Glomar on one machine: an interagency bus that only ever confirms or denies.")
+app.command(evaluation.synth)
+app.command(evaluation.evaluate)
 
 DataDir = Annotated[Path, Parameter("--data-dir", help="where keys, agreement, stream and ledger lie")]
 AsJson = Annotated[bool, Parameter("--json", help="print JSON")]

@@ -9,13 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 
-from glomar_schemas.agreement import bundled as shipped
-from glomar_schemas.agreement.model import Agreement, parse_agreement
-from glomar_verifier.gate import time_zone
-from glomar_verifier.register.build import BuildReport, build
-from glomar_verifier.roll import read_roll
-from glomar_verifier.rules import load_rules
-from glomar_verifier.synth import (
+from glomar_evaluation.synth import (
     REQUEST_COLUMNS,
     load_scenario,
     people,
@@ -23,6 +17,12 @@ from glomar_verifier.synth import (
     write_register,
     write_roll,
 )
+from glomar_schemas.agreement import bundled as shipped
+from glomar_schemas.agreement.model import Agreement, parse_agreement
+from glomar_verifier.holder_lists.case_roll import read_roll
+from glomar_verifier.matching.rules import load_rules
+from glomar_verifier.policy.gate import time_zone
+from glomar_verifier.register.build import BuildReport, build
 
 from glomar_local.layout import Layout
 

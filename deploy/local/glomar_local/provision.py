@@ -21,7 +21,7 @@ from glomar_schemas.errors import Misconfigured
 from glomar_schemas.keys import KeyRecord
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog.note import VerifierKey, format_vkey, parse_vkey
-from glomar_verifier import veto
+from glomar_verifier.holder_lists import veto
 from msgspec import Struct
 from msgspec.structs import replace
 

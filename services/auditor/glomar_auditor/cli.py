@@ -15,7 +15,7 @@ from glomar_schemas.tlog.client import signed_by
 
 from glomar_auditor.app import build_app
 from glomar_auditor.controls.cli import app as control
-from glomar_auditor.controls.sign_agreement import app as agreement
+from glomar_auditor.controls.cli_agreement import app as agreement
 from glomar_auditor.index.cli import find, rebuild_index, show
 from glomar_auditor.ledger import mirror
 from glomar_auditor.ledger.archive import verify_archive

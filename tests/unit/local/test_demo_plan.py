@@ -5,10 +5,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from glomar_evaluation.synth import REQUEST_COLUMNS
 from glomar_local.demo import plan
 from glomar_local.demo_tables import KLASSES
 from glomar_local.population import write_requests
-from glomar_verifier.synth import REQUEST_COLUMNS
 
 TODAY = date(2026, 3, 2)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from glomar_schemas.messages import Tags
-from glomar_verifier.counts import Ask, Counts
-from glomar_verifier.facts import Engagement, Registry
-from glomar_verifier.roll import Entry, Roll
+from glomar_verifier.holder_lists.case_roll import Entry, Roll
+from glomar_verifier.policy.facts import Engagement, Registry
+from glomar_verifier.quotas.counts import Ask, Counts
 from msgspec.structs import asdict, replace
 
 from tests.examples import asked, failed, model_agreement, model_gate, model_request

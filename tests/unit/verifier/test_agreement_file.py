@@ -3,7 +3,7 @@
 import pytest
 from glomar_schemas.agreement.model import Condition
 from glomar_schemas.errors import Malformed
-from glomar_verifier.agreement_check import question
+from glomar_verifier.agreement.examples import question
 from msgspec.structs import replace
 
 from tests.examples import failed, model_agreement, model_gate

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from glomar_verifier.agreement_mistakes import Mistake, read
+from glomar_verifier.agreement.lint import Mistake, read
 
 from tests.examples import AGREEMENT_FILE
 from tests.registers import RULES

@@ -4,15 +4,15 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
+from glomar_evaluation.synth import people, requests
 from glomar_requester.ask import Ask
 from glomar_requester.files.request_file import COLUMNS as ASKED
 from glomar_requester.files.request_file import parse_ask
 from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.agreement.model import parse_agreement
 from glomar_schemas.errors import Malformed
-from glomar_verifier.asked import COLUMNS, Asker, default_asker, read_asked
-from glomar_verifier.offline import Decision, Offline, decisions
-from glomar_verifier.synth import people, requests
+from glomar_verifier.offline.decide_file import Decision, Offline, decisions
+from glomar_verifier.offline.request_row import COLUMNS, Asker, default_asker, read_asked
 
 from tests.registers import ANA, RULES, opened
 

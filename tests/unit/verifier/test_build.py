@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from glomar_schemas.errors import Malformed, Misconfigured
-from glomar_verifier.conform import check
+from glomar_verifier.matching.query import check
+from glomar_verifier.readers.csv_rows import MAX_FIELD_CHARACTERS, MAX_LINE_BYTES
 from glomar_verifier.register.build import BuildReport, build
 from glomar_verifier.register.extract import COLUMNS
-from glomar_verifier.register.rows import MAX_FIELD_CHARACTERS, MAX_LINE_BYTES
 from glomar_verifier.register.sqlite import open_register
 
 from tests.registers import ANA, RULES, YEARS, opened, particulars, write_csv

@@ -10,9 +10,9 @@ import pytest
 from glomar_schemas.agreement.model import parse_agreement, sign_agreement
 from glomar_schemas.errors import Malformed, Misconfigured, Refused
 from glomar_schemas.keys import public_text
-from glomar_verifier.agreement_publish import public_text as public_version
-from glomar_verifier.agreement_report import WIDTH
-from glomar_verifier.cli_agreement import check, publish
+from glomar_verifier.agreement.cli import check, publish
+from glomar_verifier.agreement.describe import WIDTH
+from glomar_verifier.agreement.redact import public_text as public_version
 
 from tests.examples import AGREEMENT_FILE, model_agreement
 from tests.samples import HOLDER, REQUESTER, signer, signing_key

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from glomar_schemas.errors import IntegrityError, Misconfigured, Retryable
 from glomar_schemas.messages import Tags
-from glomar_verifier.counts import Ask, Counts, Lookup
-from glomar_verifier.disclosure import HiddenName, Likeness
-from glomar_verifier.facts import Counted
-from glomar_verifier.vouching import KnownName
+from glomar_verifier.decisions.disclosure import HiddenName, Likeness
+from glomar_verifier.policy.facts import Counted
+from glomar_verifier.quotas.counts import Ask, Counts, Lookup
+from glomar_verifier.quotas.dated_names import KnownName
 
 DAY_NS = 86_400 * 10**9
 START_NS = 1_750_000_000 * 10**9

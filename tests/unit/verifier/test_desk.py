@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from glomar_schemas.keys import read_secret
-from glomar_verifier import veto
-from glomar_verifier.desk import Desk
-from glomar_verifier.normalise import normal_name
-from glomar_verifier.tags import Tagger
+from glomar_verifier.decisions.decide import Desk
+from glomar_verifier.holder_lists import veto
+from glomar_verifier.matching.normalise import normal_name
+from glomar_verifier.quotas.tags import Tagger
 
 from tests.desks import Office, about, stepping
 from tests.registers import ANA, RULES

@@ -1,11 +1,11 @@
 """The last word after a lookup, and names that can be compared without being known."""
 
 import pytest
-from glomar_verifier.disclosure import HiddenName, outcome, same_name
-from glomar_verifier.match import Finding
-from glomar_verifier.normalise import NormalName, normal_name
-from glomar_verifier.spelling import surname_slips
-from glomar_verifier.tags import Tagger
+from glomar_verifier.decisions.disclosure import HiddenName, outcome, same_name
+from glomar_verifier.matching.match import Finding
+from glomar_verifier.matching.normalise import NormalName, normal_name
+from glomar_verifier.matching.spelling import surname_slips
+from glomar_verifier.quotas.tags import Tagger
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from glomar_verifier.cli_matching import evaluate as command
-from glomar_verifier.evaluation.figures import Report, Tally, rate
-from glomar_verifier.evaluation.groups import UNLISTED, Groups
-from glomar_verifier.evaluation.negatives import NEGATIVES
-from glomar_verifier.evaluation.page import page
-from glomar_verifier.evaluation.positives import POSITIVES
-from glomar_verifier.evaluation.run import evaluate
-from glomar_verifier.evaluation.table import table
+from glomar_evaluation.cli import evaluate as command
+from glomar_evaluation.trials.figures import Report, Tally, rate
+from glomar_evaluation.trials.groups import UNLISTED, Groups
+from glomar_evaluation.trials.negatives import NEGATIVES
+from glomar_evaluation.trials.page import page
+from glomar_evaluation.trials.positives import POSITIVES
+from glomar_evaluation.trials.run import evaluate
+from glomar_evaluation.trials.table import table
 
 from tests.registers import RULES
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from glomar_schemas.errors import GlomarError, Misconfigured
-from glomar_verifier.cli_matching import explain as command
-from glomar_verifier.explain import explain
-from glomar_verifier.question import read_question
+from glomar_verifier.offline.cli_explain import explain as command
+from glomar_verifier.offline.explain import explain
+from glomar_verifier.offline.question import read_question
 from glomar_verifier.register.sqlite import SqliteRegister
 
 from tests.registers import ANA, RULES, opened

@@ -5,7 +5,7 @@ import logging
 import pytest
 from glomar_schemas.agreement.model import Agreement
 from glomar_schemas.errors import Malformed
-from glomar_verifier.gate import Gate
+from glomar_verifier.policy.gate import Gate
 from msgspec.structs import replace
 
 from tests.examples import failed, model_agreement, model_particulars

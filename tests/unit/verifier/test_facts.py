@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from glomar_verifier.facts import Counted, Engagement, Registry
+from glomar_verifier.policy.facts import Counted, Engagement, Registry
 from msgspec.structs import asdict, replace
 
 from tests.examples import asked, model_agreement, model_request

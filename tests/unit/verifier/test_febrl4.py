@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from datetime import date
 
 import pytest
-from glomar_verifier.match import Candidates, Query, decide, gates
+from glomar_verifier.matching.match import Candidates, Query, decide, gates
+from glomar_verifier.policy.sufficiency import is_complete_address
 from glomar_verifier.register.sqlite import SqliteRegister
-from glomar_verifier.sufficiency import is_complete_address
 
 from tests import febrl4
 from tests.registers import RULES, opened, query

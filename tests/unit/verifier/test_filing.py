@@ -3,11 +3,7 @@
 from pathlib import Path
 
 import pytest
-from glomar_verifier.register import buckets
-from glomar_verifier.register.build import build
-from glomar_verifier.register.extract import COLUMNS, REQUIRED
-from glomar_verifier.register.filing import crowded, file, ids_of, is_full, postings
-from glomar_verifier.register.rows import (
+from glomar_verifier.readers.csv_rows import (
     MAX_LINE_BYTES,
     Chunk,
     Row,
@@ -17,6 +13,10 @@ from glomar_verifier.register.rows import (
     read_header,
     read_rows,
 )
+from glomar_verifier.register import external_sort as buckets
+from glomar_verifier.register.build import build
+from glomar_verifier.register.extract import COLUMNS, REQUIRED
+from glomar_verifier.register.index_entries import crowded, file, ids_of, is_full, postings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -108,7 +108,7 @@ def test_a_posting_has_every_spell_once_and_keys_ascend() -> None:
 
 
 def test_a_key_that_too_many_share_is_full_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glomar_verifier.register.filing.MAX_POSTING", 3)
+    monkeypatch.setattr("glomar_verifier.register.index_entries.MAX_POSTING", 3)
     for spells, full in ((2, False), (3, True), (9, True)):
         entries = [bytes(8) + line.to_bytes(4, "big") for line in range(spells)]
         [(_, ids)] = postings(entries)
@@ -181,7 +181,7 @@ def test_workers_build_what_one_process_builds(tmp_path: Path, monkeypatch: pyte
     rows = [{**ANA, "person_id": f"P{n % 300}", "street_number": str(n % 7 + 1)} for n in range(400)]
     source = write_csv(tmp_path / "extract.csv", rows)
     alone = build(source, tmp_path / "alone.db", RULES)
-    monkeypatch.setattr("glomar_verifier.register.intake.SMALL_BYTES", 0)
+    monkeypatch.setattr("glomar_verifier.register.build_workers.SMALL_BYTES", 0)
     monkeypatch.setattr("glomar_verifier.register.build.CHUNK_BYTES", 2_000)
     assert build(source, tmp_path / "together.db", RULES) == alone
     assert alone.rows_left_out > 0

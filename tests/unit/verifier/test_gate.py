@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 from glomar_schemas.errors import Malformed
-from glomar_verifier.gate import Gate
+from glomar_verifier.policy.gate import Gate
 from msgspec.structs import replace
 
 from tests.examples import asked, failed, model_agreement, model_gate

@@ -9,12 +9,12 @@ from pathlib import Path
 from string import ascii_uppercase
 
 import pytest
-from glomar_verifier.counts import Counts, Lookup
-from glomar_verifier.match import Query, Record, gates
-from glomar_verifier.mending import prepare, readings, spellings
-from glomar_verifier.normalise import NormalName, normal_name
-from glomar_verifier.spelling import surname_slips
-from glomar_verifier.tags import Tagger
+from glomar_verifier.matching.corrections import prepare, readings, spellings
+from glomar_verifier.matching.match import Query, Record, gates
+from glomar_verifier.matching.normalise import NormalName, normal_name
+from glomar_verifier.matching.spelling import surname_slips
+from glomar_verifier.quotas.counts import Counts, Lookup
+from glomar_verifier.quotas.tags import Tagger
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace

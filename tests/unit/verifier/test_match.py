@@ -4,9 +4,9 @@ import random
 from collections.abc import Mapping
 
 import pytest
-from glomar_verifier.blocking import block_keys
-from glomar_verifier.match import Candidates, Finding, Query, Record, decide, gates
-from glomar_verifier.spelling import edits, surname_slips
+from glomar_verifier.matching.blocking import block_keys
+from glomar_verifier.matching.match import Candidates, Finding, Query, Record, decide, gates
+from glomar_verifier.matching.spelling import edits, surname_slips
 from hypothesis import example, given
 from hypothesis import strategies as st
 

@@ -4,8 +4,15 @@ import unicodedata
 
 import pytest
 from glomar_schemas.errors import Malformed
-from glomar_verifier import normalise
-from glomar_verifier.normalise import NormalAddress, NormalName, Street, fold, normal_address, normal_name
+from glomar_verifier.matching import normalise
+from glomar_verifier.matching.normalise import (
+    NormalAddress,
+    NormalName,
+    Street,
+    fold,
+    normal_address,
+    normal_name,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -14,8 +14,8 @@ from glomar_schemas.publish import SLOT_TAKEN, Outgoing
 from glomar_schemas.subjects import BATCH_COMMIT, Subjects
 from glomar_schemas.tlog.inclusion_watch import Publication, Standing
 from glomar_schemas.tlog.leaf import Leaf
-from glomar_verifier.outbox import store_verdicts
-from glomar_verifier.own_verdicts import OwnVerdicts, open_own
+from glomar_verifier.decisions.ledger_watch import OwnVerdicts, open_own
+from glomar_verifier.decisions.publish import store_verdicts
 from glomar_verifier.settings import VerifierSettings
 
 from tests.publications import OPENED, ORIGIN, extend

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from glomar_schemas.errors import Malformed, Misconfigured
-from glomar_verifier.recalls.rows import Row, Wanted, read_rows
+from glomar_verifier.recalls.recall_file import Row, Wanted, read_rows
 
 ID = "0199c3f2-6a00-7b1d-8c55-3f0a6d2e9b74"
 

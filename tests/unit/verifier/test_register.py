@@ -11,12 +11,13 @@ from pathlib import Path
 import msgspec
 import pytest
 from glomar_schemas.errors import GlomarError, IntegrityError, Misconfigured
-from glomar_verifier.conform import Particulars, check
-from glomar_verifier.match import Record
-from glomar_verifier.register import Register, integrity, sections
-from glomar_verifier.register.posted import Meta
+from glomar_verifier.matching.match import Record
+from glomar_verifier.matching.query import Particulars, check
+from glomar_verifier.matching.rules import load_rules
+from glomar_verifier.register import Register, integrity
+from glomar_verifier.register import digests as sections
+from glomar_verifier.register.lookup import Meta
 from glomar_verifier.register.sqlite import open_register
-from glomar_verifier.rules import load_rules
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from glomar_schemas.errors import Malformed
-from glomar_verifier.reloading import Reloading
+from glomar_verifier.readers.reloading import Reloading
 
 
 def read(path: Path) -> str:

@@ -6,11 +6,11 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from glomar_evaluation.synth import case_and_officer, write_roll
 from glomar_schemas.errors import Malformed, Misconfigured
 from glomar_verifier.cli import check_roll
-from glomar_verifier.facts import Engagement
-from glomar_verifier.roll import FAULTS_NAMED, Roll, Rolls, read_roll
-from glomar_verifier.synth import case_and_officer, write_roll
+from glomar_verifier.holder_lists.case_roll import FAULTS_NAMED, Roll, Rolls, read_roll
+from glomar_verifier.policy.facts import Engagement
 
 TODAY = date(2025, 6, 2)
 BOTH = Engagement(case_open=True, officer_engaged=True)

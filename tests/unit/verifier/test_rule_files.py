@@ -5,9 +5,12 @@ from importlib import resources
 
 import pytest
 from glomar_schemas.errors import Misconfigured
-from glomar_verifier.rules import RULE_FILES, load_rules, rules_from
+from glomar_verifier.matching.rules import RULE_FILES, load_rules, rules_from
 
-FILES = {name: (resources.files("glomar_verifier") / "rules" / name).read_bytes() for name in RULE_FILES}
+FILES = {
+    name: (resources.files("glomar_verifier") / "matching" / "data" / name).read_bytes()
+    for name in RULE_FILES
+}
 
 # How -> (file, text in it, what is put in its place, lines further down, words of the complaint).
 WRONG: dict[str, tuple[str, str, str, int, str]] = {

@@ -6,8 +6,8 @@ from datetime import date, datetime, timedelta
 import pytest
 from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.agreement.model import parse_agreement
-from glomar_verifier.agreement_check import outcome
-from glomar_verifier.gate import Gate
+from glomar_verifier.agreement.examples import outcome
+from glomar_verifier.policy.gate import Gate
 
 from tests.examples import model_agreement
 from tests.registers import RULES

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from glomar_verifier.slots import JUDGING, SLOT, release_slot
+from glomar_verifier.decisions.slots import JUDGING, SLOT, release_slot
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,7 +1,7 @@
 """Slips of the pen: what may be one, and what never is. Most pairs here are two people or two streets."""
 
 import pytest
-from glomar_verifier.match import gates
+from glomar_verifier.matching.match import gates
 
 from tests.registers import ANA, RULES, decided, query, record
 

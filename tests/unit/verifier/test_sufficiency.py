@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from glomar_verifier.sufficiency import is_complete_address, is_placeholder, zip_fits_state
+from glomar_verifier.policy.sufficiency import is_complete_address, is_placeholder, zip_fits_state
 from hypothesis import given
 from hypothesis import strategies as st
 

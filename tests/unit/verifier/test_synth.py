@@ -7,15 +7,15 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from glomar_evaluation.cli import synth as command
+from glomar_evaluation.synth import REQUEST_COLUMNS, TRUTH_COLUMNS, people, requests, write_register
+from glomar_evaluation.synth.kinds import klasses
+from glomar_evaluation.synth.scenario import load_scenario
 from glomar_schemas.errors import Misconfigured
-from glomar_verifier.cli_synth import synth as command
-from glomar_verifier.conform import check
-from glomar_verifier.offline import DecisionsFile
+from glomar_verifier.matching.query import check
+from glomar_verifier.offline.decide_file import DecisionsFile
+from glomar_verifier.policy.sufficiency import is_complete_address, is_placeholder
 from glomar_verifier.register.extract import COLUMNS
-from glomar_verifier.sufficiency import is_complete_address, is_placeholder
-from glomar_verifier.synth import REQUEST_COLUMNS, TRUTH_COLUMNS, people, requests, write_register
-from glomar_verifier.synth.kinds import klasses
-from glomar_verifier.synth.scenario import load_scenario
 
 from tests.registers import RULES, opened, particulars
 

@@ -5,8 +5,8 @@ import re
 import pytest
 from glomar_schemas.errors import Malformed, Misconfigured
 from glomar_schemas.messages import Subject, Tags
-from glomar_verifier.normalise import normal_name
-from glomar_verifier.tags import Tagger
+from glomar_verifier.matching.normalise import normal_name
+from glomar_verifier.quotas.tags import Tagger
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace

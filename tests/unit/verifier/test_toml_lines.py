@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from glomar_verifier.toml_lines import Place, line_of, spans
+from glomar_verifier.readers.toml_positions import Place, line_of, spans
 
 from tests.examples import AGREEMENT_FILE
 

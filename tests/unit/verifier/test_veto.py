@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from glomar_schemas.errors import Malformed, Misconfigured, Refused
 from glomar_verifier import cli
-from glomar_verifier.veto import VetoList, check, install, write
+from glomar_verifier.holder_lists.veto import VetoList, check, install, write
 
 DAY = date(2026, 3, 1)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from glomar_schemas.errors import Misconfigured
-from glomar_verifier.waiting import Held, Waiting
+from glomar_verifier.decisions.held_requests import Held, Waiting
 
 
 def test_what_waits_for_no_hold_in_force_is_resumable_oldest_first(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from glomar_verifier.waiting import NO_HOLD, Held, Waiting
+from glomar_verifier.decisions.held_requests import NO_HOLD, Held, Waiting
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -2,7 +2,7 @@
 
 import pytest
 from glomar_schemas.errors import Misconfigured
-from glomar_verifier.words import Words
+from glomar_verifier.matching.word_list import Words
 from hypothesis import given
 from hypothesis import strategies as st
 

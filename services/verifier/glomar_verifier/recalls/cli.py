@@ -24,10 +24,10 @@ from glomar_schemas.subjects import Subjects
 from msgspec import Struct
 from nats.aio.client import Client
 
-from glomar_verifier.outbox import unheard
-from glomar_verifier.own_verdicts import OwnVerdicts, open_own
-from glomar_verifier.recalls.recalling import Already, Made, Recaller, Standing, standings
-from glomar_verifier.recalls.rows import Row, Wanted, read_rows
+from glomar_verifier.decisions.ledger_watch import OwnVerdicts, open_own
+from glomar_verifier.decisions.publish import unheard
+from glomar_verifier.recalls.recall import Already, Made, Recaller, Standing, standings
+from glomar_verifier.recalls.recall_file import Row, Wanted, read_rows
 from glomar_verifier.settings import VerifierSettings
 
 IN_FLIGHT = 32
