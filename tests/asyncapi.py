@@ -11,7 +11,7 @@ from glomar_auditor.settings import AuditorSettings
 from glomar_evaluation.synth.people import write_register
 from glomar_local.layout import Layout
 from glomar_local.ports import Ports
-from glomar_local.provision import provision
+from glomar_local.provision.provision import provision
 from glomar_requester.settings import RequesterSettings
 from glomar_runtime.bus.asyncapi import document
 from glomar_runtime.service import Stop

@@ -11,10 +11,10 @@ from itertools import count
 from pathlib import Path
 
 from glomar_local import ports
-from glomar_local.answers import identity_of
-from glomar_local.credentials import epoch_files
+from glomar_local.demo.answers import identity_of
 from glomar_local.layout import Layout
-from glomar_local.provision import System, provision
+from glomar_local.provision.credentials import epoch_files
+from glomar_local.provision.provision import System, provision
 from glomar_requester.ask import Ask, Question
 from glomar_requester.outgoing.compose import Label, compose, new_request_id
 from glomar_runtime.bus.stream import Stored

@@ -12,7 +12,7 @@ import statistics
 import sys
 from functools import partial
 
-from glomar_local.provision import System
+from glomar_local.provision.provision import System
 from glomar_schemas.errors import GlomarError
 from glomar_verifier.decisions.held_requests import Held, Waiting
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 from glomar_evaluation.synth import people, requests, write_register
-from glomar_local.population import today
+from glomar_local.demo.population import today
 from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.agreement.model import parse_agreement
 from glomar_verifier.matching.rules import Rules, load_rules

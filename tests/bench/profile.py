@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from glomar_local.child import program
+from glomar_local.system.process import program
 
 from tests.bench.figures import Cost, Failed, Line, Profile
 from tests.bench.plan import Watch

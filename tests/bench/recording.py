@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from glomar_local import ports
-from glomar_local.answers import identity_of
-from glomar_local.credentials import OPERATOR
+from glomar_local.demo.answers import identity_of
+from glomar_local.demo.ledger_count import audit
 from glomar_local.layout import Layout
-from glomar_local.opening import connected
-from glomar_local.provision import System, provision
-from glomar_local.tally import audit
+from glomar_local.provision.credentials import OPERATOR
+from glomar_local.provision.provision import System, provision
+from glomar_local.system.open_bus import connected
 from glomar_requester.ask import Asked
 from glomar_requester.outgoing.compose import new_request_id
 from glomar_requester.verification.release import open_release, verify

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from glomar_evaluation.synth import requests, write_register
-from glomar_local.population import today
+from glomar_local.demo.population import today
 from glomar_verifier.matching.match import Query, decide
 from glomar_verifier.matching.query import normal_query
 from glomar_verifier.matching.rules import Rules, load_rules

@@ -23,12 +23,12 @@ import msgspec
 from glomar_evaluation.synth.kinds import KLASSES, Case
 from glomar_evaluation.synth.requests import REQUEST_COLUMNS, case_and_officer, lawful
 from glomar_local import ports
-from glomar_local.answers import identity_of
-from glomar_local.credentials import OPERATOR
+from glomar_local.demo.answers import identity_of
+from glomar_local.demo.population import make_rolls, today
 from glomar_local.layout import Layout
-from glomar_local.opening import connected
-from glomar_local.population import make_rolls, today
-from glomar_local.provision import System, provision
+from glomar_local.provision.credentials import OPERATOR
+from glomar_local.provision.provision import System, provision
+from glomar_local.system.open_bus import connected
 from glomar_requester.ask import Ask, Question
 from glomar_requester.files.request_file import COLUMNS, parse_ask
 from glomar_requester.outgoing.compose import Label, compose, new_request_id

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from glomar_auditor.ledger.fsck import verify
-from glomar_local.answers import fetch, identity_of
-from glomar_local.credentials import OPERATOR
-from glomar_local.opening import connected
-from glomar_local.provision import System
-from glomar_local.tally import read
+from glomar_local.demo.answers import fetch, identity_of
+from glomar_local.demo.ledger_count import read
+from glomar_local.provision.credentials import OPERATOR
+from glomar_local.provision.provision import System
+from glomar_local.system.open_bus import connected
 from glomar_runtime.bus.stream import time_ns
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog.leaf import Leaf

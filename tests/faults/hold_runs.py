@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from glomar_local.credentials import epoch_files
+from glomar_local.provision.credentials import epoch_files
 from glomar_requester import Ask, Profile
 from glomar_runtime.bus.stream import Stored, moment
 from glomar_schemas.crypto.sealing import Opener

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from glomar_local import ports
-from glomar_local.child import program
-from glomar_local.credentials import OPERATOR
 from glomar_local.layout import Layout
-from glomar_local.opening import open_bus
-from glomar_local.provision import System, provision
+from glomar_local.provision.credentials import OPERATOR
+from glomar_local.provision.provision import System, provision
+from glomar_local.system.open_bus import open_bus
+from glomar_local.system.process import program
 from glomar_runtime.bus.connection import plain_subject
 from glomar_runtime.bus.stream import Stored, time_ns
 from glomar_schemas.agreement import bundled as shipped

@@ -8,8 +8,8 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 from glomar_auditor.controls.agreement_file import add_signature
-from glomar_local.credentials import epoch_files, official
 from glomar_local.layout import Layout
+from glomar_local.provision.credentials import epoch_files, official
 from glomar_requester import Ask, Profile, Question
 from glomar_requester.identity import Identity, load_identity
 from glomar_requester.outgoing.compose import Label, compose, new_request_id

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from glomar_auditor.ledger.fsck import verify
-from glomar_local import tally
-from glomar_local.provision import System
+from glomar_local.demo import ledger_count as tally
+from glomar_local.provision.provision import System
 from glomar_runtime.bus.stream import Stored
 from glomar_schemas.crypto.dsse import open_envelope
 from glomar_schemas.crypto.sealing import Context, Opener

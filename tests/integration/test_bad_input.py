@@ -18,12 +18,13 @@ import nkeys
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.ledger.ledger import Ledger
-from glomar_local import population, ports
-from glomar_local.child import program
-from glomar_local.credentials import official
+from glomar_local import ports
+from glomar_local.demo import population
 from glomar_local.layout import Layout
 from glomar_local.ports import HOST
-from glomar_local.provision import provision
+from glomar_local.provision.credentials import official
+from glomar_local.provision.provision import provision
+from glomar_local.system.process import program
 from glomar_requester.ask import Ask
 from glomar_requester.files.request_file import COLUMNS
 from glomar_schemas.agreement.model import load_trust, sign_agreement

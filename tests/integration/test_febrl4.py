@@ -10,10 +10,11 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from glomar_local import population, ports
-from glomar_local.child import program
+from glomar_local import ports
+from glomar_local.demo import population
 from glomar_local.layout import Layout
-from glomar_local.provision import provision
+from glomar_local.provision.provision import provision
+from glomar_local.system.process import program
 
 from tests import febrl4
 from tests.integration.bus import agreement_text

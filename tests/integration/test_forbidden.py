@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from glomar_local.credentials import OPERATOR
-from glomar_local.opening import connected
+from glomar_local.provision.credentials import OPERATOR
+from glomar_local.system.open_bus import connected
 from glomar_schemas.publish import (
     FENCE_STALE,
     SLOT_TAKEN,

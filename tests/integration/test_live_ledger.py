@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from glomar_auditor.monitoring.monitor import monitor
-from glomar_local.child import program
 from glomar_local.ports import HOST
+from glomar_local.system.process import program
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.tlog.client import Directory, source
 from glomar_schemas.tlog.layout import bundle_path, tile_path

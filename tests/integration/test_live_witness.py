@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.ledger.ledger import Ledger
 from glomar_auditor.witnessing.cosigned import CosignedCheckpoint
 from glomar_auditor.witnessing.witnesses import Witnesses
-from glomar_local.child import program
+from glomar_local.system.process import program
 from glomar_requester import Result
 from glomar_schemas.keys import read_signing_key
 from glomar_schemas.tlog import receipt as receipts

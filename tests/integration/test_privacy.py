@@ -17,10 +17,10 @@ from types import MappingProxyType
 import msgspec
 import pytest
 from glomar_evaluation.synth import people
-from glomar_local import answers, population
-from glomar_local.child import program
-from glomar_local.opening import connected
-from glomar_local.provision import System
+from glomar_local.demo import answers, population
+from glomar_local.provision.provision import System
+from glomar_local.system.open_bus import connected
+from glomar_local.system.process import program
 from glomar_requester.ask import Ask
 from glomar_requester.outgoing.compose import new_request_id
 from glomar_schemas.crypto.dsse import seal_envelope

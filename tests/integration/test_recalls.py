@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from glomar_local.child import program
-from glomar_local.provision import provision
+from glomar_local.provision.provision import provision
+from glomar_local.system.process import program
 from glomar_requester import Client, Expired, Profile, Recalled, Result
 from glomar_requester.store.records import TakenBack
 from glomar_requester.store.store import Store

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from glomar_local.child import program
+from glomar_local.system.process import program
 from glomar_schemas.errors import GlomarError
 from glomar_verifier.matching.query import check
 from glomar_verifier.register.build_into import build_into

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from glomar_evaluation.synth import people
-from glomar_local import population
-from glomar_local.child import program
+from glomar_local.demo import population
 from glomar_local.layout import Layout
+from glomar_local.system.process import program
 from glomar_requester import Ask
 from glomar_verifier.register.build_into import build_into
 from glomar_verifier.register.open import open_place

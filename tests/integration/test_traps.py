@@ -14,10 +14,10 @@ from typing import Any
 import nats
 import pytest
 from glomar_local import ports
-from glomar_local.child import program
-from glomar_local.credentials import OPERATOR
-from glomar_local.opening import connected
 from glomar_local.ports import HOST
+from glomar_local.provision.credentials import OPERATOR
+from glomar_local.system.open_bus import connected
+from glomar_local.system.process import program
 from glomar_runtime.bus import topology
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.publish import FENCE_STALE, SLOT_TAKEN, NotStored, Outgoing, store, store_atomically

@@ -5,7 +5,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from glomar_local.provision import provision
+from glomar_local.provision.provision import provision
 from glomar_requester.identity import load_identity
 from glomar_schemas.agreement.model import SignedAgreement
 from msgspec.structs import replace

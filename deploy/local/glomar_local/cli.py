@@ -19,23 +19,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from glomar_local import (
-    control,
-    demo_report,
-    demo_tables,
-    interrupt,
-    ledger_shown,
-    panel,
-    population,
-    ports,
-    runfile,
-)
-from glomar_local import demo as demonstration
-from glomar_local import standing as standings
-from glomar_local.doctor import examine
+from glomar_local import ports
+from glomar_local.demo import population
+from glomar_local.demo import report as demo_report
+from glomar_local.demo import run as demonstration
+from glomar_local.demo import tables as demo_tables
 from glomar_local.layout import Layout
-from glomar_local.provision import System, make_root, provision
-from glomar_local.supervisor import Supervisor, running
+from glomar_local.provision.provision import System, make_root, provision
+from glomar_local.status import ledger_shown, panel
+from glomar_local.status import status as standings
+from glomar_local.system import control, interrupt, runfile
+from glomar_local.system.doctor import examine
+from glomar_local.system.supervisor import Supervisor, running
 
 app = App("glomar", help="Glomar on one machine: an interagency bus that only ever confirms or denies.")
 app.command(evaluation.synth)

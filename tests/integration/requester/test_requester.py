@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 from glomar_evaluation.synth import case_and_officer
-from glomar_local.child import program
 from glomar_local.ports import HOST
+from glomar_local.system.process import program
 
 from tests.integration.conftest import Up, up, wait_until
 

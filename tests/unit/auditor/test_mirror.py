@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from glomar_auditor.ledger import mirror
 from glomar_auditor.ledger.disk import Disk
-from glomar_local.child import program
+from glomar_local.system.process import program
 from glomar_schemas.errors import Misconfigured, Unreachable
 from glomar_schemas.tlog.client import Directory, Forked, PublishedLog
 from glomar_schemas.tlog.inclusion_watch import absent

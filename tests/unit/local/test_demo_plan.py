@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from glomar_evaluation.synth import REQUEST_COLUMNS
-from glomar_local.demo import plan
-from glomar_local.demo_tables import KLASSES
-from glomar_local.population import write_requests
+from glomar_local.demo.population import write_requests
+from glomar_local.demo.run import plan
+from glomar_local.demo.tables import KLASSES
 
 TODAY = date(2026, 3, 2)
 

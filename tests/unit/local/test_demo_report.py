@@ -5,10 +5,10 @@ from collections import Counter
 
 import pytest
 from glomar_auditor.ledger.fsck import Report as LedgerReport
-from glomar_local.demo import join
-from glomar_local.demo_report import Report, Row, figures
-from glomar_local.demo_tables import render
-from glomar_local.tally import Audited, Tally
+from glomar_local.demo.ledger_count import Audited, Tally
+from glomar_local.demo.report import Report, Row, figures
+from glomar_local.demo.run import join
+from glomar_local.demo.tables import render
 from msgspec.structs import replace
 from rich.console import Console
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from glomar_local import answers, hostile
+from glomar_local.demo import answers, hostile
 from glomar_local.layout import Layout
 from glomar_local.ports import consecutive
-from glomar_local.provision import provision
+from glomar_local.provision.provision import provision
 from glomar_schemas.crypto.dsse import open_envelope, require_signer
 from glomar_schemas.errors import Malformed, Untrusted
 from glomar_schemas.messages import Request

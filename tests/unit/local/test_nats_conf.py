@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import nkeys
-from glomar_local.child import program
-from glomar_local.nats_conf import Tenant, render
+from glomar_local.provision.nats_conf import Tenant, render
+from glomar_local.system.process import program
 from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.agreement.model import parse_agreement
 from glomar_schemas.subjects import Subjects

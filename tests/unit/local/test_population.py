@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, tzinfo
 
 import pytest
-from glomar_local import population
+from glomar_local.demo import population
 
 
 def test_an_evening_there_is_not_the_next_day_though_it_is_here(monkeypatch: pytest.MonkeyPatch) -> None:

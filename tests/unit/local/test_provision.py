@@ -9,7 +9,7 @@ import pytest
 from glomar_auditor.settings import AuditorSettings
 from glomar_local.layout import Layout
 from glomar_local.ports import FIRST_PORT, consecutive
-from glomar_local.provision import System, provision
+from glomar_local.provision.provision import System, provision
 from glomar_runtime.settings import load_settings
 from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.errors import Misconfigured, Untrusted

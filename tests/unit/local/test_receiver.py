@@ -10,11 +10,11 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from glomar_local import receiver as receiving_module
 from glomar_local.ports import HOST, free
-from glomar_local.receiver import PROTOBUF, gunzip, receiving
-from glomar_local.trace_store import TraceStore, decode
-from glomar_local.trace_tree import services
+from glomar_local.traces import otlp_receiver as receiving_module
+from glomar_local.traces.otlp_receiver import PROTOBUF, gunzip, receiving
+from glomar_local.traces.store import TraceStore, decode
+from glomar_local.traces.tree import services
 from glomar_runtime.telemetry.otlp import AllowListExporter
 from glomar_schemas.errors import Unreachable
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
@@ -134,7 +134,7 @@ def test_bytes_that_are_no_spans_harm_nothing(store: TraceStore) -> None:
 def test_the_oldest_bodies_go_when_the_store_is_full(
     store: TraceStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("glomar_local.trace_store.MAX_STORED_BYTES", 10_000)
+    monkeypatch.setattr("glomar_local.traces.store.MAX_STORED_BYTES", 10_000)
     bodies = [body("requester", 5) for _ in range(40)]
     for each in bodies:
         store.add(each)

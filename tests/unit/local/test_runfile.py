@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from glomar_local import runfile
 from glomar_local.layout import Layout
 from glomar_local.ports import consecutive
+from glomar_local.system import runfile
 from glomar_schemas.errors import Misconfigured
 
 

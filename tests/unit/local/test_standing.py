@@ -4,8 +4,8 @@ import io
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from glomar_local import ledger_shown
-from glomar_local.standing import (
+from glomar_local.status import ledger_shown
+from glomar_local.status.status import (
     Halted,
     HoldShown,
     Standing,

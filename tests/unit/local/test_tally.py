@@ -1,6 +1,6 @@
 """Verdicts are counted from ledger leaves alone."""
 
-from glomar_local.tally import count
+from glomar_local.demo.ledger_count import count
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog.leaf import Leaf
 

@@ -2,7 +2,7 @@
 
 import random
 
-from glomar_local.trace_tree import Line, Span, bar, lines, services, total_ms
+from glomar_local.traces.tree import Line, Span, bar, lines, services, total_ms
 
 MS = 1_000_000
 

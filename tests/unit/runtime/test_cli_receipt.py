@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_local.child import program
+from glomar_local.system.process import program
 from glomar_runtime.cli_receipt import check_receipt, in_words, verify_receipt
 from glomar_schemas.errors import IntegrityError, Misconfigured
 from glomar_schemas.tlog import receipt as receipts

@@ -25,8 +25,10 @@ from glomar_verifier.holder_lists import veto
 from msgspec import Struct
 from msgspec.structs import replace
 
-from glomar_local import nats_conf, settings_files
-from glomar_local.credentials import (
+from glomar_local.layout import Layout
+from glomar_local.ports import Ports
+from glomar_local.provision import nats_conf, settings_files
+from glomar_local.provision.credentials import (
     OPERATOR,
     first_epoch,
     holdings,
@@ -37,9 +39,7 @@ from glomar_local.credentials import (
     public_nkey,
     require_all,
 )
-from glomar_local.layout import Layout
-from glomar_local.nats_conf import Tenant
-from glomar_local.ports import Ports
+from glomar_local.provision.nats_conf import Tenant
 
 KEY_YEARS = 5
 SKEW = timedelta(minutes=5)

@@ -15,7 +15,7 @@ from glomar_schemas.messages import ResultQuery, encode
 from nats.aio.client import Client
 from nats.errors import NoRespondersError
 
-from glomar_local.provision import System
+from glomar_local.provision.provision import System
 
 QUERY_TIMEOUT_S = 2.0
 POLL_S = 0.1

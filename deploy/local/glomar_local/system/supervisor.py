@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 
 from glomar_schemas.errors import Fatal, GlomarError, IntegrityError, Misconfigured
 
-from glomar_local import runfile
-from glomar_local.child import Child, Command, describe, halted, last_words, program
-from glomar_local.opening import open_bus
 from glomar_local.ports import HOST, require_free
-from glomar_local.provision import System
-from glomar_local.receiver import receiving
-from glomar_local.settings_files import SERVICES
+from glomar_local.provision.provision import System
+from glomar_local.provision.settings_files import SERVICES
+from glomar_local.system import runfile
+from glomar_local.system.open_bus import open_bus
+from glomar_local.system.process import Child, Command, describe, halted, last_words, program
+from glomar_local.traces.otlp_receiver import receiving
 
 READY_LIMIT_S = 60.0
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 30.0

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from glomar_requester.verification.release import Proven
 from msgspec import Struct
 
-from glomar_local import trace_tree
-from glomar_local.tally import Audited
-from glomar_local.trace_tree import Span
+from glomar_local.demo.ledger_count import Audited
+from glomar_local.traces import tree as trace_tree
+from glomar_local.traces.tree import Span
 
 OUTCOMES = ("confirm", "deny", "refused", "rejected", "unanswered")
 

@@ -8,9 +8,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from glomar_local import trace_tree
-from glomar_local.demo_report import OUTCOMES, Report, Row
-from glomar_local.trace_tree import Span
+from glomar_local.demo.report import OUTCOMES, Report, Row
+from glomar_local.traces import tree as trace_tree
+from glomar_local.traces.tree import Span
 
 KLASSES = {
     "true": "on file at this address",

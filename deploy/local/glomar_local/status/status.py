@@ -14,9 +14,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from glomar_local import ledger_shown
-from glomar_local.child import get
 from glomar_local.ports import Ports
+from glomar_local.status import ledger_shown
+from glomar_local.system.process import get
 
 
 class HoldShown(Struct, frozen=True):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from glomar_schemas.errors import Fatal, Unreachable
 
-from glomar_local import runfile
-from glomar_local.child import STOP_LIMIT_S, is_ready
 from glomar_local.layout import Layout
-from glomar_local.runfile import Run
+from glomar_local.system import runfile
+from glomar_local.system.process import STOP_LIMIT_S, is_ready
+from glomar_local.system.runfile import Run
 
 POLL_S = 0.05
 

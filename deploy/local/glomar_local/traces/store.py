@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
-from glomar_local.trace_tree import Span
+from glomar_local.traces.tree import Span
 
 MAX_STORED_BYTES = 512 * 1024 * 1024
 """Past this the oldest bodies go."""

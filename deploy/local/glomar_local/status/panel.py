@@ -9,8 +9,8 @@ from rich.text import Text
 
 from glomar_local.layout import Layout
 from glomar_local.ports import HOST, Ports
-from glomar_local.runfile import Run
-from glomar_local.settings_files import SERVICES
+from glomar_local.provision.settings_files import SERVICES
+from glomar_local.system.runfile import Run
 
 
 def addresses(ports: Ports) -> dict[str, str]:

@@ -17,12 +17,12 @@ from glomar_schemas.agreement.model import load_agreement, load_trust
 from glomar_schemas.errors import GlomarError, Misconfigured
 from msgspec import Struct
 
-from glomar_local import runfile
-from glomar_local.child import program
-from glomar_local.credentials import require_all
 from glomar_local.layout import Layout
 from glomar_local.ports import HOST, Ports, require_free
-from glomar_local.settings_files import SERVICES
+from glomar_local.provision.credentials import require_all
+from glomar_local.provision.settings_files import SERVICES
+from glomar_local.system import runfile
+from glomar_local.system.process import program
 
 PROGRAMS = ("nats-server", *(f"glomar-{service}" for service in SERVICES))
 MIN_FREE_BYTES = 1024**3

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from glomar_local.layout import Layout
 from glomar_local.ports import Ports
-from glomar_local.settings_files import SERVICES
+from glomar_local.provision.settings_files import SERVICES
 
 
 class Run(Struct, frozen=True, kw_only=True):

@@ -19,16 +19,18 @@ from glomar_schemas.errors import Misconfigured, Unreachable
 from msgspec import Struct
 from nats.aio.client import Client
 
-from glomar_local import answers, hostile, population, ports, runfile
-from glomar_local.child import program
-from glomar_local.demo_report import Report, Row
+from glomar_local import ports
+from glomar_local.demo import answers, hostile, population
+from glomar_local.demo.ledger_count import Audited, audit
+from glomar_local.demo.report import Report, Row
 from glomar_local.layout import Layout
-from glomar_local.opening import connected
-from glomar_local.provision import System, provision
-from glomar_local.supervisor import environment, running
-from glomar_local.tally import Audited, audit
-from glomar_local.trace_store import TraceStore
-from glomar_local.trace_tree import Span, services
+from glomar_local.provision.provision import System, provision
+from glomar_local.system import runfile
+from glomar_local.system.open_bus import connected
+from glomar_local.system.process import program
+from glomar_local.system.supervisor import environment, running
+from glomar_local.traces.store import TraceStore
+from glomar_local.traces.tree import Span, services
 
 HOSTILE_SHARE = 50
 """One in so many requests carries a forged signature, and one in so many is no message."""

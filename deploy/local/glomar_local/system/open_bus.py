@@ -17,10 +17,10 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.errors import NoServersError
 
-from glomar_local.child import POLL_S
-from glomar_local.credentials import OPERATOR, official
 from glomar_local.ports import HOST
-from glomar_local.provision import System
+from glomar_local.provision.credentials import OPERATOR, official
+from glomar_local.provision.provision import System
+from glomar_local.system.process import POLL_S
 
 LIMIT_S = 20.0
 FIRST_SLOT = 1

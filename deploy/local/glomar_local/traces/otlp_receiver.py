@@ -16,7 +16,7 @@ import uvicorn
 from glomar_schemas.errors import Unreachable
 
 from glomar_local.ports import HOST
-from glomar_local.trace_store import TraceStore
+from glomar_local.traces.store import TraceStore
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 """Of a body, both as sent and after gunzip."""
