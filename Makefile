@@ -25,7 +25,7 @@ check: $(SYNCED)
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) lint-imports
-	$(RUN) python -m tests.generated --check
+	$(RUN) python -m tests.generate --check
 	UV=$(UV) $(RUN) python -m tests.isolated
 
 bench: $(SYNCED)
@@ -40,7 +40,7 @@ fmt: $(SYNCED)
 	$(RUN) ruff format .
 
 schemas: $(SYNCED)  ## write the generated files: JSON Schemas, AsyncAPI, test vectors
-	$(RUN) python -m tests.generated --write
+	$(RUN) python -m tests.generate --write
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Glomar needs Python 3.11 or newer; set PYTHON=/path/to/it" >&2; exit 1; }

@@ -22,9 +22,9 @@ from glomar_auditor.ledger.ledger import Ledger
 from glomar_auditor.monitoring.monitor import monitor
 from glomar_schemas.tlog.client import Directory
 
-from tests import damage
 from tests.bench.processes import quiet
 from tests.bench.run_directory import directory
+from tests.support import damage
 
 BATCH = 2_048
 GOAL = 100_000

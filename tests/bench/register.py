@@ -29,8 +29,8 @@ from msgspec import Struct
 
 from tests.bench import population
 from tests.bench.processes import ROOT
-from tests.postgres import Server, postgres
-from tests.registers import particulars
+from tests.support.postgres import Server, postgres
+from tests.support.registers import particulars
 
 CACHE = ROOT / "bench-results" / "cache"
 SIZES = (100_000,)

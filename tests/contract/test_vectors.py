@@ -40,7 +40,7 @@ from glomar_schemas.tlog import leaf as leaves
 from glomar_schemas.tlog import note, receipt
 from glomar_schemas.tlog.merkle import leaf_hash
 
-from tests.generated import GENERATORS, ROOT, differing
+from tests.generate.__main__ import GENERATORS, ROOT, differing
 
 VECTORS = ROOT / "schemas/vectors"
 ERRORS: dict[str, type[GlomarError]] = {"Malformed": Malformed, "Untrusted": Untrusted}

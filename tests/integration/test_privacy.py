@@ -34,7 +34,7 @@ from tests.integration.asking import ask_all, profile
 from tests.integration.bus import Bus, system_of, watching
 from tests.integration.conftest import Up, up
 from tests.integration.evidence import await_ledger, await_verdicts, opened
-from tests.registers import write_csv
+from tests.support.registers import write_csv
 
 NAME, SURNAME, STREET, CITY = "Zyxquilla", "Vombrattenhof", "Quorbletharn", "Snarvelton"
 ZIP4 = "77002-8461"

@@ -16,8 +16,8 @@ from glomar_verifier.register.open import open_place
 from glomar_verifier.register.postgres_connection import connect
 
 from tests.integration.test_bad_input import REFUSED, USAGE, require_complaint, run
-from tests.postgres import PASSWORD, USER, Server, postgres
-from tests.registers import ANA, RULES, YEARS, particulars, write_csv
+from tests.support.postgres import PASSWORD, USER, Server, postgres
+from tests.support.registers import ANA, RULES, YEARS, particulars, write_csv
 
 UNREACHABLE = 5
 INTEGRITY = 6

@@ -20,8 +20,8 @@ from glomar_verifier.register.build_into import build_into
 from glomar_verifier.register.open import is_server, open_place
 from msgspec.structs import replace
 
-from tests.postgres import Server, postgres
-from tests.registers import ANA, RULES, YEARS, particulars, query, record, write_csv
+from tests.support.postgres import Server, postgres
+from tests.support.registers import ANA, RULES, YEARS, particulars, query, record, write_csv
 
 Rows = Iterable[Mapping[str, str]]
 

@@ -18,8 +18,8 @@ from glomar_verifier.register.open import open_place
 
 from tests.integration.asking import Asking, ask_all, profile, rows, to_ask
 from tests.integration.conftest import Up, up, wait_until
-from tests.postgres import postgres
-from tests.registers import RULES, write_csv
+from tests.support.postgres import postgres
+from tests.support.registers import RULES, write_csv
 
 ASKED = 120
 REPLACEMENTS = 4

@@ -10,7 +10,7 @@ from glomar_schemas.errors import Misconfigured
 
 def agreements() -> dict[str, Path]:
     """Id -> agreement.toml, in the order of the ids. Raises Misconfigured."""
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     # Inside the package where it is installed, beside it in the repository.
     for folder in (package / "agreements", package.parent / "agreements"):
         if found := sorted(folder.glob("*/agreement.toml")):

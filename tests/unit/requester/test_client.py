@@ -27,7 +27,7 @@ from glomar_schemas.tlog.inclusion_watch import Publication
 from glomar_schemas.tlog.leaf import Leaf
 from glomar_schemas.tlog.receipt import leaf_within
 
-from tests import samples
+from tests.support import samples
 from tests.unit.requester import world
 from tests.unit.requester.world import FakeBus, an_ask
 

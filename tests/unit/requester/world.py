@@ -41,7 +41,7 @@ from glomar_schemas.tlog.merkle import leaf_hash, node_hash
 from msgspec import Struct
 from nats.errors import NoRespondersError
 
-from tests import samples
+from tests.support import samples
 
 AGREEMENT_FILE = Path(__file__).parents[3] / "schemas/agreements/irs-ice-2025/agreement.toml"
 NOW = samples.NOW

@@ -14,8 +14,8 @@ from glomar_schemas.tlog.cosignature import format_witness_vkey
 from glomar_schemas.tlog.note import format_vkey
 from glomar_schemas.tlog.policy import parse_policy
 
-from tests.unit.schemas.test_receipt import KEY, LOG, ORIGIN, SIGNER, receipt_for
-from tests.witness import cosign
+from tests.support.witness import cosign
+from tests.unit.schemas.tlog.test_receipt import KEY, LOG, ORIGIN, SIGNER, receipt_for
 
 INDEX = 6
 PRIVATE = Ed25519PrivateKey.from_private_bytes(b"w" * 32)

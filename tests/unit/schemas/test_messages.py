@@ -21,7 +21,7 @@ from glomar_schemas.messages import (
     encode,
 )
 
-from tests import samples
+from tests.support import samples
 
 
 def with_field(message: Any, name: str, value: object) -> bytes:

@@ -34,8 +34,8 @@ from glomar_schemas.messages import (
 from glomar_schemas.tlog import leaf as leaves
 from glomar_schemas.tlog import policy
 
-from tests import samples
-from tests.example import CHANNELS
+from tests.support import samples
+from tests.support.example import CHANNELS
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "schemas"
 TEXT = (SCHEMAS / "PROTOCOL.md").read_text(encoding="utf-8")
