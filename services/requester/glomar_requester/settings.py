@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from glomar_runtime.settings import LedgerEvery, LedgerUrl, ServiceSettings
-from glomar_schemas.tlog.inclusion_watch import LOOK_EVERY_S, Publication
+from glomar_schemas.tlog.inclusion_watch import CHECK_EVERY_S, Publication
 
 from glomar_requester.profile import Profile
 
@@ -22,7 +22,7 @@ class RequesterSettings(ServiceSettings, frozen=True, kw_only=True):
     officer_unit: str = ""
     validity_hours: int = 72
     ledger_url: LedgerUrl | None = None
-    ledger_every_s: LedgerEvery = LOOK_EVERY_S
+    ledger_every_s: LedgerEvery = CHECK_EVERY_S
     policy: Path | None = None
     cosigned_within_hours: int = 24
 

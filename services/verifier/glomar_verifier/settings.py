@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from glomar_runtime.settings import LedgerEvery, LedgerUrl, PathOrUrl, ServiceSettings
-from glomar_schemas.tlog.inclusion_watch import LOOK_EVERY_S
+from glomar_schemas.tlog.inclusion_watch import CHECK_EVERY_S
 
 
 class VerifierSettings(ServiceSettings, frozen=True, kw_only=True):
@@ -25,5 +25,5 @@ class VerifierSettings(ServiceSettings, frozen=True, kw_only=True):
     rolls: Path | None = None
     veto: Path | None = None
     ledger_url: LedgerUrl | None = None
-    ledger_every_s: LedgerEvery = LOOK_EVERY_S
+    ledger_every_s: LedgerEvery = CHECK_EVERY_S
     own_messages: Path | None = None
