@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 
+from glomar_runtime.bus.controls import log_control, newer_controls
 from glomar_runtime.bus.stream import Stored, get_by_sequence, get_by_subject, moment
 from glomar_runtime.health import control_status
 from glomar_runtime.telemetry.spans import Spans, end_all, header
