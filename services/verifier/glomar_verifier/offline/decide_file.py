@@ -85,7 +85,9 @@ class FileDecider:
         return tuple(refusal.condition for refusal in gate.refusals(request, particulars, facts, now))
 
 
-def check(register: Register, particulars: Subject, tax_periods: tuple[int, ...], rules: Rules) -> MatchResult:
+def check(
+    register: Register, particulars: Subject, tax_periods: tuple[int, ...], rules: Rules
+) -> MatchResult:
     """Normalise, look up, decide. Raises Malformed for text that has no normal form, before any lookup."""
     query = normal_query(particulars, tax_periods, rules, register.info().address_form)
     return decide(register.candidates(query), query, rules)
