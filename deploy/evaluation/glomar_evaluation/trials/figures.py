@@ -25,7 +25,7 @@ class Rate(msgspec.Struct, frozen=True):
         return self.hits / self.trials if self.trials else 0.0
 
 
-class Report(msgspec.Struct, frozen=True):
+class EvaluationReport(msgspec.Struct, frozen=True):
     """Shares of confirmed requests: of true ones that is recall, of negatives the false confirms.
 
     `gap` is the distance in recall between the best and the worst served group, in points of a hundred, among
@@ -64,11 +64,11 @@ class Tally:
         self._confirmed[truth, klass, group] += confirmed
         self._gates.update(gates)
 
-    def report(self, *, rules: str, seed: int, people: int) -> Report:
+    def report(self, *, rules: str, seed: int, people: int) -> EvaluationReport:
         groups = self._by(2, "confirm")
         large = [rate.value for rate in groups.values() if rate.trials >= GROUP_TRIALS]
         recall, wrong = self._rate("confirm"), self._rate("deny")
-        return Report(
+        return EvaluationReport(
             version=1,
             rules=rules,
             seed=seed,

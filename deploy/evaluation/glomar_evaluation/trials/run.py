@@ -23,7 +23,7 @@ from glomar_verifier.register.extract import COLUMNS
 from glomar_verifier.register.sqlite import open_register
 
 from glomar_evaluation.synth import people
-from glomar_evaluation.trials.figures import Report, Tally
+from glomar_evaluation.trials.figures import EvaluationReport, Tally
 from glomar_evaluation.trials.groups import Groups
 from glomar_evaluation.trials.negatives import ABSENT, NEGATIVES
 from glomar_evaluation.trials.positives import POSITIVES
@@ -37,7 +37,7 @@ Household = list[list[Row]]
 Progress = Callable[[int], None]
 
 
-def evaluate(number: int, seed: int, rules: Rules, progress: Progress | None = None) -> Report:
+def evaluate(number: int, seed: int, rules: Rules, progress: Progress | None = None) -> EvaluationReport:
     """About one true request and four negatives for each of `number` people; the same seed, the same report.
 
     `progress(people)` is called for each household. Raises Misconfigured if there is no space for the

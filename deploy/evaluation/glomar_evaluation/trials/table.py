@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 
-from glomar_evaluation.trials.figures import Rate, Report
+from glomar_evaluation.trials.figures import Rate, EvaluationReport
 
 
-def table(report: Report) -> str:
+def table(report: EvaluationReport) -> str:
     """Lines of at most 100 characters."""
     return "\n".join(_lines(report))
 
 
-def _lines(report: Report) -> Iterator[str]:
+def _lines(report: EvaluationReport) -> Iterator[str]:
     yield f"{report.people:,} synthetic people, seed {report.seed}, {report.rules}"
     wrong, recall = report.false_confirms, report.recall
     most = f"at most {wrong.high:.2g} of them"
