@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from glomar_evaluation.trials.figures import Rate, EvaluationReport
+from glomar_evaluation.trials.figures import EvaluationReport, Rate
 
 
 def table(report: EvaluationReport) -> str:
