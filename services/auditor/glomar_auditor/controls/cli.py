@@ -1,4 +1,4 @@
-"""`glomar-auditor control`: drafts, signs, shows and publishes a control. Results on stdout, the rest on stderr.
+"""`glomar-auditor control`: drafts, signs, shows and publishes a control.
 
 For a new action, add one function under `draft`, and its description in `explain`.
 """

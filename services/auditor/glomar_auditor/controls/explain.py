@@ -62,8 +62,8 @@ def _hold(control: Control, agreement: Agreement) -> list[str]:
 def _lift(control: Control, agreement: Agreement) -> list[str]:
     return [
         f"The hold of slot {control.lifts} ends.",
-        "Requests that waited for it are answered, unless another hold covers them. Answers that were withheld",
-        "are released.",
+        "Requests that waited for it are answered, unless another hold covers them.",
+        "Answers that it withheld are released, unless another hold covers them.",
         "An answer that was stored against the hold while it was in force stays withheld for ever.",
     ]
 

@@ -23,7 +23,7 @@ async def in_force(official: OfficialContext) -> InForce:
 
 
 async def publish(official: OfficialContext, control: Control, draft: Draft) -> int:
-    """Stores it in its slot -> the stream sequence. Idempotent: a control that is stored already gives its sequence.
+    """Stores it in its slot -> the stream sequence; for a control that is stored already, the same sequence.
 
     Raises Refused, and sends nothing, if it would be void or its slot is not the next; Unreachable; TimedOut
     (it may have been stored: publish it again to find out).
