@@ -1,4 +1,4 @@
-"""`glomar synth` and `glomar evaluate`: synthetic people, and how often the match is right about them."""
+"""`glomar synth` and `glomar evaluate`: writes synthetic people, and measures the match on them."""
 
 import csv
 import json
@@ -30,7 +30,7 @@ def synth(
     requests_out: Annotated[Path | None, Parameter(help="the requests file, CSV")] = None,
     truth: Annotated[Path | None, Parameter(help="CSV of reference, right answer and class")] = None,
 ) -> None:
-    """Write synthetic people, requests about them, or both. Nobody in them exists."""
+    """Write synthetic people, requests about them, or both. None of these people exists."""
     _check(people, seed, requests, out, requests_out, truth)
     try:
         if out is not None:
@@ -84,10 +84,10 @@ def evaluate(
 ) -> None:
     """Measure precision and recall on synthetic people, by kind of request and by name group."""
     if people < 1:
-        raise Misconfigured("nobody to ask about", where="--people", fix="Give a number above 0")
+        raise Misconfigured("no person to ask about", where="--people", fix="Give a number above 0")
     if seed < 0:
         raise Misconfigured("below 0", where="--seed", fix="Give 0 or more")
-    with progress("asking") as advance:
+    with progress("evaluating") as advance:
         report = run_evaluation(people, seed, load_rules(), lambda done: advance(done, people))
     if html is not None:
         try:

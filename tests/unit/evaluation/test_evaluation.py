@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from glomar_evaluation.cli import evaluate as command
-from glomar_evaluation.trials.figures import EvaluationReport, Tally, rate
-from glomar_evaluation.trials.groups import UNLISTED, Groups
+from glomar_evaluation.trials.figures import EvaluationReport, OutcomeCounter, rate
+from glomar_evaluation.trials.groups import UNLISTED, NameGroups
 from glomar_evaluation.trials.negatives import NEGATIVES
 from glomar_evaluation.trials.page import page
 from glomar_evaluation.trials.positives import POSITIVES
@@ -52,9 +52,9 @@ def test_no_large_name_group_is_served_much_worse(report: EvaluationReport) -> N
 
 
 def test_every_kind_is_tried(report: EvaluationReport) -> None:
-    assert set(report.classes) == {klass.name for klass in POSITIVES}
+    assert set(report.classes) == {kind.name for kind in POSITIVES}
     asked = set(report.negative_classes)
-    assert {klass.name for klass in NEGATIVES} | {"household member not on file"} == asked
+    assert {kind.name for kind in NEGATIVES} | {"household member not on file"} == asked
 
 
 def test_the_same_seed_makes_the_same_report(small: EvaluationReport) -> None:
@@ -71,21 +71,21 @@ def test_bounds_are_wilsons_and_of_none_the_rule_of_three() -> None:
 
 
 def test_a_tally_counts_by_kind_and_group_and_sees_the_gap() -> None:
-    tally = Tally()
+    counter = OutcomeCounter()
     for confirmed in range(1_000):
-        tally.add(
+        counter.add(
             "confirm", "plain", "a", confirmed=confirmed >= 100, gates=("unit",) if confirmed < 100 else ()
         )
-        tally.add("confirm", "plain", "b", confirmed=True)
-        tally.add("deny", "next house", "a", confirmed=confirmed == 0)
-    report = tally.report(rules="r", seed=1, people=2)
+        counter.add("confirm", "plain", "b", confirmed=True)
+        counter.add("deny", "next house", "a", confirmed=confirmed == 0)
+    report = counter.report(rules="r", seed=1, people=2)
     assert (report.recall.hits, report.recall.trials) == (1_900, 2_000)
     assert (report.false_confirms.hits, report.precision.trials) == (1, 1_901)
     assert isclose(report.gap, 10.0) and report.gates == {"unit": 100}
 
 
 def test_a_surnames_group_is_that_of_most_of_its_bearers() -> None:
-    groups = Groups.load()
+    groups = NameGroups.load()
     assert groups.of("García López") == groups.of("GARCIA") == "hispanic"
     assert groups.of("Nguyen") == "asian or pacific"
     assert groups.of("Begay") == "native american"

@@ -1,4 +1,4 @@
-"""The report as plain text, for a terminal. Pure."""
+"""The evaluation report as plain text, for a terminal. Pure."""
 
 from collections.abc import Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""A report as a document: paragraphs and tables, shown as text or HTML. Pure; made by the pages."""
+"""A document of paragraphs and tables, shown as text or as HTML. Pure."""
 
 from collections.abc import Iterator
 
@@ -6,8 +6,8 @@ from glomar_runtime.html.render import render
 from msgspec import Struct
 
 
-class Table(Struct, frozen=True):
-    """Cells are text; numeric: which columns are set to the right."""
+class DocumentTable(Struct, frozen=True):
+    """Cells are text. numeric: indexes of the columns that are aligned to the right."""
 
     title: str
     columns: tuple[str, ...]
@@ -17,23 +17,23 @@ class Table(Struct, frozen=True):
     empty: str = "None."
 
 
-class Section(Struct, frozen=True):
-    """numbered: its paragraphs are those of an affidavit, counted through the document."""
+class DocumentSection(Struct, frozen=True):
+    """numbered: its paragraphs are numbered, through the whole document."""
 
     title: str
     paragraphs: tuple[str, ...] = ()
-    tables: tuple[Table, ...] = ()
+    tables: tuple[DocumentTable, ...] = ()
     code: str = ""
     numbered: bool = True
 
 
 class Document(Struct, frozen=True):
-    """signature: lines for whoever swears to it; none in a document that nobody signs."""
+    """signature: lines for the person who signs it; none if nobody does."""
 
     title: str
     subtitle: str
     opening: str
-    sections: tuple[Section, ...]
+    sections: tuple[DocumentSection, ...]
     signature: tuple[str, ...] = ()
 
 
@@ -51,11 +51,11 @@ def as_text(document: Document) -> str:
 
 
 def as_html(document: Document) -> str:
-    """One file that needs no other, prints on A4 and Letter, and runs nothing. All text is escaped."""
+    """One file that loads no other, prints on A4 and Letter, and runs no script. All text is escaped."""
     return render("glomar_auditor.reports", "document.html", title=document.title, document=document)
 
 
-def _text_table(table: Table) -> Iterator[str]:
+def _text_table(table: DocumentTable) -> Iterator[str]:
     yield f"  {table.title}"
     if not table.rows:
         yield f"    {table.empty}"
