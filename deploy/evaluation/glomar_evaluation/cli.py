@@ -10,6 +10,7 @@ import msgspec
 from cyclopts import Parameter
 from glomar_runtime.cli import progress
 from glomar_schemas.errors import Misconfigured
+from glomar_schemas.files import replace
 from glomar_schemas.request_file import COLUMNS
 from glomar_verifier.matching.rules import load_rules
 
@@ -59,7 +60,7 @@ def _check(
     if out is None and requests_out is None:
         raise Misconfigured("nothing to write", where="synth", fix="Name --out or --requests-out")
     if people < 1:
-        raise Misconfigured("nobody to make", where="--people", fix="Give a number above 0")
+        raise Misconfigured("no person to make", where="--people", fix="Give a number above 0")
     if seed < 0:
         raise Misconfigured("below 0", where="--seed", fix="Give 0 or more")
     if requests_out is not None and requests < 1:
@@ -90,8 +91,5 @@ def evaluate(
     with progress("evaluating") as advance:
         report = run_evaluation(people, seed, load_rules(), lambda done: advance(done, people))
     if html is not None:
-        try:
-            html.write_text(page(report), encoding="utf-8")
-        except OSError as error:
-            raise Misconfigured(f"can't be written ({error.strerror})", where=str(html)) from None
+        replace(html, page(report).encode(), mode=0o644)
     print(json.dumps(msgspec.to_builtins(report)) if as_json else table(report))

@@ -10,7 +10,7 @@ from importlib import resources
 import msgspec
 from anyascii import anyascii
 
-MIXED, UNLISTED = "no majority", "rare surname"
+UNLISTED = "rare surname"
 
 
 class NameGroups(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -12,6 +12,7 @@ import msgspec
 from cyclopts import Parameter
 from glomar_runtime.cli import progress
 from glomar_schemas.errors import Misconfigured
+from msgspec.structs import replace
 
 from glomar_auditor.index.context import OversightContext, open_context
 from glomar_auditor.index.database import Damaged, Index, RequestFilter, remove
@@ -76,34 +77,24 @@ def find(
     if limit < 0:
         raise Misconfigured("less than 0", where="--limit", fix="Give 0 or more")
 
-    async def run() -> tuple[list[RequestSummary], int, int, int]:
-        async with open_context(config, NAME) as context:
-            zone = context.agreement.time_zone
-            wanted = RequestFilter(
-                since_ns=to_ns(in_zone(since, zone)) if since else 0,
-                until_ns=to_ns(in_zone(until, zone)) if until else LAST_NS,
-                agency=agency,
-                officer=officer,
-                request_id=request_id,
-                trace=trace_id.lower(),
-            )
-            index = context.index()
-            every = list(search(index, context.reader, wanted, condition=condition, outcome=outcome))
-            return every[-limit:] if limit else every, len(every), index.size, context.view.size
+    wanted = RequestFilter(agency=agency, officer=officer, request_id=request_id, trace=trace_id.lower())
 
-    found, total, size, ledger_size = asyncio.run(run())
+    async def run() -> tuple[list[RequestSummary], int, int]:
+        async with open_context(config, NAME) as context:
+            index = context.index()
+            period = in_period(wanted, since, until, context.agreement.time_zone)
+            found = list(search(index, context.reader, period, condition=condition, outcome=outcome))
+            return found, index.size, context.view.size
+
+    found, size, ledger_size = asyncio.run(run())
+    shown = found[-limit:] if limit else found
     if size < ledger_size:
         print(f"{NAME}: the index has {size} of {ledger_size} entries so far", file=sys.stderr)
     if as_json:
-        shape = {"version": 1, "indexed": size, "ledger": ledger_size, "total": total, "requests": found}
+        shape = {"version": 1, "indexed": size, "ledger": ledger_size, "total": len(found), "requests": shown}
         print(msgspec.json.encode(shape).decode())
-        return
-    for summary in found:
-        print(_summary_line(summary))
-    print(
-        f"{total} requests" + (f", the newest {len(found)} shown" if len(found) < total else ""),
-        file=sys.stderr,
-    )
+    else:
+        _print_summaries(shown, len(found))
 
 
 def show(
@@ -125,6 +116,17 @@ def show(
         print("\n\n".join("\n".join(_history_lines(history)) for history in found))
 
 
+def in_period(
+    wanted: RequestFilter, since: datetime | None, until: datetime | None, zone: str
+) -> RequestFilter:
+    """The same filter for one period. A time without a zone is in `zone`; None: no limit."""
+    return replace(
+        wanted,
+        since_ns=to_ns(in_zone(since, zone)) if since else 0,
+        until_ns=to_ns(in_zone(until, zone)) if until else LAST_NS,
+    )
+
+
 def _cleared(context: OversightContext, path: Path) -> Index:
     try:
         index = context.index(write=True)
@@ -133,6 +135,13 @@ def _cleared(context: OversightContext, path: Path) -> Index:
         remove(path)
         index = context.index(write=True)
     return index
+
+
+def _print_summaries(shown: Sequence[RequestSummary], total: int) -> None:
+    for summary in shown:
+        print(_summary_line(summary))
+    more = f", the newest {len(shown)} shown" if len(shown) < total else ""
+    print(f"{total} requests{more}", file=sys.stderr)
 
 
 def _summary_line(summary: RequestSummary) -> str:

@@ -10,11 +10,12 @@ import msgspec
 from cyclopts import Parameter
 from glomar_schemas.agreement.model import Allowed
 from glomar_schemas.errors import Misconfigured
+from glomar_schemas.files import create
 from msgspec import Struct
 
-from glomar_auditor.index.cli import NAME, AsJson, Config, Since, Until
+from glomar_auditor.index.cli import NAME, AsJson, Config, Since, Until, in_period
 from glomar_auditor.index.database import RequestFilter
-from glomar_auditor.index.periods import LAST_NS, in_zone, to_ns
+from glomar_auditor.index.periods import in_zone
 from glomar_auditor.reports import accounting as accounts
 from glomar_auditor.reports import public as publicly
 from glomar_auditor.reports.accounting import Accounting
@@ -89,20 +90,15 @@ def _period(since: datetime | None, until: datetime | None, zone: str) -> Period
     end = in_zone(until, zone) if until else None
     if start and end and start >= end:
         raise Misconfigured("not before --until", where="--since", fix="Give an earlier time")
-    wanted = RequestFilter(since_ns=to_ns(start) if start else 0, until_ns=to_ns(end) if end else LAST_NS)
-    return Period(start, end, wanted)
+    return Period(start, end, in_period(RequestFilter(), start, end, zone))
 
 
 def _require_new(html: Path | None) -> None:
     if html is not None and html.exists():
-        raise Misconfigured("the file exists already", where=str(html), fix="Name a new file")
+        raise Misconfigured("there is a file already", where=str(html), fix="Choose another name")
 
 
 def _out(shape: Struct, document: Document, html: Path | None, as_json: bool) -> None:
     if html is not None:
-        try:
-            with html.open("x", encoding="utf-8") as file:
-                file.write(as_html(document))
-        except OSError as error:
-            raise Misconfigured(f"can't be written ({error.strerror})", where=str(html)) from None
+        create(html, as_html(document).encode(), mode=0o644)
     print(msgspec.json.encode(shape).decode() if as_json else as_text(document))
