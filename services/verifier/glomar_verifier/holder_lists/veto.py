@@ -4,7 +4,6 @@ No message and no log line names an id or a reason.
 """
 
 import csv
-import os
 from datetime import date
 from pathlib import Path
 
@@ -99,7 +98,3 @@ def _add(row: FileRow, veto: Veto) -> RowFault | None:
     except Malformed as fault:
         return RowFault(row.line, fault.where, fault.what)
     return None
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
