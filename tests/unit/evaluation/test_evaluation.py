@@ -1,4 +1,4 @@
-"""The measured errors of the match, on few people here and on many in docs/matching.md."""
+"""The measured errors of the matching, on few people here and on many in docs/matching.md."""
 
 import json
 import re
