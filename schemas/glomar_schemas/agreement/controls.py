@@ -175,7 +175,7 @@ def _agreement(state: InForce, signed_control: _SignedControl, versions: Version
     if signed is None:
         # All parties have signed this control; a control of anybody else is void and stops no service.
         raise Misconfigured(
-            "the version of the agreement in force is not installed",
+            "another version of the agreement is in force than those installed",
             where=f"control {control.slot}",
             fix="Install the version that was signed",
         )

@@ -262,7 +262,7 @@ def _require_signature(
         raise Untrusted(
             f"the signature of {party} does not fit the file",
             where=where,
-            fix="The file was changed after signing",
+            fix="It was altered after signing",
         )
 
 

@@ -30,7 +30,7 @@ class Tree:
     """Leaves 0 to size - 1. Memory holds one unfinished tile for each level, and a bounded cache."""
 
     def __init__(self, read_tile: ReadTile, size: int = 0) -> None:
-        """The first `size` leaves of the tiles of `read_tile`. The caller compares root() with the signed one."""
+        """The first `size` leaves of the stored tiles. The caller compares root() with the signed root."""
         self._read_tile = read_tile
         self._cache: OrderedDict[tuple[int, int], list[bytes]] = OrderedDict()
         self._peaks: list[tuple[int, bytes]] | None = None
