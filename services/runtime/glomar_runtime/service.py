@@ -58,7 +58,7 @@ def stop_on_error(stop: Stop) -> Iterator[None]:
     try:
         yield
     except Retryable as fault:
-        log.warning("retryable error; the message will be delivered again", extra={"fault": fault.what})
+        log.warning("retryable error; the message will be redelivered", extra={"fault": fault.what})
     except GlomarError as fault:
         stop.fail(fault)
     except OSError as error:

@@ -123,5 +123,5 @@ def test_what_it_needs_is_said(folder: Path) -> None:
         verify_receipt(receipt, policy=folder / "witnesses")
     with pytest.raises(Misconfigured, match="can't be read"):
         verify_receipt(folder / "absent", vkey=folder / "log.vkey")
-    with pytest.raises(Misconfigured, match="no log's public key"):
+    with pytest.raises(Misconfigured, match="not a log's public key"):
         verify_receipt(receipt, vkey=receipt)

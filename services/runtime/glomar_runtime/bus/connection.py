@@ -168,7 +168,7 @@ async def _connect(settings: Access, name: str, servers: list[str], quiet: bool)
         raise Unreachable(
             f"no connection to the bus ({type(error).__name__})",
             where=settings.url,
-            fix="Check that nats-server runs there and knows this nkey",
+            fix="Is nats-server running there, and does it know this nkey?",
         ) from None
     client.options["allow_reconnect"] = True
     client.options["max_reconnect_attempts"] = -1

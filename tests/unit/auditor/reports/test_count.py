@@ -135,7 +135,7 @@ def test_each_request_counts_once_and_under_what_became_of_it() -> None:
         verdict(5, "refused", VerdictOutcome("refused", ("L2", "L7"), TAG)),
         request(6, "unanswered"),
         request(7, "void"),
-        verdict(8, "void", confirmed(), fault="signed by another party than the one it speaks for"),
+        verdict(8, "void", confirmed(), fault="signed by another party than the one it names"),
         request(9, "shredded"),
         verdict(10, "shredded", None),
         request(11, "forged", officer="OFF-9", fault="a signature does not hold"),
@@ -166,7 +166,7 @@ def test_an_ack_that_does_not_count_leaves_a_recall_outstanding() -> None:
         ).outstanding
 
     assert recalled("") == 0
-    assert recalled("a signature does not hold") == 1
+    assert recalled("a signature is not valid") == 1
 
 
 def test_an_accounting_says_how_many_answers_can_no_longer_be_told_apart() -> None:
