@@ -1,4 +1,4 @@
-"""`verify-receipt FILE`: what it says, under which keys, and exit code 6 for whatever does not hold."""
+"""`verify-receipt FILE`: its output, the keys that it accepts, and exit code 6 for a wrong receipt."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ COSIGNED = PLAIN + cosign(receipts.parse(PLAIN).checkpoint, PRIVATE, at=1_800_00
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Files as a user has them."""
+    """The files of a user."""
     (tmp_path / "answer.tlog-proof").write_text(COSIGNED, newline="")
     (tmp_path / "log.vkey").write_text(format_vkey(ORIGIN, SIGNER.public_key()) + "\n")
     (tmp_path / "policy").write_text(f"{LOG_LINE}\n{WITNESS}\nquorum w1\n")

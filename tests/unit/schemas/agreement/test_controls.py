@@ -34,7 +34,7 @@ PERSON, SOMEBODY_ELSE = samples.digest("person").hex(), samples.digest("somebody
 
 @dataclass(frozen=True)
 class Drawn:
-    """A control in the next slot, and whose officials signed it."""
+    """A control in the next slot, and the parties whose officials signed it."""
 
     state: InForce
     parties: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Envelopes: who signed what for which subject, and that nothing in them can be altered."""
+"""Envelopes: who signed what for which subject, and every change is refused."""
 
 import base64
 import json
@@ -53,7 +53,7 @@ def accept(body: bytes, subject: str = SUBJECT, party: str = REQUESTER, at: date
 
 
 def altered(**fields: Any) -> bytes:
-    """REQUEST with other fields, honestly signed."""
+    """REQUEST with other fields, correctly signed."""
     return seal_envelope(msgspec.structs.replace(REQUEST, **fields), [signer(REQUESTER)])
 
 
@@ -274,7 +274,7 @@ def test_a_request_with_the_largest_valid_fields_fits_into_one_message() -> None
 
 
 def test_a_message_is_signed_whatever_its_fields_hold() -> None:
-    """Constructors don't validate, so it is the reader who must: the trap behind `decode`."""
+    """Constructors don't validate, so the reader must."""
     nonsense: Message = msgspec.structs.replace(REQUEST, agency="NOT A TOKEN")
     body = seal_envelope(nonsense, [signer(REQUESTER)])
     decode(body, Envelope, what="envelope")
