@@ -105,7 +105,7 @@ def describe(proven: ProvenReceipt) -> list[str]:
         f"its body has the SHA-256 {proven.body_sha256}",
     ]
     if proven.cosigned is None:
-        return [*lines, "whether witnesses saw the same log was not asked (--policy)"]
+        return [*lines, "whether witnesses saw the same log was not checked (--policy)"]
     seen = [f"{name} saw this log, and no other, at {time}" for name, time in proven.cosigned.items()]
     return [*lines, *seen, "the policy's quorum of witnesses is there"]
 

@@ -85,7 +85,7 @@ def test_the_logs_key_comes_from_a_file_or_from_the_policy(
 
 def test_without_a_policy_it_says_that_witnesses_were_not_asked() -> None:
     words = describe(check_receipt(COSIGNED, KEY, None, where="file"))
-    assert words[-1] == "whether witnesses saw the same log was not asked (--policy)"
+    assert words[-1] == "whether witnesses saw the same log was not checked (--policy)"
 
 
 def test_every_changed_byte_makes_it_not_hold() -> None:
