@@ -138,7 +138,7 @@ def test_each_request_counts_once_and_under_what_became_of_it() -> None:
         verdict(8, "void", confirmed(), fault="signed by another party than the one it names"),
         request(9, "shredded"),
         verdict(10, "shredded", None),
-        request(11, "forged", officer="OFF-9", fault="a signature does not hold"),
+        request(11, "forged", officer="OFF-9", fault="a signature is not valid"),
         verdict(12, "forged", VerdictOutcome("refused", ("untrusted",))),
         IndexRecord(sequence=13, kind=GAP),
         request(14, "unreadable"),
