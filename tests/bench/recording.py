@@ -19,9 +19,9 @@ from glomar_local.layout import Layout
 from glomar_local.provision.credentials import OPERATOR
 from glomar_local.provision.provision import System, provision
 from glomar_local.system.open_bus import connected
-from glomar_requester.ask import Asked
+from glomar_requester.ask import RequestRecord
 from glomar_requester.outgoing.compose import new_request_id
-from glomar_requester.verification.release import open_release, verify
+from glomar_requester.verification.release import open_release, verify_release
 from glomar_schemas.agreement.controls import InForce
 from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.keys import read_signing_key
@@ -183,5 +183,5 @@ class _Feeding:
         if release is None:
             raise Failed("a release without a verdict")
         day = datetime.now(UTC) + timedelta(days=1)
-        asked = Asked(request_id, "", "", b"", self._digests[request_id], "", day)
-        verify(release, asked, self._identity)
+        asked = RequestRecord(request_id, "", "", b"", self._digests[request_id], "", day)
+        verify_release(release, asked, self._identity)

@@ -17,7 +17,7 @@ import pytest
 from glomar_local.provision.provision import provision
 from glomar_local.system.process import program
 from glomar_requester import Client, Expired, Profile, Recalled, Result
-from glomar_requester.store.records import TakenBack
+from glomar_requester.store.records import RecalledAnswer
 from glomar_requester.store.store import Store
 from glomar_schemas.crypto.dsse import Signer, open_envelope, seal_envelope
 from glomar_schemas.keys import read_signing_key
@@ -102,7 +102,7 @@ def on_disk(used: Profile, content: bytes) -> list[str]:
     return [name for name, held in files.items() if any(piece in held for piece in pieces)]
 
 
-async def next_recall(client: Client, after: int = 0) -> TakenBack:
+async def next_recall(client: Client, after: int = 0) -> RecalledAnswer:
     async with asyncio.timeout(LIMIT_S):
         return await anext(client.recalls(after))
 

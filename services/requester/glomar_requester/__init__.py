@@ -1,4 +1,4 @@
-"""The requester agency's side of Glomar. What a system needs is here.
+"""The requesting agency's side of Glomar. This module is the public interface.
 
 async with Client.connect(profile) as client:
     result = await client.ask(Ask(first_name=..., last_name=..., officer_id=...), timeout_s=30)
@@ -10,7 +10,6 @@ from glomar_requester.ask import Question
 from glomar_requester.bus.publish import Conflict
 from glomar_requester.client import Client
 from glomar_requester.profile import Profile
-from glomar_requester.verification.gone import Expired, Recalled
-from glomar_requester.verification.release import Result
+from glomar_requester.verification.release import Expired, Recalled, Result
 
 __all__ = ["Ask", "Client", "Conflict", "Expired", "Profile", "Question", "Recalled", "Result"]

@@ -1,4 +1,4 @@
-"""The `glomar-requester` command, where only the light client may be installed."""
+"""The `glomar-requester` command; it says what to install if only the light client is."""
 
 import sys
 

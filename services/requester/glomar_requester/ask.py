@@ -1,4 +1,4 @@
-"""What the client is asked, and its records of it."""
+"""Requests before they are sent: a question, its record and its prepared body."""
 
 from datetime import datetime
 
@@ -8,14 +8,14 @@ from msgspec import Struct
 
 
 class Question(Struct, frozen=True):
-    """An Ask, and the key (if any) under which this store asks it at most once."""
+    """An Ask, and the key (if any) under which this store sends it at most once."""
 
     ask: Ask
     key: str = ""
 
 
-class Asked(Struct, frozen=True):
-    """The record of a request: all that is needed to recognise its answer. No particulars."""
+class RequestRecord(Struct, frozen=True):
+    """What is needed to recognise the answer to a request. No particulars."""
 
     request_id: str
     reference: str
@@ -32,9 +32,9 @@ class Asked(Struct, frozen=True):
 
 
 class Prepared(Struct, frozen=True):
-    """A request ready to be published; these very bytes, however often they are sent."""
+    """A signed, sealed request. Every attempt to publish it sends exactly this body."""
 
-    asked: Asked
+    request: RequestRecord
     body: bytes
 
 
@@ -47,6 +47,6 @@ class BadForm(Malformed):
 
 
 def require_form(ask: Ask) -> None:
-    """Raises BadForm. Constructors check nothing, and what the strict decoder refuses could not be read."""
+    """Raises BadForm for what the strict decoder would refuse; constructors check nothing."""
     if faults := list(form_faults(ask)):
         raise BadForm(faults)

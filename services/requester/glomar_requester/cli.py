@@ -1,4 +1,4 @@
-"""`glomar-requester`: serve, or ask from the command line. stdout is data, stderr is people."""
+"""`glomar-requester`: the service and the commands. stdout is data, stderr is for people."""
 
 import os
 import sys
@@ -17,30 +17,33 @@ from glomar_schemas.errors import IntegrityError, Misconfigured, TimedOut
 from glomar_schemas.request_file import COLUMNS, Ask, parse_ask
 
 from glomar_requester.ask import BadForm
-from glomar_requester.client import Client, Proof
+from glomar_requester.client import Client
 from glomar_requester.files.request_file import BadRow
 from glomar_requester.files.result_file import ResultWriter
-from glomar_requester.files.submit import Batch, Summary
+from glomar_requester.files.submit import Submission, Summary
 from glomar_requester.settings import RequesterSettings
-from glomar_requester.verification.release import Result
+from glomar_requester.verification.release import Proof, Result
 
 BAD_ROWS_SHOWN = 50
 
 Config = Annotated[Path, Parameter(help="the requester's TOML file", env_var="GLOMAR_REQUESTER_CONFIG")]
 AsJson = Annotated[bool, Parameter("--json", negative="", help="print JSON, of a versioned shape")]
 Timeout = Annotated[float, Parameter(help="seconds to wait for an answer")]
-RequestIdentifier = Annotated[str, Parameter(help="the id that submit or ask gave")]
+RequestIdentifier = Annotated[str, Parameter(help="the id that submit or ask printed")]
 
 DEFAULT_CONFIG = Path("requester.toml")
 
-app = App("glomar-requester", help="The requester agency's side of Glomar: ask, wait, verify, prove.")
+app = App(
+    "glomar-requester",
+    help="The requesting agency of Glomar: send requests, verify and prove answers.",
+)
 app.command(verify_receipt)
 
 
 @app.command
 def serve(*, config: Config = DEFAULT_CONFIG) -> None:
-    """Serve the HTTP API, and send again what a crash left unfinished. Until stopped."""
-    # FastStream, uvicorn and pydantic take most of a second to load; the other commands do without.
+    """Serve the HTTP API, and send the requests that a crash left in the store. Until stopped."""
+    # FastStream, uvicorn and pydantic take most of a second to load; the other commands do not need them.
     from glomar_runtime import service
 
     from glomar_requester.service.app import build_app
@@ -59,13 +62,13 @@ def submit(
     as_json: AsJson = False,
     timeout_s: Timeout = 300.0,
 ) -> None:
-    """Ask every row of a file, and write one result for each.
+    """Send every row of a file, and write one result for each.
 
-    Running the same file again with the same store asks nothing twice: each row is known by the file's
+    Running the same file again with the same store sends nothing twice: each row is known by the file's
     SHA-256 and its line. After a crash, or to fetch late answers, run it again.
 
-    Without --wait each row is `unanswered` as soon as it is stored durably. Exit code 0 when every row has
-    an outcome (or, without --wait, is stored), 4 when some are unanswered, 6 when an answer failed a check.
+    Without --wait each row is `unanswered` as soon as it is stored durably. Exit code 0 if every row has
+    an outcome (or, without --wait, is stored), 4 if some are unanswered, 6 if an answer failed verification.
     """
     shown = 0
 
@@ -77,9 +80,9 @@ def submit(
 
     async def run() -> Summary:
         async with _client(config) as client:
-            with ResultWriter(out, quiet=as_json) as writer, progress("asking") as advance:
-                batch = Batch(client, file, writer, report)
-                return await batch.run(wait=wait, timeout_s=timeout_s, advance=advance)
+            with ResultWriter(out, quiet=as_json) as writer, progress("sending") as advance:
+                submission = Submission(client, file, writer, report)
+                return await submission.run(wait=wait, timeout_s=timeout_s, advance=advance)
 
     from glomar_runtime.service import tune_garbage_collector
 
@@ -104,18 +107,18 @@ def submit(
 def ask(
     *, config: Config = DEFAULT_CONFIG, as_json: AsJson = False, timeout_s: Timeout = 30.0, **fields: str
 ) -> None:
-    """Ask one request and wait for its answer.
+    """Send one request and wait for its answer.
 
     Parameters
     ----------
     fields
-        any column of a request file, spelt as there: --first-name, --tax-periods "2023;2024"
+        any column of a request file, under its name there: --first-name, --tax-periods "2023;2024"
     """
-    asked = _ask({name.replace("-", "_"): text for name, text in fields.items()})
+    request = _parse_fields({name.replace("-", "_"): text for name, text in fields.items()})
 
     async def run() -> Result:
         async with _client(config) as client:
-            return await client.ask(asked, timeout_s=timeout_s)
+            return await client.ask(request, timeout_s=timeout_s)
 
     _print_result(uvloop.run(run()), as_json)
 
@@ -143,16 +146,16 @@ def prove(
     *,
     out: Annotated[Path | None, Parameter(help="write the receipt to this file: NAME.tlog-proof")] = None,
     anew: Annotated[
-        bool, Parameter(negative="", help="fetch it again, under the newest checkpoint that was cosigned")
+        bool, Parameter(negative="", help="fetch a new receipt, under the latest cosigned checkpoint")
     ] = False,
     config: Config = DEFAULT_CONFIG,
     as_json: AsJson = False,
     timeout_s: Timeout = 5.0,
 ) -> None:
-    """Check a stored answer again, and print its receipt (tlog-proof@v1) and what was checked.
+    """Verify a stored answer again, and print its receipt (tlog-proof@v1) and what was checked.
 
-    The receipt says that the answer was recorded, where and when, and not what it was: it can be shown to
-    anybody, who checks it with `verify-receipt`.
+    The receipt shows that the answer was recorded, where and when, but not its content. Anybody may see it
+    and check it with `verify-receipt`.
     """
 
     async def run() -> Proof:
@@ -184,7 +187,7 @@ def main() -> None:
 
 @asynccontextmanager
 async def _client(config: Path) -> AsyncIterator[Client]:
-    """With spans if there is somewhere to send them; a trace id every request has anyway."""
+    """With spans if there is an OTLP endpoint; every request has a trace id in either case."""
     profile = load_settings(RequesterSettings, config).profile()
     if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         async with Client.connect(profile) as client:
@@ -204,13 +207,13 @@ async def _client(config: Path) -> AsyncIterator[Client]:
         provider.shutdown()
 
 
-def _ask(fields: dict[str, str]) -> Ask:
+def _parse_fields(fields: dict[str, str]) -> Ask:
     if not set(COLUMNS).issuperset(fields):
-        raise Misconfigured("no such field", where="ask", fix=f"Known: {', '.join(COLUMNS)}")
-    asked = parse_ask(fields)
-    if isinstance(asked, Ask):
-        return asked
-    raise BadForm(asked)
+        raise Misconfigured("no such field", where="ask", fix=f"ControlState: {', '.join(COLUMNS)}")
+    parsed = parse_ask(fields)
+    if isinstance(parsed, Ask):
+        return parsed
+    raise BadForm(parsed)
 
 
 def _print_result(found: Result, as_json: bool) -> None:

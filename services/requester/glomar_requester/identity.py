@@ -1,6 +1,6 @@
-"""What an agency speaks with and whom it believes, loaded from a profile. Called by the client.
+"""An agency's own keys and the keys that it trusts, loaded from a profile.
 
-What changes later, by controls that the agency is told of, `knowing` lays over it.
+`Identity.with_controls` applies the changes that controls make later.
 """
 
 from contextlib import suppress
@@ -26,23 +26,24 @@ from glomar_requester.store.vault import Vault
 
 
 class Quorum(Struct, frozen=True):
-    """Which witnesses must have cosigned a receipt, and how long ago at most when its answer is taken."""
+    """Which witnesses must have cosigned a receipt, and their maximum age when its answer is accepted."""
 
     policy: Policy
     max_age_s: float
 
 
-class Log:
-    """The ledger under one of its keys; remembers the checkpoints whose signature it has checked."""
+class LedgerKey:
+    """One key of the ledger. Caches the checkpoints whose signature it has verified."""
 
     def __init__(self, key: VerifierKey) -> None:
         self.open = lru_cache(maxsize=64)(lambda note: open_checkpoint(note, key))
 
 
 class Identity(Struct, frozen=True):
-    """One agency under one agreement; `logs`: one for each key that may sign oversight's checkpoints.
+    """One agency under one agreement.
 
     signed: the version in force, as far as the agency knows, with the keys in force.
+    ledger_keys: every key that may sign the oversight body's checkpoints.
     """
 
     agency: str
@@ -52,21 +53,21 @@ class Identity(Struct, frozen=True):
     signer: Signer
     opener: Opener
     vault: Vault
-    logs: tuple[Log, ...]
+    ledger_keys: tuple[LedgerKey, ...]
     defaults: Defaults
     in_force: InForce = InForce()
     quorum: Quorum | None = None
 
-    def knowing(self, in_force: InForce) -> "Identity":
-        """The same agency, once it was told of these controls."""
+    def with_controls(self, in_force: InForce) -> "Identity":
+        """The same agency under these controls."""
         signed = in_force.signed or self.signed
-        known = replace(self, signed=signed, in_force=in_force)
-        return replace(known, logs=(*self.logs, *_logs(signed, self.subjects, beside=self.signed)))
+        added = _ledger_keys(signed, self.subjects, except_of=self.signed)
+        return replace(self, signed=signed, in_force=in_force, ledger_keys=(*self.ledger_keys, *added))
 
-    def under(self, digest: str) -> SignedAgreement | None:
-        """The version under which something may have been decided, with the keys in force.
+    def agreement_under(self, digest: str) -> SignedAgreement | None:
+        """The version with this digest, if a verdict may name it, with the keys in force.
 
-        None: not installed, or it never came into force. Before any control is known, each may have.
+        None: not installed, or never in force. Until a control is known, every installed version counts.
         """
         if digest == self.signed.digest:
             return self.signed
@@ -76,10 +77,10 @@ class Identity(Struct, frozen=True):
 
     def open_checkpoint(self, note: str) -> Checkpoint:
         """Under any key of the ledger. Raises Refused."""
-        *others, last = self.logs
-        for log in others:
+        *others, last = self.ledger_keys
+        for key in others:
             with suppress(Untrusted):
-                return log.open(note)
+                return key.open(note)
         return last.open(note)
 
     @property
@@ -123,14 +124,14 @@ def make_identity(
 ) -> Identity:
     """versions: `signed` alone if they are not given.
 
-    Raises Misconfigured when the agreement knows no such requester, or no key of the ledger.
+    Raises Misconfigured if the agreement names no such requester, or no key of the ledger.
     """
     agreement = signed.agreement
     if agency not in agreement.requesters:
         raise Misconfigured(f"{agreement.id} has no requester of this name", where="agency")
     subjects = Subjects(agreement.id, incarnation)
-    logs = _logs(signed, subjects)
-    if not logs:
+    ledger_keys = _ledger_keys(signed, subjects)
+    if not ledger_keys:
         raise Misconfigured(f"names no ledger key of {agreement.oversight}", where=agreement.id)
     return Identity(
         agency=agency,
@@ -140,21 +141,21 @@ def make_identity(
         signer=signer,
         opener=Opener({key_id(key.public_key()): key for key in sealing_keys}),
         vault=Vault(*sealing_keys),
-        logs=logs,
+        ledger_keys=ledger_keys,
         defaults=defaults or Defaults(),
         quorum=quorum,
     )
 
 
-def _logs(
-    signed: SignedAgreement, subjects: Subjects, *, beside: SignedAgreement | None = None
-) -> tuple[Log, ...]:
-    """One for each key under which the ledger may be signed, but for those of `beside`."""
+def _ledger_keys(
+    signed: SignedAgreement, subjects: Subjects, *, except_of: SignedAgreement | None = None
+) -> tuple[LedgerKey, ...]:
+    """Every key that may sign the ledger, without those of `except_of`."""
     oversight = signed.agreement.oversight
-    known = {key_id(key) for key in beside.ring.ledger_keys(oversight)} if beside else set()
+    known = {key_id(key) for key in except_of.ring.ledger_keys(oversight)} if except_of else set()
     origin = subjects.origin(oversight)
     return tuple(
-        Log(parse_vkey(format_vkey(origin, key)))
+        LedgerKey(parse_vkey(format_vkey(origin, key)))
         for key in signed.ring.ledger_keys(oversight)
         if key_id(key) not in known
     )

@@ -1,4 +1,6 @@
-"""Many questions at once: batches in flight, results as they come, bounded memory. Called by the client."""
+"""The way of many requests: prepared, expected, sent, awaited. Batches in flight, results as they arrive,
+bounded memory.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -8,21 +10,20 @@ from glomar_schemas.errors import IntegrityError, Retryable
 from glomar_schemas.subjects import MAX_BATCH
 
 from glomar_requester.ask import Question
-from glomar_requester.incoming.receiver import Receiver, unproven
+from glomar_requester.incoming.receiver import ReleaseReceiver, without_answer
 from glomar_requester.outgoing.sender import Sender
-from glomar_requester.store.records import Entry
-from glomar_requester.verification.gone import Gone
-from glomar_requester.verification.release import Result
+from glomar_requester.store.records import StoredRequest
+from glomar_requester.verification.release import AnswerWithdrawn, Result
 
 PUBLISHING = 3
-"""Batches on their way into the stream: one syncs while the next travels and a third is composed."""
+"""Batches being published: one syncs while the next travels and a third is composed."""
 WINDOW = 10
-"""Batches without all their answers; what bounds memory, and how far an answer may lag."""
+"""Batches whose results are not all taken. Bounds the memory, and how late an answer may arrive."""
 LONGEST_PAUSE_S = 5.0
 
 
-class Chunk:
-    """One batch, and how many of its results the reader has not taken."""
+class PipelineBatch:
+    """One batch, and how many of its results the caller has not taken."""
 
     def __init__(self, questions: Sequence[Question]) -> None:
         self.questions = questions
@@ -32,29 +33,29 @@ class Chunk:
 class Pipeline:
     """One run over an iterable of questions; `results` is read once."""
 
-    def __init__(self, sender: Sender, receiver: Receiver, *, timeout_s: float, wait: bool) -> None:
+    def __init__(self, sender: Sender, receiver: ReleaseReceiver, *, timeout_s: float, wait: bool) -> None:
         self._sender = sender
         self._receiver = receiver
         self._timeout_s = timeout_s
         self._wait = wait
         self._window = asyncio.Semaphore(WINDOW)
         self._publishing = asyncio.Semaphore(PUBLISHING)
-        self._results: asyncio.Queue[tuple[Result, Chunk] | None] = asyncio.Queue()
+        self._results: asyncio.Queue[tuple[Result, PipelineBatch] | None] = asyncio.Queue()
         self._fault: IntegrityError | None = None
 
     async def results(self, questions: Iterable[Question]) -> AsyncIterator[Result]:
-        """One result a question, in the order in which they come.
+        """One result a question, in the order in which they arrive.
 
-        Raises Retryable if they could not even be stored here; IntegrityError at the end, when every other
-        question has its result, if an answer was not to be believed.
+        Raises Retryable if requests cannot be stored here or published in time; IntegrityError at the end,
+        when every other question has its result, if an answer failed verification.
         """
         feeder = asyncio.create_task(self._feed(iter(questions)))
         try:
             while (item := await self._results.get()) is not None:
-                result, chunk = item
+                result, batch = item
                 yield result
-                chunk.left -= 1
-                if not chunk.left:
+                batch.left -= 1
+                if not batch.left:
                     self._window.release()
             await feeder
         except ExceptionGroup as group:
@@ -68,47 +69,45 @@ class Pipeline:
     async def _feed(self, questions: Iterator[Question]) -> None:
         try:
             async with asyncio.TaskGroup() as group:
-                while batch := list(islice(questions, MAX_BATCH)):
+                while next_questions := list(islice(questions, MAX_BATCH)):
                     await self._window.acquire()
-                    group.create_task(self._run(Chunk(batch)))
+                    group.create_task(self._run(PipelineBatch(next_questions)))
         finally:
             self._results.put_nowait(None)
 
-    async def _run(self, chunk: Chunk) -> None:
+    async def _run(self, batch: PipelineBatch) -> None:
+        """One batch from its questions to its results."""
         async with self._publishing:
             deadline = asyncio.get_running_loop().time() + self._timeout_s
-            entries = await self._sender.prepare(chunk.questions)
-            futures = self._expect(entries, chunk)
-            await self._send(entries, chunk, deadline)
-        if futures:
-            left = deadline - asyncio.get_running_loop().time()
-            await asyncio.wait(futures.values(), timeout=max(0.0, left) if self._wait else 0.0)
+            entries = await self._sender.prepare(batch.questions)
+            futures = self._expect(entries, batch)
+            await self._send(entries, batch, deadline)
+        await self._await_releases(futures, deadline)
         for entry in entries:
-            future = futures.get(entry.asked.request_id)
+            future = futures.get(entry.request.request_id)
             if future is not None and not future.done():
-                self._give_up(entry, chunk)
+                self._give_up(entry, batch)
 
-    def _expect(self, entries: Sequence[Entry], chunk: Chunk) -> dict[str, "asyncio.Future[Result]"]:
-        """Before publishing, since a release can be faster than the acknowledgement."""
+    def _expect(
+        self, entries: Sequence[StoredRequest], batch: PipelineBatch
+    ) -> dict[str, "asyncio.Future[Result]"]:
+        """Before publishing, because a release can arrive before the stream's acknowledgement."""
         futures = {}
         for entry in entries:
             try:
-                settled = self._receiver.settled(entry)
-            except IntegrityError as fault:
-                self._fault = fault
-                settled = unproven(entry.asked)
-            except Gone as fault:
-                settled = unproven(entry.asked, fault.outcome)
-            if settled is not None:
-                self._results.put_nowait((settled, chunk))
+                stored_result = self._receiver.stored_result(entry)
+            except (IntegrityError, AnswerWithdrawn) as fault:
+                stored_result = self._failed(entry, fault)
+            if stored_result is not None:
+                self._results.put_nowait((stored_result, batch))
                 continue
             missed = entry.unsent is None
-            future = self._receiver.expect(entry.asked, eagerly=self._wait, missed=missed).future
-            future.add_done_callback(lambda done, entry=entry: self._arrived(done, entry, chunk))  # type: ignore[misc]
-            futures[entry.asked.request_id] = future
+            future = self._receiver.expect(entry.request, poll=self._wait, missed=missed).future
+            future.add_done_callback(lambda done, entry=entry: self._arrived(done, entry, batch))  # type: ignore[misc]
+            futures[entry.request.request_id] = future
         return futures
 
-    async def _send(self, entries: Sequence[Entry], chunk: Chunk, deadline: float) -> None:
+    async def _send(self, entries: Sequence[StoredRequest], batch: PipelineBatch, deadline: float) -> None:
         pause_s = 0.25
         while True:
             try:
@@ -120,26 +119,34 @@ class Pipeline:
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
                 continue
             break
-        by_id = {entry.asked.request_id: entry for entry in entries}
+        by_id = {entry.request.request_id: entry for entry in entries}
         for one in published:
             if one.sequence is None:
                 self._receiver.forget(one.request_id)
-                self._results.put_nowait((unproven(by_id[one.request_id].asked, "rejected"), chunk))
+                self._results.put_nowait((without_answer(by_id[one.request_id].request, "rejected"), batch))
 
-    def _arrived(self, done: "asyncio.Future[Result]", entry: Entry, chunk: Chunk) -> None:
+    async def _await_releases(self, futures: dict[str, "asyncio.Future[Result]"], deadline: float) -> None:
+        if futures:
+            left_s = deadline - asyncio.get_running_loop().time()
+            await asyncio.wait(futures.values(), timeout=max(0.0, left_s) if self._wait else 0.0)
+
+    def _arrived(self, done: "asyncio.Future[Result]", entry: StoredRequest, batch: PipelineBatch) -> None:
         if done.cancelled():
             return
         fault = done.exception()
-        if isinstance(fault, IntegrityError):
-            self._fault = fault
-            self._results.put_nowait((unproven(entry.asked), chunk))
-        elif isinstance(fault, Gone):
-            self._results.put_nowait((unproven(entry.asked, fault.outcome), chunk))
+        if isinstance(fault, IntegrityError | AnswerWithdrawn):
+            self._results.put_nowait((self._failed(entry, fault), batch))
         else:
-            self._results.put_nowait((done.result(), chunk))
+            self._results.put_nowait((done.result(), batch))
 
-    def _give_up(self, entry: Entry, chunk: Chunk) -> None:
-        request_id = entry.asked.request_id
-        result = unproven(entry.asked, witnessed=not self._receiver.lacks_quorum(request_id))
+    def _failed(self, entry: StoredRequest, fault: IntegrityError | AnswerWithdrawn) -> Result:
+        if isinstance(fault, AnswerWithdrawn):
+            return without_answer(entry.request, fault.outcome)
+        self._fault = fault
+        return without_answer(entry.request)
+
+    def _give_up(self, entry: StoredRequest, batch: PipelineBatch) -> None:
+        request_id = entry.request.request_id
+        result = without_answer(entry.request, witnessed=not self._receiver.lacks_quorum(request_id))
         self._receiver.forget(request_id)
-        self._results.put_nowait((result, chunk))
+        self._results.put_nowait((result, batch))

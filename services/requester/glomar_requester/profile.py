@@ -1,7 +1,4 @@
-"""Where an agency's keys, agreement and store lie, and what it fills in where a row says nothing.
-
-Made by whoever constructs a Client; the service and the commands read it from `requester.toml`.
-"""
+"""The paths of an agency's keys, agreement and store, and its defaults for empty columns."""
 
 from pathlib import Path
 
@@ -11,10 +8,10 @@ from msgspec import Struct
 
 class Profile(Struct, frozen=True, kw_only=True):
     """sealing_key: a PEM file, or a pattern of several (`seal*.pem`): all open, the first locks the store.
-    store: the SQLite file of everything asked and answered; it may be shared by service and commands.
-    ledger: where the oversight body publishes it; then what is asked is looked for in it.
-    policy: a tlog-policy file; with one, no answer is handed out whose receipt its quorum has not cosigned,
-    within cosigned_within_hours of when the answer is taken."""
+    store: the SQLite file of all requests and answers; service and commands may share it.
+    ledger: where the oversight body publishes it. If given, the client looks for its own messages in it.
+    policy: a tlog-policy file. If given, an answer is handed out only if the policy's quorum has cosigned its
+    receipt, at most cosigned_within_hours before the answer is accepted."""
 
     agency: str
     url: str = "nats://127.0.0.1:4222"

@@ -62,21 +62,7 @@ class RequesterSettings(ServiceSettings, frozen=True, kw_only=True):
         return Publication(self.ledger_url, self.ledger_every_s) if self.ledger_url else None
 
     def profile(self) -> Profile:
-        return Profile(
-            agency=self.agency,
-            url=self.url,
-            nkey=self.nkey,
-            agreement=self.agreement,
-            trust=self.trust,
-            incarnation=self.incarnation,
-            signing_key=self.signing_key,
-            sealing_key=self.sealing_key,
-            store=self.store,
-            officer_unit=self.officer_unit,
-            authorised_by=self.authorised_by,
-            jurisdiction=self.jurisdiction,
-            validity_hours=self.validity_hours,
-            ledger=self.ledger(),
-            policy=self.policy,
-            cosigned_within_hours=self.cosigned_within_hours,
-        )
+        shared = {
+            name: getattr(self, name) for name in Profile.__struct_fields__ if name in self.__struct_fields__
+        }
+        return Profile(**shared, ledger=self.ledger())

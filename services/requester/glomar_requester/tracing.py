@@ -1,7 +1,7 @@
-"""What the client needs of tracing, without any telemetry library. The service puts OpenTelemetry behind it.
+"""The client's tracing interface, without a telemetry library; the service implements it on OpenTelemetry.
 
-By itself the client only makes up the start of a trace, so that a request can be followed through the other
-parties' spans even when the asking system keeps none.
+Without an implementation the client still starts a trace for each request, so that the other parties' spans
+of one request can be found under one trace id.
 """
 
 import os
@@ -11,25 +11,24 @@ from typing import Protocol
 from nats.aio.msg import Msg
 
 
-class Sending(Protocol):
-    """A request on its way into the stream."""
+class SendSpan(Protocol):
+    """Covers a request until the stream has acknowledged it or its publishing has failed."""
 
     @property
     def traceparent(self) -> str: ...
 
-    def end(self) -> None:
-        """The stream has acknowledged it, or will not."""
+    def end(self) -> None: ...
 
 
 class Tracing(Protocol):
-    def send(self, request_id: str) -> Sending: ...
+    def send(self, request_id: str) -> SendSpan: ...
 
     def receive(self, message: Msg) -> AbstractContextManager[object]:
-        """Around the checking of one release."""
+        """Around the verification of one release."""
 
 
-class Started:
-    """A trace that nobody here records. W3C Trace Context, level 1, sampled."""
+class UnrecordedSpan:
+    """A trace id that is not recorded here. W3C Trace Context, level 1, sampled."""
 
     def __init__(self) -> None:
         self.traceparent = f"00-{os.urandom(16).hex()}-{os.urandom(8).hex()}-01"
@@ -41,8 +40,8 @@ class Started:
 class NoTracing:
     """The default."""
 
-    def send(self, request_id: str) -> Started:
-        return Started()
+    def send(self, request_id: str) -> UnrecordedSpan:
+        return UnrecordedSpan()
 
     def receive(self, message: Msg) -> AbstractContextManager[object]:
         return nullcontext()

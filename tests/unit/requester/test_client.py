@@ -12,8 +12,8 @@ import glomar_requester
 import pytest
 from glomar_auditor.ledger.ledger import Ledger
 from glomar_requester import Ask, Client, Conflict, Question
-from glomar_requester.ask import Asked
-from glomar_requester.client import Unknown
+from glomar_requester.ask import RequestRecord
+from glomar_requester.client import UnknownRequest
 from glomar_requester.identity import Identity, make_identity
 from glomar_requester.store.store import Store
 from glomar_requester.verification.release import Result
@@ -212,11 +212,11 @@ def test_other_bytes_under_the_same_id_are_a_conflict(desk: Desk) -> None:
             await client.submit(an_ask(), key="k")
         desk.bus.away = False
         [prepared] = Store(desk.path).unfinished("", "f", 1)
-        slot = samples.SUBJECTS.request(samples.REQUESTER, prepared.asked.request_id)
+        slot = samples.SUBJECTS.request(samples.REQUESTER, prepared.request.request_id)
         desk.bus.stream[slot] = (1, b"somebody else's")
         with pytest.raises(Conflict):
             await client.submit(an_ask(), key="k")
-        found = await client.peek(prepared.asked.request_id)
+        found = await client.peek(prepared.request.request_id)
         assert isinstance(found, Result) and found.outcome == "rejected"
 
     desk.run(steps)
@@ -246,7 +246,7 @@ def test_many_are_stored_in_batches_and_all_answered(desk: Desk) -> None:
     results = desk.run(lambda client: all_of(client, questions(2 * MAX_BATCH + 50)))
     assert outcomes(results) == {"confirm"}
     assert len({result.request_id for result in results}) == len(results) == 2 * MAX_BATCH + 50
-    assert desk.bus.commits == 3
+    assert desk.bus.store == 3
 
 
 @pytest.mark.parametrize("err_code", [10176, 10023, 10164])
@@ -307,7 +307,7 @@ def test_peek_does_not_wait(desk: Desk) -> None:
 
     async def steps(client: Client) -> None:
         request_id = await client.submit(an_ask())
-        assert isinstance(await client.peek(request_id), Asked)
+        assert isinstance(await client.peek(request_id), RequestRecord)
         desk.bus.answering = True
         found = await client.peek(request_id)
         assert isinstance(found, Result) and found.outcome == "confirm"
@@ -327,7 +327,7 @@ def test_a_result_that_does_not_come_is_a_timeout(desk: Desk) -> None:
 
 def test_an_unknown_id_is_told_at_once(desk: Desk) -> None:
     async def steps(client: Client) -> None:
-        with pytest.raises(Unknown):
+        with pytest.raises(UnknownRequest):
             await client.result(samples.REQUEST_ID, timeout_s=1)
 
     desk.run(steps)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from glomar_requester.ask import Asked, Prepared, Question
+from glomar_requester.ask import Prepared, Question, RequestRecord
 from glomar_requester.identity import Identity, make_identity
 from glomar_requester.outgoing.compose import Label, compose, new_request_id
 from glomar_schemas.agreement.model import SignedAgreement, parse_agreement
@@ -93,7 +93,7 @@ def prepared(*asks: Ask, key: str = "", now: datetime = NOW, first: int = 1) -> 
 class Made(Struct, frozen=True):
     """Everything that a release is made of, each part replaceable."""
 
-    asked: Asked
+    request: RequestRecord
     verdict: Verdict
     answer: bytes
     entry: leaves.Leaf
@@ -104,7 +104,7 @@ class Made(Struct, frozen=True):
 
 
 def decide(
-    asked: Asked,
+    request: RequestRecord,
     answer: Answer = CONFIRMED,
     *,
     signed_by: str = samples.HOLDER,
@@ -121,28 +121,28 @@ def decide(
         Context("verdict", samples.AGREEMENT, samples.REQUESTER),
     )
     fields: dict[str, Any] = {
-        "request_id": asked.request_id,
-        "subject": samples.SUBJECTS.verdict(samples.REQUESTER, asked.request_id),
-        "request_digest": asked.digest,
+        "request_id": request.request_id,
+        "subject": samples.SUBJECTS.verdict(samples.REQUESTER, request.request_id),
+        "request_digest": request.digest,
         "agreement_digest": samples.AGREEMENT_DIGEST,
         "control_n": 1,
         "decided_at": NOW,
         "verifier": "a test",
         "answer_digest": hashlib.sha256(plaintext).hexdigest(),
-        "answer": sealer.seal("answer", asked.request_id, plaintext, ANSWER_SIZES),
-        "tags": sealer.seal("tags", asked.request_id, encode(Tags()), TAGS_SIZES),
+        "answer": sealer.seal("answer", request.request_id, plaintext, ANSWER_SIZES),
+        "tags": sealer.seal("tags", request.request_id, encode(Tags()), TAGS_SIZES),
     }
     verdict = Verdict(**{**fields, **verdict_changes})
     body = seal_envelope(verdict, [samples.signer(signed_by)])
     entry = leaves.Leaf(2, time_ns, verdict.subject, hashlib.sha256(body).digest())
     release = Release(
-        request_id=asked.request_id,
+        request_id=request.request_id,
         leaf=leaves.encode(entry),
         verdict=body,
         answer=pad(plaintext, ANSWER_SIZES),
         receipt=_receipt(entry, ledger_key, origin, index).encode(),
     )
-    return Made(asked, verdict, plaintext, entry, release)
+    return Made(request, verdict, plaintext, entry, release)
 
 
 def _receipt(entry: leaves.Leaf, ledger_key: str, origin: str, index: int) -> str:
@@ -219,7 +219,7 @@ def sealed(made: Made, release: bytes | None = None, agency: str = samples.REQUE
     key = identity().signed.ring.sealing_key(samples.REQUESTER, datetime.now(UTC))
     context = Context("release", samples.AGREEMENT, agency)
     plaintext = encode(made.release) if release is None else release
-    return encode(Sealer(key, context).seal("release", made.asked.request_id, plaintext, RELEASE_SIZES))
+    return encode(Sealer(key, context).seal("release", made.request.request_id, plaintext, RELEASE_SIZES))
 
 
 class Reply(Struct):
@@ -233,7 +233,7 @@ class Reply(Struct):
 class FakeBus:
     """Connection of the agency to a write-once stream, a verifier and an auditor.
 
-    refuse: err_code -> how many batch commits are still refused with it. away: nobody responds.
+    refuse: err_code -> how many batch store are still refused with it. away: nobody responds.
     full: nothing is taken. lose_acks: how many are stored without an acknowledgement.
     pushes: whether the auditor's pushes arrive. answering: whether there are verdicts at all.
     notices: what the auditor answers when it is asked, with its sequences; audited: up to where.
@@ -242,7 +242,7 @@ class FakeBus:
     def __init__(self) -> None:
         self.stream: dict[str, tuple[int, bytes]] = {}
         self.sent: list[bytes] = []
-        self.commits = 0
+        self.store = 0
         self.refuse: dict[int, int] = {}
         self.away = False
         self.pushes = True
@@ -287,7 +287,7 @@ class FakeBus:
             return _refused(10023)
         messages = [(subject, payload)]
         if BATCH_COMMIT in headers:
-            self.commits += 1
+            self.store += 1
             messages = self._batches.pop(headers[BATCH_ID], []) + messages
             for code, times in self.refuse.items():
                 if times:
@@ -331,9 +331,9 @@ class FakeBus:
     def _release(self, request_id: str) -> bytes:
         _, body = self.stream[samples.SUBJECTS.request(samples.REQUESTER, request_id)]
         digest = hashlib.sha256(body).hexdigest()
-        asked = Asked(request_id, "", "", b"", digest, "", NOW)
+        request = RequestRecord(request_id, "", "", b"", digest, "", NOW)
         now = datetime.now(UTC)
-        return sealed(decide(asked, time_ns=int(now.timestamp() * 1e9), decided_at=now))
+        return sealed(decide(request, time_ns=int(now.timestamp() * 1e9), decided_at=now))
 
 
 def _refused(err_code: int) -> Reply:

@@ -7,10 +7,10 @@ import asyncio
 import contextlib
 from datetime import UTC, datetime
 
-from glomar_requester.ask import Asked
+from glomar_requester.ask import RequestRecord
 from glomar_requester.identity import Identity, load_identity
 from glomar_requester.profile import Profile
-from glomar_requester.verification.release import Proven, open_release, verify
+from glomar_requester.verification.release import VerifiedRelease, open_release, verify_release
 from glomar_schemas.messages import ResultQuery, encode
 from nats.aio.client import Client
 from nats.errors import NoRespondersError
@@ -37,7 +37,7 @@ def identity_of(system: System) -> Identity:
     )
 
 
-async def fetch(bus: Client, identity: Identity, request_id: str, digest: str) -> Proven | None:
+async def fetch(bus: Client, identity: Identity, request_id: str, digest: str) -> VerifiedRelease | None:
     """The released verdict on the request whose body has this SHA-256; None if there is none yet.
 
     Raises IntegrityError for a release that does not verify.
@@ -50,15 +50,15 @@ async def fetch(bus: Client, identity: Identity, request_id: str, digest: str) -
     release = open_release(reply.data, request_id, identity)
     if release is None:
         return None
-    asked = Asked(request_id, "", "", b"", digest, "", datetime.now(UTC))
-    return verify(release, asked, identity)
+    request = RequestRecord(request_id, "", "", b"", digest, "", datetime.now(UTC))
+    return verify_release(release, request, identity)
 
 
 async def wait_for(
     bus: Client, identity: Identity, digests: dict[str, str], limit_s: float
-) -> dict[str, Proven]:
+) -> dict[str, VerifiedRelease]:
     """Request id -> SHA-256 of its body; returns request id -> answer, for answers within the time limit."""
-    found: dict[str, Proven] = {}
+    found: dict[str, VerifiedRelease] = {}
 
     async def wait(request_id: str) -> None:
         while request_id not in found:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from glomar_requester.verification.release import Proven
+from glomar_requester.verification.release import VerifiedRelease
 from msgspec import Struct
 
 from glomar_local.demo.ledger_count import AuditedLedger
@@ -38,8 +38,8 @@ class DemoReport(Struct, frozen=True):
 
     rows: Sequence[DemoRow]
     audited: AuditedLedger
-    refusal: Proven | None
-    confirm: Proven | None
+    refusal: VerifiedRelease | None
+    confirm: VerifiedRelease | None
     trace: Sequence[TraceSpan]
     seconds: float
     answering_seconds: float

@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 
 from glomar_requester.identity import Identity
-from glomar_requester.verification.release import Proven
+from glomar_requester.verification.release import VerifiedRelease
 from glomar_schemas.agreement.model import Agreement
 from glomar_schemas.errors import Misconfigured, Unreachable
 from msgspec import Struct
@@ -155,13 +155,13 @@ def _read(results: Path) -> dict[str, dict[str, str]]:
 
 async def _attack(
     bus: Client, hostile_requests: Sequence[hostile.HostileRequest], identity: Identity
-) -> dict[str, Proven]:
+) -> dict[str, VerifiedRelease]:
     await hostile.send(bus, hostile_requests, identity)
     digests = {each.request_id: each.digest for each in hostile_requests}
     return await answers.wait_for(bus, identity, digests, HOSTILE_LIMIT_S)
 
 
-def _hostile_row(sent: hostile.HostileRequest, proven: Proven | None) -> DemoRow:
+def _hostile_row(sent: hostile.HostileRequest, proven: VerifiedRelease | None) -> DemoRow:
     if proven is None:
         return DemoRow(sent.klass, "refused", "unanswered", request_id=sent.request_id)
     conditions = tuple(refusal.condition for refusal in proven.result.refusals)
@@ -176,7 +176,7 @@ def _first(rows: Sequence[DemoRow], outcome: str) -> DemoRow | None:
 
 async def _proof(
     bus: Client, identity: Identity, audited: AuditedLedger, row: DemoRow | None
-) -> Proven | None:
+) -> VerifiedRelease | None:
     digest = audited.counted.digests.get(row.request_id) if row else None
     if row is None or digest is None:
         return None

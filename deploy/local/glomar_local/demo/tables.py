@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from glomar_requester.verification.release import Proven
+from glomar_requester.verification.release import VerifiedRelease
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -84,7 +84,7 @@ def _class_row(klass: str, members: Sequence[DemoRow]) -> list[RenderableType]:
     return [name, str(len(members)), *answered, unanswered, why, verdict]
 
 
-def refusal(proven: Proven) -> Table:
+def refusal(proven: VerifiedRelease) -> Table:
     """One refusal with every failed condition, its message and its citation."""
     table = _facts("One refusal in full")
     table.add_row("request", proven.result.request_id)
@@ -95,7 +95,7 @@ def refusal(proven: Proven) -> Table:
     return table
 
 
-def confirmation(proven: Proven) -> Table:
+def confirmation(proven: VerifiedRelease) -> Table:
     """One confirmation with the receipt that proves that the ledger held it before its release."""
     table = _facts("One confirm with its receipt")
     table.add_row("request", proven.result.request_id)
@@ -108,7 +108,7 @@ def _facts(title: str) -> Table:
     return Table(title=title, title_justify="left", title_style="bold", show_header=False, box=None)
 
 
-def _add_receipt(table: Table, proven: Proven) -> None:
+def _add_receipt(table: Table, proven: VerifiedRelease) -> None:
     checkpoint = proven.checkpoint
     table.add_row(
         "receipt",

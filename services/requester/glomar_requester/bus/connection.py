@@ -1,4 +1,4 @@
-"""The client's own connection to the bus. The service has a sturdier one, in glomar_runtime."""
+"""The light client's connection to the bus. The service uses the one of glomar_runtime."""
 
 import contextlib
 from pathlib import Path
@@ -12,11 +12,11 @@ from nats.errors import Error as NatsError
 from nats.errors import NoServersError
 
 TIMES_S: dict[str, Any] = {"connect_timeout": 2.0, "reconnect_time_wait": 0.25, "ping_interval": 2.0}
-"""A dead connection is noticed after two missed pings."""
+"""A dead connection is detected after two missed pings."""
 
 
 async def connect(url: str, nkey: Path) -> Client:
-    """Connects as the agency that the nkey names, and again for ever once that worked.
+    """Connects as the agency of the nkey. A connection that is lost later reconnects without limit.
 
     Raises Misconfigured (the key file), Unreachable.
     """
@@ -29,7 +29,7 @@ async def connect(url: str, nkey: Path) -> Client:
 
 
 async def close(client: Client) -> None:
-    """Also where the bus has gone meanwhile: nats-py flushes first, and what counts is stored already."""
+    """Also while the bus is away: nats-py flushes first, but everything durable is already stored."""
     with contextlib.suppress(ConnectionError):
         await client.close()
 
@@ -59,4 +59,4 @@ async def _connect(servers: list[str], nkey: Path, url: str) -> Client:
 
 
 async def _ignore(error: Exception) -> None:
-    """nats-py prints tracebacks otherwise; what matters of it comes out of the call that it breaks."""
+    """nats-py prints tracebacks by default; the failing call raises the error that matters."""

@@ -1,7 +1,7 @@
-"""Putting requests and acks into the stream: all of a batch at once, or one by one. Called by the client.
+"""Publishes requests and acks to the stream: a batch atomically, or else one by one.
 
-Requests are write-once by subject, so sending the same bytes again does no harm: the stream refuses them,
-and what it already holds is then compared.
+Requests are write-once by subject, so sending the same bytes again is safe: the stream refuses them, and the
+stored message is then compared.
 """
 
 import asyncio
@@ -31,19 +31,19 @@ SINGLES_IN_FLIGHT = 32
 
 
 class Conflict(Refused):
-    """Something else is already asked under this id or key; it was not sent."""
+    """Another request already has this id or key; this one was not sent."""
 
 
 async def publish(connection: Connection, identity: Identity, batch: Sequence[Prepared]) -> list[Published]:
-    """At most MAX_BATCH requests -> where the stream has them, durably.
+    """At most MAX_BATCH requests -> their sequences, once they are durable in the stream.
 
-    Raises Unreachable, TimedOut or NotStored; some may then be stored, and the batch is to be sent again.
+    Raises Unreachable, TimedOut or NotStored; some may then be stored: send the same batch again.
     """
     messages = [
         Outgoing(
-            identity.subjects.request(identity.agency, prepared.asked.request_id),
+            identity.subjects.request(identity.agency, prepared.request.request_id),
             prepared.body,
-            {TRACEPARENT: prepared.asked.traceparent},
+            {TRACEPARENT: prepared.request.traceparent},
         )
         for prepared in batch
     ]
@@ -51,10 +51,10 @@ async def publish(connection: Connection, identity: Identity, batch: Sequence[Pr
         try:
             sequences: Sequence[int | None] = await store_atomically(connection, messages)
         except NotStored:
-            # One taken slot refuses the whole batch, and so does a server with too many batches open.
+            # One subject in use refuses the whole batch, and so does a server with too many open batches.
             sequences = await _one_by_one(connection, identity, messages)
     return [
-        Published(prepared.asked.request_id, sequence)
+        Published(prepared.request.request_id, sequence)
         for prepared, sequence in zip(batch, sequences, strict=True)
     ]
 
@@ -81,7 +81,7 @@ async def _one_by_one(
 async def publish_acks(
     connection: Connection, identity: Identity, acks: Sequence[Certified]
 ) -> list[int | None]:
-    """Returns once the stream has an ack of each, durably: where, or None if it had one before.
+    """Returns once the stream holds an ack of each, durably: its sequence, or None if it already had one.
 
     Raises as `publish`.
     """
@@ -93,7 +93,7 @@ async def publish_acks(
             try:
                 return await store(connection, message)
             except NotStored as refusal:
-                # Only this agency can have filled it: an ack stands, and a second one would say the same.
+                # Only this agency can have published it; the first ack is final, and a second says the same.
                 if refusal.err_code != SLOT_TAKEN:
                     raise
                 return None
@@ -110,13 +110,13 @@ async def _already_stored(connection: Connection, identity: Identity, message: O
     reply = await connection.request(subject, b"", timeout=ACK_TIMEOUT_S)
     sequence = (reply.headers or {}).get("Nats-Sequence", "")
     if not sequence.isdigit():
-        raise Unreachable("the stream did not hand out what it holds", where="publish")
+        raise Unreachable("the stream did not return the stored message", where="publish")
     return int(sequence) if reply.data == message.body else None
 
 
 @contextmanager
 def _bus_errors() -> Iterator[None]:
-    """nats-py's errors, also several at once, as ours."""
+    """Translates nats-py's errors, also in a group, into Glomar's."""
     try:
         yield
     except TimeoutError:

@@ -1,1 +1,1 @@
-"""Request files in, result files out."""
+"""Request files, result files, and the run from one to the other."""

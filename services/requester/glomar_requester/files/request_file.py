@@ -1,6 +1,6 @@
-"""Request files: CSV or NDJSON -> Asks, row by row, with what is wrong in which line and column. Pure.
+"""Reads a request file, CSV or NDJSON, row by row. Pure.
 
-Called by the batch, and for the flags of `ask`. No fault ever holds a value: the files are full of people.
+A fault names line and column, never a value: the files hold personal data.
 """
 
 import codecs
@@ -14,23 +14,23 @@ from glomar_schemas.errors import Malformed
 from glomar_schemas.request_file import COLUMNS, Ask, Fault, form_faults, parse_ask
 from msgspec import Struct
 
-Form = Literal["csv", "ndjson"]
+FileFormat = Literal["csv", "ndjson"]
 
 MAX_COLUMNS = 200
 MAX_LINE_BYTES = 65_536
-"""More than any lawful row; an unlawful one may be as long as the file."""
+"""Longer than any valid row. A longer line is a fault and is not read into memory."""
 _BLOCK_BYTES = 1 << 20
 
 
-class Row(Struct, frozen=True):
-    """line: from 1, a CSV header included."""
+class RequestRow(Struct, frozen=True):
+    """line: counted from 1, a CSV header included."""
 
     line: int
     ask: Ask
 
 
 class BadRow(Struct, frozen=True):
-    """A row that is left out. reference: if that much could be read."""
+    """A row that is not sent. reference: blank if it cannot be read."""
 
     line: int
     reference: str
@@ -40,38 +40,38 @@ class BadRow(Struct, frozen=True):
         return f"line {self.line}: " + "; ".join(f"{f.field}: {f.what}" for f in self.faults)
 
 
-class Survey(Struct, frozen=True):
-    """digest: SHA-256 of the file, in hex; lines: how many it has."""
+class FileDigest(Struct, frozen=True):
+    """digest: SHA-256 of the file, in hex. lines: their number."""
 
     digest: str
     lines: int
 
 
-def survey(file: BinaryIO) -> Survey:
-    """Reads all of the file once, before anything is asked. Raises Malformed when it is not UTF-8."""
+def digest_file(file: BinaryIO) -> FileDigest:
+    """Reads the whole file once, before any request is sent. Raises Malformed if it is not UTF-8."""
     digest, lines, last = hashlib.sha256(), 0, b"\n"
     decoder = codecs.getincrementaldecoder("utf-8")()
     while block := file.read(_BLOCK_BYTES):
         try:
             decoder.decode(block)
         except UnicodeDecodeError as error:
-            # `error.object` begins with what was left of the block before: at most a part of one character.
+            # `error.object` begins with the rest of the previous block: at most a part of one character.
             line = lines + error.object[: error.start].count(b"\n") + 1
             raise Malformed("not UTF-8", where=f"line {line}", fix="Save the file as UTF-8") from None
         digest.update(block)
         lines, last = lines + block.count(b"\n"), block[-1:]
     if decoder.getstate()[0]:
         raise Malformed("not UTF-8: it ends within a character", where=f"line {lines + 1}")
-    return Survey(digest.hexdigest(), lines + (last != b"\n"))
+    return FileDigest(digest.hexdigest(), lines + (last != b"\n"))
 
 
-def read_rows(file: BinaryIO, form: Form) -> Iterator[Row | BadRow]:
-    """Every row, blank lines left out. No row spans lines, so a stray quote harms its own row only.
+def read_rows(file: BinaryIO, file_format: FileFormat) -> Iterator[RequestRow | BadRow]:
+    """Every row but blank lines. No row spans lines, so a stray quote affects its own row only.
 
     Raises Malformed for a CSV header with unknown or repeated columns.
     """
     lines = enumerate(_lines(file), start=1)
-    if form == "ndjson":
+    if file_format == "ndjson":
         for number, raw in lines:
             if raw.strip():
                 yield _ndjson_row(number, raw)
@@ -83,7 +83,7 @@ def read_rows(file: BinaryIO, form: Form) -> Iterator[Row | BadRow]:
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """Each line; of one that is too long its beginning, so that memory stays flat."""
+    """Each line; only the beginning of one that is too long, so that memory stays flat."""
     while line := file.readline(MAX_LINE_BYTES + 1):
         rest = line
         while len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\n"):
@@ -92,7 +92,7 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _header(raw: bytes) -> list[str]:
-    known = f"Known: {', '.join(COLUMNS)}"
+    known = f"ControlState: {', '.join(COLUMNS)}"
     if len(raw) > MAX_LINE_BYTES or raw.count(b",") >= MAX_COLUMNS:
         raise Malformed(f"more than {MAX_COLUMNS} columns", where="line 1", fix=known)
     try:
@@ -102,7 +102,7 @@ def _header(raw: bytes) -> list[str]:
     if not names:
         raise Malformed("no header row", where="line 1", fix=known)
     for place, name in enumerate(names, start=1):
-        # Not quoted: in a file without a header it would be somebody's name.
+        # Its name is not quoted: in a file without a header it is personal data.
         if name not in COLUMNS:
             raise Malformed(f"column {place} is unknown", where="line 1", fix=known)
         if name in names[: place - 1]:
@@ -110,7 +110,7 @@ def _header(raw: bytes) -> list[str]:
     return names
 
 
-def _csv_row(number: int, raw: bytes, header: list[str]) -> Row | BadRow:
+def _csv_row(number: int, raw: bytes, header: list[str]) -> RequestRow | BadRow:
     if len(raw) > MAX_LINE_BYTES:
         return _bad(number, f"longer than {MAX_LINE_BYTES} bytes")
     try:
@@ -124,12 +124,12 @@ def _csv_row(number: int, raw: bytes, header: list[str]) -> Row | BadRow:
     fields = dict(zip(header, values, strict=True))
     ask = parse_ask(fields)
     if isinstance(ask, Ask):
-        return Row(number, ask)
+        return RequestRow(number, ask)
     reference = "" if any(fault.field == "reference" for fault in ask) else fields.get("reference", "")
     return BadRow(number, reference, tuple(ask))
 
 
-def _ndjson_row(number: int, raw: bytes) -> Row | BadRow:
+def _ndjson_row(number: int, raw: bytes) -> RequestRow | BadRow:
     try:
         ask = decode(raw.strip(), Ask, what="row", max_bytes=MAX_LINE_BYTES)
     except Malformed as error:
@@ -137,7 +137,7 @@ def _ndjson_row(number: int, raw: bytes) -> Row | BadRow:
         field = place.rstrip("`").partition("[")[0]
         return BadRow(number, "", (Fault(field or "row", what),))
     faults = tuple(form_faults(ask))
-    return BadRow(number, ask.reference, faults) if faults else Row(number, ask)
+    return BadRow(number, ask.reference, faults) if faults else RequestRow(number, ask)
 
 
 def _values(raw: bytes) -> list[str]:

@@ -1,4 +1,4 @@
-"""Result files: CSV or NDJSON, one line a request, in the order of the answers. Called by the batch."""
+"""Writes a result file, CSV or NDJSON: one line a request, in the order in which results arrive."""
 
 import csv
 import os
@@ -29,15 +29,15 @@ def cells(result: Result) -> tuple[str, ...]:
 
 
 class ResultWriter:
-    """Writes to a file that only its owner reads and that gets its name when it is complete.
+    """Writes a file of mode 0600, renamed into place when it is complete.
 
-    Without a path it writes to stdout, or nowhere if `quiet`.
+    Without a path it writes to stdout, or nothing if `quiet`.
     """
 
     def __init__(self, path: Path | None, *, quiet: bool = False) -> None:
         self._path = path
         self._quiet = quiet and path is None
-        self._headed = False
+        self._has_header = False
         self._ndjson = path is not None and path.suffix in (".ndjson", ".jsonl")
         self._file: TextIO = sys.stdout
 
@@ -57,7 +57,7 @@ class ResultWriter:
         row = cells(result)
         if self._quiet:
             return
-        self._head()
+        self._write_header()
         if self._ndjson:
             self._file.write(msgspec.json.encode(dict(zip(COLUMNS, row, strict=True))).decode() + "\n")
         else:
@@ -67,14 +67,14 @@ class ResultWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self._head()
+            self._write_header()
         self._file.flush()
         if self._path is not None:
             self._file.close()
             if kind is None:
-                self._put_in_place(self._path)
+                self._rename_into_place(self._path)
 
-    def _put_in_place(self, path: Path) -> None:
+    def _rename_into_place(self, path: Path) -> None:
         draft = self._draft(path)
         try:
             draft.replace(path)
@@ -83,11 +83,11 @@ class ResultWriter:
                 f"can't be written ({error.strerror})", where=str(path), fix=f"The results are in {draft}"
             ) from None
 
-    def _head(self) -> None:
-        """Before the first row, so that a run which fails at once prints nothing."""
-        if not self._headed and not self._ndjson and not self._quiet:
+    def _write_header(self) -> None:
+        """With the first row, so that a run that fails before it prints nothing."""
+        if not self._has_header and not self._ndjson and not self._quiet:
             self._csv.writerow(COLUMNS)
-        self._headed = True
+        self._has_header = True
 
     def _draft(self, path: Path) -> Path:
         return path.with_name(path.name + ".part")

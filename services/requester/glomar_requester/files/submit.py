@@ -1,7 +1,7 @@
-"""A file of requests, start to end: read, ask, write results. Called by `glomar-requester submit`.
+"""The way of a request file: read its rows, send them, write one result for each.
 
-Each row is asked under a key made of the file's digest and its line, so that running the same file again
-after a crash asks nothing twice and gives the answers that are already there.
+Each row is sent under a key made of the file's digest and its line, so running the same file again after a
+crash sends nothing twice and gives the answers that are already stored.
 """
 
 import time
@@ -15,16 +15,16 @@ from msgspec import Struct
 
 from glomar_requester.ask import Question
 from glomar_requester.client import Client
-from glomar_requester.files.request_file import BadRow, Form, Survey, read_rows, survey
+from glomar_requester.files.request_file import BadRow, FileDigest, FileFormat, digest_file, read_rows
 from glomar_requester.files.result_file import ResultWriter
 from glomar_requester.verification.release import Outcome, Result
 
 Advance = Callable[[int, int], None]
-"""advance(done, total), total being the file's lines."""
+"""advance(done, total); total is the number of lines of the file."""
 
 
 class Summary(Struct, frozen=True):
-    """What `--json` prints. Counts are of rows; fault: what made an answer unbelievable, if one was."""
+    """The output of `--json`. Counts are of rows. fault: why an answer failed verification, if one did."""
 
     version: int
     rows: int
@@ -38,20 +38,20 @@ class Summary(Struct, frozen=True):
     bad_rows: int
     seconds: float
     unwitnessed: int
-    """Of the unanswered: answered, but without the quorum of witnesses."""
+    """Of the unanswered: those whose receipt lacks the quorum of witnesses."""
     fault: str = ""
 
 
-class Batch:
+class Submission:
     """One run over one file."""
 
     def __init__(
-        self, client: Client, source: Path, writer: ResultWriter, bad: Callable[[BadRow], None]
+        self, client: Client, source: Path, writer: ResultWriter, on_bad_row: Callable[[BadRow], None]
     ) -> None:
         self._client = client
         self._source = source
         self._writer = writer
-        self._bad = bad
+        self._on_bad_row = on_bad_row
         self._counts: Counter[Outcome] = Counter()
         self._bad_rows = 0
         self._unwitnessed = 0
@@ -62,7 +62,7 @@ class Batch:
         fault = ""
         try:
             with self._source.open("rb") as file:
-                found = survey(file)
+                found = digest_file(file)
                 file.seek(0)
                 results = self._client.ask_many(self._questions(file, found), timeout_s=timeout_s, wait=wait)
                 async for result in results:
@@ -76,11 +76,11 @@ class Batch:
             fault = error.what
         return self._summary(time.monotonic() - started, fault)
 
-    def _questions(self, file: BinaryIO, found: Survey) -> Iterator[Question]:
-        for row in read_rows(file, form_of(self._source)):
+    def _questions(self, file: BinaryIO, found: FileDigest) -> Iterator[Question]:
+        for row in read_rows(file, format_of(self._source)):
             if isinstance(row, BadRow):
                 self._bad_rows += 1
-                self._bad(row)
+                self._on_bad_row(row)
                 self._write(Result(request_id="", reference=row.reference, outcome="rejected"))
             else:
                 yield Question(row.ask, key=f"{found.digest}:{row.line}")
@@ -109,6 +109,6 @@ class Batch:
         )
 
 
-def form_of(path: Path) -> Form:
+def format_of(path: Path) -> FileFormat:
     """By the file's name."""
     return "ndjson" if path.suffix in (".ndjson", ".jsonl") else "csv"

@@ -1,1 +1,1 @@
-"""What reaches the agency: releases, notices, and the end of an answer's retention."""
+"""Messages to the agency: releases and notices; and the retention of answers."""

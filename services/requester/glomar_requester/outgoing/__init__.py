@@ -1,1 +1,1 @@
-"""Requests on their way out: composed, signed, sealed and sent."""
+"""Requests to the bus: composed, signed, sealed and sent."""

@@ -1,6 +1,6 @@
-"""From Asks to sealed, signed request bodies. Pure: ids, time and trace come from the client.
+"""Composes signed request bodies from Asks. Pure: ids, time and trace come from the caller.
 
-The particulars are sealed to the record holder, with one wrapped key a batch; only the holder reads them.
+The particulars are sealed to the record holder, with one wrapped key a batch; only the holder can read them.
 """
 
 import hashlib
@@ -14,12 +14,12 @@ from glomar_schemas.messages import encode
 from glomar_schemas.request_file import particulars_of, request_of
 from msgspec import Struct
 
-from glomar_requester.ask import Asked, Prepared, Question, require_form
+from glomar_requester.ask import Prepared, Question, RequestRecord, require_form
 from glomar_requester.identity import Identity
 
 
 class Label(Struct, frozen=True):
-    """What the client gives a request before it is composed: its id and its place in a trace."""
+    """A request's id and its place in a trace."""
 
     request_id: str
     traceparent: str
@@ -67,7 +67,7 @@ def _compose(question: Question, label: Label, identity: Identity, sealer: Seale
         now=now,
     )
     body = seal_envelope(request, [identity.signer])
-    asked = Asked(
+    record = RequestRecord(
         request_id=label.request_id,
         reference=ask.reference,
         key=question.key,
@@ -76,4 +76,4 @@ def _compose(question: Question, label: Label, identity: Identity, sealer: Seale
         traceparent=label.traceparent,
         expires_at=request.expires_at,
     )
-    return Prepared(asked, body)
+    return Prepared(record, body)

@@ -1,1 +1,1 @@
-"""The agency's long-running service: the HTTP API and its traces."""
+"""The agency's long-running service: the HTTP API, the handlers of its messages, and tracing."""

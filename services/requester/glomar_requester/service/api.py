@@ -1,7 +1,7 @@
-"""The HTTP API of the requester: ask, come back for the result, hear of recalls. Mounted under /v1/.
+"""The HTTP API under /v1/: submit a request, fetch its result, list recalls.
 
-POST /v1/requests answers 202 only once the stream has stored the request durably. No response, and no log,
-repeats a value that was sent.
+POST /v1/requests responds with 202 only once the stream has stored the request durably. No response or log
+repeats a value that a caller sent.
 """
 
 import hashlib
@@ -21,10 +21,9 @@ from glomar_schemas.subjects import TRACEPARENT, is_request_id
 
 from glomar_requester.ask import BadForm
 from glomar_requester.bus.publish import Conflict
-from glomar_requester.client import Client, Unknown
-from glomar_requester.service.otel_tracing import served
-from glomar_requester.verification.gone import Gone
-from glomar_requester.verification.release import Result
+from glomar_requester.client import Client, UnknownRequest
+from glomar_requester.service.otel_tracing import server_span
+from glomar_requester.verification.release import AnswerWithdrawn, Result
 
 PREFIX = "/v1/"
 REQUESTS = "/v1/requests"
@@ -47,19 +46,19 @@ class Api:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        if scope["path"] == RECALLS and self._is_known(headers.get("authorization", "")):
-            response = await self._told(scope["method"], scope.get("query_string", b""))
+        if scope["path"] == RECALLS and self._is_authorised(headers.get("authorization", "")):
+            response = await self._recalls(scope["method"], scope.get("query_string", b""))
         else:
             response = await self._respond(scope["method"], scope["path"], headers, receive)
         await response(scope, receive, send)
 
     async def _respond(self, method: str, path: str, headers: Mapping[str, str], receive: Receive) -> ASGIApp:
-        if not self._is_known(headers.get("authorization", "")):
+        if not self._is_authorised(headers.get("authorization", "")):
             return _json(401, {"fault": "a bearer token is needed"}, {"www-authenticate": "Bearer"})
         request_id = path.removeprefix(f"{REQUESTS}/")
         try:
             if path == REQUESTS and method == "POST":
-                with served(f"POST {REQUESTS}", headers.get(TRACEPARENT, "")):
+                with server_span(f"POST {REQUESTS}", headers.get(TRACEPARENT, "")):
                     return await self._submit(headers, receive)
             if request_id != path and method == "GET" and is_request_id(request_id):
                 return await self._result(request_id)
@@ -81,24 +80,24 @@ class Api:
         if isinstance(found, Result):
             return _json(200, found)
         pending = {"request_id": request_id, "outcome": "pending", "trace_id": found.trace_id}
-        # false: its answer is recorded, and waits for the witnesses that this agency asks for.
+        # false: its answer is recorded, and its receipt lacks the quorum that this agency requires.
         witnessed = not self._client.lacks_quorum(request_id)
         return _json(202, {**pending, "witnessed": witnessed}, {"retry-after": "1"})
 
-    async def _told(self, method: str, query: bytes) -> ASGIApp:
-        """after: the last number that was seen; wait_s: how long to wait for the next, at most 30 s."""
+    async def _recalls(self, method: str, query: bytes) -> ASGIApp:
+        """after: the last number received; wait_s: how long to wait for the next, at most 30 s."""
         if method != "GET":
             return _json(405, {"fault": "no such method"})
-        if not (asked := _QUERY.match(query)):
+        if not (match := _QUERY.match(query)):
             return _json(400, {"fault": "the query is not after=NUMBER&wait_s=SECONDS, each optional"})
-        after, wait_s = int(asked["after"] or 0), int(asked["wait_s"] or 0)
+        after, wait_s = int(match["after"] or 0), int(match["wait_s"] or 0)
         try:
             found = await self._client.recalls_behind(after, timeout_s=min(wait_s, LONGEST_WAIT_S))
         except GlomarError as error:
             return _failure(error)
         return _json(200, {"recalls": found, "after": found[-1].number if found else after})
 
-    def _is_known(self, authorization: str) -> bool:
+    def _is_authorised(self, authorization: str) -> bool:
         scheme, _, token = authorization.partition(" ")
         offered = hashlib.sha256(token.encode("latin-1")).hexdigest()
         return hmac.compare_digest(offered, self._token_hash) and scheme.lower() == "bearer"
@@ -131,16 +130,16 @@ def _failure(error: GlomarError) -> ASGIApp:
             return _json(400, {"fault": "the request can't be sent", "errors": faults})
         case Conflict():
             return _json(409, {"fault": error.what})
-        case Gone():
+        case AnswerWithdrawn():
             return _json(410, {"fault": error.what, "outcome": error.outcome})
-        case Unknown():
+        case UnknownRequest():
             return _json(404, {"fault": error.what})
         case Malformed():
             what, _, place = error.what.partition(" at `")
             faults = [{"field": place.removeprefix("$.").rstrip("`"), "fault": what}]
             return _json(400, {"fault": "the request can't be sent", "errors": faults})
         case Retryable():
-            fault = {"fault": error.what, "fix": "Ask again under the same Idempotency-Key"}
+            fault = {"fault": error.what, "fix": "Send it again with the same Idempotency-Key"}
             return _json(503, fault, {"retry-after": str(RETRY_AFTER_S)})
         case Untrusted() | Misconfigured():
             return _json(503, {"fault": error.what})

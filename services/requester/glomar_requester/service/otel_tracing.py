@@ -1,4 +1,4 @@
-"""The client's tracing on OpenTelemetry, for the service and the commands."""
+"""The client's tracing interface on OpenTelemetry, for the service and the commands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +12,10 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from glomar_requester.tracing import Sending, Started
+from glomar_requester.tracing import SendSpan, UnrecordedSpan
 
 
-class SendSpan:
+class OtelSendSpan:
     """A PRODUCER span and the header that makes the verifier's span its child."""
 
     def __init__(self, span: Span, header: str) -> None:
@@ -27,8 +27,8 @@ class SendSpan:
 
 
 @contextmanager
-def served(name: str, header: str) -> Iterator[Span]:
-    """A SERVER span around one HTTP request, child of the asking system's span if it sent its traceparent."""
+def server_span(name: str, header: str) -> Iterator[Span]:
+    """A SERVER span around one HTTP request, child of the caller's span if it sent a traceparent."""
     parent = TraceContextTextMapPropagator().extract({TRACEPARENT: header}) if header else Context()
     with trace.get_tracer("glomar").start_as_current_span(
         name, parent, SpanKind.SERVER, record_exception=False, set_status_on_exception=False
@@ -37,15 +37,15 @@ def served(name: str, header: str) -> Iterator[Span]:
 
 
 class OtelTracing:
-    """One send span a request, child of what is current; one process span a release that is awaited."""
+    """One send span a request, child of the current span; one process span a release that is expected."""
 
     def __init__(self, spans: Spans) -> None:
         self._spans = spans
 
-    def send(self, request_id: str) -> Sending:
+    def send(self, request_id: str) -> SendSpan:
         span = self._spans.send("request", request_id, trace.get_current_span())
         header = telemetry.header(span).get(TRACEPARENT)
-        return SendSpan(span, header) if header else Started()
+        return OtelSendSpan(span, header) if header else UnrecordedSpan()
 
     @contextmanager
     def receive(self, message: Msg) -> Iterator[None]:

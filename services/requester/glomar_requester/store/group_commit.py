@@ -1,7 +1,6 @@
-"""Group commit: whoever writes to the store at the same time shares one transaction and one fsync.
+"""Asynchronous access to the store: concurrent writers share one transaction and one fsync.
 
-Called by the client. The store's thread is the only one that touches SQLite, so the event loop never waits
-for a disk.
+One thread touches SQLite, so the event loop never waits for a disk.
 """
 
 import asyncio
@@ -20,57 +19,57 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 LINGER_S = 0.02
-"""How long a change that nobody waits for may wait for company."""
+"""How long `write_soon` waits for other changes to join its transaction."""
 
 
-class Commits:
-    """The asynchronous face of a Store; `close` writes what is left and closes it."""
+class GroupCommit:
+    """`close` writes what is left and closes the store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="requester-store")
         self._changes: list[Change] = []
-        self._waiting: list[asyncio.Future[None]] = []
+        self._writers: list[asyncio.Future[None]] = []
         self._wake = asyncio.Event()
         self._lingering: asyncio.TimerHandle | None = None
-        self._writer: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
         self._closing = False
 
-    async def durable(self, changes: Sequence[Change]) -> None:
+    async def write(self, changes: Sequence[Change]) -> None:
         """Returns once the changes are on disk. Raises Retryable."""
         done = asyncio.get_running_loop().create_future()
-        self._waiting.append(done)
+        self._writers.append(done)
         self._add(changes)
         self._wake.set()
         await done
 
-    def soon(self, changes: Sequence[Change]) -> None:
-        """For what a crash may forget, because the bus still knows it."""
+    def write_soon(self, changes: Sequence[Change]) -> None:
+        """For changes that a crash may lose, because the bus can give them again."""
         self._add(changes)
         if self._lingering is None:
             self._lingering = asyncio.get_running_loop().call_later(LINGER_S, self._wake.set)
 
     async def read(self, query: Callable[[Store], T]) -> T:
-        """What a query says once all changes before it are written. Raises Retryable."""
+        """The query's result once all earlier changes are written. Raises Retryable."""
         if self._changes:
-            await self.durable(())
+            await self.write(())
         return await self._in_thread(query)
 
     async def close(self) -> None:
-        if self._writer is not None:
+        if self._task is not None:
             self._closing = True
             self._wake.set()
-            await self._writer
+            await self._task
         self._thread.shutdown()
         self._store.close()
 
     def _add(self, changes: Sequence[Change]) -> None:
         self._changes.extend(changes)
-        if self._writer is None:
-            self._writer = asyncio.create_task(self._write())
+        if self._task is None:
+            self._task = asyncio.create_task(self._commit_forever())
 
-    async def _write(self) -> None:
-        while not self._closing or self._changes or self._waiting:
+    async def _commit_forever(self) -> None:
+        while not self._closing or self._changes or self._writers:
             if not self._closing:
                 await self._wake.wait()
             self._wake.clear()
@@ -78,9 +77,9 @@ class Commits:
                 self._lingering.cancel()
                 self._lingering = None
             changes, self._changes = self._changes, []
-            waiting, self._waiting = self._waiting, []
+            writers, self._writers = self._writers, []
             fault = await self._commit(changes)
-            for done in waiting:
+            for done in writers:
                 if not done.done():
                     done.set_exception(fault) if fault else done.set_result(None)
 

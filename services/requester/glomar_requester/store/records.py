@@ -1,7 +1,4 @@
-"""What an agency's store keeps: the changes that are written to it, and what is read of one request.
-
-Made by who publishes, receives and destroys; read and written by `Store`.
-"""
+"""Records of the agency's store: the changes that are written to it, and what is read of one request."""
 
 from datetime import datetime
 from typing import Literal
@@ -9,40 +6,40 @@ from typing import Literal
 from glomar_schemas.tlog.inclusion_tables import Write
 from msgspec import Struct
 
-from glomar_requester.ask import Asked, Prepared
+from glomar_requester.ask import Prepared, RequestRecord
 
 Cause = Literal["recall", "expiry"]
 """Why an answer may not be handed out any more."""
 
 
 class Published(Struct, frozen=True):
-    """sequence: in the stream; None when the stream holds other bytes under this id (a conflict)."""
+    """sequence: in the stream; None if the stream holds other bytes under this id (a conflict)."""
 
     request_id: str
     sequence: int | None
 
 
 class Answered(Struct, frozen=True):
-    """release: the verified release, locked by the vault; kept_until: when it expires, None if not known.
+    """release: the verified release, encrypted by the vault; retain_until: when it expires, None if unknown.
 
-    renews: it takes the place of one that is stored, being the same but for its receipt.
+    renews: it replaces a stored release that differs in nothing but the receipt.
     """
 
     request_id: str
     release: bytes
-    kept_until: datetime | None = None
+    retain_until: datetime | None = None
     renews: bool = False
 
 
-class Dated(Struct, frozen=True):
-    """When an answer expires that was stored without saying so."""
+class ExpirySet(Struct, frozen=True):
+    """When an answer expires that was stored without an expiry."""
 
     request_id: str
-    kept_until: datetime
+    retain_until: datetime
 
 
-class Told(Struct, frozen=True):
-    """A notice that was believed. request_id, cause, recalled_at: of a recall; "" and None of a control."""
+class Notified(Struct, frozen=True):
+    """A verified notice. request_id, cause, recalled_at: of a recall; "" and None for a control."""
 
     sequence: int
     notice: bytes
@@ -51,21 +48,21 @@ class Told(Struct, frozen=True):
     recalled_at: datetime | None = None
 
 
-class ToldThrough(Struct, frozen=True):
+class NotifiedThrough(Struct, frozen=True):
     """No notice up to this sequence of the stream is missing."""
 
     sequence: int
 
 
 class Withdrawn(Struct, frozen=True):
-    """An answer is not to be handed out any more, and deleted. Nothing, if this store never asked for it."""
+    """An answer may not be handed out any more and is deleted. No-op if this store has no such request."""
 
     request_id: str
     cause: Cause
 
 
 class Certified(Struct, frozen=True):
-    """ack: the signed certificate that the answer is destroyed, before it is published; the first stands."""
+    """ack: the signed certificate of destruction, not yet published. The first one stored is final."""
 
     request_id: str
     ack: bytes
@@ -77,10 +74,10 @@ class Acknowledged(Struct, frozen=True):
     request_id: str
 
 
-class TakenBack(Struct, frozen=True):
+class RecalledAnswer(Struct, frozen=True):
     """The record holder has recalled the answer to a request of this store.
 
-    number: in the order in which the store was told; a cursor. cause: as in PROTOCOL.md, "recall".
+    number: a cursor, in the order in which the store learned of recalls. cause: PROTOCOL.md, "recall".
     """
 
     number: int
@@ -90,14 +87,15 @@ class TakenBack(Struct, frozen=True):
     recalled_at: datetime
 
 
-_Told = Dated | Told | ToldThrough | Withdrawn | Certified | Acknowledged
-Change = Prepared | Published | Answered | _Told | Write  # the last: of the tables of OwnRequests
+_Retention = ExpirySet | Notified | NotifiedThrough | Withdrawn | Certified | Acknowledged
+Change = Prepared | Published | Answered | _Retention | Write
+"""Write: of the tables that the ledger watch owns."""
 
 
-class Entry(Struct, frozen=True):
+class StoredRequest(Struct, frozen=True):
     """All that is known of one request; `unsent` is its body until the stream has acknowledged it."""
 
-    asked: Asked
+    request: RequestRecord
     unsent: bytes | None = None
     published: Published | None = None
     release: bytes | None = None

@@ -1,6 +1,6 @@
-"""The tables of the store, and how an older file becomes one of this version. Called by `Store`.
+"""The tables of the store, and the migration of older files.
 
-What is deleted is overwritten (secure_delete), since an answer that was recalled or has expired must be gone.
+Deleted rows are overwritten (secure_delete), because recalled and expired answers must be destroyed.
 """
 
 import os
@@ -13,8 +13,8 @@ from glomar_schemas.tlog.inclusion_tables import TABLES
 VERSION = 2
 BUSY_MS = 10_000
 
-# FULL: what is told to be durable is. A checkpoint writes pages all over the file and syncs it, so it comes
-# once in 40 MB of log and not, as by default, in 4.
+# FULL: a commit is on disk when it returns. A WAL checkpoint writes and syncs pages all over the file, so it
+# runs once in 40 MB of log; SQLite's default is 4 MB.
 _PRAGMAS = (
     f"busy_timeout = {BUSY_MS}",
     "journal_mode = WAL",
@@ -36,7 +36,7 @@ CREATE TABLE asked (
 CREATE TABLE outbox (request_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE published (request_id TEXT PRIMARY KEY, sequence INTEGER) WITHOUT ROWID;
 CREATE TABLE answered (request_id TEXT PRIMARY KEY, release BLOB NOT NULL)"""
-# kept_until: NULL in rows of version 1, until the client has looked into their answer.
+# kept_until: NULL in rows of version 1 until the client has decrypted their answer.
 # told: request_id is NULL in a control's row. withdrawn: ack is NULL until the answer's bytes are gone.
 _FROM_1 = """
 ALTER TABLE answered ADD COLUMN kept_until REAL;

@@ -1,8 +1,8 @@
-"""The agency's outbox and inbox: what was asked, what the stream has, what was answered. One SQLite file.
+"""The agency's requests and answers in one SQLite file.
 
-A body is here before it is first published, so that after a crash the same bytes are sent again. Rows are
-only ever added, but for the outbox, which holds what the stream has not acknowledged, and for answers that
-were recalled or have expired. Called by `Commits`.
+A body is stored before it is first published, so that after a crash the same bytes are sent again. Rows are
+only added, with two exceptions: the outbox holds what the stream has not acknowledged, and recalled and
+expired answers are deleted.
 """
 
 import json
@@ -15,18 +15,18 @@ from typing import Any, TypeVar
 from glomar_schemas.errors import GlomarError, Retryable
 from glomar_schemas.tlog.inclusion_tables import Database
 
-from glomar_requester.ask import Asked, Prepared
+from glomar_requester.ask import Prepared, RequestRecord
 from glomar_requester.store.records import (
     Acknowledged,
     Answered,
     Certified,
     Change,
-    Dated,
-    Entry,
+    ExpirySet,
+    Notified,
+    NotifiedThrough,
     Published,
-    TakenBack,
-    Told,
-    ToldThrough,
+    RecalledAnswer,
+    StoredRequest,
     Withdrawn,
 )
 from glomar_requester.store.schema import open_database
@@ -53,7 +53,7 @@ _RECALLS = """
 SELECT number, request_id, reference, cause, recalled_at FROM told JOIN asked USING (request_id)
 WHERE number > ? ORDER BY number LIMIT ?
 """
-_KEEP = """
+_SAVE_ANSWER = """
 INSERT INTO answered SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM withdrawn WHERE request_id = ?1)
 ON CONFLICT (request_id) DO UPDATE SET release = excluded.release WHERE ?4
 """
@@ -77,8 +77,8 @@ class Store:
         """All changes in one transaction, durable when this returns. Raises Retryable: nothing is written."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            self._write_asking(changes)
-            self._write_withdrawing(changes)
+            self._write_requests(changes)
+            self._write_retention(changes)
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             if self._db.in_transaction:
@@ -86,35 +86,37 @@ class Store:
             raise _failed(error) from None
 
     def scrub(self) -> None:
-        """Writes what was deleted over in the file itself, and empties the log that still holds it.
+        """Overwrites deleted rows in the file itself and empties the write-ahead log, which still holds them.
 
         Raises Retryable while another process reads.
         """
         [(busy, _, _)] = self._all("PRAGMA wal_checkpoint(TRUNCATE)", [])
         if busy:
-            raise Retryable("another process is reading the store", where="store", fix="It is tried again")
+            raise Retryable(
+                "another process is reading the store", where="store", fix="It is tried again by itself"
+            )
 
-    def query(self, ask: Callable[[Database], T]) -> T:
+    def query(self, query: Callable[[Database], T]) -> T:
         """Raises Retryable."""
         try:
-            return ask(self._db)
+            return query(self._db)
         except sqlite3.Error as error:
             raise _failed(error) from None
 
-    def find(self, request_id: str) -> Entry | None:
+    def find(self, request_id: str) -> StoredRequest | None:
         found = self._all(_BY_ID, [request_id])
         return _entry(found[0]) if found else None
 
-    def by_keys(self, keys: Sequence[str]) -> dict[str, Entry]:
-        """key -> what was asked under it; keys that were never used are left out."""
-        return {entry.asked.key: entry for entry in map(_entry, self._all(_BY_KEYS, [json.dumps(keys)]))}
+    def by_keys(self, keys: Sequence[str]) -> dict[str, StoredRequest]:
+        """key -> the request under it; keys that were never used are left out."""
+        return {entry.request.key: entry for entry in map(_entry, self._all(_BY_KEYS, [json.dumps(keys)]))}
 
     def unfinished(self, after_id: str, before_id: str, limit: int) -> list[Prepared]:
-        """What the stream has not acknowledged, oldest first: ids begin with their time."""
+        """What the stream has not acknowledged, oldest first (ids begin with their time)."""
         rows = self._all(_UNFINISHED, [after_id, before_id, limit])
-        return [Prepared(_asked(row), row[7]) for row in rows]
+        return [Prepared(_record(row), row[7]) for row in rows]
 
-    def told_through(self) -> int:
+    def notified_through(self) -> int:
         """Up to which sequence of the stream no notice is missing."""
         [(sequence,)] = self._all("SELECT sequence FROM told_through", [])
         return int(sequence)
@@ -123,22 +125,22 @@ class Store:
         """The notices of all controls."""
         return [row[0] for row in self._all("SELECT notice FROM told WHERE request_id IS NULL", [])]
 
-    def recalls(self, after: int, limit: int) -> list[TakenBack]:
-        """Behind that number, in order."""
+    def recalls(self, after: int, limit: int) -> list[RecalledAnswer]:
+        """Those after that number, in order."""
         rows = self._all(_RECALLS, [after, limit])
-        return [TakenBack(row[0], row[1], row[2], row[3], _moment(row[4])) for row in rows]
+        return [RecalledAnswer(row[0], row[1], row[2], row[3], _moment(row[4])) for row in rows]
 
-    def undated(self, limit: int) -> list[Entry]:
-        """Answers of which it is not known when they expire."""
+    def without_expiry(self, limit: int) -> list[StoredRequest]:
+        """Answers whose expiry is not known."""
         return [_entry(row) for row in self._all(_UNDATED, [limit])]
 
     def expired(self, now: datetime, limit: int) -> list[str]:
-        """Request ids of answers that may not be kept any more."""
+        """Request ids of answers that must be destroyed."""
         query = "SELECT request_id FROM answered WHERE kept_until <= ? LIMIT ?"
         return [row[0] for row in self._all(query, [now.timestamp(), limit])]
 
     def uncertified(self, limit: int) -> list[Withdrawn]:
-        """What is withdrawn, and has no certificate yet."""
+        """Withdrawn answers without a certificate of destruction."""
         query = "SELECT request_id, cause FROM withdrawn WHERE NOT acked AND ack IS NULL LIMIT ?"
         return [Withdrawn(*row) for row in self._all(query, [limit])]
 
@@ -147,30 +149,30 @@ class Store:
         query = "SELECT request_id, ack FROM withdrawn WHERE NOT acked AND ack IS NOT NULL LIMIT ?"
         return [Certified(*row) for row in self._all(query, [limit])]
 
-    def _write_asking(self, changes: Sequence[Change]) -> None:
+    def _write_requests(self, changes: Sequence[Change]) -> None:
         many = self._db.executemany
         prepared = [change for change in changes if isinstance(change, Prepared)]
         published = [(c.request_id, c.sequence) for c in changes if isinstance(c, Published)]
         answered = [
-            (c.request_id, c.release, c.kept_until and c.kept_until.timestamp(), c.renews)
+            (c.request_id, c.release, c.retain_until and c.retain_until.timestamp(), c.renews)
             for c in changes
             if isinstance(c, Answered)
         ]
         many("INSERT INTO asked VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_row, prepared))
-        many("INSERT INTO outbox VALUES (?)", ((p.asked.request_id,) for p in prepared))
+        many("INSERT INTO outbox VALUES (?)", ((p.request.request_id,) for p in prepared))
         many("INSERT OR IGNORE INTO published VALUES (?, ?)", published)
         many("DELETE FROM outbox WHERE request_id = ?", ((id_,) for id_, _ in published))
-        many(_KEEP, answered)
+        many(_SAVE_ANSWER, answered)
 
-    def _write_withdrawing(self, changes: Sequence[Change]) -> None:
+    def _write_retention(self, changes: Sequence[Change]) -> None:
         for change in changes:
             match change:
-                case Dated(request_id, until):
+                case ExpirySet(request_id, until):
                     self._do("UPDATE answered SET kept_until = ?2 WHERE request_id = ?1", request_id, until)
-                case Told(sequence, notice, request_id, cause, at):
+                case Notified(sequence, notice, request_id, cause, at):
                     values = (sequence, request_id or None, cause, at, notice)
                     self._do("INSERT OR IGNORE INTO told VALUES (NULL, ?, ?, ?, ?, ?)", *values)
-                case ToldThrough(sequence):
+                case NotifiedThrough(sequence):
                     self._do("UPDATE told_through SET sequence = max(sequence, ?)", sequence)
                 case Withdrawn(request_id, cause):
                     self._do(_WITHDRAW, request_id, cause)
@@ -191,27 +193,29 @@ class Store:
 
 
 def _row(prepared: Prepared) -> tuple[object, ...]:
-    asked = prepared.asked
+    request = prepared.request
     return (
-        asked.request_id,
-        asked.reference,
-        asked.key or None,
-        asked.fingerprint,
-        asked.digest,
-        asked.traceparent,
-        asked.expires_at.timestamp(),
+        request.request_id,
+        request.reference,
+        request.key or None,
+        request.fingerprint,
+        request.digest,
+        request.traceparent,
+        request.expires_at.timestamp(),
         prepared.body,
     )
 
 
-def _entry(row: tuple[Any, ...]) -> Entry:
+def _entry(row: tuple[Any, ...]) -> StoredRequest:
     unsent, is_published, sequence, release, cause = row[7:]
-    return Entry(_asked(row), unsent, Published(row[0], sequence) if is_published else None, release, cause)
+    return StoredRequest(
+        _record(row), unsent, Published(row[0], sequence) if is_published else None, release, cause
+    )
 
 
-def _asked(row: tuple[Any, ...]) -> Asked:
+def _record(row: tuple[Any, ...]) -> RequestRecord:
     request_id, reference, key, fingerprint, digest, traceparent, expires_at = row[:7]
-    return Asked(request_id, reference, key, fingerprint, digest, traceparent, _moment(expires_at))
+    return RequestRecord(request_id, reference, key, fingerprint, digest, traceparent, _moment(expires_at))
 
 
 def _moment(timestamp: float) -> datetime:
@@ -220,6 +224,8 @@ def _moment(timestamp: float) -> datetime:
 
 def _failed(error: sqlite3.Error) -> GlomarError:
     if isinstance(error, sqlite3.IntegrityError):
-        return Retryable("another process asked the same at the same time", where="store", fix="Ask again")
-    what = f"the store did not take it ({type(error).__name__})"
+        return Retryable(
+            "another process stored the same request at the same time", where="store", fix="Ask again"
+        )
+    what = f"the store cannot be written or read ({type(error).__name__})"
     return Retryable(what, where="store", fix="Is the disk full?")

@@ -1,7 +1,7 @@
-"""Keeps answers unreadable at rest: what the store holds of them is encrypted under a key of the agency.
+"""Encrypts stored answers under a key of the agency.
 
-The agreement asks for it ("answers are kept encrypted"), and a copied store file then tells nobody who was
-confirmed. The keys are derived from the agency's sealing keys, so there is no further secret to keep.
+The agreement requires it ("answers are kept encrypted"): a copied store file does not reveal who was
+confirmed. The keys are derived from the agency's sealing keys, so there is no further secret.
 """
 
 import hashlib
@@ -21,9 +21,9 @@ _FINGERPRINT_BYTES = 16
 
 
 class Vault:
-    """Encrypts what is stored under one request id; a blob moved to another id does not open.
+    """Each blob is bound to its request id; a blob moved to another id does not decrypt.
 
-    Any of the sealing keys reads what one of them wrote, so that they can be rotated.
+    The first key encrypts and every key decrypts, so that keys can be rotated.
     """
 
     def __init__(self, *sealing_keys: EllipticCurvePrivateKey) -> None:
@@ -43,14 +43,16 @@ class Vault:
             with suppress(InvalidTag, ValueError):
                 return cipher.decrypt(nonce, ciphertext, request_id.encode())
         raise IntegrityError(
-            "the stored answer does not open", where="store", fix="Was it written under another sealing key?"
+            "the stored answer does not decrypt",
+            where="store",
+            fix="Is the sealing key that it was written under among those of the settings?",
         )
 
     def fingerprint(self, plaintext: bytes) -> bytes:
-        """16 bytes that tell whether two asks are the same, without being guessable from the store."""
+        """16 bytes that are equal for equal requests and cannot be guessed from the store."""
         return _fingerprint(self._hmac_keys[0], plaintext)
 
-    def is_of(self, fingerprint: bytes, plaintext: bytes) -> bool:
+    def matches(self, fingerprint: bytes, plaintext: bytes) -> bool:
         """True if one of the keys gave this plaintext that fingerprint."""
         return fingerprint in [_fingerprint(key, plaintext) for key in self._hmac_keys]
 

@@ -1,1 +1,1 @@
-"""Checks of what reaches the agency: verdicts, receipts and notices."""
+"""Checks of what the agency receives: verdicts, receipts and notices."""

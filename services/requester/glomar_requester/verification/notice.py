@@ -1,6 +1,6 @@
-"""Believing a notice: a control or a recall that the auditor says the ledger holds. Pure.
+"""Verifies notices: controls and recalls with their receipts; and folds the controls that are in force. Pure.
 
-Called by the client for each notice, pushed or asked for, and again for the stored controls at a start.
+Stored notices of controls are verified again at each start.
 """
 
 import hashlib
@@ -20,8 +20,8 @@ from glomar_requester.identity import Identity
 from glomar_requester.verification.release import check_receipt, moment
 
 
-class Noticed(Struct, frozen=True):
-    """A message that the ledger holds: place, time, and what was stored. Who signed it is not yet known."""
+class VerifiedNotice(Struct, frozen=True):
+    """A message that the ledger holds, with its place and time. Its signature is not yet verified."""
 
     sequence: int
     at: datetime
@@ -30,23 +30,26 @@ class Noticed(Struct, frozen=True):
 
     @property
     def slot(self) -> int | None:
-        """Of a control; None for a recall."""
+        """A control's number; None for a recall."""
         *_, kind, token = self.subject.split(".")
         return int(token) if kind == "control" else None
 
 
-class Known(Struct, frozen=True):
-    """What an agency knows to be in force. fault: why it can't follow; it must not ask then."""
+class ControlState(Struct, frozen=True):
+    """What is in force, as far as the agency knows.
+
+    fault: why it cannot apply the latest control; it must send no request then.
+    """
 
     in_force: InForce
     fault: Misconfigured | None = None
 
 
-def open_notice(notice: Notice, identity: Identity) -> Noticed:
-    """Checks that the ledger holds it. Raises Refused: it is nothing that this agency may be told of."""
+def open_notice(notice: Notice, identity: Identity) -> VerifiedNotice:
+    """Verifies the receipt, and that the message is for this agency. Raises Refused."""
     leaf = leaves.decode(notice.leaf)
     if leaf.body_sha256 != hashlib.sha256(notice.body).digest():
-        raise Untrusted("the ledger's entry is of another message", where="notice")
+        raise Untrusted("the ledger's leaf is of another message", where="notice")
     try:
         check_receipt(notice.receipt.decode(), leaf, identity)
     except UnicodeDecodeError:
@@ -57,24 +60,24 @@ def open_notice(notice: Notice, identity: Identity) -> Noticed:
     slot = address.kind == "control" and address.token.isascii() and address.token.isdigit()
     if not slot and (address.kind, address.agency) != ("recall", identity.agency):
         raise Untrusted("neither a control nor a recall to this agency", where="notice")
-    return Noticed(leaf.sequence, moment(leaf), leaf.subject, notice.body)
+    return VerifiedNotice(leaf.sequence, moment(leaf), leaf.subject, notice.body)
 
 
-def read_notice(raw: bytes, identity: Identity) -> Noticed:
+def read_notice(raw: bytes, identity: Identity) -> VerifiedNotice:
     """A notice as pushed or stored. Raises Refused."""
     return open_notice(decode(raw, Notice, what="notice", max_bytes=MAX_NOTICE_BYTES), identity)
 
 
-def open_recall(noticed: Noticed, identity: Identity) -> Recall:
-    """Raises Refused if it is not the record holder's: it is in the ledger, and changes nothing."""
-    recall, envelope = open_envelope(noticed.body, Recall, noticed.subject)
+def open_recall(notice: VerifiedNotice, identity: Identity) -> Recall:
+    """Raises Refused unless the record holder signed it: a recall of anybody else has no effect."""
+    recall, envelope = open_envelope(notice.body, Recall, notice.subject)
     signed = identity.signed
-    require_signer(envelope, signed.agreement.holder, signed.ring, noticed.at)
+    require_signer(envelope, signed.agreement.holder, signed.ring, notice.at)
     return recall
 
 
-def fold(controls: Iterable[Noticed], identity: Identity) -> Known:
-    """What is in force by these controls, in any order and with gaps: not every one is told to an agency."""
+def fold_controls(controls: Iterable[VerifiedNotice], identity: Identity) -> ControlState:
+    """Controls in any order, with gaps: an agency is not notified of every control."""
     state = InForce()
     for control in sorted(controls, key=lambda each: each.sequence):
         slot = control.slot
@@ -91,31 +94,31 @@ def fold(controls: Iterable[Noticed], identity: Identity) -> Known:
                 slot=slot,
             ).in_force
         except Misconfigured as fault:
-            return Known(state, fault)
-    return Known(state)
+            return ControlState(state, fault)
+    return ControlState(state)
 
 
-class Standing:
-    """The agency as its identity says, under what it was told of since. Called by sender and receiver."""
+class AgencyState:
+    """The agency's identity under the controls that it knows."""
 
     def __init__(self, identity: Identity) -> None:
         self._base = identity
-        self._controls: dict[int, Noticed] = {}
+        self._controls: dict[int, VerifiedNotice] = {}
         self._fault: Misconfigured | None = None
         self.identity = identity
-        """For reading what came."""
+        """For verifying what is received."""
 
-    def require(self) -> Identity:
-        """For asking. Raises Misconfigured while the version of the agreement in force is not installed."""
+    def require_identity(self) -> Identity:
+        """For sending requests. Raises Misconfigured while the agreement in force is not installed."""
         if self._fault is not None:
             raise self._fault
         return self.identity
 
-    def learn(self, controls: Iterable[Noticed]) -> None:
-        """Each as often as it comes."""
+    def apply(self, controls: Iterable[VerifiedNotice]) -> None:
+        """Idempotent: known controls are ignored."""
         fresh = {each.sequence: each for each in controls if each.sequence not in self._controls}
         if fresh:
             self._controls.update(fresh)
-            known = fold(self._controls.values(), self._base)
-            self._fault = known.fault
-            self.identity = self._base.knowing(known.in_force)
+            folded = fold_controls(self._controls.values(), self._base)
+            self._fault = folded.fault
+            self.identity = self._base.with_controls(folded.in_force)

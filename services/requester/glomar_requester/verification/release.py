@@ -1,12 +1,11 @@
-"""Believing a release: every check between a sealed push and an answer that is handed on. Pure.
+"""Verifies a release: every check between a sealed push and a result that is handed out. Pure.
 
-Called by the client for each release, and again whenever a stored one is read. An answer that fails any
-check is given to nobody.
+A stored release is verified again each time it is read. An answer that fails a check is not handed out.
 """
 
 import hashlib
 from datetime import UTC, datetime, timedelta
-from typing import Literal, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 from glomar_schemas.crypto.dsse import open_envelope, require_signer
 from glomar_schemas.crypto.sealing import unpad
@@ -19,8 +18,9 @@ from glomar_schemas.tlog.leaf import Leaf
 from glomar_schemas.tlog.note import Checkpoint
 from msgspec import Struct
 
-from glomar_requester.ask import Asked
+from glomar_requester.ask import RequestRecord
 from glomar_requester.identity import Identity
+from glomar_requester.store.records import Cause
 
 T = TypeVar("T")
 
@@ -30,11 +30,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Result(Struct, frozen=True, kw_only=True):
-    """What became of one request.
+    """The outcome of one request.
 
-    confirm | deny: a record was looked up. refused: denied before any lookup, `refusals` say why.
+    confirm | deny: a record was looked up. refused: denied before any lookup; `refusals` say why.
     rejected: never accepted by the bus. unanswered: no answer in time; it may still come.
-    recalled | expired: there was an answer, and it may not be handed out any more.
+    recalled | expired: the answer may not be handed out any more.
     `sequence` is the verdict's in the stream; the ledger's leaf is `sequence - 1`.
     """
 
@@ -47,30 +47,76 @@ class Result(Struct, frozen=True, kw_only=True):
     receipt_ok: bool = False
     decided_at: datetime | None = None
     witnessed: bool = True
-    """False: unanswered, for the answer that came has no quorum of witnesses yet."""
+    """False: unanswered, because the quorum of witnesses has not yet cosigned the answer's receipt."""
 
 
-class Proven(Struct, frozen=True):
-    """A result with what proves it: the ledger's entry of the verdict, and the checkpoint that covers it.
+class Proof(Struct, frozen=True):
+    """A verified result, its receipt (tlog-proof@v1, the leaf in `extra`) and the receipt's checkpoint."""
 
-    receipt: as other tools read it; kept_until: from then on the answer must be destroyed.
+    result: Result
+    receipt: str
+    body_sha256: str
+    """Of the verdict in the ledger, in hex."""
+    checkpoint: Checkpoint
+
+
+class VerifiedRelease(Struct, frozen=True):
+    """A result with its proof: the verdict's leaf in the ledger and the checkpoint that covers it.
+
+    receipt: tlog-proof@v1. retain_until: from then on the answer must be destroyed.
     """
 
     result: Result
     leaf: Leaf
     checkpoint: Checkpoint
     receipt: str
-    kept_until: datetime
+    retain_until: datetime
 
-    def file(self) -> str:
-        """The receipt with its leaf, which can be checked on its own."""
-        return receipts.with_leaf(self.receipt, self.leaf)
+    def proof(self) -> Proof:
+        """Its receipt can be verified without any other file."""
+        receipt = receipts.with_leaf(self.receipt, self.leaf)
+        return Proof(self.result, receipt, self.leaf.body_sha256.hex(), self.checkpoint)
+
+
+class AnswerWithdrawn(Refused):
+    """There was a verdict, and its answer is destroyed here. outcome: as in a result file."""
+
+    outcome: ClassVar[Literal["recalled", "expired"]]
+
+
+class Recalled(AnswerWithdrawn):
+    """The record holder has recalled the verdict."""
+
+    outcome = "recalled"
+
+
+class Expired(AnswerWithdrawn):
+    """The agreement's retention period for the answer is over."""
+
+    outcome = "expired"
+
+
+def answer_withdrawn(cause: Cause, request_id: str) -> AnswerWithdrawn:
+    """The error for an answer that was withdrawn for this cause."""
+    if cause == "recall":
+        return Recalled(
+            "the record holder has recalled the answer", where=request_id, fix="Use no copy of it"
+        )
+    return Expired(
+        "the answer has expired and is destroyed", where=request_id, fix="Send a new request if it is lawful"
+    )
+
+
+def require_not_expired(retain_until: datetime, now: datetime, request_id: str) -> None:
+    """Raises Expired, also before the answer is destroyed."""
+    if now >= retain_until:
+        raise answer_withdrawn("expiry", request_id)
 
 
 def open_release(raw: bytes, request_id: str, identity: Identity) -> bytes | None:
-    """A push, or an answer to `result` -> the Release's JSON, not yet verified. None: not released yet.
+    """A push, or a reply to `result` -> the Release's JSON, not yet verified. None: not released yet.
 
-    Raises IntegrityError when it was not sealed to this agency for this request.
+    Raises IntegrityError if it was not sealed to this agency for this request.
     """
     sealed = _read(raw, Sealed | ResultPending)  # type: ignore[arg-type]
     if isinstance(sealed, ResultPending):
@@ -81,19 +127,19 @@ def open_release(raw: bytes, request_id: str, identity: Identity) -> bytes | Non
         raise _broken(fault.what) from None
 
 
-def verify(release_json: bytes, asked: Asked, identity: Identity) -> Proven:
+def verify_release(release_json: bytes, request: RequestRecord, identity: Identity) -> VerifiedRelease:
     """Checks everything, from the holder's signature to the ledger's. Raises IntegrityError."""
     release = _read(release_json, Release)
-    subject = identity.subjects.verdict(identity.agency, asked.request_id)
+    subject = identity.subjects.verdict(identity.agency, request.request_id)
     try:
         verdict, envelope = open_envelope(release.verdict, Verdict, subject)
         leaf = leaves.decode(release.leaf)
         at = moment(leaf)
-        signed = identity.under(verdict.agreement_digest)
+        signed = identity.agreement_under(verdict.agreement_digest)
         if signed is None:
             raise _broken(
-                "decided under another version of the agreement than those that were in force",
-                "Install every version that was signed",
+                "decided under a version of the agreement that was not in force or is not installed",
+                "Install every signed version",
             )
         require_signer(envelope, signed.agreement.holder, signed.ring, at)
         plaintext = unpad(release.answer)
@@ -103,35 +149,37 @@ def verify(release_json: bytes, asked: Asked, identity: Identity) -> Proven:
     except (Refused, UnicodeDecodeError) as fault:
         raise _broken(fault.what if isinstance(fault, Refused) else "not UTF-8") from None
     if leaf.subject != subject or leaf.body_sha256 != hashlib.sha256(release.verdict).digest():
-        raise _broken("the ledger's entry is of another message")
+        raise _broken("the ledger's leaf is of another message")
     if verdict.answer_digest != hashlib.sha256(plaintext).hexdigest():
         raise _broken("the answer is not the one that the holder signed")
-    _require_agreement_of(release, verdict, answer, asked)
-    refused = not answer.record_consulted
-    result = Result(
-        request_id=asked.request_id,
-        reference=asked.reference,
-        outcome="refused" if refused else answer.outcome,
+    _require_consistent(release, verdict, answer, request)
+    retain_until = verdict.decided_at + timedelta(days=signed.agreement.retention.answer_days)
+    return VerifiedRelease(_result(request, leaf, verdict, answer), leaf, checkpoint, receipt, retain_until)
+
+
+def _result(request: RequestRecord, leaf: Leaf, verdict: Verdict, answer: Answer) -> Result:
+    return Result(
+        request_id=request.request_id,
+        reference=request.reference,
+        outcome=answer.outcome if answer.record_consulted else "refused",
         refusals=answer.refusals,
         sequence=leaf.sequence,
-        trace_id=asked.trace_id,
+        trace_id=request.trace_id,
         receipt_ok=True,
         decided_at=verdict.decided_at,
     )
-    kept_until = verdict.decided_at + timedelta(days=signed.agreement.retention.answer_days)
-    return Proven(result, leaf, checkpoint, receipt, kept_until)
 
 
-def _require_agreement_of(release: Release, verdict: Verdict, answer: Answer, asked: Asked) -> None:
-    """Each part was made for this request, and they say the same."""
-    if release.request_id != asked.request_id:
+def _require_consistent(release: Release, verdict: Verdict, answer: Answer, request: RequestRecord) -> None:
+    """Every part is about this request, and none contradicts another."""
+    if release.request_id != request.request_id:
         raise _broken("it is for another request")
-    if verdict.request_digest != asked.digest:
-        raise _broken("the verdict is about other bytes than those that were asked")
+    if verdict.request_digest != request.digest:
+        raise _broken("the verdict is about other bytes than those that were sent")
     if answer.outcome == "confirm" and not answer.record_consulted:
         raise _broken("a confirmation without a lookup")
     if answer.record_consulted and answer.refusals:
-        raise _broken("reasons are given after a lookup")
+        raise _broken("it gives reasons after a lookup")
 
 
 def check_receipt(text: str, leaf: Leaf, identity: Identity) -> Checkpoint:
@@ -139,11 +187,11 @@ def check_receipt(text: str, leaf: Leaf, identity: Identity) -> Checkpoint:
     return receipts.check_under(text, leaf, identity.open_checkpoint)
 
 
-def quorum_lacks(receipt: str, identity: Identity, now: datetime | None = None) -> str:
-    """What keeps a checked receipt from being cosigned by the agency's quorum; "" if nothing does.
+def missing_cosignatures(receipt: str, identity: Identity, now: datetime | None = None) -> str:
+    """What a checked receipt lacks of the agency's quorum of cosignatures; "" if nothing.
 
-    now: when its answer is taken; cosignatures must be fresh then. Raises IntegrityError for a cosignature
-    that does not hold, or a log that the policy does not list.
+    now: when the answer is accepted; cosignatures must be fresh then. Raises IntegrityError for an invalid
+    cosignature or a log that the policy does not list.
     """
     quorum = identity.quorum
     if quorum is None:
@@ -170,5 +218,5 @@ def _read(raw: bytes, kind: type[T]) -> T:
         raise _broken(fault.what) from None
 
 
-def _broken(what: str, fix: str = "Keep it as evidence and ask the auditor") -> IntegrityError:
+def _broken(what: str, fix: str = "Keep it as evidence and contact the auditor") -> IntegrityError:
     return IntegrityError(what, where="release", fix=fix)

@@ -5,7 +5,14 @@ import time
 from datetime import UTC, date, datetime
 
 import pytest
-from glomar_requester.files.request_file import MAX_LINE_BYTES, BadRow, Form, Row, read_rows, survey
+from glomar_requester.files.request_file import (
+    MAX_LINE_BYTES,
+    BadRow,
+    FileFormat,
+    RequestRow,
+    digest_file,
+    read_rows,
+)
 from glomar_schemas.errors import Malformed
 from glomar_schemas.request_file import COLUMNS, Ask
 from hypothesis import given
@@ -14,19 +21,19 @@ from hypothesis import strategies as st
 PERSON = "Ferreira"
 
 
-def read(text: str | bytes, form: Form = "csv") -> list[Row | BadRow]:
+def read(text: str | bytes, file_format: FileFormat = "csv") -> list[RequestRow | BadRow]:
     raw = text if isinstance(text, bytes) else text.encode()
-    return list(read_rows(io.BytesIO(raw), form))
+    return list(read_rows(io.BytesIO(raw), file_format))
 
 
-def only(text: str | bytes, form: Form = "csv") -> Ask:
-    [row] = read(text, form)
-    assert isinstance(row, Row)
+def only(text: str | bytes, file_format: FileFormat = "csv") -> Ask:
+    [row] = read(text, file_format)
+    assert isinstance(row, RequestRow)
     return row.ask
 
 
-def faults(text: str | bytes, form: Form = "csv") -> list[str]:
-    [row] = read(text, form)
+def faults(text: str | bytes, file_format: FileFormat = "csv") -> list[str]:
+    [row] = read(text, file_format)
     assert isinstance(row, BadRow)
     assert PERSON not in str(row)
     return [fault.field for fault in row.faults]
@@ -73,7 +80,7 @@ def test_quotes_commas_and_a_byte_order_mark_are_read() -> None:
 
 def test_a_bad_row_is_left_out_and_the_rest_is_read() -> None:
     rows = read("reference,date_of_birth\nR-1,1984-02-30\n\nR-2,1984-02-29\n")
-    assert [type(row) for row in rows] == [BadRow, Row]
+    assert [type(row) for row in rows] == [BadRow, RequestRow]
     assert [row.line for row in rows] == [2, 4]
     assert isinstance(rows[0], BadRow) and rows[0].reference == "R-1"
     assert str(rows[0]) == "line 2: date_of_birth: not a day as 2025-03-04"
@@ -119,7 +126,7 @@ def test_all_faults_of_a_row_are_told() -> None:
 )
 def test_a_row_that_is_no_row_harms_no_other(line: str) -> None:
     rows = read(f"reference,last_name\n{line}\nR-2,Next\n")
-    assert [type(row) for row in rows] == [BadRow, Row]
+    assert [type(row) for row in rows] == [BadRow, RequestRow]
     assert PERSON not in str(rows[0])
 
 
@@ -174,11 +181,11 @@ def test_ndjson_has_the_same_names_and_types() -> None:
         '{"reference": "R-2"}'
     )
     assert read(text, "ndjson") == [
-        Row(
+        RequestRow(
             1,
             Ask(reference="R-1", tax_periods=(2022,), date_of_birth=date(1984, 2, 29), suffix="Jr"),
         ),
-        Row(3, Ask(reference="R-2")),
+        RequestRow(3, Ask(reference="R-2")),
     ]
 
 
@@ -202,9 +209,9 @@ def test_a_bad_ndjson_row_is_named_by_line_and_field(line: str, field: str) -> N
 
 
 def test_a_survey_counts_lines_and_fixes_the_files_digest() -> None:
-    found = survey(io.BytesIO(b"a\nb\nc"))
+    found = digest_file(io.BytesIO(b"a\nb\nc"))
     assert found.lines == 3
-    assert found != survey(io.BytesIO(b"a\nb\nd"))
+    assert found != digest_file(io.BytesIO(b"a\nb\nd"))
 
 
 @pytest.mark.parametrize(
@@ -219,16 +226,16 @@ def test_a_survey_counts_lines_and_fixes_the_files_digest() -> None:
 )
 def test_another_encoding_is_one_message_that_names_the_line(raw: bytes, line: int) -> None:
     with pytest.raises(Malformed, match=f"line {line}: not UTF-8"):
-        survey(io.BytesIO(raw))
+        digest_file(io.BytesIO(raw))
 
 
 def test_a_character_across_two_blocks_is_no_fault() -> None:
     raw = b"x" * ((1 << 20) - 1) + "ñ\n".encode()
-    assert survey(io.BytesIO(raw)).lines == 1
+    assert digest_file(io.BytesIO(raw)).lines == 1
 
 
 @given(st.binary(max_size=400), st.sampled_from(["csv", "ndjson"]))
-def test_any_bytes_are_rows_or_one_refusal(raw: bytes, form: Form) -> None:
-    header = b"reference,last_name,date_of_birth,tax_periods\n" if form == "csv" else b""
-    for row in read(header + raw, form):
-        assert isinstance(row, Row | BadRow)
+def test_any_bytes_are_rows_or_one_refusal(raw: bytes, file_format: FileFormat) -> None:
+    header = b"reference,last_name,date_of_birth,tax_periods\n" if file_format == "csv" else b""
+    for row in read(header + raw, file_format):
+        assert isinstance(row, RequestRow | BadRow)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from glomar_requester.files.request_file import BadRow
 from glomar_requester.files.result_file import ResultWriter
-from glomar_requester.files.submit import Batch, Summary
+from glomar_requester.files.submit import Submission, Summary
 from glomar_schemas.errors import Malformed, Misconfigured
 
 from tests.unit.requester.test_client import Desk
@@ -33,7 +33,7 @@ class Run:
     async def _run(self, desk: Desk, source: Path, out: Path | None, timeout_s: float) -> Summary:
         async with desk.client() as client:
             with ResultWriter(out, quiet=True) as writer:
-                batch = Batch(client, source, writer, self.bad.append)
+                batch = Submission(client, source, writer, self.bad.append)
                 return await batch.run(
                     wait=True, timeout_s=timeout_s, advance=lambda *step: self.steps.append(step)
                 )

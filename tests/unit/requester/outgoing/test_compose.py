@@ -22,7 +22,7 @@ from tests.unit.requester import world
 
 def request_of(ask: Ask) -> Request:
     [prepared] = world.prepared(ask)
-    subject = samples.SUBJECTS.request(samples.REQUESTER, prepared.asked.request_id)
+    subject = samples.SUBJECTS.request(samples.REQUESTER, prepared.request.request_id)
     request, envelope = open_envelope(prepared.body, Request, subject)
     require_signer(envelope, samples.REQUESTER, world.identity().signed.ring, world.NOW)
     return request
@@ -92,13 +92,13 @@ def test_a_row_overrules_the_profile() -> None:
 
 def test_the_digest_is_that_of_the_body() -> None:
     [prepared] = world.prepared(world.an_ask())
-    assert prepared.asked.digest == hashlib.sha256(prepared.body).hexdigest()
+    assert prepared.request.digest == hashlib.sha256(prepared.body).hexdigest()
 
 
 def test_a_batch_shares_one_wrapped_key_and_no_nonce() -> None:
     prepared = world.prepared(*(world.an_ask(number) for number in range(5)))
     requests = [
-        open_envelope(p.body, Request, samples.SUBJECTS.request(samples.REQUESTER, p.asked.request_id))[0]
+        open_envelope(p.body, Request, samples.SUBJECTS.request(samples.REQUESTER, p.request.request_id))[0]
         for p in prepared
     ]
     assert len({request.particulars.wrap for request in requests}) == 1

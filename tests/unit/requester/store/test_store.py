@@ -14,11 +14,11 @@ from glomar_requester.store.records import (
     Acknowledged,
     Answered,
     Certified,
-    Dated,
-    Entry,
+    ExpirySet,
+    Notified,
+    NotifiedThrough,
     Published,
-    Told,
-    ToldThrough,
+    StoredRequest,
     Withdrawn,
 )
 from glomar_requester.store.store import Store, _row
@@ -29,7 +29,7 @@ from tests.support import samples
 from tests.unit.requester import world
 
 REQUESTS = world.prepared(*(world.an_ask(number) for number in range(5)))
-IDS = [prepared.asked.request_id for prepared in REQUESTS]
+IDS = [prepared.request.request_id for prepared in REQUESTS]
 [KEYED] = world.prepared(world.an_ask(9), key="file:2", first=9)
 [RIVAL] = world.prepared(world.an_ask(9), key="file:2", first=10)
 LAST = "f" * 36
@@ -43,7 +43,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     made.close()
 
 
-def entry(store: Store, request_id: str) -> Entry:
+def entry(store: Store, request_id: str) -> StoredRequest:
     found = store.find(request_id)
     assert found is not None
     return found
@@ -52,14 +52,14 @@ def entry(store: Store, request_id: str) -> Entry:
 def test_what_was_prepared_is_found_as_it_was(store: Store) -> None:
     store.write(REQUESTS)
     found = entry(store, IDS[3])
-    assert found == Entry(REQUESTS[3].asked, unsent=REQUESTS[3].body)
+    assert found == StoredRequest(REQUESTS[3].request, unsent=REQUESTS[3].body)
 
 
 def test_a_request_leaves_the_outbox_once_the_stream_has_it(store: Store) -> None:
     store.write(REQUESTS)
     store.write([Published(IDS[0], 17)])
-    assert entry(store, IDS[0]) == Entry(REQUESTS[0].asked, published=Published(IDS[0], 17))
-    assert [p.asked.request_id for p in store.unfinished("", LAST, 10)] == IDS[1:]
+    assert entry(store, IDS[0]) == StoredRequest(REQUESTS[0].request, published=Published(IDS[0], 17))
+    assert [p.request.request_id for p in store.unfinished("", LAST, 10)] == IDS[1:]
 
 
 def test_a_conflict_leaves_the_outbox_too(store: Store) -> None:
@@ -84,9 +84,9 @@ def test_an_answer_is_never_replaced(store: Store) -> None:
 
 def test_the_unfinished_come_oldest_first_and_in_pages(store: Store) -> None:
     store.write(REQUESTS)
-    assert [p.asked.request_id for p in store.unfinished("", LAST, 2)] == IDS[:2]
-    assert [p.asked.request_id for p in store.unfinished(IDS[1], LAST, 2)] == IDS[2:4]
-    assert [p.asked.request_id for p in store.unfinished("", IDS[2], 10)] == IDS[:2]
+    assert [p.request.request_id for p in store.unfinished("", LAST, 2)] == IDS[:2]
+    assert [p.request.request_id for p in store.unfinished(IDS[1], LAST, 2)] == IDS[2:4]
+    assert [p.request.request_id for p in store.unfinished("", IDS[2], 10)] == IDS[:2]
 
 
 def test_the_same_bytes_are_sent_again(store: Store) -> None:
@@ -96,7 +96,7 @@ def test_the_same_bytes_are_sent_again(store: Store) -> None:
 
 def test_a_key_finds_what_was_asked_under_it(store: Store) -> None:
     store.write([*REQUESTS, KEYED])
-    assert store.by_keys(["file:1", "file:2"]) == {"file:2": Entry(KEYED.asked, unsent=KEYED.body)}
+    assert store.by_keys(["file:1", "file:2"]) == {"file:2": StoredRequest(KEYED.request, unsent=KEYED.body)}
     assert store.by_keys([]) == {}
 
 
@@ -127,8 +127,8 @@ def test_what_a_killed_process_committed_is_there(tmp_path: Path) -> None:
 def test_two_processes_may_share_the_file(tmp_path: Path) -> None:
     first, second = Store(tmp_path / "store.db"), Store(tmp_path / "store.db")
     first.write([KEYED])
-    second.write([Published(KEYED.asked.request_id, 1)])
-    assert entry(first, KEYED.asked.request_id).published is not None
+    second.write([Published(KEYED.request.request_id, 1)])
+    assert entry(first, KEYED.request.request_id).published is not None
     first.close()
     second.close()
 
@@ -171,19 +171,21 @@ def test_a_store_of_version_1_is_migrated_and_keeps_everything(tmp_path: Path) -
     database = sqlite3.connect(path)
     database.executescript(schema._FROM_NOTHING + ";PRAGMA user_version = 1")
     database.execute("INSERT INTO asked VALUES (?, ?, ?, ?, ?, ?, ?, ?)", _row(KEYED))
-    database.execute("INSERT INTO published VALUES (?, 4)", [KEYED.asked.request_id])
-    database.execute("INSERT INTO answered VALUES (?, ?)", [KEYED.asked.request_id, b"release"])
+    database.execute("INSERT INTO published VALUES (?, 4)", [KEYED.request.request_id])
+    database.execute("INSERT INTO answered VALUES (?, ?)", [KEYED.request.request_id, b"release"])
     database.commit()
     database.close()
 
     store = Store(path)
-    known = entry(store, KEYED.asked.request_id)
-    assert known == Entry(KEYED.asked, published=Published(KEYED.asked.request_id, 4), release=b"release")
+    known = entry(store, KEYED.request.request_id)
+    assert known == StoredRequest(
+        KEYED.request, published=Published(KEYED.request.request_id, 4), release=b"release"
+    )
     # When it expires is not known: the client looks into it.
-    assert store.undated(10) == [known]
-    assert (store.told_through(), store.controls(), store.expired(LATER, 10)) == (0, [], [])
-    store.write([Dated(KEYED.asked.request_id, LATER)])
-    assert (store.undated(10), store.expired(LATER, 10)) == ([], [KEYED.asked.request_id])
+    assert store.without_expiry(10) == [known]
+    assert (store.notified_through(), store.controls(), store.expired(LATER, 10)) == (0, [], [])
+    store.write([ExpirySet(KEYED.request.request_id, LATER)])
+    assert (store.without_expiry(10), store.expired(LATER, 10)) == ([], [KEYED.request.request_id])
     store.close()
 
 
@@ -245,10 +247,10 @@ def test_scrubbing_waits_for_a_reader(store: Store, tmp_path: Path) -> None:
 
 def test_recalls_are_counted_in_the_order_in_which_they_came(store: Store) -> None:
     recalls = [
-        Told(sequence, b"notice", request_id, "other", LATER)
+        Notified(sequence, b"notice", request_id, "other", LATER)
         for sequence, request_id in ((70, IDS[1]), (50, IDS[0]), (60, "asked elsewhere"))
     ]
-    store.write([*REQUESTS, *recalls, Told(40, b"control")])
+    store.write([*REQUESTS, *recalls, Notified(40, b"control")])
     found = store.recalls(0, 10)
     assert [each.request_id for each in found] == [IDS[1], IDS[0]]
     assert store.recalls(found[0].number, 10) == found[1:]
@@ -256,9 +258,9 @@ def test_recalls_are_counted_in_the_order_in_which_they_came(store: Store) -> No
 
 
 def test_what_is_known_through_never_goes_back(store: Store) -> None:
-    store.write([ToldThrough(9)])
-    store.write([ToldThrough(7)])
-    assert store.told_through() == 9
+    store.write([NotifiedThrough(9)])
+    store.write([NotifiedThrough(7)])
+    assert store.notified_through() == 9
 
 
 def test_an_answer_at_rest_opens_for_its_request_alone() -> None:
@@ -291,6 +293,6 @@ def test_a_vault_of_several_keys_reads_what_one_of_them_wrote() -> None:
     rotated = Vault(new, old)
 
     assert rotated.unlock("one", locked) == b"confirm"
-    assert rotated.is_of(fingerprint, b"ask") and not rotated.is_of(fingerprint, b"another")
+    assert rotated.matches(fingerprint, b"ask") and not rotated.matches(fingerprint, b"another")
     with pytest.raises(IntegrityError):
         Vault(new).unlock("one", locked)

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 from glomar_requester.identity import Identity, make_identity
-from glomar_requester.verification.notice import Noticed, Standing, fold, open_notice, open_recall
+from glomar_requester.verification.notice import (
+    AgencyState,
+    VerifiedNotice,
+    fold_controls,
+    open_notice,
+    open_recall,
+)
 from glomar_schemas.agreement.model import SignedAgreement
 from glomar_schemas.agreement.versions import Versions
 from glomar_schemas.errors import Misconfigured, Refused
@@ -42,7 +48,7 @@ def identity() -> Identity:
     )
 
 
-def control(slot: int, action: str, parties: tuple[str, ...], **fields: Any) -> Noticed:
+def control(slot: int, action: str, parties: tuple[str, ...], **fields: Any) -> VerifiedNotice:
     told = notice(a_control(slot, action, **fields), 10 * slot, *officials(*parties))
     return open_notice(told, identity())
 
@@ -94,41 +100,41 @@ def test_a_recall_counts_by_the_holders_signature_alone(party: str) -> None:
 
 
 def test_controls_are_followed_with_gaps_and_in_any_order() -> None:
-    known = fold([RENEWED, ADDED, FIRST], identity())
+    known = fold_controls([RENEWED, ADDED, FIRST], identity())
     assert known.fault is None and known.in_force.slot == 9
     assert known.in_force.versions == ((10, SIGNED.digest), (90, NEXT.digest))
 
 
 def test_one_seals_to_the_newest_key_that_controls_have_added() -> None:
-    standing = Standing(identity())
-    standing.learn([FIRST])
-    before = standing.require().signed.ring.sealing_key(samples.HOLDER, NOW)
-    standing.learn([ADDED])
-    after = standing.require().signed.ring.sealing_key(samples.HOLDER, NOW)
+    state = AgencyState(identity())
+    state.apply([FIRST])
+    before = state.require_identity().signed.ring.sealing_key(samples.HOLDER, NOW)
+    state.apply([ADDED])
+    after = state.require_identity().signed.ring.sealing_key(samples.HOLDER, NOW)
     assert (before.id, after.id) != (after.id, after.id)
     assert after.id == NEW_KEY.key_id
 
 
 def test_one_asks_under_the_version_in_force_and_believes_the_ones_before() -> None:
-    standing = Standing(identity())
-    standing.learn([FIRST])
-    assert standing.require().signed.digest == SIGNED.digest
-    assert standing.identity.under(NEXT.digest) is None, "it has not come into force"
-    standing.learn([RENEWED])
-    assert standing.require().signed.digest == NEXT.digest
-    before = standing.identity.under(SIGNED.digest)
+    state = AgencyState(identity())
+    state.apply([FIRST])
+    assert state.require_identity().signed.digest == SIGNED.digest
+    assert state.identity.agreement_under(NEXT.digest) is None, "it has not come into force"
+    state.apply([RENEWED])
+    assert state.require_identity().signed.digest == NEXT.digest
+    before = state.identity.agreement_under(SIGNED.digest)
     assert before is not None and before.agreement.version == 1
-    assert standing.identity.under("c" * 64) is None
+    assert state.identity.agreement_under("c" * 64) is None
 
 
 def test_a_forged_control_changes_nothing() -> None:
     alone = control(4, "key", (samples.HOLDER,), key=NEW_KEY)
-    assert fold([FIRST, alone], identity()).in_force.added == ()
+    assert fold_controls([FIRST, alone], identity()).in_force.added == ()
 
 
 def test_an_agency_without_the_version_in_force_does_not_ask_but_still_reads() -> None:
-    standing = Standing(world.identity())
-    standing.learn([FIRST, RENEWED])
+    state = AgencyState(world.identity())
+    state.apply([FIRST, RENEWED])
     with pytest.raises(Misconfigured, match="another version"):
-        standing.require()
-    assert standing.identity.under(SIGNED.digest) is not None
+        state.require_identity()
+    assert state.identity.agreement_under(SIGNED.digest) is not None

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_requester import Client, Question
-from glomar_requester.ask import Asked
+from glomar_requester.ask import RequestRecord
 from glomar_requester.identity import Identity, Quorum
 from glomar_requester.store.store import Store
 from glomar_requester.verification.release import Result
@@ -61,7 +61,7 @@ class WitnessedBus(FakeBus):
 
     def _release(self, request_id: str) -> bytes:
         _, body = self.stream[samples.SUBJECTS.request(samples.REQUESTER, request_id)]
-        asked = Asked(request_id, "", "", b"", hashlib.sha256(body).hexdigest(), "", world.NOW)
+        asked = RequestRecord(request_id, "", "", b"", hashlib.sha256(body).hexdigest(), "", world.NOW)
         now = datetime.now(UTC)
         made = self.made.setdefault(request_id, world.decide(asked, decided_at=now))
         receipt = made.release.receipt.decode()
@@ -243,7 +243,7 @@ def test_a_renewed_receipt_of_another_entry_is_an_integrity_failure(desk: Desk) 
     async def steps(client: Client) -> None:
         result = await client.ask(an_ask(), timeout_s=PATIENT_S)
         desk.bus.made.clear()
-        with pytest.raises(IntegrityError, match="another entry"):
+        with pytest.raises(IntegrityError, match="another leaf"):
             await client.result(result.request_id, timeout_s=PATIENT_S, anew=True)
         assert (await client.prove(result.request_id)).result == result
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from glomar_requester.ask import Asked
-from glomar_requester.verification.release import Proven, open_release, verify
+from glomar_requester.ask import RequestRecord
+from glomar_requester.verification.release import VerifiedRelease, open_release, verify_release
 from glomar_schemas.crypto.sealing import ANSWER_SIZES, pad
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.messages import Answer, Refusal, Release, ResultPending, encode
@@ -17,16 +17,16 @@ from tests.support import samples
 from tests.unit.requester import world
 from tests.unit.requester.world import CONFIRMED, DENIED, Made, decide, identity, sealed
 
-ASKED = world.prepared(world.an_ask())[0].asked
-OTHER = world.prepared(world.an_ask(1), world.an_ask(2))[1].asked
+ASKED = world.prepared(world.an_ask())[0].request
+OTHER = world.prepared(world.an_ask(1), world.an_ask(2))[1].request
 REFUSAL = Refusal(condition="L7", citation="8 U.S.C. 1253(a)", message="Not 90 days")
 REFUSED = Answer(outcome="deny", record_consulted=False, refusals=(REFUSAL,), salt=bytes(16))
 
 
-def believe(raw: bytes, asked: Asked = ASKED) -> Proven:
+def believe(raw: bytes, asked: RequestRecord = ASKED) -> VerifiedRelease:
     release = open_release(raw, asked.request_id, identity())
     assert release is not None
-    return verify(release, asked, identity())
+    return verify_release(release, asked, identity())
 
 
 def swapped(**changes: Any) -> bytes:
@@ -117,7 +117,7 @@ def test_a_verdict_on_other_bytes_is_noticed() -> None:
 
 
 def test_a_verdict_under_another_agreement_is_noticed() -> None:
-    with pytest.raises(IntegrityError, match="another version of the agreement"):
+    with pytest.raises(IntegrityError, match="a version of the agreement that was not in force"):
         believe(sealed(decide(ASKED, agreement_digest="0" * 64)))
 
 

@@ -107,7 +107,7 @@ def test_missed_notices_are_asked_for_page_by_page(desk: Desk) -> None:
         return ids
 
     desk.run(steps)
-    assert Store(desk.path).told_through() == 11
+    assert Store(desk.path).notified_through() == 11
 
 
 def test_a_notice_that_is_not_believed_holds_up_no_other_and_is_asked_for_again(desk: Desk) -> None:
@@ -123,7 +123,7 @@ def test_a_notice_that_is_not_believed_holds_up_no_other_and_is_asked_for_again(
             await client.result(second, timeout_s=1)
 
     desk.run(steps)
-    assert Store(desk.path).told_through() == 0
+    assert Store(desk.path).notified_through() == 0
 
 
 def test_recalls_outlive_a_restart_and_a_recall_without_an_answer_is_certified_too(desk: Desk) -> None:
