@@ -46,7 +46,7 @@ def identity() -> Identity:
     )
 
 
-class Desk:
+class Harness:
     """A bus and the file of a store, on which clients come and go."""
 
     def __init__(self, path: Path) -> None:
@@ -68,16 +68,16 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path / "store.db")
+def harness(tmp_path: Path) -> Harness:
+    return Harness(tmp_path / "store.db")
 
 
 def questions(count: int) -> list[Question]:
     return [Question(an_ask(number), key=f"file:{number}") for number in range(count)]
 
 
-async def all_of(client: Client, asked: list[Question], timeout_s: float = 5.0) -> list[Result]:
-    return [result async for result in client.ask_many(asked, timeout_s=timeout_s)]
+async def all_of(client: Client, questions: list[Question], timeout_s: float = 5.0) -> list[Result]:
+    return [result async for result in client.ask_many(questions, timeout_s=timeout_s)]
 
 
 def outcomes(results: list[Result]) -> set[str]:
@@ -91,7 +91,7 @@ def test_the_public_names_are_exactly_these() -> None:
 
 
 def test_an_answer_whose_receipt_is_of_another_ledger_than_the_published_one_is_an_alert(
-    desk: Desk, tmp_path: Path
+    harness: Harness, tmp_path: Path
 ) -> None:
     published = Ledger.open(
         tmp_path / "ledger",
@@ -103,8 +103,8 @@ def test_an_answer_whose_receipt_is_of_another_ledger_than_the_published_one_is_
 
     async def steps() -> None:
         ledger = Publication(str(tmp_path / "ledger"), every_s=0.01)
-        async with Client(desk.bus, identity(), Store(desk.path), ledger=ledger) as client:
-            desk.bus.receive = client.receive
+        async with Client(harness.bus, identity(), Store(harness.path), ledger=ledger) as client:
+            harness.bus.receive = client.receive
             result = await client.ask(an_ask(), timeout_s=5.0)
             assert result.receipt_ok
             while "rewritten" not in client.ledger.fault:  # noqa: ASYNC110
@@ -114,7 +114,7 @@ def test_an_answer_whose_receipt_is_of_another_ledger_than_the_published_one_is_
     asyncio.run(asyncio.wait_for(steps(), 30))
 
 
-def test_a_request_is_sealed_to_the_key_that_a_control_has_added(desk: Desk) -> None:
+def test_a_request_is_sealed_to_the_key_that_a_control_has_added(harness: Harness) -> None:
     now = datetime.now(UTC)
     added = KeyRecord(
         party=samples.HOLDER,
@@ -128,21 +128,21 @@ def test_a_request_is_sealed_to_the_key_that_a_control_has_added(desk: Desk) -> 
     at = now - timedelta(seconds=10)
 
     async def steps(client: Client) -> str:
-        desk.bus.notices = [(n, world.notice(c, n, *signers, at=at)) for n, c in enumerate(controls, 5)]
+        harness.bus.notices = [(n, world.notice(c, n, *signers, at=at)) for n, c in enumerate(controls, 5)]
         await client.catch_up()
         return await client.submit(an_ask())
 
-    first, second = desk.run(steps), desk.run(lambda client: client.submit(an_ask()))
+    first, second = harness.run(steps), harness.run(lambda client: client.submit(an_ask()))
     for request_id in (first, second):
         subject = samples.SUBJECTS.request(samples.REQUESTER, request_id)
-        request, _ = open_envelope(desk.bus.stream[subject][1], Request, subject)
+        request, _ = open_envelope(harness.bus.stream[subject][1], Request, subject)
         assert request.particulars.key_id == added.key_id
 
 
-def test_a_cancellation_that_is_swallowed_does_not_hold_up_the_end(desk: Desk) -> None:
+def test_a_cancellation_that_is_swallowed_does_not_hold_up_the_end(harness: Harness) -> None:
     """As asyncio.wait_for does it in Python 3.11, when the reply comes at the same moment."""
     swallowed: list[str] = []
-    request = desk.bus.request
+    request = harness.bus.request
 
     async def swallowing(subject: str, *arguments: Any, **options: Any) -> Any:
         if subject == samples.SUBJECTS.notices(samples.REQUESTER) and not swallowed:
@@ -152,77 +152,77 @@ def test_a_cancellation_that_is_swallowed_does_not_hold_up_the_end(desk: Desk) -
                 swallowed.append(subject)
         return await request(subject, *arguments, **options)
 
-    desk.bus.request = swallowing  # type: ignore[method-assign]
+    harness.bus.request = swallowing  # type: ignore[method-assign]
 
     async def steps(client: Client) -> None:
         await client.submit(an_ask())
 
     async def limited() -> None:
         async with asyncio.timeout(10):
-            async with desk.client() as client:
+            async with harness.client() as client:
                 await steps(client)
 
     asyncio.run(limited())
     assert len(swallowed) == 1
 
 
-def test_ask_gives_the_verified_answer(desk: Desk) -> None:
-    result = desk.run(lambda client: client.ask(an_ask(), timeout_s=5))
+def test_ask_gives_the_verified_answer(harness: Harness) -> None:
+    result = harness.run(lambda client: client.ask(an_ask(), timeout_s=5))
     assert (result.outcome, result.reference, result.receipt_ok) == ("confirm", "R-1", True)
     assert len(result.trace_id) == 32
 
 
-def test_submit_returns_only_what_the_stream_has(desk: Desk) -> None:
+def test_submit_returns_only_what_the_stream_has(harness: Harness) -> None:
     async def steps(client: Client) -> None:
         request_id = await client.submit(an_ask())
-        assert samples.SUBJECTS.request(samples.REQUESTER, request_id) in desk.bus.stream
+        assert samples.SUBJECTS.request(samples.REQUESTER, request_id) in harness.bus.stream
 
-    desk.run(steps)
+    harness.run(steps)
 
 
-def test_submit_raises_when_the_bus_is_away_and_the_same_bytes_follow_later(desk: Desk) -> None:
+def test_submit_raises_when_the_bus_is_away_and_the_same_bytes_follow_later(harness: Harness) -> None:
     async def steps(client: Client) -> None:
-        desk.bus.away = True
+        harness.bus.away = True
         with pytest.raises(Unreachable):
             await client.submit(an_ask())
-        desk.bus.away = False
+        harness.bus.away = False
         assert await client.resend() == 1
         assert await client.resend() == 0
 
-    desk.run(steps)
-    assert len(desk.bus.stream) == 1
+    harness.run(steps)
+    assert len(harness.bus.stream) == 1
 
 
-def test_a_lost_acknowledgement_stores_the_request_once(desk: Desk) -> None:
+def test_a_lost_acknowledgement_stores_the_request_once(harness: Harness) -> None:
     async def steps(client: Client) -> None:
-        desk.bus.lose_acks = 1
+        harness.bus.lose_acks = 1
         with pytest.raises(TimedOut):
             await client.submit(an_ask())
         assert await client.resend() == 1
 
-    desk.run(steps)
-    assert len(desk.bus.stream) == 1
-    assert desk.bus.sent[0] == desk.bus.sent[1]
+    harness.run(steps)
+    assert len(harness.bus.stream) == 1
+    assert harness.bus.sent[0] == harness.bus.sent[1]
 
 
-def test_other_bytes_under_the_same_id_are_a_conflict(desk: Desk) -> None:
+def test_other_bytes_under_the_same_id_are_a_conflict(harness: Harness) -> None:
     async def steps(client: Client) -> None:
-        desk.bus.away = True
+        harness.bus.away = True
         with pytest.raises(Unreachable):
             await client.submit(an_ask(), key="k")
-        desk.bus.away = False
-        [prepared] = Store(desk.path).unfinished("", "f", 1)
+        harness.bus.away = False
+        [prepared] = Store(harness.path).unfinished("", "f", 1)
         slot = samples.SUBJECTS.request(samples.REQUESTER, prepared.request.request_id)
-        desk.bus.stream[slot] = (1, b"somebody else's")
+        harness.bus.stream[slot] = (1, b"somebody else's")
         with pytest.raises(Conflict):
             await client.submit(an_ask(), key="k")
         found = await client.peek(prepared.request.request_id)
         assert isinstance(found, Result) and found.outcome == "rejected"
 
-    desk.run(steps)
+    harness.run(steps)
 
 
-def test_the_same_key_is_the_same_request(desk: Desk) -> None:
+def test_the_same_key_is_the_same_request(harness: Harness) -> None:
     async def steps(client: Client) -> None:
         first = await client.submit(an_ask(), key="k")
         assert await client.submit(an_ask(), key="k") == first
@@ -230,110 +230,110 @@ def test_the_same_key_is_the_same_request(desk: Desk) -> None:
         with pytest.raises(Conflict):
             await client.submit(an_ask(2), key="k")
 
-    desk.run(steps)
-    assert len(desk.bus.stream) == 2
+    harness.run(steps)
+    assert len(harness.bus.stream) == 2
 
 
-def test_the_same_key_at_the_same_time_is_the_same_request(desk: Desk) -> None:
+def test_the_same_key_at_the_same_time_is_the_same_request(harness: Harness) -> None:
     async def steps(client: Client) -> set[str]:
         return set(await asyncio.gather(*(client.submit(an_ask(), key="k") for _ in range(5))))
 
-    assert len(desk.run(steps)) == 1
-    assert len(desk.bus.stream) == 1
+    assert len(harness.run(steps)) == 1
+    assert len(harness.bus.stream) == 1
 
 
-def test_many_are_stored_in_batches_and_all_answered(desk: Desk) -> None:
-    results = desk.run(lambda client: all_of(client, questions(2 * MAX_BATCH + 50)))
+def test_many_are_stored_in_batches_and_all_answered(harness: Harness) -> None:
+    results = harness.run(lambda client: all_of(client, questions(2 * MAX_BATCH + 50)))
     assert outcomes(results) == {"confirm"}
     assert len({result.request_id for result in results}) == len(results) == 2 * MAX_BATCH + 50
-    assert desk.bus.store == 3
+    assert harness.bus.store == 3
 
 
 @pytest.mark.parametrize("err_code", [10176, 10023, 10164])
-def test_a_refused_batch_is_stored_one_by_one(desk: Desk, err_code: int) -> None:
-    desk.bus.refuse[err_code] = 1
-    results = desk.run(lambda client: all_of(client, questions(30)))
+def test_a_refused_batch_is_stored_one_by_one(harness: Harness, err_code: int) -> None:
+    harness.bus.refuse[err_code] = 1
+    results = harness.run(lambda client: all_of(client, questions(30)))
     assert outcomes(results) == {"confirm"}
-    assert len(desk.bus.stream) == 30
+    assert len(harness.bus.stream) == 30
 
 
-def test_a_batch_whose_acknowledgement_was_lost_is_not_asked_twice(desk: Desk) -> None:
-    desk.bus.lose_acks = 1
-    results = desk.run(lambda client: all_of(client, questions(30)))
+def test_a_batch_whose_acknowledgement_was_lost_is_not_asked_twice(harness: Harness) -> None:
+    harness.bus.lose_acks = 1
+    results = harness.run(lambda client: all_of(client, questions(30)))
     assert outcomes(results) == {"confirm"}
-    assert len(desk.bus.stream) == 30
+    assert len(harness.bus.stream) == 30
 
 
-def test_the_same_file_again_asks_nothing_and_gives_the_same_answers(desk: Desk) -> None:
+def test_the_same_file_again_asks_nothing_and_gives_the_same_answers(harness: Harness) -> None:
     def by_id(results: list[Result]) -> list[Result]:
         return sorted(results, key=lambda result: result.request_id)
 
-    first = desk.run(lambda client: all_of(client, questions(30)))
-    sent = len(desk.bus.sent)
-    second = desk.run(lambda client: all_of(client, questions(30)))
+    first = harness.run(lambda client: all_of(client, questions(30)))
+    sent = len(harness.bus.sent)
+    second = harness.run(lambda client: all_of(client, questions(30)))
     assert by_id(first) == by_id(second)
-    assert len(desk.bus.sent) == sent
+    assert len(harness.bus.sent) == sent
 
 
-def test_a_file_goes_on_where_a_crash_left_it(desk: Desk) -> None:
-    desk.run(lambda client: all_of(client, questions(10)))
-    results = desk.run(lambda client: all_of(client, questions(30)))
+def test_a_file_goes_on_where_a_crash_left_it(harness: Harness) -> None:
+    harness.run(lambda client: all_of(client, questions(10)))
+    results = harness.run(lambda client: all_of(client, questions(30)))
     assert outcomes(results) == {"confirm"}
-    assert len(desk.bus.stream) == 30
+    assert len(harness.bus.stream) == 30
 
 
-def test_what_is_not_answered_in_time_is_unanswered_and_comes_with_the_next_run(desk: Desk) -> None:
-    desk.bus.answering = False
-    results = desk.run(lambda client: all_of(client, questions(5), timeout_s=0.2))
+def test_what_is_not_answered_in_time_is_unanswered_and_comes_with_the_next_run(harness: Harness) -> None:
+    harness.bus.answering = False
+    results = harness.run(lambda client: all_of(client, questions(5), timeout_s=0.2))
     assert outcomes(results) == {"unanswered"}
-    desk.bus.answering = True
-    # No push comes for what was stored before: it is asked for.
-    results = desk.run(lambda client: all_of(client, questions(5), timeout_s=20))
+    harness.bus.answering = True
+    # No push arrives for what was stored before: the auditor is queried.
+    results = harness.run(lambda client: all_of(client, questions(5), timeout_s=20))
     assert outcomes(results) == {"confirm"}
-    assert len(desk.bus.stream) == 5
+    assert len(harness.bus.stream) == 5
 
 
-def test_a_missed_push_is_asked_for(desk: Desk) -> None:
-    desk.bus.pushes = False
+def test_a_missed_push_is_asked_for(harness: Harness) -> None:
+    harness.bus.pushes = False
 
     async def steps(client: Client) -> Result:
         return await client.result(await client.submit(an_ask()), timeout_s=5)
 
-    assert desk.run(steps).outcome == "confirm"
+    assert harness.run(steps).outcome == "confirm"
 
 
-def test_peek_does_not_wait(desk: Desk) -> None:
-    desk.bus.answering = False
+def test_peek_does_not_wait(harness: Harness) -> None:
+    harness.bus.answering = False
 
     async def steps(client: Client) -> None:
         request_id = await client.submit(an_ask())
         assert isinstance(await client.peek(request_id), RequestRecord)
-        desk.bus.answering = True
+        harness.bus.answering = True
         found = await client.peek(request_id)
         assert isinstance(found, Result) and found.outcome == "confirm"
 
-    desk.run(steps)
+    harness.run(steps)
 
 
-def test_a_result_that_does_not_come_is_a_timeout(desk: Desk) -> None:
-    desk.bus.answering = False
+def test_a_result_that_does_not_come_is_a_timeout(harness: Harness) -> None:
+    harness.bus.answering = False
 
     async def steps(client: Client) -> None:
         with pytest.raises(TimedOut):
             await client.ask(an_ask(), timeout_s=0.1)
 
-    desk.run(steps)
+    harness.run(steps)
 
 
-def test_an_unknown_id_is_told_at_once(desk: Desk) -> None:
+def test_an_unknown_id_is_told_at_once(harness: Harness) -> None:
     async def steps(client: Client) -> None:
         with pytest.raises(UnknownRequest):
             await client.result(samples.REQUEST_ID, timeout_s=1)
 
-    desk.run(steps)
+    harness.run(steps)
 
 
-def test_a_spoilt_push_is_dropped_and_the_true_release_asked_for(desk: Desk) -> None:
+def test_a_spoilt_push_is_dropped_and_the_true_release_asked_for(harness: Harness) -> None:
     spoilt = 0
 
     def spoil_once(raw: bytes) -> bytes:
@@ -341,18 +341,18 @@ def test_a_spoilt_push_is_dropped_and_the_true_release_asked_for(desk: Desk) -> 
         spoilt += 1
         return raw if spoilt > 1 else raw.replace(b"a", b"b", 1)
 
-    desk.bus.spoil = spoil_once
+    harness.bus.spoil = spoil_once
 
     async def steps(client: Client) -> Result:
         request_id = await client.submit(an_ask())
         await asyncio.sleep(0.01)
         return await client.result(request_id, timeout_s=5)
 
-    assert desk.run(steps).outcome == "confirm"
+    assert harness.run(steps).outcome == "confirm"
 
 
-def test_a_release_that_fails_its_checks_is_no_answer(desk: Desk) -> None:
-    desk.bus.spoil = lambda raw: raw[:-20] + raw[-20:].replace(b"A", b"B")[::-1]
+def test_a_release_that_fails_its_checks_is_no_answer(harness: Harness) -> None:
+    harness.bus.spoil = lambda raw: raw[:-20] + raw[-20:].replace(b"A", b"B")[::-1]
 
     async def steps(client: Client) -> None:
         request_id = await client.submit(an_ask())
@@ -361,11 +361,11 @@ def test_a_release_that_fails_its_checks_is_no_answer(desk: Desk) -> None:
         with pytest.raises(Refused):
             await client.prove(request_id)
 
-    desk.run(steps)
+    harness.run(steps)
 
 
-def test_in_a_file_the_others_are_answered_and_then_the_fault_is_raised(desk: Desk) -> None:
-    desk.bus.pushes = False
+def test_in_a_file_the_others_are_answered_and_then_the_fault_is_raised(harness: Harness) -> None:
+    harness.bus.pushes = False
     first: list[bytes] = []
 
     def spoil_first(raw: bytes) -> bytes:
@@ -374,7 +374,7 @@ def test_in_a_file_the_others_are_answered_and_then_the_fault_is_raised(desk: De
             return b"{}"
         return raw
 
-    desk.bus.spoil = spoil_first
+    harness.bus.spoil = spoil_first
 
     async def steps(client: Client) -> list[Result]:
         found = []
@@ -383,54 +383,54 @@ def test_in_a_file_the_others_are_answered_and_then_the_fault_is_raised(desk: De
                 found.append(result)
         return found
 
-    results = desk.run(steps)
+    results = harness.run(steps)
     assert sorted(result.outcome for result in results) == ["confirm"] * 4 + ["unanswered"]
 
 
-def test_prove_checks_the_stored_answer_again(desk: Desk) -> None:
+def test_prove_checks_the_stored_answer_again(harness: Harness) -> None:
     async def steps(client: Client) -> Any:
         result = await client.ask(an_ask(), timeout_s=5)
         await asyncio.sleep(0.1)
         return await client.prove(result.request_id)
 
-    proof = desk.run(steps)
+    proof = harness.run(steps)
     assert proof.result.outcome == "confirm"
     assert proof.receipt.startswith("c2sp.org/tlog-proof@v1\nextra ")
     assert leaf_within(proof.receipt).body_sha256.hex() == proof.body_sha256
     assert proof.checkpoint.origin == samples.SUBJECTS.origin(samples.OVERSIGHT)
 
 
-def test_a_bus_that_stays_away_ends_a_file_with_an_error_and_loses_nothing(desk: Desk) -> None:
-    desk.bus.away = True
+def test_a_bus_that_stays_away_ends_a_file_with_an_error_and_loses_nothing(harness: Harness) -> None:
+    harness.bus.away = True
 
     async def steps(client: Client) -> None:
         with pytest.raises(Retryable):
             await all_of(client, questions(300), timeout_s=0.5)
 
-    desk.run(steps)
-    desk.bus.away = False
-    assert outcomes(desk.run(lambda client: all_of(client, questions(300)))) == {"confirm"}
-    assert len(desk.bus.stream) == 300
+    harness.run(steps)
+    harness.bus.away = False
+    assert outcomes(harness.run(lambda client: all_of(client, questions(300)))) == {"confirm"}
+    assert len(harness.bus.stream) == 300
 
 
-def test_submit_many_stores_all_and_waits_for_no_answer(desk: Desk) -> None:
-    desk.bus.answering = False
-    ids = desk.run(lambda client: client.submit_many(questions(250)))
-    assert len(set(ids)) == len(desk.bus.stream) == 250
+def test_submit_many_stores_all_and_waits_for_no_answer(harness: Harness) -> None:
+    harness.bus.answering = False
+    ids = harness.run(lambda client: client.submit_many(questions(250)))
+    assert len(set(ids)) == len(harness.bus.stream) == 250
 
 
-def test_a_stream_that_takes_nothing_is_told_by_its_error(desk: Desk) -> None:
+def test_a_stream_that_takes_nothing_is_told_by_its_error(harness: Harness) -> None:
     async def steps(client: Client) -> None:
-        desk.bus.full = True
+        harness.bus.full = True
         with pytest.raises(NotStored):
             await client.submit_many(questions(3), timeout_s=0.3)
 
-    desk.run(steps)
+    harness.run(steps)
 
 
-def test_answers_and_particulars_are_not_in_the_store(desk: Desk) -> None:
-    desk.run(lambda client: client.ask(Ask(last_name="Quandt-Canary", officer_id="O"), timeout_s=5))
-    raw = b"".join(path.read_bytes() for path in desk.path.parent.iterdir())
+def test_answers_and_particulars_are_not_in_the_store(harness: Harness) -> None:
+    harness.run(lambda client: client.ask(Ask(last_name="Quandt-Canary", officer_id="O"), timeout_s=5))
+    raw = b"".join(path.read_bytes() for path in harness.path.parent.iterdir())
     assert b"Quandt-Canary" not in raw
     assert b"confirm" not in raw
     assert b"tlog-proof" not in raw

@@ -174,16 +174,16 @@ def notice(
     at: datetime = NOW,
     **changes: bytes,
 ) -> Notice:
-    """As the auditor tells of it."""
+    """As the auditor sends it."""
     body = seal_envelope(message, signers)
     time_ns = int(at.timestamp()) * 1_000_000_000
     entry = leaves.Leaf(sequence, time_ns, message.subject, hashlib.sha256(body).digest())
-    told = Notice(
+    made = Notice(
         leaf=leaves.encode(entry),
         body=body,
         receipt=_receipt(entry, ledger_key, "", sequence - 1).encode(),
     )
-    return msgspec.structs.replace(told, **changes)
+    return msgspec.structs.replace(made, **changes)
 
 
 def a_recall(request_id: str, agency: str = samples.REQUESTER) -> Recall:
@@ -236,7 +236,7 @@ class FakeBus:
     refuse: err_code -> how many batch store are still refused with it. away: nobody responds.
     full: nothing is taken. lose_acks: how many are stored without an acknowledgement.
     pushes: whether the auditor's pushes arrive. answering: whether there are verdicts at all.
-    notices: what the auditor answers when it is asked, with its sequences; audited: up to where.
+    notices: the auditor's replies to queries, with their sequences; audited: up to which sequence.
     """
 
     def __init__(self) -> None:

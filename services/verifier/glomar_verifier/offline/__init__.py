@@ -1,1 +1,1 @@
-"""The match without a bus: a file of requests, one request explained, tags."""
+"""Commands that need no bus: decide a request file, explain one decision, compute tags."""

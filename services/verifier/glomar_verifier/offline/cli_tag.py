@@ -1,4 +1,4 @@
-"""`glomar-verifier tag`: the tags of a person who asks what was disclosed about them. stdout is data."""
+"""`glomar-verifier tag`: a person's tags, for somebody who asks what was disclosed about them."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ from glomar_verifier.matching.rules import load_rules
 from glomar_verifier.quotas.tags import Tagger
 from glomar_verifier.settings import VerifierSettings
 
-LONGEST = 100
+MAX_CHARACTERS = 100
 
 
 def tag(
@@ -30,12 +30,12 @@ def tag(
 ) -> None:
     """Read a first name and a last name, one line each, and print the person's tag for each agency.
 
-    They are read from stdin: an argument would be seen by everybody on the machine and kept by the shell.
+    They are read from stdin: everybody on the machine can see an argument, and the shell stores it.
     """
     settings = load_settings(VerifierSettings, config)
     agreement = load_versions(settings.agreement, load_trust(settings.trust)).newest.agreement
     tagger = Tagger(read_secret(settings.tag_key), where=str(settings.tag_key))
-    person, rules = _asked(), load_rules()
+    person, rules = _read_name(), load_rules()
     name = normal_name(person.first_name, "", person.last_name, "", rules)
     if not (name.first and name.surname):
         raise Malformed("a name without letters", where="stdin")
@@ -47,17 +47,17 @@ def tag(
         print(f"{agency}  {found}")
 
 
-def _asked() -> Subject:
-    """Raises Malformed unless there are two lines with something in them."""
+def _read_name() -> Subject:
+    """Raises Malformed unless stdin has two lines that are not blank."""
     lines = []
     for prompt in ("first name: ", "last name: "):
         if sys.stdin.isatty():
             print(prompt, end="", file=sys.stderr, flush=True)
         try:
-            line = sys.stdin.readline(10 * LONGEST).strip()
+            line = sys.stdin.readline(10 * MAX_CHARACTERS).strip()
         except UnicodeDecodeError:
             raise Malformed("not UTF-8", where="stdin") from None
-        if not 0 < len(line) <= LONGEST:
-            raise Malformed(f"not 1 to {LONGEST} characters", where=f"stdin, {prompt.strip(': ')}")
+        if not 0 < len(line) <= MAX_CHARACTERS:
+            raise Malformed(f"not 1 to {MAX_CHARACTERS} characters", where=f"stdin, {prompt.strip(': ')}")
         lines.append(line)
     return Subject(first_name=lines[0], last_name=lines[1])

@@ -32,7 +32,7 @@ class Explanation(msgspec.Struct, frozen=True):
     def reason(self) -> str:
         passing = {one.person_id for one in self.near if not one.failed}
         if not self.complete:
-            return "more candidates than the rules let anyone weigh"
+            return "more candidates than the rules allow to compare"
         if len(passing) > 1:
             return "several people pass every gate"
         if self.outcome == "confirm":

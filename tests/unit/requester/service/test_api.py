@@ -17,7 +17,7 @@ from glomar_schemas.messages import encode
 from msgspec import Struct
 
 from tests.support import samples
-from tests.unit.requester.test_client import Desk
+from tests.unit.requester.test_client import Harness
 from tests.unit.requester.world import Reply, a_recall, notice
 
 TOKEN = "a-token-of-the-tests"
@@ -31,8 +31,8 @@ class Response(Struct):
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path / "store.db")
+def harness(tmp_path: Path) -> Harness:
+    return Harness(tmp_path / "store.db")
 
 
 async def call(
@@ -64,55 +64,57 @@ async def call(
     return Response(events[0]["status"], found, json.loads(events[1]["body"]))
 
 
-def run(desk: Desk, *calls: tuple[Any, ...], **headers: str) -> list[Response]:
+def run(harness: Harness, *calls: tuple[Any, ...], **headers: str) -> list[Response]:
     async def steps(client: Any) -> list[Response]:
         api = Api(client, hashlib.sha256(TOKEN.encode()).hexdigest())
         return [await call(api, *one, **headers) for one in calls]
 
-    found: list[Response] = desk.run(steps)
+    found: list[Response] = harness.run(steps)
     return found
 
 
-def test_202_means_that_the_stream_has_it(desk: Desk) -> None:
-    [response] = run(desk, ("POST", "/v1/requests", ASK))
+def test_202_means_that_the_stream_has_it(harness: Harness) -> None:
+    [response] = run(harness, ("POST", "/v1/requests", ASK))
     request_id = response.body["request_id"]
     assert (response.status, response.headers["location"]) == (202, f"/v1/requests/{request_id}")
-    assert samples.SUBJECTS.request(samples.REQUESTER, request_id) in desk.bus.stream
+    assert samples.SUBJECTS.request(samples.REQUESTER, request_id) in harness.bus.stream
 
 
-def test_the_result_is_there_to_be_fetched(desk: Desk) -> None:
+def test_the_result_is_there_to_be_fetched(harness: Harness) -> None:
     async def steps(client: Any) -> Response:
         api = Api(client, hashlib.sha256(TOKEN.encode()).hexdigest())
-        asked = await call(api, "POST", "/v1/requests", ASK)
+        accepted = await call(api, "POST", "/v1/requests", ASK)
         await asyncio.sleep(0.05)
-        return await call(api, "GET", asked.headers["location"])
+        return await call(api, "GET", accepted.headers["location"])
 
-    response = desk.run(steps)
+    response = harness.run(steps)
     assert response.status == 200
     assert (response.body["outcome"], response.body["reference"]) == ("confirm", "H-1")
     assert response.body["receipt_ok"] is True
 
 
-def test_a_request_without_a_verdict_is_pending(desk: Desk) -> None:
-    desk.bus.answering = False
-    [asked] = run(desk, ("POST", "/v1/requests", ASK))
-    [response] = run(desk, ("GET", asked.headers["location"]))
+def test_a_request_without_a_verdict_is_pending(harness: Harness) -> None:
+    harness.bus.answering = False
+    [accepted] = run(harness, ("POST", "/v1/requests", ASK))
+    [response] = run(harness, ("GET", accepted.headers["location"]))
     assert (response.status, response.body["outcome"]) == (202, "pending")
     assert response.body["witnessed"] is True
 
 
-def test_an_unknown_request_is_404(desk: Desk) -> None:
-    [response] = run(desk, ("GET", f"/v1/requests/{samples.REQUEST_ID}"))
+def test_an_unknown_request_is_404(harness: Harness) -> None:
+    [response] = run(harness, ("GET", f"/v1/requests/{samples.REQUEST_ID}"))
     assert response.status == 404
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", TOKEN + "x", "\xe9"])
-def test_nothing_is_said_without_the_token(desk: Desk, token: str | None) -> None:
+def test_nothing_is_said_without_the_token(harness: Harness, token: str | None) -> None:
     first, second = run(
-        desk, ("POST", "/v1/requests", ASK, token), ("GET", f"/v1/requests/{samples.REQUEST_ID}", None, token)
+        harness,
+        ("POST", "/v1/requests", ASK, token),
+        ("GET", f"/v1/requests/{samples.REQUEST_ID}", None, token),
     )
     assert (first.status, second.status) == (401, 401)
-    assert not desk.bus.stream
+    assert not harness.bus.stream
 
 
 @pytest.mark.parametrize(
@@ -129,17 +131,19 @@ def test_nothing_is_said_without_the_token(desk: Desk, token: str | None) -> Non
         ({**ASK, "reason": "Ferreira-Canary\x00"}, [""]),
     ],
 )
-def test_a_bad_body_is_told_by_field_and_never_repeated(desk: Desk, body: object, fields: list[str]) -> None:
-    [response] = run(desk, ("POST", "/v1/requests", body))
+def test_a_bad_body_is_told_by_field_and_never_repeated(
+    harness: Harness, body: object, fields: list[str]
+) -> None:
+    [response] = run(harness, ("POST", "/v1/requests", body))
     assert response.status == 400
     assert [error["field"] for error in response.body["errors"]] == fields
     assert "Ferreira" not in json.dumps(response.body)
-    assert not desk.bus.stream
+    assert not harness.bus.stream
 
 
-def test_the_same_idempotency_key_is_the_same_request(desk: Desk) -> None:
+def test_the_same_idempotency_key_is_the_same_request(harness: Harness) -> None:
     first, second, third = run(
-        desk,
+        harness,
         ("POST", "/v1/requests", ASK),
         ("POST", "/v1/requests", ASK),
         ("POST", "/v1/requests", {**ASK, "last_name": "Another"}),
@@ -147,17 +151,17 @@ def test_the_same_idempotency_key_is_the_same_request(desk: Desk) -> None:
     )
     assert first.body == second.body
     assert third.status == 409
-    assert len(desk.bus.stream) == 1
+    assert len(harness.bus.stream) == 1
 
 
-def test_a_bus_that_is_away_is_503_and_the_request_is_not_asked_twice(desk: Desk) -> None:
-    desk.bus.away = True
-    [response] = run(desk, ("POST", "/v1/requests", ASK), idempotency_key="one")
+def test_a_bus_that_is_away_is_503_and_the_request_is_not_asked_twice(harness: Harness) -> None:
+    harness.bus.away = True
+    [response] = run(harness, ("POST", "/v1/requests", ASK), idempotency_key="one")
     assert (response.status, response.headers["retry-after"]) == (503, "5")
-    desk.bus.away = False
-    [again] = run(desk, ("POST", "/v1/requests", ASK), idempotency_key="one")
+    harness.bus.away = False
+    [again] = run(harness, ("POST", "/v1/requests", ASK), idempotency_key="one")
     assert again.status == 202
-    assert len(desk.bus.stream) == 1
+    assert len(harness.bus.stream) == 1
 
 
 @pytest.mark.parametrize(
@@ -170,8 +174,8 @@ def test_a_bus_that_is_away_is_503_and_the_request_is_not_asked_twice(desk: Desk
         ("GET", "/v1/requests/", 404),
     ],
 )
-def test_other_methods_and_paths_do_nothing(desk: Desk, method: str, path: str, status: int) -> None:
-    [response] = run(desk, (method, path))
+def test_other_methods_and_paths_do_nothing(harness: Harness, method: str, path: str, status: int) -> None:
+    [response] = run(harness, (method, path))
     assert response.status == status
 
 
@@ -185,16 +189,16 @@ def test_the_token_is_kept_as_it_is_or_as_its_hash(tmp_path: Path) -> None:
         read_token_hash(tmp_path / "empty")
 
 
-def test_a_recalled_answer_is_gone_and_the_recall_is_told(desk: Desk) -> None:
+def test_a_recalled_answer_is_gone_and_the_recall_is_told(harness: Harness) -> None:
     async def steps(client: Any) -> None:
         api = Api(client, hashlib.sha256(TOKEN.encode()).hexdigest())
         assert (await call(api, "GET", "/v1/recalls")).body == {"recalls": [], "after": 0}
         posted = await call(api, "POST", "/v1/requests", ASK)
         request_id = posted.body["request_id"]
-        told = notice(a_recall(request_id), 7, samples.signer(samples.HOLDER), at=datetime.now(UTC))
+        recall_notice = notice(a_recall(request_id), 7, samples.signer(samples.HOLDER), at=datetime.now(UTC))
         waiting = asyncio.create_task(call(api, "GET", "/v1/recalls?after=0&wait_s=20"))
         await asyncio.sleep(0)
-        await client.receive_notice(Reply(client.notices, encode(told)))
+        await client.receive_notice(Reply(client.notices, encode(recall_notice)))
 
         heard = (await waiting).body
         [recall] = heard["recalls"]
@@ -210,7 +214,7 @@ def test_a_recalled_answer_is_gone_and_the_recall_is_told(desk: Desk) -> None:
         found = await call(api, "GET", f"/v1/requests/{request_id}")
         assert (found.status, found.body["outcome"]) == (410, "recalled")
 
-    desk.run(steps)
+    harness.run(steps)
 
 
 @pytest.mark.parametrize(
@@ -223,10 +227,10 @@ def test_a_recalled_answer_is_gone_and_the_recall_is_told(desk: Desk) -> None:
     ],
 )
 def test_recalls_are_told_to_who_asks_rightly(
-    desk: Desk, method: str, query: str, token: str, status: int
+    harness: Harness, method: str, query: str, token: str, status: int
 ) -> None:
     async def steps(client: Any) -> int:
         api = Api(client, hashlib.sha256(TOKEN.encode()).hexdigest())
         return (await call(api, method, f"/v1/recalls{query}", token=token)).status
 
-    assert desk.run(steps) == status
+    assert harness.run(steps) == status

@@ -181,7 +181,7 @@ def test_a_store_of_version_1_is_migrated_and_keeps_everything(tmp_path: Path) -
     assert known == StoredRequest(
         KEYED.request, published=Published(KEYED.request.request_id, 4), release=b"release"
     )
-    # When it expires is not known: the client looks into it.
+    # Its expiry is not known until the client decrypts the answer.
     assert store.without_expiry(10) == [known]
     assert (store.notified_through(), store.controls(), store.expired(LATER, 10)) == (0, [], [])
     store.write([ExpirySet(KEYED.request.request_id, LATER)])

@@ -1,4 +1,4 @@
-"""What an agency is told of: believed only with the ledger's proof, and followed with gaps."""
+"""Notices are accepted only with the ledger's proof, and controls are applied despite gaps."""
 
 from datetime import timedelta
 from typing import Any
@@ -49,8 +49,8 @@ def identity() -> Identity:
 
 
 def control(slot: int, action: str, parties: tuple[str, ...], **fields: Any) -> VerifiedNotice:
-    told = notice(a_control(slot, action, **fields), 10 * slot, *officials(*parties))
-    return open_notice(told, identity())
+    made = notice(a_control(slot, action, **fields), 10 * slot, *officials(*parties))
+    return open_notice(made, identity())
 
 
 FIRST = control(1, "agreement", BOTH)

@@ -52,18 +52,18 @@ class WitnessedBus(FakeBus):
         self.spoilt = False
         self.queries = 0
         self.made: dict[str, world.Made] = {}
-        self.asked_again = asyncio.Event()
+        self.queried = asyncio.Event()
 
     def _result(self, request_id: str) -> Any:
         self.queries += 1
-        self.asked_again.set()
+        self.queried.set()
         return super()._result(request_id)
 
     def _release(self, request_id: str) -> bytes:
         _, body = self.stream[samples.SUBJECTS.request(samples.REQUESTER, request_id)]
-        asked = RequestRecord(request_id, "", "", b"", hashlib.sha256(body).hexdigest(), "", world.NOW)
+        request = RequestRecord(request_id, "", "", b"", hashlib.sha256(body).hexdigest(), "", world.NOW)
         now = datetime.now(UTC)
-        made = self.made.setdefault(request_id, world.decide(asked, decided_at=now))
+        made = self.made.setdefault(request_id, world.decide(request, decided_at=now))
         receipt = made.release.receipt.decode()
         note = receipts.parse(receipt).checkpoint
         if self.cosigned:
@@ -74,7 +74,7 @@ class WitnessedBus(FakeBus):
         return sealed(made, made.with_release(receipt=receipt.encode()))
 
 
-class Desk:
+class Harness:
     def __init__(self, path: Path, used: Quorum | None) -> None:
         self.bus = WitnessedBus()
         self.path = path
@@ -103,148 +103,148 @@ async def fetching(client: Client) -> Result:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path / "store.db", quorum())
+def harness(tmp_path: Path) -> Harness:
+    return Harness(tmp_path / "store.db", quorum())
 
 
 def asking(timeout_s: float = PATIENT_S) -> Any:
     return lambda client: client.ask(an_ask(), timeout_s=timeout_s, key="one")
 
 
-def test_an_answer_that_the_quorum_cosigned_is_handed_out(desk: Desk) -> None:
-    desk.bus.cosigned = True
-    assert desk.run(asking()).outcome == "confirm"
-    assert desk.bus.queries == 0
+def test_an_answer_that_the_quorum_cosigned_is_handed_out(harness: Harness) -> None:
+    harness.bus.cosigned = True
+    assert harness.run(asking()).outcome == "confirm"
+    assert harness.bus.queries == 0
 
 
-def test_an_answer_without_the_quorum_is_not_handed_out_and_the_reason_is_said(desk: Desk) -> None:
+def test_an_answer_without_the_quorum_is_not_handed_out_and_the_reason_is_said(harness: Harness) -> None:
     with pytest.raises(TimedOut, match=r"answered, but .* no quorum among the 0 of 1 witnesses") as found:
-        desk.run(asking(timeout_s=0.5))
+        harness.run(asking(timeout_s=0.5))
     assert found.value.exit_code == 4
-    assert desk.path.stat().st_size
-    store = Store(desk.path)
+    assert harness.path.stat().st_size
+    store = Store(harness.path)
     assert [entry.release for entry in store.by_keys(["one"]).values()] == [None]
     store.close()
 
 
-def test_who_asks_for_it_by_http_is_told_that_it_waits_for_witnesses(desk: Desk) -> None:
+def test_who_asks_for_it_by_http_is_told_that_it_waits_for_witnesses(harness: Harness) -> None:
     async def steps(client: Client) -> tuple[bool, bool]:
         request_id = await client.submit(an_ask())
         before = client.lacks_quorum(request_id)
         assert not isinstance(await client.peek(request_id), Result)
         return before, client.lacks_quorum(request_id)
 
-    assert desk.run(steps) == (False, True)
+    assert harness.run(steps) == (False, True)
 
 
-def test_it_is_fetched_again_until_the_quorum_is_there(desk: Desk) -> None:
+def test_it_is_fetched_again_until_the_quorum_is_there(harness: Harness) -> None:
     async def steps(client: Client) -> Result:
-        asked = asyncio.create_task(client.ask(an_ask(), timeout_s=PATIENT_S))
-        await desk.bus.asked_again.wait()
-        assert not asked.done()
-        desk.bus.cosigned = True
-        return await asked
+        asking = asyncio.create_task(client.ask(an_ask(), timeout_s=PATIENT_S))
+        await harness.bus.queried.wait()
+        assert not asking.done()
+        harness.bus.cosigned = True
+        return await asking
 
-    assert desk.run(steps).outcome == "confirm"
-    assert desk.bus.queries >= 2
+    assert harness.run(steps).outcome == "confirm"
+    assert harness.bus.queries >= 2
 
 
-def test_a_file_waits_for_the_quorum_too(desk: Desk) -> None:
+def test_a_file_waits_for_the_quorum_too(harness: Harness) -> None:
     async def steps(client: Client) -> set[str]:
         async def later() -> None:
-            await desk.bus.asked_again.wait()
-            desk.bus.cosigned = True
+            await harness.bus.queried.wait()
+            harness.bus.cosigned = True
 
         waiting = asyncio.create_task(later())
-        asked = [Question(an_ask(n), key=f"{n}") for n in range(5)]
-        found: set[str] = {result.outcome async for result in client.ask_many(asked, timeout_s=PATIENT_S)}
+        questions = [Question(an_ask(n), key=f"{n}") for n in range(5)]
+        found: set[str] = {result.outcome async for result in client.ask_many(questions, timeout_s=PATIENT_S)}
         await waiting
         return found
 
-    assert desk.run(steps) == {"confirm"}
+    assert harness.run(steps) == {"confirm"}
 
 
-def test_of_a_file_it_is_said_which_answers_lack_the_quorum(desk: Desk) -> None:
+def test_of_a_file_it_is_said_which_answers_lack_the_quorum(harness: Harness) -> None:
     async def steps(client: Client) -> list[Result]:
         return [result async for result in client.ask_many([Question(an_ask(), key="1")], timeout_s=0.3)]
 
-    [result] = desk.run(steps)
+    [result] = harness.run(steps)
     assert (result.outcome, result.witnessed) == ("unanswered", False)
 
 
 @pytest.mark.parametrize(("age_s", "what"), [(2 * HOUR_S, "too old: w1"), (-HOUR_S, "future: w1")])
-def test_a_cosignature_that_is_not_fresh_does_not_count(desk: Desk, age_s: float, what: str) -> None:
-    desk.bus.cosigned, desk.bus.age_s = True, age_s
+def test_a_cosignature_that_is_not_fresh_does_not_count(harness: Harness, age_s: float, what: str) -> None:
+    harness.bus.cosigned, harness.bus.age_s = True, age_s
     with pytest.raises(TimedOut, match=what):
-        desk.run(asking(timeout_s=0.3))
+        harness.run(asking(timeout_s=0.3))
 
 
-def test_a_stored_answer_stays_good_when_its_cosignature_is_old(desk: Desk) -> None:
-    desk.bus.cosigned = True
-    request_id = desk.run(asking()).request_id
-    desk.quorum = replace(quorum(), max_age_s=-1.0)
-    assert desk.run(lambda client: client.result(request_id, timeout_s=PATIENT_S)).outcome == "confirm"
-    assert desk.bus.queries == 0
+def test_a_stored_answer_stays_good_when_its_cosignature_is_old(harness: Harness) -> None:
+    harness.bus.cosigned = True
+    request_id = harness.run(asking()).request_id
+    harness.quorum = replace(quorum(), max_age_s=-1.0)
+    assert harness.run(lambda client: client.result(request_id, timeout_s=PATIENT_S)).outcome == "confirm"
+    assert harness.bus.queries == 0
 
 
-def test_anothers_cosignature_does_not_count(desk: Desk) -> None:
-    desk.bus.cosigned, desk.bus.by = True, FORGER
+def test_anothers_cosignature_does_not_count(harness: Harness) -> None:
+    harness.bus.cosigned, harness.bus.by = True, FORGER
     with pytest.raises(TimedOut, match="no quorum"):
-        desk.run(asking(timeout_s=0.3))
+        harness.run(asking(timeout_s=0.3))
 
 
-def test_a_cosignature_that_does_not_hold_is_an_integrity_failure(desk: Desk) -> None:
-    desk.bus.cosigned = desk.bus.spoilt = True
-    desk.bus.pushes = False
+def test_a_cosignature_that_does_not_hold_is_an_integrity_failure(harness: Harness) -> None:
+    harness.bus.cosigned = harness.bus.spoilt = True
+    harness.bus.pushes = False
     with pytest.raises(IntegrityError, match="cosignature"):
-        desk.run(fetching)
+        harness.run(fetching)
 
 
-def test_a_log_that_the_policy_does_not_list_is_an_integrity_failure(desk: Desk) -> None:
+def test_a_log_that_the_policy_does_not_list_is_an_integrity_failure(harness: Harness) -> None:
     other = format_vkey(samples.SUBJECTS.origin(samples.OVERSIGHT), FORGER.public_key())
-    desk.quorum = quorum(f"log {other}", rule="none")
-    desk.bus.pushes = False
+    harness.quorum = quorum(f"log {other}", rule="none")
+    harness.bus.pushes = False
     with pytest.raises(IntegrityError, match="no log of the policy"):
-        desk.run(fetching)
+        harness.run(fetching)
 
 
-def test_an_answer_from_before_there_was_a_policy_is_fetched_again_and_replaced(desk: Desk) -> None:
-    desk.quorum = None
-    request_id = desk.run(asking()).request_id
-    desk.quorum, desk.bus.cosigned = quorum(), True
-    assert desk.run(lambda client: client.result(request_id, timeout_s=PATIENT_S)).outcome == "confirm"
-    assert desk.bus.queries == 1
+def test_an_answer_from_before_there_was_a_policy_is_fetched_again_and_replaced(harness: Harness) -> None:
+    harness.quorum = None
+    request_id = harness.run(asking()).request_id
+    harness.quorum, harness.bus.cosigned = quorum(), True
+    assert harness.run(lambda client: client.result(request_id, timeout_s=PATIENT_S)).outcome == "confirm"
+    assert harness.bus.queries == 1
 
     async def proving(client: Client) -> str:
         return (await client.prove(request_id)).receipt
 
-    receipt = desk.run(proving)
+    receipt = harness.run(proving)
     assert quorum().policy.check_quorum(receipts.parse(receipt).checkpoint).missing == ""
-    assert desk.bus.queries == 1
+    assert harness.bus.queries == 1
 
 
-def test_without_a_policy_a_receipt_is_renewed_when_asked_for(desk: Desk) -> None:
-    desk.quorum = None
+def test_without_a_policy_a_receipt_is_renewed_when_asked_for(harness: Harness) -> None:
+    harness.quorum = None
 
     async def steps(client: Client) -> list[str]:
         result = await client.ask(an_ask(), timeout_s=PATIENT_S)
         before = await client.prove(result.request_id)
-        desk.bus.cosigned = True
+        harness.bus.cosigned = True
         await client.result(result.request_id, timeout_s=PATIENT_S, anew=True)
         return [before.receipt, (await client.prove(result.request_id)).receipt]
 
-    before, after = desk.run(steps)
+    before, after = harness.run(steps)
     assert after.startswith(before) and "witness.example/w1" in after.removeprefix(before)
 
 
-def test_a_renewed_receipt_of_another_entry_is_an_integrity_failure(desk: Desk) -> None:
-    desk.quorum = None
+def test_a_renewed_receipt_of_another_entry_is_an_integrity_failure(harness: Harness) -> None:
+    harness.quorum = None
 
     async def steps(client: Client) -> None:
         result = await client.ask(an_ask(), timeout_s=PATIENT_S)
-        desk.bus.made.clear()
+        harness.bus.made.clear()
         with pytest.raises(IntegrityError, match="another leaf"):
             await client.result(result.request_id, timeout_s=PATIENT_S, anew=True)
         assert (await client.prove(result.request_id)).result == result
 
-    desk.run(steps)
+    harness.run(steps)
