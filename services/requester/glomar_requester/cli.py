@@ -19,7 +19,7 @@ from glomar_schemas.request_file import COLUMNS, Ask, parse_ask
 from glomar_requester.ask import BadForm
 from glomar_requester.client import Client
 from glomar_requester.files.request_file import BadRow
-from glomar_requester.files.result_file import ResultWriter
+from glomar_requester.files.result_file import open_results
 from glomar_requester.files.submit import Submission, Summary
 from glomar_requester.settings import RequesterSettings
 from glomar_requester.verification.release import Proof, Result
@@ -80,7 +80,7 @@ def submit(
 
     async def run() -> Summary:
         async with _client(config) as client:
-            with ResultWriter(out, quiet=as_json) as writer, progress("sending") as advance:
+            with open_results(out, quiet=as_json) as writer, progress("sending") as advance:
                 submission = Submission(client, file, writer, report)
                 return await submission.run(wait=wait, timeout_s=timeout_s, advance=advance)
 

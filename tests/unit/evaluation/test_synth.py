@@ -13,7 +13,7 @@ from glomar_evaluation.synth.kinds import klasses
 from glomar_evaluation.synth.scenario import load_scenario
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.request_file import COLUMNS as REQUEST_COLUMNS
-from glomar_verifier.offline.decide_file import DecisionsFile, check
+from glomar_verifier.offline.decide_file import check, decisions_file
 from glomar_verifier.policy.sufficiency import is_complete_address, is_placeholder
 from glomar_verifier.register.extract import COLUMNS
 
@@ -163,7 +163,6 @@ def test_numbers_and_files_that_do_not_fit_are_said_and_nothing_is_written(
 
 @pytest.mark.parametrize("out", [".", ""])
 def test_decisions_do_not_go_where_a_directory_is(tmp_path: Path, out: str) -> None:
-    with pytest.raises(Misconfigured, match="is a directory"):
-        DecisionsFile(tmp_path / out)
-    with pytest.raises(Misconfigured, match="is a directory"):
-        DecisionsFile(Path(out))
+    for path in (tmp_path / out, Path(out)):
+        with pytest.raises(Misconfigured, match="is a directory"), decisions_file(path):
+            pass

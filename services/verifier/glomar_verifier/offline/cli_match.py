@@ -13,7 +13,7 @@ from glomar_schemas.errors import Misconfigured
 
 from glomar_verifier.holder_lists.case_roll import read_roll
 from glomar_verifier.matching.rules import load_rules
-from glomar_verifier.offline.decide_file import DecisionsFile, FileDecider, decisions
+from glomar_verifier.offline.decide_file import FileDecider, decisions, decisions_file
 from glomar_verifier.offline.request_row import Requester, default_requester
 from glomar_verifier.register.open import open_place
 
@@ -43,9 +43,9 @@ def match(
     register = open_place(db, rules)
     decider = FileDecider(register, rules, terms, requester, read_roll(roll) if roll else None)
     now, totals, faults_shown = datetime.now(UTC), Counter[str](), 0
-    with progress("matching") as advance, DecisionsFile(out) as file:
+    with progress("matching") as advance, decisions_file(out) as write:
         for done, (decision, fault) in enumerate(decisions(requests, decider, now), start=1):
-            file.write(decision)
+            write(decision)
             totals[decision.outcome] += 1
             if fault and faults_shown < MAX_FAULTS_SHOWN:
                 faults_shown += 1

@@ -4,14 +4,14 @@ No verdict is signed and nothing is recorded, so only the record holder's staff 
 """
 
 import csv
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Self
 
 from glomar_schemas.agreement.model import Agreement
-from glomar_schemas.errors import Malformed, Misconfigured
+from glomar_schemas.errors import Malformed
+from glomar_schemas.files import replacing_text
 from glomar_schemas.messages import Request, Subject
 from msgspec import Struct
 
@@ -109,32 +109,14 @@ def decisions(
             yield found, None
 
 
-class DecisionsFile:
-    """A CSV file of mode 0600, renamed into place when it is complete."""
+@contextmanager
+def decisions_file(path: Path) -> Iterator[Callable[[Decision], None]]:
+    """A CSV file of mode 0600 that takes its name when it is complete. Raises Misconfigured."""
+    with replacing_text(path) as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(RESULT_COLUMNS)
 
-    def __init__(self, path: Path) -> None:
-        """Raises Misconfigured."""
-        if path.is_dir():
-            raise Misconfigured("is a directory", where=str(path), fix="Name a file")
-        self._path = path
-        self._draft = path.with_name(f".{path.name}.draft")
-        try:
-            handle = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        except OSError as error:
-            raise Misconfigured(f"can't be written ({error.strerror})", where=str(path)) from None
-        self._file = os.fdopen(handle, "w", encoding="utf-8", newline="")
-        self._csv = csv.writer(self._file, lineterminator="\n")
-        self._csv.writerow(RESULT_COLUMNS)
+        def write(decision: Decision) -> None:
+            rows.writerow((decision.reference, decision.outcome, ";".join(decision.refusals)))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def write(self, decision: Decision) -> None:
-        self._csv.writerow((decision.reference, decision.outcome, ";".join(decision.refusals)))
-
-    def __exit__(self, kind: object, *rest: object) -> None:
-        self._file.close()
-        if kind is None:
-            self._draft.replace(self._path)
-        else:
-            self._draft.unlink()
+        yield write

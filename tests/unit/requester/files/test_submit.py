@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from glomar_requester.files.request_file import BadRow
-from glomar_requester.files.result_file import ResultWriter
+from glomar_requester.files.result_file import open_results
 from glomar_requester.files.submit import Submission, Summary
 from glomar_schemas.errors import Malformed, Misconfigured
 
@@ -34,9 +34,9 @@ class Run:
 
     async def _run(self, harness: Harness, source: Path, out: Path | None, timeout_s: float) -> Summary:
         async with harness.client() as client:
-            with ResultWriter(out, quiet=True) as writer:
-                batch = Submission(client, source, writer, self.bad.append)
-                return await batch.run(
+            with open_results(out, quiet=True) as writer:
+                submission = Submission(client, source, writer, self.bad.append)
+                return await submission.run(
                     wait=True, timeout_s=timeout_s, advance=lambda *step: self.steps.append(step)
                 )
 
