@@ -51,7 +51,9 @@ def make(forged: int, malformed: int, identity: Identity) -> list[HostileRequest
     labels = [Label(_new_id(), "") for _ in range(forged)]
     questions = [Question(Ask(first_name="Mallory", last_name=f"Forger {n}")) for n in range(forged)]
     prepared = compose(questions, labels, identity, now) if forged else []
-    found = [HostileRequest(each.request.request_id, "forged-signature", forge(each.body)) for each in prepared]
+    found = [
+        HostileRequest(each.request.request_id, "forged-signature", forge(each.body)) for each in prepared
+    ]
     for number in range(malformed):
         body = MALFORMED_BODIES[number % len(MALFORMED_BODIES)]
         found.append(HostileRequest(_new_id(), "malformed-bytes", body))
