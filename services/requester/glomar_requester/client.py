@@ -21,7 +21,7 @@ from glomar_requester.bus.publish import Conflict
 from glomar_requester.identity import Identity, load_identity
 from glomar_requester.incoming.notices import NoticeReceiver
 from glomar_requester.incoming.receiver import Clock, ReleaseReceiver
-from glomar_requester.incoming.retention import Retention
+from glomar_requester.incoming.retention import RetentionSweep
 from glomar_requester.ledger_watch import LedgerWatch
 from glomar_requester.outgoing.sender import Sender
 from glomar_requester.pipeline import Pipeline
@@ -71,7 +71,7 @@ class Client:
         self._ledger_watch = watch = LedgerWatch(commits, state, ledger)
         self._sender = Sender(connection, state, commits, tracing, watch)
         self._receiver = ReleaseReceiver(connection, state, commits, tracing, clock, watch)
-        self._retention = Retention(connection, state, commits, clock, watch)
+        self._retention = RetentionSweep(connection, state, commits, clock, watch)
         self._notices = NoticeReceiver(connection, state, commits, self._receiver, self._retention.wake)
         self._tasks: list[asyncio.Task[None]] = []
 

@@ -28,7 +28,7 @@ SWEEP_EVERY_S = 5.0
 PAGE = 500
 
 
-class Retention:
+class RetentionSweep:
     def __init__(
         self,
         connection: Connection,
