@@ -1,99 +1,79 @@
-"""One HTTP POST and its answer, for talking to witnesses. Called by witnesses; nothing is kept or followed.
-
-On asyncio's streams, so that a peer which answers a byte a minute is left when the time is over.
-"""
+"""One HTTP POST and its response, for witnesses: one deadline for all of it, a bounded body, no redirects."""
 
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from functools import cache
 from typing import Final
-from urllib.parse import SplitResult, urlsplit
 
-import h11
+import httpx
 from glomar_schemas.errors import Misconfigured, Unreachable
 from msgspec import Struct
 
 TIMEOUT_S: Final = 5.0
-"""For the whole exchange."""
-MAX_ANSWER_BYTES: Final = 64 * 1024
-_CHUNK: Final = 16 * 1024
+"""For the whole exchange; httpx's own timeouts start again with each read."""
+MAX_BODY_BYTES: Final = 64 * 1024
+# Not decoded: a few compressed bytes can become gigabytes.
+_HEADERS: Final = {"Content-Type": "text/plain; charset=utf-8", "Accept-Encoding": "identity"}
 
 
-class Answer(Struct, frozen=True):
-    """What came back: the status, and a body of at most MAX_ANSWER_BYTES."""
+class Response(Struct, frozen=True):
+    """The status, and a body of at most MAX_BODY_BYTES."""
 
     status: int
     body: bytes
 
 
-Post = Callable[[str, bytes], Awaitable[Answer]]
-"""(URL, body) -> the answer. Raises Unreachable."""
+Post = Callable[[str, bytes], Awaitable[Response]]
+"""(URL, body) -> the response. Raises Unreachable."""
 
 
 def require_url(url: str) -> None:
     """Raises Misconfigured unless it is an http or https URL with a host."""
-    with suppress(ValueError):
-        parts = urlsplit(url)
-        if url.isascii() and parts.scheme in ("http", "https") and parts.hostname and _port(parts):
-            return
-    raise Misconfigured("not an http or https URL", where="witness URL")
-
-
-async def post(url: str, body: bytes) -> Answer:
-    """Raises Unreachable: no connection, no answer in TIMEOUT_S, too long a one, or no HTTP."""
-    parts = urlsplit(url)
     try:
-        async with asyncio.timeout(TIMEOUT_S):
-            return await _exchange(parts, body)
+        parts = httpx.URL(url)
+        is_usable = url.isascii() and parts.scheme in ("http", "https") and bool(parts.host)
+    except httpx.InvalidURL:
+        is_usable = False
+    if not is_usable:
+        raise Misconfigured("not an http or https URL", where="witness URL")
+
+
+async def post(url: str, body: bytes) -> Response:
+    """Raises Unreachable: no connection, no response in TIMEOUT_S, too long a one, or no HTTP."""
+    try:
+        async with (
+            asyncio.timeout(TIMEOUT_S),
+            # No proxy and no certificates from the environment.
+            httpx.AsyncClient(verify=_system_trust(), timeout=None, trust_env=False) as client,
+            client.stream("POST", url, content=body, headers=_HEADERS) as response,
+        ):
+            return Response(response.status_code, await _bounded(response))
     except TimeoutError:
         raise Unreachable(f"no answer in {TIMEOUT_S:.0f} s") from None
-    except (h11.RemoteProtocolError, h11.LocalProtocolError):
-        raise Unreachable("the answer is not HTTP") from None
-    except (OSError, UnicodeError) as error:
-        raise Unreachable(f"no connection ({type(error).__name__})") from None
+    except httpx.ProtocolError:
+        raise Unreachable("the answer is not HTTP, or is cut off") from None
+    except (httpx.TransportError, OSError) as error:
+        raise Unreachable(f"no connection ({_cause(error)})") from None
 
 
-async def _exchange(parts: SplitResult, body: bytes) -> Answer:
-    context = ssl.create_default_context() if parts.scheme == "https" else None
-    reader, writer = await asyncio.open_connection(parts.hostname, _port(parts), ssl=context)
-    try:
-        connection = h11.Connection(h11.CLIENT)
-        head = h11.Request(
-            method="POST",
-            target=parts.path or "/",
-            headers=[
-                ("Host", parts.netloc.rpartition("@")[2]),
-                ("Content-Type", "text/plain; charset=utf-8"),
-                ("Content-Length", str(len(body))),
-                ("Connection", "close"),
-            ],
-        )
-        for event in (head, h11.Data(body), h11.EndOfMessage()):
-            writer.write(connection.send(event) or b"")
-        await writer.drain()
-        return await _answer(connection, reader)
-    finally:
-        writer.close()
+async def _bounded(response: httpx.Response) -> bytes:
+    received = bytearray()
+    async for chunk in response.aiter_raw():
+        received += chunk
+        if len(received) > MAX_BODY_BYTES:
+            raise Unreachable(f"an answer of more than {MAX_BODY_BYTES} bytes")
+    return bytes(received)
 
 
-async def _answer(connection: h11.Connection, reader: asyncio.StreamReader) -> Answer:
-    status, received = 0, bytearray()
-    while True:
-        match connection.next_event():
-            case h11.NEED_DATA:
-                connection.receive_data(await reader.read(_CHUNK))
-            case h11.Response(status_code=code):
-                status = code
-            case h11.Data(data=data):
-                received += data
-                if len(received) > MAX_ANSWER_BYTES:
-                    raise Unreachable(f"an answer of more than {MAX_ANSWER_BYTES} bytes")
-            case h11.InformationalResponse():
-                pass
-            case _:
-                return Answer(status, bytes(received))
+@cache
+def _system_trust() -> ssl.SSLContext:
+    return ssl.create_default_context()
 
 
-def _port(parts: SplitResult) -> int:
-    return parts.port or (443 if parts.scheme == "https" else 80)
+def _cause(error: BaseException) -> str:
+    """The class of the first cause, such as ConnectionRefusedError."""
+    while (earlier := error.__cause__ or error.__context__) is not None:
+        # Of a host with several addresses each attempt failed.
+        error = earlier.exceptions[0] if isinstance(earlier, BaseExceptionGroup) else earlier
+    return type(error).__name__

@@ -43,5 +43,5 @@ def set_up(service: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    for name in ("uvicorn", "nats", "faststream"):
+    for name in ("uvicorn", "nats", "faststream", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.ledger.ledger import Ledger
-from glomar_auditor.witnessing import http_client as post
-from glomar_auditor.witnessing import witnesses
+from glomar_auditor.witnessing import http_client, witnesses
 from glomar_auditor.witnessing.cosigned import CosignedCheckpoint
 from glomar_auditor.witnessing.witnesses import Witnesses
 from glomar_runtime.telemetry.logs import JsonFormatter
@@ -173,7 +172,7 @@ def test_after_a_restart_the_cosigned_checkpoint_is_there_and_the_witness_tells_
 def test_one_bad_witness_of_three_holds_up_nothing(
     ledger: Ledger, tmp_path: Path, peers: list[Witness], fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(post, "TIMEOUT_S", 0.5)
+    monkeypatch.setattr(http_client, "TIMEOUT_S", 0.5)
     bad = peers[0]
     used = policy(peers, "2")
     if fault == "down":
