@@ -11,7 +11,7 @@ from glomar_schemas.errors import Misconfigured, Unreachable
 from msgspec import Struct
 
 TIMEOUT_S: Final = 5.0
-"""For the whole exchange; httpx's own timeouts start again with each read."""
+"""For the whole exchange. httpx's own timeout starts again with each read."""
 MAX_BODY_BYTES: Final = 64 * 1024
 # Not decoded: a few compressed bytes can become gigabytes.
 _HEADERS: Final = {"Content-Type": "text/plain; charset=utf-8", "Accept-Encoding": "identity"}
@@ -44,12 +44,12 @@ async def post(url: str, body: bytes) -> Response:
     try:
         async with (
             asyncio.timeout(TIMEOUT_S),
-            # No proxy and no certificates from the environment.
-            httpx.AsyncClient(verify=_system_trust(), timeout=None, trust_env=False) as client,
+            # trust_env: no proxy from the environment.
+            httpx.AsyncClient(verify=_system_trust(), timeout=TIMEOUT_S, trust_env=False) as client,
             client.stream("POST", url, content=body, headers=_HEADERS) as response,
         ):
             return Response(response.status_code, await _bounded(response))
-    except TimeoutError:
+    except (TimeoutError, httpx.TimeoutException):
         raise Unreachable(f"no answer in {TIMEOUT_S:.0f} s") from None
     except httpx.ProtocolError:
         raise Unreachable("the answer is not HTTP, or is cut off") from None

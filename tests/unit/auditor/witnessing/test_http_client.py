@@ -101,14 +101,7 @@ def test_what_is_not_http_or_cut_off_is_no_answer(head: bytes) -> None:
         asked(answering(head=head))
 
 
-@pytest.mark.parametrize(
-    ("url", "cause"),
-    [
-        ("http://127.0.0.1:9/", "ConnectionRefusedError"),
-        ("http://no-such-host.invalid/", "gaierror"),
-        ("https://127.0.0.1:9/", "ConnectionRefusedError"),
-    ],
-)
-def test_a_failed_connection_names_its_cause(url: str, cause: str) -> None:
-    with pytest.raises(Unreachable, match=rf"no connection \({cause}\)"):
-        asyncio.run(post(url, BODY))
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_failed_connection_names_its_cause(scheme: str) -> None:
+    with pytest.raises(Unreachable, match=r"no connection \(ConnectionRefusedError\)"):
+        asyncio.run(post(f"{scheme}://127.0.0.1:9/", BODY))
