@@ -9,24 +9,24 @@ import signal
 import sys
 
 from glomar_auditor import app, cli
-from glomar_auditor.releasing.release import Releaser
+from glomar_auditor.releasing.release import ReleaseWriter
 from glomar_runtime.bus.stream import Stored
 from glomar_schemas.agreement.model import SignedAgreement
 from glomar_schemas.crypto.sealing import Sealer
 from glomar_schemas.messages import Sealed
 
 
-class DyingReleaser(Releaser):
+class DyingWriter(ReleaseWriter):
     left = 0
 
     def _release(self, stored: Stored, signed: SignedAgreement, sealer: Sealer) -> Sealed:
         if not self.left:
             os.kill(os.getpid(), signal.SIGKILL)
-        DyingReleaser.left -= 1
+        DyingWriter.left -= 1
         return super()._release(stored, signed, sealer)
 
 
 if __name__ == "__main__":
-    DyingReleaser.left = int(sys.argv.pop(1))
-    app.Releaser = DyingReleaser  # type: ignore[attr-defined]
+    DyingWriter.left = int(sys.argv.pop(1))
+    app.ReleaseWriter = DyingWriter  # type: ignore[attr-defined]
     cli.main()

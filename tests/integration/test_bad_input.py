@@ -555,7 +555,7 @@ def test_a_directory_that_is_no_ledger_is_left_as_it_was(layout: Layout) -> None
 
     ended = start(layout, "auditor", ledger=str(layout.keys))
 
-    require_complaint(ended, USAGE, str(layout.keys), "no ledger, and not empty")
+    require_complaint(ended, USAGE, str(layout.keys), "not a ledger, and not empty")
     assert sorted(layout.keys.iterdir()) == before
 
 

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.ledger.ledger import Ledger
 from glomar_auditor.witnessing.cosigned import CosignedCheckpoint
-from glomar_auditor.witnessing.witnesses import Witnesses
+from glomar_auditor.witnessing.witnesses import WitnessRounds
 from glomar_local.system.process import program
 from glomar_requester import Result
 from glomar_schemas.keys import read_signing_key
@@ -123,7 +123,7 @@ def test_the_witness_refuses_a_fork_and_keeps_the_evidence(witnessed: Witnessed,
     cosigned = int(witnessed.witness.log()["size"])
     forked = Ledger.open(tmp_path / "fork", signer, key.name)
     forked.append([Leaf(n, n, f"glomar.a.request.r.{n}", bytes(32)) for n in range(1, cosigned + 10)])
-    asking = Witnesses(
+    asking = WitnessRounds(
         forked, load_policy(witnessed.policy), CosignedCheckpoint(forked, tmp_path / "fork", key)
     )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.ledger.ledger import Ledger
-from glomar_auditor.ledger.tile_server import PREFIX, Publication
+from glomar_auditor.ledger.tile_server import PREFIX, TileServer
 from glomar_schemas.tlog.client import signed_by
 from glomar_schemas.tlog.inclusion_watch import OwnMessage, own_message
 from glomar_schemas.tlog.leaf import Leaf
@@ -51,7 +51,7 @@ def extend(directory: Path, log: Sequence[Leaf], *sizes: int) -> Path:
 def served(directory: Path) -> Iterator[str]:
     """The auditor's publication of a directory, in a thread -> its URL."""
     server = uvicorn.Server(
-        uvicorn.Config(Publication(directory), lifespan="off", log_config=None, access_log=False)
+        uvicorn.Config(TileServer(directory), lifespan="off", log_config=None, access_log=False)
     )
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

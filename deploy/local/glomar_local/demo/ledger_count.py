@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from glomar_auditor.ledger.disk import Disk
-from glomar_auditor.ledger.fsck import Report, verify
+from glomar_auditor.ledger.fsck import LedgerReport, verify
 from glomar_auditor.ledger.tiles import TileStore
 from glomar_schemas.errors import IntegrityError, Malformed
 from glomar_schemas.subjects import Subjects
@@ -35,7 +35,7 @@ class LedgerCount(Struct, frozen=True):
 class AuditedLedger(Struct, frozen=True):
     """The result of a check: `report` if the ledger verifies, else the reason in `fault`; and its counts."""
 
-    report: Report | None
+    report: LedgerReport | None
     fault: str
     counted: LedgerCount
 

@@ -9,8 +9,8 @@ from glomar_schemas.errors import IntegrityError
 from glomar_schemas.tlog.leaf import Leaf
 from nats.aio.client import Client
 
+from glomar_auditor.ledger.leaves import stored_leaf
 from glomar_auditor.ledger.view import LedgerView
-from glomar_auditor.releasing.release import stored_leaf
 
 IN_FLIGHT = 100
 

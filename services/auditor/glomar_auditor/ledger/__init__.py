@@ -1,1 +1,1 @@
-"""The ledger on disk: journal, tiles, signed tree, and its check."""
+"""The ledger on disk: journal, tiles and signed tree, how it is opened, checked, copied and archived."""

@@ -1,7 +1,7 @@
-"""A ledger frozen into one tar file, under a signed checkpoint, and read again. Called by the command line.
+"""Writes a ledger under a signed checkpoint into one tar file, and reads and verifies such a file.
 
-The same ledger and checkpoint give the same bytes. Unpacked it is a ledger that every tool for C2SP
-tlog-tiles reads; nothing can be added to it.
+The same ledger and checkpoint give the same bytes. The unpacked files are a ledger that every tool for C2SP
+tlog-tiles reads. Nothing can be appended to it.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from glomar_schemas.tlog.merkle import HASH_BYTES, leaf_hash
 from glomar_schemas.tlog.note import VerifierKey, format_vkey
 from glomar_schemas.tlog.tree import TILE_WIDTH, Tile, Tree
 
-from glomar_auditor.ledger.fsck import Report, verify
+from glomar_auditor.ledger.fsck import LedgerReport, verify
 from glomar_auditor.ledger.view import LedgerView, no_tiles, open_view
 
 _NAME = re.compile(r"checkpoint|log\.vkey|tile/(entries|[0-9]{1,2})/(x[0-9]{3}/)*[0-9]{3}(\.p/[0-9]{1,3})?")
@@ -32,7 +32,7 @@ _FIRST: Final = "log.vkey"
 def freeze(view: LedgerView, out: Path, advance: Advance) -> str:
     """Writes the whole file or none, durably -> its SHA-256, hex.
 
-    Raises Misconfigured (it is there already, can't be written), IntegrityError (the ledger is not what was
+    Raises Misconfigured (the file exists, or can't be written), IntegrityError (the ledger is not what was
     signed).
     """
     with replacing(out, mode=0o644, new=True) as file:
@@ -49,7 +49,7 @@ def thaw(archive: Path, directory: Path) -> None:
                 known = member.isreg() and _NAME.fullmatch(member.name) and member.name not in seen
                 content = tar.extractfile(member) if known and member.size <= _LARGEST else None
                 if content is None:
-                    raise _damaged(archive, "it holds something that is no file of a ledger")
+                    raise _damaged(archive, "it holds something that is not a file of a ledger")
                 seen.add(member.name)
                 path = directory / member.name
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,17 +60,17 @@ def thaw(archive: Path, directory: Path) -> None:
         raise Misconfigured(f"can't be unpacked ({error.strerror})", where=str(archive)) from None
 
 
-def verify_archive(archive: Path, directory: Path, key: VerifierKey, advance: Advance) -> Report:
-    """Unpacks into an empty directory, checks the ledger, and that each byte of the file is as it must be.
+def verify_archive(archive: Path, directory: Path, key: VerifierKey, advance: Advance) -> LedgerReport:
+    """Unpacks into an empty directory, verifies the ledger, and compares each byte of the file.
 
     Raises IntegrityError, Misconfigured.
     """
     _require_archive(archive)
     thaw(archive, directory)
     report = verify(directory, key, advance)
-    again = _Digest()
-    _write(open_view(directory, [key]), again, lambda done, total: None)
-    if again.hexdigest() != _digest(archive):
+    expected = _Digest()
+    _write(open_view(directory, [key]), expected, lambda done, total: None)
+    if expected.hexdigest() != _digest(archive):
         raise _damaged(archive, "its ledger is whole, but the file is not as it was written")
     return report
 
@@ -81,7 +81,7 @@ def _require_archive(archive: Path) -> None:
             head = file.read(tarfile.BLOCKSIZE)
     except OSError as error:
         raise Misconfigured(f"can't be read ({error.strerror})", where=str(archive)) from None
-    # Two marks, so that no single damage makes an archive look like a mistake of the caller; nor does a cut.
+    # Two marks, so that a damaged or truncated archive is not reported as a wrong argument.
     if head and b"ustar" not in head and not head.startswith(_FIRST.encode()):
         raise Misconfigured(
             "neither a ledger nor an archive of one", where=str(archive), fix="Give a directory or a tar file"
@@ -112,7 +112,7 @@ class _Digest(io.RawIOBase):
 
 
 def _write(view: LedgerView, file: BinaryIO | _Digest, advance: Advance) -> None:
-    # No member's head says who wrote it or when, so that the same ledger gives the same bytes.
+    # No owner and no time in the members' headers, so that the same ledger gives the same bytes.
     with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, data in _files(view, advance):
             member = tarfile.TarInfo(name)
@@ -121,7 +121,7 @@ def _write(view: LedgerView, file: BinaryIO | _Digest, advance: Advance) -> None
 
 
 def _files(view: LedgerView, advance: Advance) -> Iterator[tuple[str, bytes]]:
-    """Entries and the tiles that follow from them; the checkpoint last, once they hash to its root."""
+    """The entries and their tiles; the checkpoint last, after they hash to its root."""
     yield _FIRST, f"{format_vkey(view.key.name, view.key.public_key)}\n".encode()
     tree, edges = Tree(no_tiles), dict[int, Tile]()
     for number, entries in enumerate(view.bundles()):

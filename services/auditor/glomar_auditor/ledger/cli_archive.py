@@ -1,4 +1,4 @@
-"""`glomar-auditor archive`: freeze a ledger, or its beginning, into one file. stdout is data."""
+"""`glomar-auditor archive`: write a ledger, or its beginning, into one file. stdout is data."""
 
 import json
 from datetime import datetime
@@ -15,8 +15,8 @@ from glomar_schemas.keys import read_signing_key
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog.note import format_vkey, parse_vkey
 
-from glomar_auditor.index.periods import LAST_NS, in_zone, to_ns
 from glomar_auditor.ledger.archive import freeze
+from glomar_auditor.ledger.periods import LAST_NS, in_zone, to_ns
 from glomar_auditor.ledger.view import open_view, signed_prefix
 from glomar_auditor.settings import AuditorSettings
 
@@ -27,7 +27,7 @@ def archive(
     until: Annotated[
         datetime | None, Parameter(help="only what was stored before, such as 2027-01-01")
     ] = None,
-    entries: Annotated[int | None, Parameter(help="only so many, from the first on")] = None,
+    entries: Annotated[int | None, Parameter(help="only the first so many entries")] = None,
     checkpoint: Annotated[Path | None, Parameter(help="an older checkpoint, such as a cosigned one")] = None,
     config: Annotated[Path, Parameter(help="the auditor's TOML file")],
     as_json: Annotated[bool, Parameter("--json", negative="", help="print JSON")] = False,
@@ -39,7 +39,7 @@ def archive(
     """
     if sum(given is not None for given in (until, entries, checkpoint)) > 1:
         raise Misconfigured(
-            "more than one is given", where="--until, --entries, --checkpoint", fix="Give one of them"
+            "more than one is given", where="--until, --entries, --checkpoint", fix="Give only one of them"
         )
     settings = load_settings(AuditorSettings, config)
     agreement = load_versions(settings.agreement, load_trust(settings.trust)).newest.agreement

@@ -1,4 +1,4 @@
-"""`glomar-auditor incarnation`: a new stream and ledger that rest on the ones before."""
+"""`glomar-auditor incarnation`: a new stream and ledger, chained to the previous ones."""
 
 import asyncio
 import json
@@ -21,34 +21,34 @@ from glomar_auditor.ledger.fsck import require_ledger
 from glomar_auditor.ledger.lock import claim
 from glomar_auditor.settings import AuditorSettings
 
-app = App("incarnation", help="A new stream and ledger that rest on the ones before.")
+app = App("incarnation", help="A new stream and ledger, chained to the previous ones.")
 
 Config = Annotated[Path, Parameter(help="the auditor's TOML file, with the new `incarnation` and `ledger`")]
-Previous = Annotated[Path, Parameter(help="the directory of the ledger before")]
+Previous = Annotated[Path, Parameter(help="the directory of the previous ledger")]
 AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
 
 
 class Plan(Struct, frozen=True):
-    """The new incarnation, and the keys under which its ledger and the one before may be signed."""
+    """The new incarnation, the keys that may sign its ledger, and those of the previous ledger."""
 
     settings: AuditorSettings
     subjects: Subjects
     keys: list[VerifierKey]
-    keys_before: list[VerifierKey]
+    previous_keys: list[VerifierKey]
 
 
 @app.command(name="open")
 def open_(*, config: Config, previous: Previous, as_json: AsJson = False) -> None:
-    """Make the final checkpoint of the ledger before the first message of the new stream. May be repeated.
+    """Store the final checkpoint of the previous ledger as the first message of the new stream. Idempotent.
 
-    The ledger before is verified whole, and never opened for writing again.
+    The previous ledger is verified whole first, and never opened for writing again.
     """
     plan = _load(config)
-    # Before it is claimed, which would make the directory.
+    # Before the claim, which would create the directory.
     require_ledger(previous)
     lock = claim(previous)
     try:
-        note = incarnations.final_checkpoint(previous, plan.keys_before)
+        note = incarnations.final_checkpoint(previous, plan.previous_keys)
         asyncio.run(_publish(plan, note))
         incarnations.finish(previous, note)
     finally:
@@ -58,9 +58,9 @@ def open_(*, config: Config, previous: Previous, as_json: AsJson = False) -> Non
 
 @app.command
 def check(*, config: Config, previous: Previous, as_json: AsJson = False) -> None:
-    """Verify both ledgers, and that the new one rests on the one before. Exit code 6 if not."""
+    """Verify both ledgers, and that the new one is chained to the previous one. Exit code 6 if not."""
     plan = _load(config)
-    note = incarnations.final_checkpoint(previous, plan.keys_before)
+    note = incarnations.final_checkpoint(previous, plan.previous_keys)
     size = incarnations.verified(plan.settings.ledger, plan.keys).size
     incarnations.require_chained(plan.settings.ledger, size, plan.subjects, note)
     _say(note, plan.subjects, as_json)
@@ -69,12 +69,14 @@ def check(*, config: Config, previous: Previous, as_json: AsJson = False) -> Non
 def _load(config: Path) -> Plan:
     settings = load_settings(AuditorSettings, config)
     if settings.incarnation == 1:
-        raise Misconfigured("the first one rests on no other", where="incarnation", fix="Set the new number")
+        raise Misconfigured(
+            "the first incarnation has no previous one", where="incarnation", fix="Set the new number"
+        )
     newest = load_versions(settings.agreement, load_trust(settings.trust)).newest
     subjects, oversight = Subjects(newest.agreement.id, settings.incarnation), newest.agreement.oversight
     ring = newest.ring.ledger_keys(oversight)
-    keys_before = incarnations.log_keys(subjects.predecessor, oversight, ring)
-    return Plan(settings, subjects, incarnations.log_keys(subjects, oversight, ring), keys_before)
+    previous_keys = incarnations.log_keys(subjects.predecessor, oversight, ring)
+    return Plan(settings, subjects, incarnations.log_keys(subjects, oversight, ring), previous_keys)
 
 
 async def _publish(plan: Plan, note: bytes) -> None:

@@ -1,6 +1,6 @@
-"""The calls by which a ledger changes storage, each one step that a crash can come before, after or within.
+"""The calls by which a ledger changes storage. A crash can come before, after or within each of them.
 
-Called by the sequencer, its journal and its tiles; tests hand in a disk that fails.
+Tests pass a disk that fails.
 """
 
 import os
@@ -12,7 +12,7 @@ from glomar_schemas.errors import Fatal
 
 
 class Disk:
-    """The real one. Every call raises OSError."""
+    """The operating system's. Every call raises OSError."""
 
     def create(self, path: Path, data: bytes) -> None:
         """Write a whole file, making its directories. Not durable until sync()."""
@@ -26,7 +26,7 @@ class Disk:
         """Write at the end of `fd`: in one call, unless the system takes only a part of it."""
         rest = memoryview(data)
         while rest:
-            # A disk that fills up takes what fits; only the next call says why it stopped.
+            # A disk that fills up writes what fits; only the next call reports the error.
             rest = rest[os.write(fd, rest) :]
 
     def sync_data(self, fd: int) -> None:
@@ -51,13 +51,13 @@ class Disk:
             shutil.rmtree(path)
 
     def replace(self, path: Path, data: bytes) -> None:
-        """Write a file so that a reader sees the old or the new content, never a part. Not durable."""
+        """Write a file so that a reader sees the old or the new content, never a part of it. Not durable."""
         draft = path.with_name(path.name + ".tmp")
         self.create(draft, data)
         self.rename(draft, path)
 
     def replace_durably(self, path: Path, data: bytes) -> None:
-        """replace() that survives a power cut: content first, then the name, else the name could be empty."""
+        """replace() that survives a power cut: content before name, else the file could be empty."""
         draft = path.with_name(path.name + ".tmp")
         self.create(draft, data)
         self.sync(draft)
@@ -66,10 +66,10 @@ class Disk:
 
 
 def storage_failed(path: Path, error: OSError) -> Fatal:
-    """What ends the process. It is never tried again: after a failed fsync the kernel may drop what was
-    written and report success the next time."""
+    """Ends the process. There is no retry: after a failed fsync the kernel may drop the data and report
+    success the next time."""
     return Fatal(
         f"the storage refused ({error.strerror or error})",
         where=str(path),
-        fix="Mend it or make room, then start the auditor again; nothing that was released is lost",
+        fix="Repair it or free space, then start the auditor again; nothing that was released is lost",
     )

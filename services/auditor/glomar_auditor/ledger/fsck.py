@@ -1,7 +1,4 @@
-"""Full check of a ledger from its entries: nothing stored is believed but the log's public key.
-
-Called by `glomar-auditor verify`, on a copy or a live ledger, and by the demo.
-"""
+"""Full check of a ledger, live or a copy, from its entries. Only the log's public key is trusted."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,11 +19,11 @@ from glomar_auditor.ledger.tiles import TileStore
 _EVIDENCE = "Keep the files as evidence and compare them with another copy"
 
 
-class Report(msgspec.Struct, frozen=True):
-    """What was proved: log name, leaves, root (32 B), and how many hash tiles agree with the entries.
+class LedgerReport(msgspec.Struct, frozen=True):
+    """What was proved. size: leaves; root: 32 B; tiles: how many hash tiles agree with the entries.
 
-    gaps: how many of the leaves say that the stream lost its message before it was recorded. cosigned: the
-    size of the checkpoint for witnesses' cosignatures, which is of the same history; 0 if there is none.
+    gaps: leaves whose message the stream lost before it was recorded. cosigned: size of the checkpoint that
+    witnesses cosigned, which belongs to the same history; 0 if there is none.
     """
 
     origin: str
@@ -37,15 +34,17 @@ class Report(msgspec.Struct, frozen=True):
     cosigned: int = 0
 
 
-def verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], None] | None = None) -> Report:
+def verify(
+    directory: Path, key: VerifierKey, progress: Callable[[int, int], None] | None = None
+) -> LedgerReport:
     """Recompute the whole tree from the entry bundles and compare all of it with what `key` signed.
 
     Each entry must be a canonical leaf whose sequence is its index + 1; each hash tile, and each partial tile
-    or bundle still there, must agree. `progress(done, size)` is called after each bundle. Files that reach
-    beyond the checkpoint are left out: a live ledger writes them first.
+    or bundle that still exists, must agree. `progress(done, size)` is called after each bundle. Files beyond
+    the checkpoint are ignored: a live ledger writes them first.
 
-    Raises IntegrityError naming file and leaf index at the first difference, Misconfigured if no ledger lies
-    there, or it may not be read.
+    Raises IntegrityError with file and leaf index of the first difference; Misconfigured if the directory is
+    not a ledger, or may not be read.
     """
     try:
         require_ledger(directory)
@@ -59,17 +58,17 @@ def verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], Non
 
 
 def require_ledger(directory: Path) -> None:
-    """Return if a ledger, whole or damaged, lies there. Raises Misconfigured: it is the wrong directory."""
+    """Return if the directory is a ledger, whole or damaged. Raises Misconfigured: a wrong directory."""
     if not directory.is_dir():
         raise Misconfigured("no such directory", where=str(directory), fix="Give a ledger's directory")
     if not any((directory / name).exists() for name in ("checkpoint", "tile", "log.vkey")):
-        raise Misconfigured("no ledger lies here", where=str(directory), fix="Give a ledger's directory")
+        raise Misconfigured("not a ledger", where=str(directory), fix="Give a ledger's directory")
 
 
 def require_leaves(entries: Sequence[bytes], start: int, where: str) -> None:
     """Return if each of `entries`, from index `start`, is a canonical leaf whose sequence is its index + 1.
 
-    Raises IntegrityError naming the first that is not, in the file `where`.
+    Raises IntegrityError with the first that is not. where: the file.
     """
     for index, entry in enumerate(entries, start):
         try:
@@ -80,8 +79,8 @@ def require_leaves(entries: Sequence[bytes], start: int, where: str) -> None:
             _differ(where, index, f"the entry has sequence {sequence}")
 
 
-def _verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], None] | None) -> Report:
-    # Before the newer one: a live ledger replaces both meanwhile.
+def _verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], None] | None) -> LedgerReport:
+    # Before the newer one: a live ledger replaces both during the check.
     cosigned = _cosigned_checkpoint(directory, key)
     checkpoint = _signed_checkpoint(directory, key)
     size = checkpoint.size
@@ -105,15 +104,15 @@ def _verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], No
         _differ("checkpoint", size - 1, "the entries do not hash to the signed root")
     if cosigned is not None:
         _require_extended(store, cosigned, size)
-    return Report(
+    return LedgerReport(
         checkpoint.origin, size, checkpoint.root, checked + len(edges), gaps, cosigned.size if cosigned else 0
     )
 
 
 def _require_extended(store: TileStore, cosigned: Checkpoint, size: int) -> None:
-    """The tiles are those of the entries by now."""
+    """The tiles have been compared with the entries before."""
     if cosigned.size > size:
-        what = f"witnesses were given {cosigned.size} entries to cosign, and the ledger ends before"
+        what = f"witnesses were asked to cosign {cosigned.size} entries, but the ledger ends before"
         _differ(COSIGNED, size, what)
     if Tree(store.read_tile, cosigned.size).root() != cosigned.root:
         _differ(COSIGNED, cosigned.size - 1, "the entries do not hash to the root for witnesses")
@@ -172,9 +171,9 @@ def _first_difference(stored: bytes, expected: bytes) -> int:
 
 
 def _smaller_partials(directory: Path, full: PurePosixPath, width: int) -> list[tuple[int, bytes]]:
-    """(width, content) of the partial files of earlier checkpoints that are still served."""
+    """(width, content) of the partial files that earlier checkpoints left."""
     found: list[tuple[int, bytes]] = []
-    # There are none, or a live ledger just removed them because the full tile is there.
+    # There are none, or a live ledger has just removed them because the full tile exists.
     with suppress(FileNotFoundError):
         for path in (directory / f"{full}.p").iterdir():
             if path.name.isdecimal() and (part := int(path.name)) < width:

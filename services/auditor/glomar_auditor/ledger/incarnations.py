@@ -1,7 +1,7 @@
-"""Chains the ledger of a new stream to that of the one before. Called by the commands, the app and the watch.
+"""Chains the ledger of a new stream to the ledger of the previous one.
 
-The first message of a new stream is the final checkpoint of the old ledger, byte for byte, so leaf 0 is its
-SHA-256 and each leaf is still a message of the stream (docs/adr/0027).
+The first message of a new stream is the final checkpoint of the old ledger, byte for byte. So leaf 0 has its
+SHA-256, and every leaf is still a message of the stream (docs/adr/0027).
 """
 
 from collections.abc import Sequence
@@ -20,17 +20,17 @@ from glomar_schemas.tlog.tree import TILE_WIDTH
 from nats.aio.client import Client
 
 from glomar_auditor.ledger.disk import Disk
-from glomar_auditor.ledger.fsck import Report, require_ledger, verify
+from glomar_auditor.ledger.fsck import LedgerReport, require_ledger, verify
 from glomar_auditor.ledger.tiles import TileStore
 
 FINAL = "final"
-"""In the directory of a ledger that has a successor: the checkpoint with which that one opens."""
+"""The file in a ledger that has a successor: the checkpoint with which the successor begins."""
 
 
 def log_keys(
     subjects: Subjects | None, oversight: str, keys: Sequence[Ed25519PublicKey]
 ) -> list[VerifierKey]:
-    """Under which the ledger of an incarnation may be signed; none where there is no such incarnation."""
+    """The keys that may sign the ledger of an incarnation; none if there is no such incarnation."""
     if subjects is None:
         return []
     origin = subjects.origin(oversight)
@@ -38,7 +38,7 @@ def log_keys(
 
 
 def require_unfinished(directory: Path) -> None:
-    """Raises Misconfigured if the ledger has a successor: nothing may be appended to it any more."""
+    """Raises Misconfigured if the ledger has a successor: then nothing may be appended to it."""
     if (directory / FINAL).exists():
         raise Misconfigured(
             "this ledger is final: a new incarnation rests on it",
@@ -52,32 +52,32 @@ def signed_checkpoint(text: bytes, keys: Sequence[VerifierKey]) -> Checkpoint:
     for key in keys:
         with suppress(Refused):
             return open_checkpoint(text.decode("utf-8", "replace"), key)
-    raise Refused("not a checkpoint of the ledger before", where="opening")
+    raise Refused("not a checkpoint of the previous ledger", where="opening")
 
 
 def is_opening(stored: Stored, subjects: Subjects, predecessor: Sequence[VerifierKey]) -> bool:
-    """Whether the first message of a stream is what it must be."""
+    """Whether the first message of a stream is a final checkpoint of the previous ledger."""
     with suppress(Refused):
         return stored.subject == subjects.opening() and bool(signed_checkpoint(stored.body, predecessor))
     return False
 
 
 def final_checkpoint(directory: Path, keys: Sequence[VerifierKey]) -> bytes:
-    """Verifies the whole of a ledger that nobody writes to -> its newest checkpoint, as published.
+    """Verifies a whole ledger that nobody writes to -> its newest checkpoint, as published.
 
-    Once chosen it stays the same. Raises IntegrityError, Refused (not signed by any of the keys),
-    Misconfigured (no ledger lies there).
+    After finish() it is always the same. Raises IntegrityError, Refused (signed by none of the keys),
+    Misconfigured (not a ledger).
     """
     require_ledger(directory)
     chosen = directory / FINAL
     note = _read(chosen if chosen.exists() else directory / "checkpoint")
     if verified(directory, keys).size != signed_checkpoint(note, keys).size:
-        raise IntegrityError("the ledger went on behind its final checkpoint", where=str(directory))
+        raise IntegrityError("the ledger has entries after its final checkpoint", where=str(directory))
     return note
 
 
-def verified(directory: Path, keys: Sequence[VerifierKey]) -> Report:
-    """Of a ledger under one of the keys. Raises IntegrityError, Refused, Misconfigured (none lies there)."""
+def verified(directory: Path, keys: Sequence[VerifierKey]) -> LedgerReport:
+    """Verifies a ledger under one of the keys. Raises as final_checkpoint."""
     require_ledger(directory)
     published = _read(directory / "log.vkey").decode("utf-8", "replace").strip()
     for key in keys:
@@ -95,12 +95,12 @@ def _read(path: Path) -> bytes:
 
 
 def finish(directory: Path, note: bytes) -> None:
-    """From here on the auditor does not open this ledger. Durable. Raises OSError."""
+    """After this the auditor does not open the ledger. Durable. Raises OSError."""
     Disk().replace_durably(directory / FINAL, note)
 
 
 async def publish_opening(client: Client, subjects: Subjects, note: bytes) -> None:
-    """Stores it as the first message of the new stream; may be repeated.
+    """Stores the note as the first message of the new stream. Idempotent.
 
     Raises Refused if another message is the first, Unreachable, TimedOut.
     """
@@ -111,15 +111,17 @@ async def publish_opening(client: Client, subjects: Subjects, note: bytes) -> No
         raise Refused(
             "another message is the first of the new stream",
             where=subjects.stream,
-            fix="The operator of the bus must delete the new stream, which holds nothing of worth yet, and "
-            "create it again; then repeat this at once",
+            fix="The operator of the bus must delete the new stream, which holds nothing of value yet, and "
+            "create it again; then repeat this command at once",
         )
 
 
 def require_chained(directory: Path, size: int, subjects: Subjects, note: bytes) -> None:
-    """Raises IntegrityError unless leaf 0 of a verified ledger is that checkpoint of the one before."""
+    """Raises IntegrityError unless leaf 0 of a verified ledger is that checkpoint of the previous one."""
     entries = TileStore(directory, Disk()).read_bundle(0, min(TILE_WIDTH, size)) if size else []
     leaf = decode_entry(entries[0]) if entries else None
     wanted = (subjects.opening(), sha256(note).digest())
     if not isinstance(leaf, Leaf) or (leaf.subject, leaf.body_sha256) != wanted:
-        raise IntegrityError("leaf 0 is not the final checkpoint of the ledger before", where=str(directory))
+        raise IntegrityError(
+            "leaf 0 is not the final checkpoint of the previous ledger", where=str(directory)
+        )

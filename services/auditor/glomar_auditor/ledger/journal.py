@@ -1,6 +1,6 @@
-"""The ledger's truth: a file of batches, each durable before anything else learns of it.
+"""The journal: a file of batches, each durable before anything is derived from it.
 
-Called by the sequencer: it appends to it, starts it over, and rebuilds everything else from it.
+Tiles, checkpoint and index can all be rebuilt from it and the stream.
 """
 
 import os
@@ -35,7 +35,7 @@ class Frame(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Index behind the last entry."""
+        """Index after the last entry."""
         return self.start + len(self.entries)
 
 
@@ -47,9 +47,9 @@ def encode_frame(frame: Frame) -> bytes:
 
 
 def read_frames(file: BinaryIO, where: str) -> Iterator[Frame]:
-    """Each frame, base first, one at a time in memory; stops before a torn frame at the very end.
+    """Each frame, base first, one at a time in memory; stops before a torn frame at the end of the file.
 
-    In the place of a torn frame old blocks of the disk may show, with frames of an older journal.
+    Where a frame is torn, old disk blocks with frames of an older journal can appear.
     Raises IntegrityError if a frame is damaged and a later one is whole, or if the base itself is damaged:
     an interrupted append can leave neither.
     """
@@ -59,7 +59,7 @@ def read_frames(file: BinaryIO, where: str) -> Iterator[Frame]:
         frame = _frame_at(file, offset, size)
         if frame is None or frame.start < known:
             file.seek(offset + 1)
-            if known < 0 or _has_frame_behind(file.read(), known):
+            if known < 0 or _has_later_frame(file.read(), known):
                 raise IntegrityError(
                     f"damaged at byte {offset}, before its end",
                     where=where,
@@ -75,7 +75,7 @@ class Journal:
     """An open journal file, written by this process alone."""
 
     def __init__(self, path: Path, base: Frame, disk: Disk) -> None:
-        """Put a journal that holds only `base` at `path` and open it. See start_over()."""
+        """Write a journal that holds only `base` at `path` and open it. See start_over()."""
         self.path = path
         self._disk = disk
         self._fd = -1
@@ -84,8 +84,8 @@ class Journal:
     def append(self, frame: Frame) -> None:
         """One write and one fdatasync; when it returns, the batch survives a power cut.
 
-        Raises Fatal if either fails. Raises IntegrityError if another process wrote the file, before or
-        meanwhile: nothing that rests on the frame may then be released.
+        Raises Fatal if either fails. Raises IntegrityError if another process changed the file, before or
+        during the call: then nothing that rests on the frame may be released.
         """
         self._require_unchanged()
         encoded = encode_frame(frame)
@@ -99,10 +99,10 @@ class Journal:
         self._require_unchanged()
 
     def start_over(self, base: Frame) -> None:
-        """Put a journal that holds only `base` in the place of this one, durably and in one step.
+        """Replace this journal with one that holds only `base`, durably and in one step.
 
-        A crash leaves the old file or the new; the tiles that `base` rests on must be durable before.
-        Raises OSError; IntegrityError if another process wrote the file.
+        A crash leaves the old file or the new one. The tiles of `base` must be durable before the call.
+        Raises OSError; IntegrityError if another process changed the file.
         """
         self._require_unchanged()
         self.close()
@@ -121,7 +121,7 @@ class Journal:
         self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND)
 
     def _require_unchanged(self) -> None:
-        """Compare and swap: the file at the path is the one we have open, and ends with our last frame."""
+        """Compare and swap: the file at the path is the open one and ends with the last frame."""
         if self._fd < 0:
             raise Fatal(
                 "the journal is closed", where=str(self.path), fix="Start the auditor again; it recovers"
@@ -145,21 +145,21 @@ def _checksum(payload: bytes) -> int:
 
 
 def _frame_at(file: BinaryIO, offset: int, size: int) -> Frame | None:
-    """None unless it is there whole, as it was written; then the file stands behind it. size: of the file."""
+    """The frame if it is whole, with the file positioned after it; else None. size: of the file."""
     file.seek(offset)
     header = file.read(_HEADER.size)
     if len(header) < _HEADER.size:
         return None
     magic, length, checksum = _HEADER.unpack(header)
-    # Compared before it is read: a damaged length would ask for gigabytes.
+    # Checked before the payload is read: a damaged length could mean gigabytes.
     if magic != _MAGIC or not _PAYLOAD.size <= length <= size - offset - _HEADER.size:
         return None
     payload = file.read(length)
     return _decode_payload(payload) if _checksum(payload) == checksum else None
 
 
-def _has_frame_behind(data: bytes, known: int) -> bool:
-    """Whether a whole frame follows that starts behind leaf `known`."""
+def _has_later_frame(data: bytes, known: int) -> bool:
+    """Whether a whole frame follows that starts after leaf `known`."""
     file, offset = BytesIO(data), -1
     while (offset := data.find(_MAGIC, offset + 1)) >= 0:
         frame = _frame_at(file, offset, len(data))

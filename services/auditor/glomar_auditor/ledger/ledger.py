@@ -1,6 +1,6 @@
-"""The ledger: turns batches of leaves into durable, signed, published tree heads, and hands out receipts.
+"""The ledger: makes batches of leaves durable, signs and publishes the new checkpoint, and gives receipts.
 
-Called by the auditor's app, one Ledger a process; everything it holds is rebuilt from the journal at open.
+One Ledger a process. Everything in memory is rebuilt from the journal at open.
 """
 
 import logging
@@ -21,7 +21,7 @@ from glomar_schemas.tlog.tree import Tree
 from glomar_auditor.ledger.disk import Disk, storage_failed
 from glomar_auditor.ledger.journal import Frame, Journal, read_frames
 from glomar_auditor.ledger.lock import claim, require_key, require_new
-from glomar_auditor.ledger.signed_tree import State, require
+from glomar_auditor.ledger.signed_tree import SignedTree, require
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ MAX_JOURNAL_BYTES: Final = 64 * 2**20
 
 
 class Ledger:
-    """A log directory, open for its only writer. A failed append closes it; then only open() may mend it."""
+    """A log directory, open for its only writer. A failed append closes it; only open() recovers it."""
 
     def __init__(
         self,
@@ -50,8 +50,8 @@ class Ledger:
         self._state = self._recover()
         if not (directory / "log.vkey").exists():
             disk.replace_durably(directory / "log.vkey", f"{vkey}\n".encode())
-        # What was read may be in memory only, if an earlier process died before its fdatasync or at a failed
-        # one. It is written anew and synced before anyone hears of it.
+        # What was read may be in the page cache only, if an earlier process died before its fdatasync or
+        # after a failed one. So it is written again and synced before it is published.
         self._journal = Journal(directory / "journal", self._state.sync(), disk)
         self._publish()
 
@@ -67,9 +67,9 @@ class Ledger:
     ) -> "Ledger":
         """Open or create the log `origin` in `directory` and recover it from its journal.
 
-        Raises Misconfigured if it can't be written, another process has it open, the directory is none of
-        this key and origin; IntegrityError if journal, tiles and published checkpoint contradict each other;
-        Fatal if the storage fails.
+        Raises Misconfigured if it can't be written, another process has it open, or the directory belongs to
+        another key or origin; IntegrityError if journal, tiles and published checkpoint contradict each
+        other; Fatal if the storage fails.
         """
         lock = claim(directory)
         try:
@@ -88,13 +88,13 @@ class Ledger:
 
     @property
     def checkpoint_text(self) -> str:
-        """The signed note over all of them."""
+        """The signed note over all leaves."""
         return self._state.note
 
     def append(self, batch: Sequence[leaves.Entry]) -> Checkpoint:
-        """Make the leaves durable, sign and publish; only then may anything that rests on them be released.
+        """Make the leaves durable, sign and publish. Nothing that rests on them may be released before that.
 
-        Raises IntegrityError if they are not the sequences size + 1, size + 2, ...; Malformed if one can't be
+        Raises IntegrityError unless their sequences are size + 1, size + 2, ...; Malformed if one can't be
         encoded; Fatal if the storage fails.
         """
         self._require_open()
@@ -105,13 +105,13 @@ class Ledger:
         return self._state.checkpoint
 
     def receipt(self, index: int) -> str:
-        """tlog-proof@v1 text for leaf `index` at the current size. Raises IndexError if it is not in yet."""
+        """tlog-proof@v1 text for leaf `index` at the current size. Raises IndexError beyond the ledger."""
         self._require_open()
         proof = self._state.inclusion_proof(index)
         return receipts.encode(receipts.Receipt(index, proof, self._state.note))
 
     def tree_at(self, size: int) -> Tree:
-        """The tree of the first `size` leaves, for proofs; it stays as it is while the ledger grows.
+        """The tree of the first `size` leaves, for proofs. It does not change while the ledger grows.
 
         Raises IndexError beyond the ledger; IntegrityError if the stored tiles were changed.
         """
@@ -121,12 +121,12 @@ class Ledger:
         return self._state.tree_at(size)
 
     def leaf(self, index: int) -> leaves.Entry | None:
-        """Leaf or gap `index`; None if not in yet. Raises IntegrityError if stored bytes were changed."""
+        """Leaf or gap `index`; None beyond the ledger. Raises IntegrityError if stored bytes were changed."""
         self._require_open()
         return self._state.leaf(index)
 
     def compact(self) -> None:
-        """Make the tiles durable and start the journal over. append() does it when the journal is full."""
+        """Make the tiles durable and start a new journal. append() does it when the journal is full."""
         self._require_open()
         with self._closed_on_failure():
             # The journal may forget a batch only once its tiles survive a power cut.
@@ -143,8 +143,8 @@ class Ledger:
         start = self.size
         tiles = self._state.add(start, entries)
         frame = Frame(start, entries, sign(self._state.unsigned, self._signer))
-        # A crash before this returns: nothing was published or released, and the tail is dropped or kept
-        # whole. After it: recovery applies the same frame again.
+        # A crash before this returns: nothing was published or released, and recovery drops the frame or
+        # keeps it whole. A crash after it: recovery applies the same frame again.
         self._journal.append(frame)
         self._state.apply(frame, tiles)
         self._state.settle(frame.checkpoint)
@@ -152,34 +152,34 @@ class Ledger:
         if self._journal.size >= self._max_journal_bytes:
             self.compact()
 
-    def _recover(self) -> State:
+    def _recover(self) -> SignedTree:
         path = self._directory / "journal"
         if not path.exists():
             return self._create()
         with path.open("rb") as file:
             frames = read_frames(file, "journal")
             base = frame = next(frames, Frame(0, (), ""))
-            state = State(self._directory, self._key, self._disk, base)
+            state = SignedTree(self._directory, self._key, self._disk, base)
             for frame in frames:
                 state.apply(frame, state.add(frame.start, frame.entries))
         state.settle(frame.checkpoint)
-        # Before the published checkpoint is replaced and a torn tail is gone: both are evidence.
+        # Before the published checkpoint is replaced and a torn tail is removed: both are evidence.
         self._require_nothing_published_is_lost(state.checkpoint)
         return state
 
-    def _create(self) -> State:
+    def _create(self) -> SignedTree:
         require_new(self._directory)
         self._disk.sync(self._directory.parent)
         note = sign(Checkpoint(self._key.name, 0, EMPTY_ROOT), self._signer)
-        return State(self._directory, self._key, self._disk, Frame(0, (), note))
+        return SignedTree(self._directory, self._key, self._disk, Frame(0, (), note))
 
     def _require_nothing_published_is_lost(self, ours: Checkpoint) -> None:
         try:
             published = open_checkpoint((self._directory / "checkpoint").read_bytes().decode(), self._key)
         except (FileNotFoundError, UnicodeDecodeError, Malformed):
-            return  # derived: it is written again
+            return  # It is derived, and written again.
         except Untrusted as fault:
-            log.error("the published checkpoint was none of this log's", extra={"fault": fault.what})
+            log.error("the published checkpoint is not signed by this log", extra={"fault": fault.what})
             return
         if published.size == ours.size:
             require(published.root == ours.root, "the published checkpoint has another root")
@@ -189,7 +189,7 @@ class Ledger:
         )
 
     def _publish(self) -> None:
-        # Last, so that whoever reads this checkpoint finds every tile it needs.
+        # Last, so that a reader of this checkpoint finds every tile that it needs.
         self._disk.replace(self._directory / "checkpoint", self._state.note.encode())
 
     def _encode(self, batch: Sequence[leaves.Entry]) -> list[bytes]:
@@ -204,7 +204,7 @@ class Ledger:
 
     @contextmanager
     def _closed_on_failure(self) -> Iterator[None]:
-        """Past this point a failure leaves memory, journal and tiles apart; only recovery may mend that."""
+        """A failure in here leaves memory, journal and tiles different; only recovery makes them equal."""
         try:
             yield
         except OSError as error:
@@ -216,4 +216,5 @@ class Ledger:
 
     def _require_open(self) -> None:
         if self._lock < 0:
-            raise Fatal("the ledger is closed", where=str(self._directory), fix="Start again; it recovers")
+            fix = "Start the auditor again; it recovers"
+            raise Fatal("the ledger is closed", where=str(self._directory), fix=fix)

@@ -1,4 +1,4 @@
-"""Whose a ledger directory is: one writer, one log and key. Called when the sequencer opens."""
+"""Claims a ledger directory: one writer, one log, one key."""
 
 import fcntl
 import os
@@ -7,14 +7,14 @@ from pathlib import Path
 from glomar_schemas.errors import IntegrityError, Misconfigured
 
 _OWN = {"log.vkey", "log.vkey.tmp", "journal.tmp"}
-"""What a crash may leave of a ledger whose journal is not there yet."""
+"""What a crash can leave of a ledger that has no journal yet."""
 
 
 def claim(directory: Path) -> int:
-    """Makes the directory if need be -> the descriptor whose flock makes this process its only writer.
+    """Creates the directory if needed -> the descriptor whose flock makes this process its only writer.
 
-    The directory itself is locked: a lock file could be removed. Closing the descriptor, or dying, gives it
-    up. Raises Misconfigured.
+    The directory itself is locked: a lock file could be removed. The lock ends when the descriptor is closed
+    or the process ends. Raises Misconfigured.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def claim(directory: Path) -> int:
 
 
 def require_key(directory: Path, vkey: str) -> None:
-    """Raises Misconfigured if the directory says that it is the ledger of another key or origin. OSError."""
+    """Raises Misconfigured if the directory belongs to another key or origin; OSError."""
     path = directory / "log.vkey"
     if path.exists() and path.read_bytes() != f"{vkey}\n".encode():
         raise Misconfigured(
@@ -55,18 +55,18 @@ def require_key(directory: Path, vkey: str) -> None:
 
 
 def require_new(directory: Path) -> None:
-    """Raises unless a ledger may begin here: IntegrityError where one was, Misconfigured for a foreign
-    directory. OSError."""
+    """Raises IntegrityError if a ledger here lost its journal, Misconfigured if foreign files are here;
+    OSError."""
     found = {path.name for path in directory.iterdir()} - _OWN
     for derived in sorted(found & {"checkpoint", "tile"}):
         raise IntegrityError(
-            "the journal is missing, but not what rests on it",
+            "the journal is missing, but files derived from it exist",
             where=str(directory / derived),
             fix="Restore the ledger directory from a copy; it catches up from the stream",
         )
     if found:
         raise Misconfigured(
-            "the directory is no ledger, and not empty",
+            "the directory is not a ledger, and not empty",
             where=str(directory),
             fix="Name the ledger's directory, or a new one",
         )

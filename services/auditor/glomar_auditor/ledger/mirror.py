@@ -1,6 +1,6 @@
-"""A copy of what a ledger publishes, for a web server or a bucket. Called by `glomar-auditor publish`.
+"""Copies the published files of a ledger, for a web server or a bucket.
 
-Whoever reads the copy at any moment finds every file that its checkpoint needs: that is replaced last.
+The checkpoint is replaced last, so a reader finds every file that it needs at any moment.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from glomar_auditor.ledger.tiles import TileStore
 
 
 class Copied(Struct, frozen=True):
-    """origin and size of the log as the copy now shows it; files: how many were written."""
+    """origin, size: of the log in the copy; files: how many were written."""
 
     origin: str
     size: int
@@ -26,15 +26,15 @@ class Copied(Struct, frozen=True):
 
 
 def publish(ledger: Path, target: Path, opened: OpenNote) -> Copied:
-    """Brings the copy in `target` up to the ledger's checkpoint, which may belong to a live auditor.
+    """Updates the copy in `target` to the ledger's checkpoint; also while its auditor runs.
 
-    Raises Forked if the copy shows another history, IntegrityError if the ledger contradicts itself,
+    Raises Forked if the copy has another history, IntegrityError if the ledger contradicts itself,
     Unreachable if it is shorter than the copy, Misconfigured if the copy can't be written or is the ledger.
     """
     if target.resolve() == ledger.resolve():
-        # Its auditor may write it right now, and would find an older checkpoint.
+        # Its auditor may write to it now, and would find an older checkpoint.
         raise Misconfigured("this is the ledger itself", where=str(target), fix="Name another directory")
-    # Before the newest, which covers it then.
+    # Read before the newest checkpoint, which therefore covers it.
     cosigned = Directory(ledger).get(COSIGNED)
     published = PublishedLog.read(Directory(ledger), opened)
     if (shown := Directory(target).get(CHECKPOINT)) is not None:
@@ -50,10 +50,10 @@ def publish(ledger: Path, target: Path, opened: OpenNote) -> Copied:
             files += _copy_parts(ledger, target, opened(cosigned.decode("utf-8", "replace")).size, disk)
         disk.replace_durably(target / CHECKPOINT, published.note.encode())
         if cosigned is not None:
-            # Behind the newest here, too: whoever sees one that is not covered sees a ledger put back.
+            # After the newest: a cosigned checkpoint that the newest does not cover looks like a rollback.
             disk.replace_durably(target / COSIGNED, cosigned)
         for path in full:
-            # Readers of the checkpoint before find their part in the full file.
+            # Readers of the previous checkpoint find their part in the full file.
             disk.remove_directory(target / f"{path}.p")
     except OSError as error:
         raise Misconfigured(f"can't be written ({error.strerror})", where=str(target)) from None
@@ -61,7 +61,7 @@ def publish(ledger: Path, target: Path, opened: OpenNote) -> Copied:
 
 
 def _lacking(ledger: Path, target: Path, published: PublishedLog) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Each file under the checkpoint that the target does not have, or not whole."""
+    """Each file under the checkpoint that is missing or incomplete in the target."""
     store = TileStore(ledger, Disk())
     for index, width in _tiles(published.size, 0):
         bundle, tile = bundle_path(index, width), tile_path(0, index, width)
@@ -78,7 +78,7 @@ def _lacking(ledger: Path, target: Path, published: PublishedLog) -> Iterator[tu
 
 
 def _copy_parts(ledger: Path, target: Path, size: int, disk: Disk) -> int:
-    """The unfinished files of an earlier size, where the full one is not there already -> how many."""
+    """Copies the partial files of an earlier size that the target does not have -> how many."""
     parts = [bundle_path(index, width) for index, width in _tiles(size, 0)][-1:]
     level = 0
     while size >> level * TILE_HEIGHT:
@@ -92,7 +92,7 @@ def _copy_parts(ledger: Path, target: Path, size: int, disk: Disk) -> int:
 
 
 def _tiles(size: int, level: int) -> Iterator[tuple[int, int]]:
-    """Index and width of each tile of a level."""
+    """(index, width) of each tile of a level."""
     full, rest = divmod(size >> level * TILE_HEIGHT, TILE_WIDTH)
     yield from ((index, TILE_WIDTH) for index in range(full))
     if rest:
@@ -100,7 +100,7 @@ def _tiles(size: int, level: int) -> Iterator[tuple[int, int]]:
 
 
 def _has(target: Path, path: PurePosixPath, ledger: Path) -> bool:
-    """A crash may have left a file without its content; what is whole never changes."""
+    """Compared by size: a crash can leave an empty file, and a whole file never changes."""
     try:
         return (target / path).stat().st_size == (ledger / path).stat().st_size
     except FileNotFoundError:

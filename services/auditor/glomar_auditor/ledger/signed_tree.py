@@ -1,6 +1,6 @@
-"""What a journal's frames amount to: the tree, its tiles on disk, and the checkpoint signed over all of it.
+"""The state after the frames of a journal: the tree, its tiles on disk, and the signed checkpoint.
 
-Called by the sequencer alone, with the same calls for a new batch and for each frame at recovery.
+A new batch and a frame at recovery take the same three steps.
 """
 
 from collections.abc import Sequence
@@ -23,17 +23,17 @@ RESTORE: Final = (
 )
 
 
-class State:
-    """Three steps a batch: add() in memory, apply() to the tiles, settle() on what was signed.
+class SignedTree:
+    """Three steps a batch: add() in memory, apply() to the tiles, settle() the signed checkpoint.
 
-    The caller makes the frame durable between the first two. settle() may stand behind many frames.
+    The caller makes the frame durable between the first two. One settle() may follow many frames.
     """
 
     def __init__(self, directory: Path, key: VerifierKey, disk: Disk, base: Frame) -> None:
-        """As of a journal's base, from the tiles. Raises IntegrityError if they are not what was signed."""
+        """Loads a journal's base from the tiles. Raises IntegrityError if they are not what was signed."""
         self._key = key
         self._store = TileStore(directory, disk, base.start)
-        # First of all: what another log has signed is no reason to look at tiles.
+        # First: without a signature of this log the tiles are not read.
         self.checkpoint, self.note = self._opened(base.checkpoint), base.checkpoint
         self._tree = Tree(self._store.read_tile, base.start)
         self._require_signed(self.checkpoint)
@@ -44,16 +44,16 @@ class State:
 
     @property
     def unsigned(self) -> Checkpoint:
-        """Over all that was added."""
+        """The checkpoint over all entries that were added."""
         return Checkpoint(self._key.name, self._tree.size, self._tree.root())
 
     def add(self, start: int, entries: Sequence[bytes]) -> list[Tile]:
-        """Hash entries into the tree; nothing is written. Raises IntegrityError if they do not follow."""
+        """Hash entries into the tree; nothing is written. Raises IntegrityError unless they come next."""
         require(start == self._tree.size, f"leaf {start} stands where {self._tree.size} must follow")
         return self._tree.append(map(leaf_hash, entries))
 
     def apply(self, frame: Frame, tiles: list[Tile]) -> None:
-        """Write what a durable frame completed; the rest waits for settle(). Raises OSError."""
+        """Write the tiles that a durable frame completed; the rest waits for settle(). Raises OSError."""
         self._tail += frame.entries
         index = frame.start // TILE_WIDTH
         while self._tail:
@@ -66,9 +66,9 @@ class State:
             self._store.write_tile(tile.level, tile.index, tile.hashes)
 
     def settle(self, note: str) -> None:
-        """Take the note for what is published from now on; every tile of it can be read.
+        """Make `note` the current checkpoint, with every tile of it readable.
 
-        Raises IntegrityError unless this log signed it over just what was added. Raises OSError.
+        Raises IntegrityError unless this log signed it over exactly what was added. Raises OSError.
         """
         checkpoint = self._opened(note)
         self._require_signed(checkpoint)
@@ -85,11 +85,11 @@ class State:
         return self._tree.inclusion_proof(index)
 
     def tree_at(self, size: int) -> Tree:
-        """Of the first `size` leaves, at most those that are settled; apart from this one, which grows."""
+        """A separate tree of the first `size` leaves, at most those that are settled."""
         return Tree(self._store.read_tile, size)
 
     def leaf(self, index: int) -> Entry | None:
-        """Leaf or gap `index`; None if not in yet. Raises IntegrityError if stored bytes were changed."""
+        """Leaf or gap `index`; None beyond the tree. Raises IntegrityError if stored bytes were changed."""
         size = self.checkpoint.size
         if not 0 <= index < size:
             return None

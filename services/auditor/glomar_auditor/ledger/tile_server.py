@@ -1,7 +1,7 @@
-"""The ledger over HTTP, for anybody: checkpoint, tiles and bundles, c2sp.org/tlog-tiles. Mounted by the app.
+"""Serves the published files of a ledger over HTTP: checkpoint, tiles, bundles (c2sp.org/tlog-tiles).
 
-Read only, no token: it holds nothing about a person, and outsiders are meant to check it. Any web server can
-do the same with the files themselves (docs/operate.md).
+Read only, without a token: it holds nothing about a person, and outsiders are meant to check it. Any web
+server can serve the same files (docs/operate.md).
 """
 
 import os
@@ -19,16 +19,16 @@ PREFIX: Final = "/log/"
 
 _METHODS: Final = "GET, HEAD"
 _FIXED: Final = {"access-control-allow-origin": "*", "x-content-type-options": "nosniff"}
-_ASKED_FOR_AGAIN: Final = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-cache"}
-_FOR_EVER: Final = {
+_REVALIDATED: Final = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-cache"}
+_IMMUTABLE: Final = {
     "content-type": "application/octet-stream",
     "cache-control": "public, max-age=31536000, immutable",
 }
-"""Also for a partial tile: what its name says it holds never changes."""
+"""Also for a partial tile: the content under its name never changes."""
 
 
-class Publication:
-    """An ASGI application over one ledger directory, in which it sees only what a log publishes."""
+class TileServer:
+    """An ASGI application over one ledger directory. It reads only the files that a log publishes."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -42,12 +42,12 @@ class Publication:
             response = self._respond(path, headers, with_body=method == "GET")
         await response(scope, receive, send)
 
-    def _respond(self, path: str, asked: Mapping[str, str], *, with_body: bool) -> ASGIApp:
+    def _respond(self, path: str, request: Mapping[str, str], *, with_body: bool) -> ASGIApp:
         is_checkpoint = path in (CHECKPOINT, COSIGNED)
         if not is_checkpoint and not is_tile(path):
             return _text(404, "nothing is published there")
         try:
-            # From the page cache, in microseconds. A file is replaced in one step, so what is read is whole.
+            # From the page cache, in microseconds. Files are replaced in one step, so the content is whole.
             with (self._directory / path).open("rb") as file:
                 body, modified = file.read(), os.fstat(file.fileno()).st_mtime
         except (FileNotFoundError, NotADirectoryError):
@@ -56,22 +56,22 @@ class Publication:
             return _text(503, "the ledger can't be read now")
         at = datetime.fromtimestamp(int(modified), UTC)
         headers = {
-            **(_ASKED_FOR_AGAIN if is_checkpoint else _FOR_EVER),
+            **(_REVALIDATED if is_checkpoint else _IMMUTABLE),
             **_FIXED,
             "etag": f'"{int(modified * 1e6):x}-{len(body):x}"',
             "last-modified": format_datetime(at, usegmt=True),
         }
-        if _has_it(asked, headers["etag"], at):
+        if _is_current(request, headers["etag"], at):
             return AsgiResponse(b"", 304, headers)
         return AsgiResponse(body if with_body else b"", 200, {**headers, "content-length": str(len(body))})
 
 
-def _has_it(asked: Mapping[str, str], etag: str, modified: datetime) -> bool:
-    """RFC 9110 §13.2.2: If-None-Match counts, and If-Modified-Since only without it."""
-    if (tags := asked.get("if-none-match")) is not None:
+def _is_current(request: Mapping[str, str], etag: str, modified: datetime) -> bool:
+    """Whether the client has the newest content. RFC 9110 §13.2.2: If-None-Match, else If-Modified-Since."""
+    if (tags := request.get("if-none-match")) is not None:
         return tags.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in tags.split(","))
     try:
-        return modified <= parsedate_to_datetime(asked.get("if-modified-since", ""))
+        return modified <= parsedate_to_datetime(request.get("if-modified-since", ""))
     except (ValueError, TypeError):
         return False
 

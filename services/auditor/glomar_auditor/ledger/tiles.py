@@ -1,7 +1,4 @@
-"""A ledger's files as outsiders read them: hash tiles and entry bundles, c2sp.org/tlog-tiles.
-
-Called by the sequencer's state, which writes them, and by whoever reads one.
-"""
+"""The published files of a ledger: hash tiles and entry bundles (c2sp.org/tlog-tiles)."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
@@ -17,20 +14,20 @@ from glomar_auditor.ledger.disk import Disk
 
 _RESTORE: Final = "Restore the ledger from a copy that `glomar-auditor verify` accepts"
 MAX_UNSYNCED: Final = 16
-"""Full tiles and bundles that wait for their sync while the ledger goes on."""
+"""Most full tiles and bundles that are not synced yet while the ledger goes on."""
 _ENTRIES: Final = -1
-"""In place of a level: the entry bundles, which lie under the tiles of level 0."""
+"""Used as the level of entry bundles, which are below the tiles of level 0."""
 
 
-class Edge(NamedTuple):
-    """An unfinished tile or bundle: its file at a width up to the newest, and the widths that have none."""
+class Unfinished(NamedTuple):
+    """A tile or bundle that is not full. encode: width -> file content; widths: those without a file yet."""
 
     encode: Callable[[int], bytes]
     widths: set[int]
 
 
 class TileStore:
-    """Reads and writes the tiles of one ledger and knows which of them a power cut could still take."""
+    """Reads and writes the tiles of one ledger, and tracks which of them a power cut could still lose."""
 
     def __init__(self, directory: Path, disk: Disk, durable_size: int = 0) -> None:
         """`durable_size`: the tree size whose tiles are known to be synced (the journal's base)."""
@@ -40,26 +37,26 @@ class TileStore:
         self._unsynced: defaultdict[Path, set[str]] = defaultdict(set)
         self._superseded: list[Path] = []
         self._full: deque[Path] = deque()
-        self._edges: dict[tuple[int, int], Edge] = {}
+        self._unfinished: dict[tuple[int, int], Unfinished] = {}
 
     def write_tile(self, level: int, index: int, hashes: bytes) -> None:
-        """Store 256 hashes in place of the partial tiles, or keep fewer until flush()."""
+        """Store 256 hashes and remove the partial tiles, or keep fewer hashes until flush()."""
         self._write(level, index, len(hashes) // HASH_BYTES, lambda width: hashes[: width * HASH_BYTES])
 
     def write_bundle(self, index: int, entries: Sequence[bytes]) -> None:
-        """Store 256 entries in place of the partial bundles, or keep fewer until flush()."""
+        """Store 256 entries and remove the partial bundles, or keep fewer entries until flush()."""
         self._write(_ENTRIES, index, len(entries), lambda width: encode_bundle(entries[:width]))
 
     def flush(self) -> None:
-        """Store every partial tile and bundle of every size that was written since and is unfinished yet.
+        """Store every partial tile and bundle, of every size since the last call, that is not full by now.
 
-        At recovery thousands of sizes pass by; only those need a file whose tile did not become full. Syncs
-        full files that have waited, so that sync() finds few left and holds nobody up. Raises OSError.
+        Recovery passes thousands of sizes; only unfinished tiles need files. Also syncs full files, so that
+        sync() has little left to do. Raises OSError.
         """
-        for (level, index), edge in self._edges.items():
-            for width in sorted(edge.widths):
-                self._store(level, index, width, edge.encode(width))
-        self._edges.clear()
+        for (level, index), unfinished in self._unfinished.items():
+            for width in sorted(unfinished.widths):
+                self._store(level, index, width, unfinished.encode(width))
+        self._unfinished.clear()
         while len(self._full) > MAX_UNSYNCED:
             path = self._full.popleft()
             self._disk.sync(path)
@@ -68,7 +65,7 @@ class TileStore:
     def read_tile(self, level: int, index: int, width: int = TILE_WIDTH) -> bytes:
         """The first `width` hashes of a tile, from the partial tile of that width or the full one.
 
-        Raises IntegrityError if neither is there or it has another length.
+        Raises IntegrityError if neither exists or it has another length.
         """
         for stored in (width, TILE_WIDTH):
             path = tile_path(level, index, stored)
@@ -82,7 +79,7 @@ class TileStore:
     def read_bundle(self, index: int, width: int = TILE_WIDTH) -> list[bytes]:
         """The first `width` entries of a bundle, from the partial bundle of that width or the full one.
 
-        Raises IntegrityError if neither is there or it does not hold that many.
+        Raises IntegrityError if neither exists or it does not hold that many.
         """
         for stored in (width, TILE_WIDTH):
             path = bundle_path(index, stored)
@@ -113,14 +110,14 @@ class TileStore:
 
     def _write(self, level: int, index: int, width: int, encode: Callable[[int], bytes]) -> None:
         if width == TILE_WIDTH:
-            self._edges.pop((level, index), None)
+            self._unfinished.pop((level, index), None)
             self._full.append(self._store(level, index, width, encode(width)))
             self._supersede(level, index)
         else:
-            held = self._edges.get((level, index))
+            held = self._unfinished.get((level, index))
             widths = held.widths if held else set()
             widths.add(width)
-            self._edges[level, index] = Edge(encode, widths)
+            self._unfinished[level, index] = Unfinished(encode, widths)
 
     def _store(self, level: int, index: int, width: int, data: bytes) -> Path:
         path = self._directory / _path(level, index, width)
@@ -132,8 +129,8 @@ class TileStore:
         partials = (self._directory / _path(level, index, 1)).parent
         self._unsynced.pop(partials, None)
         if index == self._durable_size >> (max(level, 0) + 1) * TILE_HEIGHT:
-            # Recovery starts from this partial, and the full tile is not synced yet: a power cut could
-            # leave neither. It goes at the next sync().
+            # Recovery starts from this partial tile, and the full one is not synced yet: a power cut could
+            # leave neither. The partial tile is removed at the next sync().
             self._superseded.append(partials)
         else:
             self._disk.remove_directory(partials)
@@ -145,7 +142,7 @@ class TileStore:
             return None
 
     def _changed_directories(self) -> set[Path]:
-        """Every directory that may hold a new name, up to the ledger's own."""
+        """Every directory that may have a new name in it, up to the ledger's own."""
         seen: set[Path] = set()
         for changed in self._unsynced:
             for directory in (changed, *changed.parents):

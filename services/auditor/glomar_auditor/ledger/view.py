@@ -1,6 +1,6 @@
-"""A ledger as anybody reads it: a signed checkpoint and the files under it. Called by commands and the index.
+"""Reads a ledger under one signed checkpoint.
 
-Safe on a live ledger: what its auditor adds meanwhile lies beyond the checkpoint and is left out.
+Safe on a live ledger: what its auditor appends meanwhile is beyond the checkpoint and is ignored.
 """
 
 from collections.abc import Iterator
@@ -24,18 +24,18 @@ from glomar_auditor.ledger.tiles import TileStore
 
 
 class LedgerView:
-    """One checkpoint of a ledger, whose signature holds."""
+    """One checkpoint of a ledger, with a valid signature, and the entries under it."""
 
     def __init__(
-        self, directory: Path, note: str, checkpoint: Checkpoint, key: VerifierKey, held: int = 0
+        self, directory: Path, note: str, checkpoint: Checkpoint, key: VerifierKey, files_size: int = 0
     ) -> None:
-        """Use open_view(). held: the size of another checkpoint, whose files lie there; 0: of this one."""
-        self._held = held or checkpoint.size
+        """Use open_view(). files_size: the ledger size whose files exist; 0: that of the checkpoint."""
+        self._files_size = files_size or checkpoint.size
         self.note = note
         self.checkpoint = checkpoint
         self.key = key
         self._store = TileStore(directory, Disk())
-        self._grown: Tree | None = None
+        self._tree: Tree | None = None
 
     @property
     def size(self) -> int:
@@ -44,17 +44,19 @@ class LedgerView:
     def bundles(self, first: int = 0) -> Iterator[list[bytes]]:
         """The entries, up to 256 at a time, as stored. Raises IntegrityError if one is missing."""
         for start in range(first * TILE_WIDTH, self.size, TILE_WIDTH):
-            stored = self._store.read_bundle(start // TILE_WIDTH, min(TILE_WIDTH, self._held - start))
+            stored = self._store.read_bundle(start // TILE_WIDTH, min(TILE_WIDTH, self._files_size - start))
             yield stored[: self.size - start]
 
     def entries(self, after: int = 0) -> Iterator[bytes]:
-        """Those behind that sequence."""
+        """The entries after that sequence, as stored."""
         first, place = divmod(after, TILE_WIDTH)
         return islice(chain.from_iterable(self.bundles(first)), place, None)
 
     def leaves(self, after: int = 0) -> Iterator[Leaf | None]:
-        """The same, decoded; None for a gap. From the first one on they are proved to be what was signed:
-        at the end IntegrityError is raised if they do not hash to the root."""
+        """The leaves after that sequence; None for a gap.
+
+        If they start at the first leaf, IntegrityError is raised at the end unless they hash to the root.
+        """
         tree = Tree(no_tiles)
         for index, entry in enumerate(self.entries(after), after):
             if after == 0:
@@ -64,11 +66,13 @@ class LedgerView:
             _require_signed(tree, self.checkpoint)
 
     def receipt(self, sequence: int) -> str:
-        """tlog-proof@v1 text for one sequence under this checkpoint, checked; it brings its leaf, so that it
-        can be saved and checked on its own. Raises IntegrityError."""
-        if self._grown is None:
-            self._grown = Tree(self._store.read_tile, self.size)
-        proof = self._grown.inclusion_proof(sequence - 1)
+        """tlog-proof@v1 text for one sequence under this checkpoint, verified. Raises IntegrityError.
+
+        It contains its leaf, so it can be saved and verified alone.
+        """
+        if self._tree is None:
+            self._tree = Tree(self._store.read_tile, self.size)
+        proof = self._tree.inclusion_proof(sequence - 1)
         entry = next(self.entries(sequence - 1))
         text = receipts.encode(receipts.Receipt(sequence - 1, proof, self.note, entry))
         if (leaf := _decoded(entry, sequence - 1)) is not None:
@@ -77,14 +81,16 @@ class LedgerView:
 
 
 def open_view(directory: Path, keys: list[VerifierKey], checkpoint: Path | None = None) -> LedgerView:
-    """The published checkpoint, or an older one in a file. Raises Misconfigured: no ledger there;
-    IntegrityError: signed by none of the keys."""
+    """The published checkpoint, or an older one in the file `checkpoint`.
+
+    Raises Misconfigured (not a ledger), IntegrityError (signed by none of the keys).
+    """
     path = checkpoint or directory / "checkpoint"
     try:
         note = path.read_bytes().decode()
     except (OSError, UnicodeDecodeError):
         raise Misconfigured(
-            "no checkpoint can be read there",
+            "no checkpoint can be read",
             where=str(path),
             fix="Name a ledger, or the file of one of its checkpoints",
         ) from None
@@ -94,14 +100,14 @@ def open_view(directory: Path, keys: list[VerifierKey], checkpoint: Path | None 
         except Refused:
             continue
     raise IntegrityError(
-        "the checkpoint is signed by no ledger key of the agreement, or is another ledger's",
+        "the checkpoint is signed by no ledger key of the agreement, or belongs to another ledger",
         where=str(path),
         fix="Keep the files as evidence and compare them with another copy",
     )
 
 
 def ledger_keys(signed: SignedAgreement, subjects: Subjects) -> list[VerifierKey]:
-    """By the agreement, not by what the ledger says of itself; the newest first."""
+    """The log's keys, newest first: from the agreement, not from the ledger's own files."""
     origin = subjects.origin(signed.agreement.oversight)
     public = signed.ring.ledger_keys(signed.agreement.oversight)
     return [parse_vkey(format_vkey(origin, key)) for key in reversed(public)]
@@ -121,25 +127,25 @@ def _decoded(entry: bytes, index: int) -> Leaf | None:
 def signed_prefix(
     directory: Path, view: LedgerView, signer: Ed25519PrivateKey, *, until_ns: int, most: int
 ) -> LedgerView:
-    """What was stored before that stream time, the first `most` entries of it, under a checkpoint signed now.
+    """The entries stored before that stream time, at most the first `most`, under a checkpoint signed now.
 
-    Raises IntegrityError, and signs nothing, unless all entries are what was signed before.
+    Raises IntegrityError, and signs nothing, unless all entries of `view` are what was signed.
     """
-    tree, beginning = Tree(no_tiles), None
+    tree, prefix = Tree(no_tiles), None
     for index, entry in enumerate(view.entries()):
         leaf = _decoded(entry, index)
-        # A gap has no time; it belongs to what stands before it.
-        if beginning is None and (index == most or (leaf is not None and leaf.time_ns >= until_ns)):
-            beginning = Checkpoint(view.key.name, tree.size, tree.root())
+        # A gap has no time; it belongs to the leaf before it.
+        if prefix is None and (index == most or (leaf is not None and leaf.time_ns >= until_ns)):
+            prefix = Checkpoint(view.key.name, tree.size, tree.root())
         tree.append([leaf_hash(entry)])
     _require_signed(tree, view.checkpoint)
-    checkpoint = beginning or view.checkpoint
+    checkpoint = prefix or view.checkpoint
     return LedgerView(directory, sign(checkpoint, signer), checkpoint, view.key, view.size)
 
 
 def no_tiles(level: int, index: int, width: int) -> bytes:
-    """For a tree that is grown from its entries."""
-    raise AssertionError(f"no stored tile is believed ({level}, {index}, {width})")
+    """For a tree that is computed from its entries."""
+    raise AssertionError(f"no stored tile is read ({level}, {index}, {width})")
 
 
 def _require_signed(tree: Tree, checkpoint: Checkpoint) -> None:

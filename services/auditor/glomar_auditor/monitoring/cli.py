@@ -1,4 +1,4 @@
-"""`glomar-auditor monitor` and `evidence`: a log watched from outside. Called by cli."""
+"""`glomar-auditor monitor` and `evidence`: check a log from outside."""
 
 import json
 import sys
@@ -15,8 +15,8 @@ from glomar_schemas.tlog.note import VerifierKey, parse_vkey
 
 from glomar_auditor.ledger.fsck import require_ledger
 from glomar_auditor.monitoring.fork_evidence import check, read
-from glomar_auditor.monitoring.monitor import Seen
-from glomar_auditor.monitoring.monitor import monitor as look
+from glomar_auditor.monitoring.monitor import Growth
+from glomar_auditor.monitoring.monitor import monitor as check_log
 
 
 def monitor(
@@ -25,26 +25,26 @@ def monitor(
     ],
     *,
     vkey: Annotated[Path, Parameter(help="the log's public key, as the oversight body published it")],
-    state: Annotated[
-        Path, Parameter(help="where the last checkpoint that was proved is kept; one for each monitor")
-    ],
-    follow: Annotated[bool, Parameter(negative=(), help="go on until stopped or something is wrong")] = False,
+    state: Annotated[Path, Parameter(help="the file for the last proved checkpoint; one for each monitor")],
+    follow: Annotated[
+        bool, Parameter(negative=(), help="go on until stopped, or until something is wrong")
+    ] = False,
     every_s: Annotated[
-        float, Parameter(validator=Number(gt=0), help="with --follow: seconds between looks")
+        float, Parameter(validator=Number(gt=0), help="with --follow: seconds between checks")
     ] = 60.0,
     as_json: Annotated[
-        bool, Parameter("--json", help="print what was proved as JSON, a line each time")
+        bool, Parameter("--json", help="print what was proved as JSON, one line for each check")
     ] = False,
 ) -> None:
-    """Prove that the ledger only grew since the last time, and check each entry since.
+    """Prove that the ledger only grew since the last run, and check each new entry.
 
-    Exit code 6 if it was rewritten or put back: both checkpoints are then kept beside STATE as evidence. 5 if
-    it can't be read: nothing is concluded, run it again.
+    Exit code 6 if it was rewritten or rolled back: then both checkpoints are written next to STATE as
+    evidence. Exit code 5 if it can't be read: nothing is concluded, run it again.
     """
     key = trusted_key(vkey)
     while True:
         try:
-            _say(_look(log, key, state), as_json)
+            _print(_check(log, key, state), as_json)
         except Retryable as error:
             if not follow:
                 raise
@@ -55,7 +55,7 @@ def monitor(
 
 
 def evidence(
-    file: Annotated[Path, Parameter(help="what `monitor` wrote when it found two checkpoints that conflict")],
+    file: Annotated[Path, Parameter(help="the file that `monitor` wrote when two checkpoints conflicted")],
     *,
     vkey: Annotated[Path, Parameter(help="the log's public key, as the oversight body published it")],
     as_json: Annotated[bool, Parameter("--json", help="print what is proved as JSON")] = False,
@@ -71,7 +71,7 @@ def evidence(
     if found.fault == "fork":
         print(f"{what} that does not begin with it: proved")
     else:
-        print(f"{what}: proved. That the smaller one was shown later is the word of whoever kept this")
+        print(f"{what}: proved. That the smaller one was shown later is the word of the monitor's operator")
 
 
 def trusted_key(path: Path) -> VerifierKey:
@@ -90,15 +90,15 @@ def trusted_key(path: Path) -> VerifierKey:
         ) from None
 
 
-def _look(log: str, key: VerifierKey, state: Path) -> Seen:
+def _check(log: str, key: VerifierKey, state: Path) -> Growth:
     if "://" not in log:
         require_ledger(Path(log))
     with source(log) as files, progress("checking") as advance:
-        return look(files, key, state, advance)
+        return check_log(files, key, state, advance)
 
 
-def _say(seen: Seen, as_json: bool) -> None:
-    now, before = seen.now, seen.before
+def _print(found: Growth, as_json: bool) -> None:
+    now, before = found.now, found.before
     if as_json:
         shown = {
             "version": 1,
@@ -110,9 +110,9 @@ def _say(seen: Seen, as_json: bool) -> None:
         print(json.dumps(shown), flush=True)
         return
     if before is None:
-        what = "checked from the first; no earlier checkpoint to compare with"
+        what = "checked from the first entry; no earlier checkpoint to compare with"
     elif before == now:
         what = "nothing new"
     else:
-        what = f"they begin with the {before.size} before, and the new ones were checked"
+        what = f"they extend the {before.size} before, and the new ones were checked"
     print(f"{now.origin}: {now.size} entries, root {now.root.hex()}: {what}", flush=True)

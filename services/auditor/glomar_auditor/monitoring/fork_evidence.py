@@ -1,6 +1,6 @@
-"""Two checkpoints of one log that can't both be true, in a file that anybody can check.
+"""Evidence file: two checkpoints of one log that contradict each other.
 
-Written by monitor; checked by `glomar-auditor evidence`, and by hand with any RFC 9162 library.
+Anybody can check it, with `glomar-auditor evidence` or with any RFC 9162 library.
 """
 
 from base64 import b64encode
@@ -16,11 +16,11 @@ from glomar_schemas.tlog.note import Checkpoint, VerifierKey, decode_base64, for
 _WHERE = "evidence"
 
 
-class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ForkEvidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """JSON. older, newer: the notes, as `vkey` signed them; older is the one that was seen first.
 
-    Of a fork between two sizes, beginning is the root over the first entries of the newer log, as many as the
-    older one has, and proof the RFC 9162 consistency proof from it to the newer root (base64, 32 B each).
+    For a fork between two sizes: beginning is the root over the newer log's first entries, as many as the
+    older log has; proof is the RFC 9162 consistency proof from it to the newer root (base64, 32 B each).
     """
 
     fault: Literal["fork", "rollback"]
@@ -32,37 +32,37 @@ class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: Literal[1] = 1
 
 
-def of_fork(key: VerifierKey, older: str, before: Checkpoint, log: PublishedLog) -> Evidence:
-    """From the newer log's own files."""
+def of_fork(key: VerifierKey, older: str, before: Checkpoint, log: PublishedLog) -> ForkEvidence:
+    """Root and proof come from the newer log's own files."""
     vkey = format_vkey(key.name, key.public_key)
     if before.size == log.size:
-        return Evidence("fork", vkey, older, log.note)
+        return ForkEvidence("fork", vkey, older, log.note)
     root, proof = log.beginning(before.size)
-    return Evidence("fork", vkey, older, log.note, _base64(root), tuple(map(_base64, proof)))
+    return ForkEvidence("fork", vkey, older, log.note, _base64(root), tuple(map(_base64, proof)))
 
 
-def of_rollback(key: VerifierKey, older: str, log: PublishedLog) -> Evidence:
-    return Evidence("rollback", format_vkey(key.name, key.public_key), older, log.note)
+def of_rollback(key: VerifierKey, older: str, log: PublishedLog) -> ForkEvidence:
+    return ForkEvidence("rollback", format_vkey(key.name, key.public_key), older, log.note)
 
 
-def encode(evidence: Evidence) -> bytes:
+def encode(evidence: ForkEvidence) -> bytes:
     return msgspec.json.format(msgspec.json.encode(evidence)) + b"\n"
 
 
-def read(path: Path) -> Evidence:
+def read(path: Path) -> ForkEvidence:
     """Raises Misconfigured, Malformed."""
     try:
-        # Not the contract's decoder, which refuses the notes' line ends. Nothing here is believed anyway but
-        # what the log's key signed.
-        return msgspec.json.decode(path.read_bytes(), type=Evidence)
+        # Not glomar_schemas.decoding, which refuses the line ends in notes. Only what the log's key signed
+        # is trusted here.
+        return msgspec.json.decode(path.read_bytes(), type=ForkEvidence)
     except OSError as error:
         raise Misconfigured(f"can't be read ({error.strerror})", where=str(path)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Malformed("not what a monitor writes as evidence", where=str(path)) from None
+        raise Malformed("not an evidence file of a monitor", where=str(path)) from None
 
 
-def check(evidence: Evidence, key: VerifierKey) -> tuple[Checkpoint, Checkpoint]:
-    """The two checkpoints, older and newer, once it is certain that `key` signed both and that they conflict.
+def check(evidence: ForkEvidence, key: VerifierKey) -> tuple[Checkpoint, Checkpoint]:
+    """Proves that `key` signed both checkpoints and that they conflict -> (older, newer).
 
     Raises Malformed, Untrusted.
     """
@@ -78,7 +78,7 @@ def check(evidence: Evidence, key: VerifierKey) -> tuple[Checkpoint, Checkpoint]
     return older, newer
 
 
-def _rewritten(evidence: Evidence, older: Checkpoint, newer: Checkpoint) -> bool:
+def _rewritten(evidence: ForkEvidence, older: Checkpoint, newer: Checkpoint) -> bool:
     root = decode_base64(evidence.beginning, _WHERE)
     proof = [decode_base64(each, _WHERE) for each in evidence.proof]
     try:

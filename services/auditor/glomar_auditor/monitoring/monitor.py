@@ -1,7 +1,6 @@
-"""Watches a log over time: each checkpoint must only append to the one before, and what is new must be right.
+"""Checks a log over time: each checkpoint extends the previous one, and new entries are valid.
 
-Called by `glomar-auditor monitor`, at oversight's and at anybody else's. It believes the log's public key and
-the last checkpoint that it kept itself, and asks nothing of the log but the files that it publishes.
+It trusts the log's public key and the last checkpoint that it stored. It reads only published files.
 """
 
 from collections.abc import Callable
@@ -17,13 +16,13 @@ from glomar_schemas.tlog.tree import TILE_WIDTH
 
 from glomar_auditor.ledger.disk import Disk
 from glomar_auditor.ledger.fsck import require_leaves
-from glomar_auditor.monitoring import fork_evidence as evidence
+from glomar_auditor.monitoring import fork_evidence
 
-_SHOW: Final = "Show it to the other parties, and rely on no receipt until it is explained"
+_ADVICE: Final = "Show it to the other parties, and rely on no receipt until it is explained"
 
 
-class Seen(msgspec.Struct, frozen=True):
-    """What was proved: the log as it is, and as it was the time before (None the first time)."""
+class Growth(msgspec.Struct, frozen=True):
+    """What was proved. now: the log's checkpoint; before: that of the previous run (None for the first)."""
 
     now: Checkpoint
     before: Checkpoint | None
@@ -31,29 +30,29 @@ class Seen(msgspec.Struct, frozen=True):
 
 def monitor(
     files: Source, key: VerifierKey, state: Path, progress: Callable[[int, int], None] | None = None
-) -> Seen:
+) -> Growth:
     """Prove that the log only appended since the checkpoint in `state`, and check each entry since.
 
     Without a file at `state` the log is checked from its first entry. `progress(done, size)` counts entries.
-    The new checkpoint takes its place only once all is proved, and in one step.
+    The new checkpoint replaces the file in one step, after everything is proved.
 
-    Raises IntegrityError: not signed by `key`, rolled back or forked (both checkpoints are then beside
-    `state`), or files that contradict what was signed. Unreachable if a file is not there or can't be read:
+    Raises IntegrityError: not signed by `key`, rolled back or forked (then both checkpoints are written next
+    to `state`), or files that contradict what was signed. Unreachable if a file is missing or can't be read:
     nothing is concluded. Misconfigured if `state` can't be read or written.
     """
     opened = signed_by([key])
-    kept = _kept(state, opened)
-    before = opened(kept) if kept is not None else None
+    stored = _stored(state, opened)
+    before = opened(stored) if stored is not None else None
     log = _published(files, opened)
-    if kept is not None and before is not None:
-        _require_extends(log, kept, before, opened, key, state)
+    if stored is not None and before is not None:
+        _require_extends(log, stored, before, opened, key, state)
     _check_entries(log, before.size if before is not None else 0, progress)
-    if log.note != kept:
+    if log.note != stored:
         _write(state, log.note.encode())
-    return Seen(log.checkpoint, before)
+    return Growth(log.checkpoint, before)
 
 
-def _kept(state: Path, opened: OpenNote) -> str | None:
+def _stored(state: Path, opened: OpenNote) -> str | None:
     try:
         # As bytes: text mode would turn a carriage return into a newline and hide a changed byte.
         note = state.read_bytes().decode()
@@ -83,23 +82,21 @@ def _published(files: Source, opened: OpenNote) -> PublishedLog:
 
 
 def _require_extends(
-    log: PublishedLog, kept: str, before: Checkpoint, opened: OpenNote, key: VerifierKey, state: Path
+    log: PublishedLog, stored: str, before: Checkpoint, opened: OpenNote, key: VerifierKey, state: Path
 ) -> None:
     if log.size < before.size:
-        what = (
-            f"it ends at {log.size} entries, and {before.size} were signed before: put back, or an old copy"
-        )
-        found = evidence.of_rollback(key, kept, log)
+        what = f"rolled back, or an old copy: it ends at {log.size} entries, {before.size} were signed before"
+        found = fork_evidence.of_rollback(key, stored, log)
     else:
         try:
-            return log.require_extends(kept, opened)
+            return log.require_extends(stored, opened)
         except Forked as error:
-            what, found = error.what, evidence.of_fork(key, kept, before, log)
-    # The same find again and again gives the same file.
+            what, found = error.what, fork_evidence.of_fork(key, stored, before, log)
+    # The same fault gives the same file name each time.
     name = f"{state.name}.{found.fault}-{log.size}-{log.checkpoint.root.hex()[:16]}.json"
-    _write(state.with_name(name), evidence.encode(found))
+    _write(state.with_name(name), fork_evidence.encode(found))
     raise IntegrityError(
-        what, where="ledger", fix=f"Both checkpoints are in {state.with_name(name)}. {_SHOW}"
+        what, where="ledger", fix=f"Both checkpoints are in {state.with_name(name)}. {_ADVICE}"
     )
 
 

@@ -1,7 +1,4 @@
-"""Whether stream and ledger still agree, and in plain words what it means if they do not. Pure.
-
-Called by the watch, which asks the stream and halts releases on the first contradiction.
-"""
+"""The ways in which stream and ledger can differ, with their meaning and what to do. Pure."""
 
 from collections.abc import Collection, Sequence
 from typing import Literal
@@ -20,7 +17,7 @@ _OPERATOR = "Ask the operator of the bus who changed it"
 
 
 class Contradiction(Struct, frozen=True):
-    """what: differs; since: the first sequence concerned, 0 if none is; meaning: what may have happened."""
+    """what: the difference; since: the first sequence concerned, 0 for none; meaning: possible causes."""
 
     kind: Kind
     what: str
@@ -30,7 +27,7 @@ class Contradiction(Struct, frozen=True):
 
     @property
     def may_record(self) -> bool:
-        """Settings alone say nothing against what the stream holds: the ledger goes on, releases do not."""
+        """Other settings alone do not touch stored messages: recording goes on, releases stop."""
         return self.kind == "settings"
 
 
@@ -44,15 +41,15 @@ def gone(size: int) -> Contradiction:
     )
 
 
-def of_state(created: str, last_sequence: int, *, made: str, size: int) -> Contradiction | None:
-    """created, last_sequence: of the stream now; made: when that of this ledger was; size: of the ledger."""
-    if created != made:
+def of_state(created: str, last_sequence: int, *, ledger_created: str, size: int) -> Contradiction | None:
+    """created, last_sequence: of the stream now; ledger_created: of the stream that the ledger recorded."""
+    if created != ledger_created:
         return Contradiction(
             "recreated",
-            f"the stream was created at {created}, that of this ledger at {made}",
+            f"the stream was created at {created}, that of this ledger at {ledger_created}",
             min(size, 1),
-            "Somebody deleted the stream and made another of the same name: it may hold other messages under "
-            "the same sequences",
+            "Somebody deleted the stream and created another of the same name: it may hold other messages "
+            "under the same sequences",
             f"{_OPERATOR}. Restore the old stream and start the auditor again, or open a new incarnation",
         )
     if last_sequence < size:
@@ -60,15 +57,15 @@ def of_state(created: str, last_sequence: int, *, made: str, size: int) -> Contr
             "shorter",
             f"the stream ends at sequence {last_sequence}, the ledger at {size}",
             last_sequence + 1,
-            "The stream lost its newest messages, by damage or because an older copy was restored. It will "
-            "give their sequences to other messages",
+            "The stream lost its newest messages, by damage or because an older copy was restored. It gives "
+            "their sequences to other messages",
             _RESTORE,
         )
     return None
 
 
 def of_settings(different: Sequence[str], size: int) -> Contradiction | None:
-    """different: the settings that are not as the protocol demands."""
+    """different: names of the settings that are not as the protocol requires."""
     if not different:
         return None
     return Contradiction(
@@ -76,22 +73,22 @@ def of_settings(different: Sequence[str], size: int) -> Contradiction | None:
         f"the stream has other settings of {', '.join(different)}",
         size + 1,
         "With these a message could be written twice, removed, or expire. What was recorded is not touched",
-        f"{_OPERATOR}. Set them as the protocol demands, and start the auditor again: it compares all anew",
+        f"{_OPERATOR}. Set them as the protocol requires, and restart the auditor, which compares all again",
     )
 
 
 def unopened() -> Contradiction:
     return Contradiction(
         "opening",
-        "the stream does not begin with the final checkpoint of the incarnation before",
+        "the stream does not begin with the final checkpoint of the previous incarnation",
         1,
-        "The new incarnation was not opened, or somebody stored a message before it was",
+        "The new incarnation was not opened, or somebody stored a message before that",
         "The operator deletes this stream and creates it again; then: glomar-auditor incarnation open",
     )
 
 
 def of_lost(lost: Collection[int]) -> Contradiction:
-    """lost: sequences that the ledger recorded and the stream says it does not hold any more."""
+    """lost: sequences that the ledger recorded and the stream reports as lost."""
     return Contradiction(
         "missing",
         f"the stream no longer holds {len(lost)} messages that the ledger recorded",
@@ -102,9 +99,9 @@ def of_lost(lost: Collection[int]) -> Contradiction:
 
 
 def of_message(sequence: int, recorded: Entry | None, held: Leaf | None) -> Contradiction | None:
-    """One sequence that the stream counts as stored; held: as it hands it out now.
+    """recorded: in the ledger; held: what the stream returns now for a sequence that it counts as stored.
 
-    A gap stays a gap, whatever a restored store brings back.
+    A gap in the ledger stays a gap, even if a restored store has the message again.
     """
     if isinstance(recorded, Gap) or recorded == held is not None:
         return None
@@ -123,21 +120,21 @@ def of_message(sequence: int, recorded: Entry | None, held: Leaf | None) -> Cont
 def unreadable(sequence: int) -> Contradiction:
     return Contradiction(
         "unreadable",
-        f"the stream counts sequence {sequence} as stored and can't hand it out",
+        f"the stream counts sequence {sequence} as stored but does not return it",
         sequence,
         "The store is damaged at this message",
         _RESTORE,
     )
 
 
-def is_gap(missing: Sequence[int], lost: Collection[int], looks: int) -> bool:
-    """Whether these sequences, behind which a message stands, may be recorded as gaps.
+GAP_ATTEMPTS = 3
+"""Attempts in a row, a second apart, before a sequence is recorded as a gap."""
 
-    missing: unrecorded, and not handed out; lost: what the stream itself says it does not hold. Said once
-    could be a server that is still starting; said `GAP_LOOKS` times it is a fact.
+
+def is_gap(missing: Sequence[int], lost: Collection[int], attempts: int) -> bool:
+    """Whether these sequences, after which the stream holds a message, may be recorded as gaps.
+
+    missing: unrecorded and not returned by the stream; lost: reported as lost by the stream. A single report
+    can come from a server that is still starting.
     """
-    return looks >= GAP_LOOKS and set(missing) <= set(lost)
-
-
-GAP_LOOKS = 3
-"""Looks in a row, a second apart, before a sequence is given up."""
+    return attempts >= GAP_ATTEMPTS and set(missing) <= set(lost)

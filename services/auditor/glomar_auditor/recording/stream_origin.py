@@ -1,6 +1,6 @@
-"""When the stream under a ledger was created, written down once beside the ledger. Called by the watch.
+"""Stores the creation time of the recorded stream in the ledger's directory.
 
-A stream that was deleted and made anew has the same name and starts again at sequence 1.
+A stream that was deleted and created again has the same name and starts again at sequence 1.
 """
 
 from pathlib import Path
@@ -18,15 +18,15 @@ class _Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OriginFile:
-    """`stream.json` in the ledger's directory. The ledger's lock is the caller's."""
+    """`stream.json` in the ledger's directory. The caller holds the ledger's lock."""
 
     def __init__(self, directory: Path, stream: str, disk: Disk | None = None) -> None:
-        """Raises IntegrityError for a file that says something else than it may."""
+        """Raises IntegrityError for a file that is malformed or names another stream."""
         self._path = directory / "stream.json"
         self._stream = stream
         self._disk = disk or Disk()
         self.created = self._read()
-        """RFC 3339; "" before the first comparison that found nothing wrong."""
+        """RFC 3339; "" before the first comparison without a contradiction."""
 
     def note(self, created: str) -> None:
         """Durably. Raises OSError."""
@@ -43,7 +43,7 @@ class OriginFile:
             found = None
         if found is None or found.stream != self._stream:
             raise IntegrityError(
-                "not what was written down of this stream",
+                "malformed, or of another stream",
                 where=str(self._path),
                 fix="Restore it from a copy of the ledger's directory",
             )

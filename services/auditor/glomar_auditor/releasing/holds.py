@@ -1,7 +1,7 @@
-"""What a hold keeps from being released: decided before it and not yet handed out, or stored behind it.
+"""Filters verdicts under a hold: those decided before it and not released, and those stored after it.
 
-Called by the app before anything is released. The verifier's fence keeps an honest holder from answering
-behind a hold; this also keeps back what a dishonest one stored.
+The verifier's fence stops an honest holder from storing a verdict after a hold. This also withholds the
+verdicts that a dishonest holder stored.
 """
 
 import asyncio
@@ -25,19 +25,20 @@ from nats.aio.client import Client
 log = logging.getLogger(__name__)
 
 
-class Scope(Struct, frozen=True):
-    """What a hold's scope is compared with."""
+class VerdictScope(Struct, frozen=True):
+    """What is compared with the scope of a hold. jurisdiction, person: "" where they can't be read."""
 
     agency: str
     jurisdiction: str
     person: str
 
-    def under(self, in_force: InForce) -> Hold | None:
+    def hold(self, in_force: InForce) -> Hold | None:
+        """The first hold that covers it."""
         return in_force.hold_on(self.agency, self.jurisdiction, self.person)
 
 
-class Withholding:
-    """The controls of the stream, as far as they go, and what was in force at each of its sequences."""
+class Holds:
+    """The holds of the stream, now and at each sequence, and the verdicts that they cover."""
 
     def __init__(self, versions: Versions, subjects: Subjects, keyholder: Keyholder) -> None:
         self.controls = ControlHistory(versions, subjects)
@@ -53,21 +54,21 @@ class Withholding:
 
     @property
     def violations(self) -> list[int]:
-        """Sequences of verdicts behind a hold, in the order in which they were found since the start."""
+        """Sequences of verdicts that were stored after a hold, in the order in which they were found."""
         return list(self._violations)
 
     async def releasable(self, client: Client, recorded: Sequence[Stored]) -> list[Stored]:
         """The verdicts among recorded messages that no hold covers. Raises Unreachable, IntegrityError.
 
-        No hold that the stream had stored when this was called is missed.
+        Every hold that the stream had stored before this call is applied.
         """
         verdicts = [message for message in recorded if self._is_verdict(message)]
-        scopes: dict[int, Scope] = {}
+        scopes: dict[int, VerdictScope] = {}
         while verdicts:
             await self.follow(client)
-            unknown = [each for each in verdicts if each.sequence not in scopes and self._is_doubtful(each)]
+            unknown = [each for each in verdicts if each.sequence not in scopes and self._needs_scope(each)]
             if not unknown:
-                # Nothing may be awaited from here to the release: a hold could come in between.
+                # From here to the release nothing is awaited: a hold could be stored in between.
                 break
             found = await asyncio.gather(*(self._scope(client, each) for each in unknown))
             scopes.update(zip((each.sequence for each in unknown), found, strict=True))
@@ -78,9 +79,9 @@ class Withholding:
         ]
 
     async def follow(self, client: Client) -> None:
-        """Asks the stream itself, since a hold may stand behind what has been recorded so far.
+        """Reads new controls from the stream: a hold can be stored after what has been recorded so far.
 
-        Raises Misconfigured if oversight has no private key to a sealing key in force.
+        Raises Misconfigured if oversight lacks the private key of a sealing key in force; Unreachable.
         """
         async with self._one_at_a_time:
             read = await self.controls.follow(client)
@@ -90,25 +91,25 @@ class Withholding:
                 # Only after all are read: a key that an early control named may have been destroyed since.
                 self._keyholder.follow(self.in_force)
 
-    def _is_doubtful(self, verdict: Stored) -> bool:
-        """Some hold was in force when it was stored, or is now; where none was, nothing is looked up."""
+    def _needs_scope(self, verdict: Stored) -> bool:
+        """A hold was in force when it was stored, or is now. Otherwise its request is not read."""
         return bool(self.controls.before(verdict.sequence).holds or self.in_force.holds)
 
-    def _is_free(self, sequence: int, scope: Scope) -> bool:
-        if scope.under(self.controls.before(sequence)) is not None:
-            # For ever: it was decided or stored against a hold, and lifting that does not mend it.
+    def _is_free(self, sequence: int, scope: VerdictScope) -> bool:
+        if scope.hold(self.controls.before(sequence)) is not None:
+            # Withheld for good: it was stored against a hold, and the lift of that hold does not change that.
             if sequence not in self._violations:
-                log.error("violation: a verdict behind a hold", extra={"sequence": sequence})
+                log.error("violation: a verdict was stored after a hold", extra={"sequence": sequence})
             self._violations[sequence] = None
             return False
-        if scope.under(self.in_force) is not None:
+        if scope.hold(self.in_force) is not None:
             log.info("withheld under a hold", extra={"sequence": sequence})
             return False
         return True
 
-    async def _scope(self, client: Client, verdict: Stored) -> Scope:
+    async def _scope(self, client: Client, verdict: Stored) -> VerdictScope:
         address = self._subjects.parse(verdict.subject)
-        return Scope(
+        return VerdictScope(
             address.agency,
             await self._jurisdiction(client, address.agency, address.token),
             self._person(verdict, address.agency),
@@ -126,11 +127,8 @@ class Withholding:
         try:
             verdict, _ = open_envelope(stored.body, Verdict, stored.subject)
             context = Context("verdict", self._subjects.agreement, agency)
-            return decode(
-                self._keyholder.opener.open(verdict.tags, context, "tags", verdict.request_id),
-                Tags,
-                what="tags",
-            ).person
+            opened = self._keyholder.opener.open(verdict.tags, context, "tags", verdict.request_id)
+            return decode(opened, Tags, what="tags").person
         except Refused:
             return ""
 

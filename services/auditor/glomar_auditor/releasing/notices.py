@@ -1,6 +1,6 @@
-"""What agencies are told of: recalls of their answers, and controls that concern them. Called by the app.
+"""Notices to agencies: recalls of their answers, and the controls that concern them.
 
-A notice carries the ledger's entry and its receipt, so that nobody need take the auditor's word for it.
+A notice carries the leaf and its receipt, so that an agency can verify it without trust in the auditor.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,47 +13,45 @@ from glomar_schemas.subjects import MAX_NOTICE_BYTES, Subjects
 from glomar_schemas.tlog.leaf import encode as encode_leaf
 from nats.aio.client import Client
 
+from glomar_auditor.ledger.leaves import stored_leaf
 from glomar_auditor.ledger.ledger import Ledger
-from glomar_auditor.releasing.holds import Withholding
+from glomar_auditor.releasing.holds import Holds
 from glomar_auditor.releasing.recalls import open_recall
-from glomar_auditor.releasing.release import stored_leaf
 
-LOOKS_PER_PAGE = 200
-"""Messages that are looked at for one page; an agency then asks on."""
-_FRAME_BYTES = 200
-"""Of a page, without its notices."""
+MAX_READS_PER_PAGE = 200
+"""Messages that are read for one page; the agency then asks for the next page."""
+_EMPTY_PAGE_BYTES = 200
 
 
-class Noticing:
-    """Nothing is kept: the stream finds recalls and controls by their subjects."""
+class AgencyNotices:
+    """Stateless: recalls and controls are read from the stream by their subjects."""
 
-    def __init__(
-        self, ledger: Ledger, subjects: Subjects, withholding: Withholding, agencies: Sequence[str]
-    ) -> None:
+    def __init__(self, ledger: Ledger, subjects: Subjects, holds: Holds, agencies: Sequence[str]) -> None:
         self._ledger = ledger
         self._subjects = subjects
-        self._withholding = withholding
+        self._holds = holds
         self._agencies = agencies
 
     async def pushes(self, client: Client, recorded: Sequence[Stored]) -> list[tuple[str, Notice]]:
-        """Agency and notice, for each recorded message that an agency is told of. Raises Unreachable."""
-        told = [message for message in recorded if self._kind(message) in ("recall", "control")]
-        if not told:
+        """(agency, notice) for each recorded message that concerns an agency. Raises Unreachable."""
+        sources = [message for message in recorded if self._kind(message) in ("recall", "control")]
+        if not sources:
             return []
-        await self._withholding.follow(client)
-        return [(agency, self._notice(message)) for message in told for agency in self._concerned(message)]
+        await self._holds.follow(client)
+        return [(agency, self._notice(message)) for message in sources for agency in self._concerned(message)]
 
     async def page(self, client: Client, agency: str, after: int) -> Notices:
-        """What that agency is told of behind that sequence, as far as the ledger goes. Raises Unreachable."""
+        """The agency's notices after that sequence, up to the end of the ledger. Raises Unreachable."""
         size = self._ledger.size
-        await self._withholding.follow(client)
-        walked = (self._subjects.recall(agency, "*"), self._subjects.control("*"))
-        ahead = {subject: await self._next(client, subject, after) for subject in walked}
+        await self._holds.follow(client)
+        subjects = (self._subjects.recall(agency, "*"), self._subjects.control("*"))
+        # The next message of each subject; the one with the lower sequence is taken first.
+        ahead = {subject: await self._next(client, subject, after) for subject in subjects}
         notices: list[Notice] = []
-        used = _FRAME_BYTES
-        for _ in range(LOOKS_PER_PAGE):
-            waiting = {found.sequence: subject for subject, found in ahead.items() if found}
-            subject = waiting.get(min(waiting, default=0), "")
+        used = _EMPTY_PAGE_BYTES
+        for _ in range(MAX_READS_PER_PAGE):
+            by_sequence = {found.sequence: subject for subject, found in ahead.items() if found}
+            subject = by_sequence.get(min(by_sequence, default=0), "")
             message = ahead.get(subject)
             if message is None or message.sequence > size:
                 return Notices(notices=tuple(notices), through=max(size, after), more=False)
@@ -71,7 +69,7 @@ class Noticing:
         return await next_by_subject(client, self._subjects.stream, subject, after + 1)
 
     def _concerned(self, message: Stored) -> Iterator[str]:
-        controls = self._withholding.controls
+        controls = self._holds.controls
         before, after = controls.before(message.sequence), controls.since(message.sequence)
         if self._kind(message) == "recall":
             if (recall := open_recall(message, after)) is not None:
@@ -94,9 +92,9 @@ class Noticing:
 
 
 def concerns(before: InForce, after: InForce, agency: str) -> bool:
-    """Whether an agency is told of the control between these two states.
+    """Whether the control between these two states concerns an agency.
 
-    It is not told of a void one, of a hold of another agency or of a person, nor that such a one is lifted.
+    A void control concerns no agency. Nor does a hold on another agency or on a person, or its lift.
     """
     scopes = [hold.scope.partition(":") for hold in {*before.holds} ^ {*after.holds}]
     if scopes:

@@ -1,6 +1,6 @@
-"""Which verdicts the record holder has taken back: none of them is released any more. Called by the app.
+"""Filters verdicts that the record holder has recalled: none of them is released any more.
 
-Derived from the stream: what is recorded is taken as it comes, and what was missed is walked.
+Derived from the stream: new recalls come from the recorded messages, missed ones are read by subject.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from glomar_schemas.messages import Recall
 from glomar_schemas.subjects import Subjects
 from nats.aio.client import Client
 
-from glomar_auditor.releasing.holds import Withholding
+from glomar_auditor.releasing.holds import Holds
 
 log = logging.getLogger(__name__)
 
@@ -23,15 +23,15 @@ log = logging.getLogger(__name__)
 class Recalls:
     """Agency and request id of each recall that counts, as far as the ledger goes."""
 
-    def __init__(self, subjects: Subjects, withholding: Withholding) -> None:
+    def __init__(self, subjects: Subjects, holds: Holds) -> None:
         self._subjects = subjects
-        self._withholding = withholding
+        self._holds = holds
         self._recalled: set[tuple[str, str]] = set()
         self._through = 0
         self._one_at_a_time = asyncio.Lock()
 
     async def note(self, client: Client, recorded: Sequence[Stored], size: int) -> None:
-        """Returns once every recall of the ledger is known. recorded: its newest messages; size: its own.
+        """Returns once every recall in the ledger is known. recorded: messages of it; size: of the ledger.
 
         Raises Unreachable, Misconfigured.
         """
@@ -46,13 +46,13 @@ class Recalls:
                 walked = walk(client, self._subjects.stream, every, self._through)
                 fresh = [message async for message in walked if message.sequence <= size]
             if fresh:
-                await self._withholding.follow(client)
+                await self._holds.follow(client)
             for message in fresh:
                 self._add(message)
             self._through = size
 
-    def standing(self, verdicts: Sequence[Stored]) -> list[Stored]:
-        """Those that were not taken back."""
+    def not_recalled(self, verdicts: Sequence[Stored]) -> list[Stored]:
+        """The verdicts that have no recall, in order."""
         if not self._recalled:
             return list(verdicts)
         found = []
@@ -65,13 +65,13 @@ class Recalls:
         return found
 
     def _add(self, stored: Stored) -> None:
-        in_force = self._withholding.controls.before(stored.sequence)
+        in_force = self._holds.controls.before(stored.sequence)
         if (recall := open_recall(stored, in_force)) is not None:
             self._recalled.add((recall.agency, recall.request_id))
 
 
 def open_recall(stored: Stored, in_force: InForce) -> Recall | None:
-    """None unless the record holder signed it: then it is recorded, and changes nothing."""
+    """None unless the record holder signed it: it stays recorded and has no effect."""
     signed = in_force.signed
     if signed is None:
         return None

@@ -1,6 +1,6 @@
-"""Asking a witness to cosign, as bytes: `POST <submission prefix>/add-checkpoint` of c2sp.org/tlog-witness.
+"""Request and response of `POST <submission prefix>/add-checkpoint` (c2sp.org/tlog-witness). Pure.
 
-Pure; called by witnesses. What a witness answers is believed only once its own key has signed it.
+A cosignature counts only if the witness's own key signed it.
 """
 
 from base64 import b64encode
@@ -23,49 +23,51 @@ _REFUSALS: Final = {
 _FORK: Final = 422
 
 
-class Cosigned(msgspec.Struct, frozen=True):
-    """The signature line, with its newline, and its time (s since 1970)."""
+class CosignatureLine(msgspec.Struct, frozen=True):
+    """line: the signature line, with its newline; time: s since 1970."""
 
     line: str
     time: int
 
 
-class Conflict(msgspec.Struct, frozen=True):
-    """The size that the witness cosigned last; a proof has to start there."""
+class SizeConflict(msgspec.Struct, frozen=True):
+    """size: that the witness cosigned last; the proof must start there."""
 
     size: int
 
 
-class Refusal(msgspec.Struct, frozen=True):
-    """Why there is no cosignature. fork: the witness says that the log contradicts what it cosigned."""
+class NotCosigned(msgspec.Struct, frozen=True):
+    """what: why there is no cosignature; fork: by the witness, the log contradicts what it cosigned."""
 
     what: str
     fork: bool = False
 
 
 def request_body(old_size: int, proof: Sequence[bytes], note: str) -> bytes:
-    """The size that the witness has cosigned, the proof from there (hashes of 32 B), the checkpoint."""
+    """old_size: that the witness cosigned last; proof: from there, hashes of 32 B; note: the checkpoint."""
     lines = [f"old {old_size}", *(b64encode(each).decode() for each in proof), "", note]
     return "\n".join(lines).encode()
 
 
-def read_answer(status: int, body: bytes, note: str, key: VerifierKey) -> Cosigned | Conflict | Refusal:
-    """What the witness with that key says of the checkpoint `note`, which has no other signature of it."""
+def read_response(
+    status: int, body: bytes, note: str, key: VerifierKey
+) -> CosignatureLine | SizeConflict | NotCosigned:
+    """The response of the witness with that key to the checkpoint `note`, which it has not signed before."""
     try:
         match status:
             case 200:
                 return _cosigned(body.decode(), note, key)
             case 409:
-                return Conflict(decode_decimal(body.decode().removesuffix("\n"), "size"))
+                return SizeConflict(decode_decimal(body.decode().removesuffix("\n"), "size"))
     except (Refused, UnicodeDecodeError):
-        return Refusal(f"its answer with status {status} is malformed, or not signed by its key")
-    return Refusal(_REFUSALS.get(status, f"it answers with status {status}"), fork=status == _FORK)
+        return NotCosigned(f"its answer with status {status} is malformed, or not signed by its key")
+    return NotCosigned(_REFUSALS.get(status, f"it answers with status {status}"), fork=status == _FORK)
 
 
-def _cosigned(text: str, note: str, key: VerifierKey) -> Cosigned | Refusal:
-    """Lines by other keys are left out, as the protocol asks. Raises Refused if its own does not hold."""
+def _cosigned(text: str, note: str, key: VerifierKey) -> CosignatureLine | NotCosigned:
+    """Lines by other keys are ignored, as the protocol says. Raises Refused if its own line is not valid."""
     for line in text.removesuffix("\n").split("\n"):
         time = cosigned_at(f"{note}{line}\n", key)
         if time is not None:
-            return Cosigned(f"{line}\n", time)
-    return Refusal("it answers without a cosignature by its key")
+            return CosignatureLine(f"{line}\n", time)
+    return NotCosigned("it answers without a cosignature by its key")

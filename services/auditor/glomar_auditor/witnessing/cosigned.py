@@ -1,7 +1,6 @@
-"""The newest checkpoint that a quorum of witnesses has cosigned, on disk and as what receipts rest on.
+"""The newest checkpoint that a quorum of witnesses has cosigned. Receipts rest on it.
 
-Called by the app. It lies beside `checkpoint`, which is newer and bears the log's signature alone
-(docs/adr/0028).
+Its file is beside `checkpoint`, which is newer and has the log's signature alone (docs/adr/0028).
 """
 
 from pathlib import Path
@@ -17,10 +16,10 @@ from glomar_auditor.ledger.ledger import Ledger
 
 
 class CosignedCheckpoint:
-    """What witnesses have cosigned can't be made again from the ledger, so it is kept durably."""
+    """Stored durably: cosignatures can't be derived from the ledger again."""
 
     def __init__(self, ledger: Ledger, directory: Path, key: VerifierKey, disk: Disk | None = None) -> None:
-        """Raises IntegrityError if the ledger is no extension of what was cosigned before; OSError."""
+        """Raises IntegrityError unless the ledger extends what was cosigned before; OSError."""
         self._ledger = ledger
         self._path = directory / COSIGNED
         self._key = key
@@ -32,25 +31,25 @@ class CosignedCheckpoint:
 
     @property
     def size(self) -> int:
-        """Leaves that it covers; 0 before the first."""
+        """Number of leaves that it covers; 0 before the first cosigned checkpoint."""
         return self._tree.size
 
     @property
     def note(self) -> str:
-        """The checkpoint with its cosignatures; "" before the first."""
+        """The checkpoint with its cosignatures; "" before the first one."""
         return self._note
 
     def write(self, note: str) -> None:
-        """Durable and published once this returns. Raises OSError. May be called in a thread."""
+        """Durable and published when it returns. Raises OSError. May run in a thread."""
         self._disk.replace_durably(self._path, note.encode())
 
     def take(self, note: str, tree: Tree) -> None:
-        """From now on receipts rest on it. tree: of its size."""
+        """Receipts rest on it from now on. tree: of the checkpoint's size."""
         self._note, self._tree = note, tree
 
     def receipt(self, index: int) -> str:
         """tlog-proof@v1 text for leaf `index`: under this checkpoint if it covers the leaf, else under the
-        newest. Raises IndexError if the ledger does not hold it yet.
+        ledger's newest. Raises IndexError if the ledger does not hold the leaf yet.
         """
         if index >= self.size:
             return self._ledger.receipt(index)
@@ -61,7 +60,7 @@ class CosignedCheckpoint:
             note = data.decode()
             checkpoint = open_checkpoint(note, self._key)
         except (UnicodeDecodeError, Refused) as error:
-            raise self._contradiction("it is no checkpoint of this log") from error
+            raise self._contradiction("not a checkpoint of this log") from error
         self._require_extended(checkpoint)
         self.take(note, self._ledger.tree_at(checkpoint.size))
 

@@ -1,6 +1,6 @@
-"""Asks the witnesses of the policy to cosign the newest checkpoint, in rounds, behind the recording's back.
+"""Asks the witnesses of the policy to cosign the newest checkpoint, in rounds, in the background.
 
-Called by the app, which runs it in the background and wakes it after each commit. Nothing waits for it.
+Recording and releases never wait for it.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ from msgspec import Struct, field
 from glomar_auditor.ledger.ledger import Ledger
 from glomar_auditor.witnessing.add_checkpoint import (
     PATH,
-    Conflict,
-    Cosigned,
-    Refusal,
-    read_answer,
+    CosignatureLine,
+    NotCosigned,
+    SizeConflict,
+    read_response,
     request_body,
 )
 from glomar_auditor.witnessing.cosigned import CosignedCheckpoint
@@ -27,23 +27,24 @@ from glomar_auditor.witnessing.http_client import Post, post, require_url
 log = logging.getLogger(__name__)
 
 ROUND_EVERY_S: Final = 0.5
-"""At most; a busy ledger signs hundreds of checkpoints in that time, of which the newest is sent."""
+"""At most. A busy ledger signs hundreds of checkpoints in that time; only the newest is sent."""
 RENEW_S: Final = 3600.0
-"""A quiet ledger's checkpoint is cosigned again, so that its cosignatures stay fresh."""
+"""The checkpoint of an idle ledger is cosigned again after this time, so that cosignatures stay fresh."""
 FIRST_PAUSE_S: Final = 1.0
-LONGEST_PAUSE_S: Final = 60.0
+MAX_PAUSE_S: Final = 60.0
 MAX_COSIGNATURES_BYTES: Final = 1500
-"""A dozen witnesses: a receipt with more would not fit into a release beside the largest answer."""
+"""Twelve witnesses: a receipt with more would not fit into a release with the largest answer."""
 MAX_CONFLICTS: Final = 3
-"""Another may feed the same witness meanwhile; after so many sizes in a row it is left for later."""
-
-
+"""In a row; then the witness is asked again later. Another client may update the same witness meanwhile."""
 _LINE_BYTES: Final = len("—  \n".encode()) + 104
 """Of a cosignature line, without the key's name."""
 
 
-class Peer(Struct):
-    """A witness as far as it goes. size: that it cosigned last; ready_at: asked from then on (loop time)."""
+class WitnessState(Struct):
+    """size, time: of its last cosignature (s since 1970); ready_at: loop time of the next attempt.
+
+    pause_s: the last pause after a failure; fault: why it does not cosign, "" if it does.
+    """
 
     witness: Witness
     size: int = 0
@@ -53,8 +54,11 @@ class Peer(Struct):
     fault: str = ""
 
 
-class Head(Struct):
-    """A checkpoint on its round. lines: by witness; published: how many of them are."""
+class PendingCheckpoint(Struct):
+    """lines: cosignatures so far, by witness; published: how many of them are published.
+
+    renew_at: loop time from which the same size is signed and cosigned again.
+    """
 
     note: str
     tree: Tree
@@ -63,128 +67,132 @@ class Head(Struct):
     published: int = 0
 
 
-class Witnesses:
+class WitnessRounds:
     def __init__(
         self, ledger: Ledger, policy: Policy, cosigned: CosignedCheckpoint, post: Post = post
     ) -> None:
-        """Raises Misconfigured if the witnesses that have a URL can't make the quorum, or are too many."""
+        """Raises Misconfigured if the witnesses that have a URL can't reach the quorum, or are too many."""
         self._ledger = ledger
         self._policy = policy
         self._cosigned = cosigned
         self._post = post
-        self._peers = [Peer(witness) for witness in _usable(policy)]
-        self._head: Head | None = None
-        self._news = asyncio.Event()
+        self._witnesses = [WitnessState(witness) for witness in _usable(policy)]
+        self._pending: PendingCheckpoint | None = None
+        self._wakeup = asyncio.Event()
 
     def wake(self) -> None:
-        """There may be a newer checkpoint."""
-        self._news.set()
+        """Call when there may be a newer checkpoint."""
+        self._wakeup.set()
 
     def status(self) -> list[dict[str, object]]:
-        """For each witness: the size that it cosigned last, when (s since 1970), and why not since."""
+        """For each witness: the size that it cosigned last, when (s since 1970), and its fault since then."""
         return [
-            {"key": peer.witness.key.name, "size": peer.size, "time": peer.time, "fault": peer.fault}
-            for peer in self._peers
+            {"key": state.witness.key.name, "size": state.size, "time": state.time, "fault": state.fault}
+            for state in self._witnesses
         ]
 
     async def run(self) -> None:
-        """For ever. Raises OSError when a cosigned checkpoint can't be stored, IntegrityError (tiles)."""
+        """Never returns. Raises OSError if a cosigned checkpoint can't be stored, IntegrityError (tiles)."""
         while True:
-            self._news.clear()
-            head = self._newest()
-            if head.tree.size:
-                await self._round(head)
+            self._wakeup.clear()
+            pending = self._newest()
+            if pending.tree.size:
+                await self._round(pending)
             await asyncio.sleep(ROUND_EVERY_S)
-            due = [head.renew_at, *(peer.ready_at for peer in self._lacking(head) if head.tree.size)]
+            waiting = self._without_cosignature(pending) if pending.tree.size else []
+            due = [pending.renew_at, *(state.ready_at for state in waiting)]
             try:
                 async with asyncio.timeout_at(min(due)):
-                    await self._news.wait()
+                    await self._wakeup.wait()
             except TimeoutError:
                 continue
 
-    def _newest(self) -> Head:
-        now = asyncio.get_running_loop().time()
-        if self._head is None or self._head.tree.size < self._ledger.size or self._head.renew_at <= now:
-            size, note = self._ledger.size, self._ledger.checkpoint_text
-            self._head = Head(note, self._ledger.tree_at(size), now + RENEW_S)
-        return self._head
+    def _newest(self) -> PendingCheckpoint:
+        now, size = asyncio.get_running_loop().time(), self._ledger.size
+        last = self._pending
+        if last is None or last.tree.size < size or last.renew_at <= now:
+            note, tree = self._ledger.checkpoint_text, self._ledger.tree_at(size)
+            self._pending = last = PendingCheckpoint(note, tree, now + RENEW_S)
+        return last
 
-    def _lacking(self, head: Head) -> list[Peer]:
-        return [peer for peer in self._peers if peer.witness.name not in head.lines]
+    def _without_cosignature(self, pending: PendingCheckpoint) -> list[WitnessState]:
+        return [state for state in self._witnesses if state.witness.name not in pending.lines]
 
-    async def _round(self, head: Head) -> None:
+    async def _round(self, pending: PendingCheckpoint) -> None:
         now = asyncio.get_running_loop().time()
-        asked = [peer for peer in self._lacking(head) if peer.ready_at <= now]
-        tasks = [asyncio.create_task(self._ask(peer, head)) for peer in asked]
+        ready = [state for state in self._without_cosignature(pending) if state.ready_at <= now]
+        tasks = [asyncio.create_task(self._ask(state, pending)) for state in ready]
         try:
-            for answered in asyncio.as_completed(tasks):
-                await answered
-                # Published as soon as there is a quorum; those who answer later add to it below.
-                if not head.published:
-                    await self._publish(head)
-            if len(head.lines) > head.published:
-                await self._publish(head)
+            for task in asyncio.as_completed(tasks):
+                await task
+                # Published as soon as there is a quorum; later cosignatures are added below.
+                if not pending.published:
+                    await self._publish(pending)
+            if len(pending.lines) > pending.published:
+                await self._publish(pending)
         finally:
             for task in tasks:
                 task.cancel()
 
-    async def _publish(self, head: Head) -> None:
-        if not head.lines or not self._policy.quorum_met(head.lines):
+    async def _publish(self, pending: PendingCheckpoint) -> None:
+        if not pending.lines or not self._policy.quorum_met(pending.lines):
             return
-        head.published = len(head.lines)
-        note = head.note + "".join(head.lines.values())
-        # Its fsyncs take as long as a commit's, and must not hold one up.
+        pending.published = len(pending.lines)
+        note = pending.note + "".join(pending.lines.values())
+        # In a thread: its fsyncs take as long as those of a commit, and must not delay one.
         await asyncio.to_thread(self._cosigned.write, note)
-        self._cosigned.take(note, head.tree)
+        self._cosigned.take(note, pending.tree)
 
-    async def _ask(self, peer: Peer, head: Head) -> None:
-        url = peer.witness.url.rstrip("/") + PATH
+    async def _ask(self, state: WitnessState, pending: PendingCheckpoint) -> None:
+        url = state.witness.url.rstrip("/") + PATH
         try:
-            said = await self._exchange(url, peer, head)
+            result = await self._exchange(url, state, pending)
         except Unreachable as fault:
-            said = Refusal(fault.what)
-        if isinstance(said, Cosigned):
-            self._cosigned_by(peer, head, said)
+            result = NotCosigned(fault.what)
+        if isinstance(result, CosignatureLine):
+            self._cosigned_by(state, pending, result)
         else:
-            self._refused_by(peer, said)
+            self._refused_by(state, result)
 
-    async def _exchange(self, url: str, peer: Peer, head: Head) -> Cosigned | Refusal:
+    async def _exchange(
+        self, url: str, state: WitnessState, pending: PendingCheckpoint
+    ) -> CosignatureLine | NotCosigned:
         """Raises Unreachable."""
-        old = min(peer.size, head.tree.size)
+        old = min(state.size, pending.tree.size)
         for _ in range(MAX_CONFLICTS):
-            body = request_body(old, head.tree.consistency_proof(old), head.note)
-            answer = await self._post(url, body)
-            said = read_answer(answer.status, answer.body, head.note, peer.witness.key)
-            if not isinstance(said, Conflict):
-                return said
-            if said.size > head.tree.size:
-                what = f"it has cosigned {said.size} leaves, and the ledger has {head.tree.size}"
-                return Refusal(what, fork=True)
-            if said.size == old == head.tree.size:
-                return Refusal("it has cosigned another ledger of the same size", fork=True)
-            old = said.size
-        return Refusal("what it says of the size that it cosigned changes each time")
+            body = request_body(old, pending.tree.consistency_proof(old), pending.note)
+            response = await self._post(url, body)
+            result = read_response(response.status, response.body, pending.note, state.witness.key)
+            if not isinstance(result, SizeConflict):
+                return result
+            if result.size > pending.tree.size:
+                what = f"it has cosigned {result.size} leaves, and the ledger has {pending.tree.size}"
+                return NotCosigned(what, fork=True)
+            if result.size == old == pending.tree.size:
+                return NotCosigned("it has cosigned another ledger of the same size", fork=True)
+            old = result.size
+        return NotCosigned("the size that it has cosigned changes each time")
 
-    def _cosigned_by(self, peer: Peer, head: Head, said: Cosigned) -> None:
-        if peer.fault:
-            log.info("a witness cosigns again", extra={"where": peer.witness.key.name})
-        head.lines[peer.witness.name] = said.line
-        peer.size, peer.time = head.tree.size, said.time
-        peer.fault, peer.pause_s, peer.ready_at = "", 0.0, 0.0
+    def _cosigned_by(self, state: WitnessState, pending: PendingCheckpoint, line: CosignatureLine) -> None:
+        if state.fault:
+            log.info("a witness cosigns again", extra={"where": state.witness.key.name})
+        pending.lines[state.witness.name] = line.line
+        state.size, state.time = pending.tree.size, line.time
+        state.fault, state.pause_s, state.ready_at = "", 0.0, 0.0
 
-    def _refused_by(self, peer: Peer, said: Refusal) -> None:
-        """One witness can't stop the ledger, true or false what it says; those who hold a policy decide."""
-        if said.what != peer.fault:
-            level = logging.ERROR if said.fork else logging.WARNING
-            told = {"where": peer.witness.key.name, "fault": said.what}
-            log.log(level, "a witness does not cosign", extra=told)
-        peer.fault = said.what
-        peer.pause_s = min(max(2 * peer.pause_s, FIRST_PAUSE_S), LONGEST_PAUSE_S)
-        peer.ready_at = asyncio.get_running_loop().time() + peer.pause_s
+    def _refused_by(self, state: WitnessState, refused: NotCosigned) -> None:
+        """No witness can stop the ledger, whether its report is true or false: the policy decides."""
+        if refused.what != state.fault:
+            level = logging.ERROR if refused.fork else logging.WARNING
+            extra = {"where": state.witness.key.name, "fault": refused.what}
+            log.log(level, "a witness does not cosign", extra=extra)
+        state.fault = refused.what
+        state.pause_s = min(max(2 * state.pause_s, FIRST_PAUSE_S), MAX_PAUSE_S)
+        state.ready_at = asyncio.get_running_loop().time() + state.pause_s
 
 
 def _usable(policy: Policy) -> list[Witness]:
-    """Those that can be asked. Raises Misconfigured."""
+    """The witnesses that have a URL. Raises Misconfigured."""
     found = [witness for witness in policy.witnesses if witness.url]
     for witness in found:
         require_url(witness.url)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from glomar_auditor.ledger.fsck import verify
 from glomar_auditor.ledger.ledger import Ledger
-from glomar_auditor.monitoring.monitor import Seen, monitor
+from glomar_auditor.monitoring.monitor import Growth, monitor
 from glomar_schemas.errors import IntegrityError, Unreachable
 from glomar_schemas.tlog.client import Directory
 
@@ -44,7 +44,7 @@ def state(original: Path, tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-def look(directory: Path, state: Path) -> Seen:
+def look(directory: Path, state: Path) -> Growth:
     return monitor(Directory(directory), KEY, state)
 
 

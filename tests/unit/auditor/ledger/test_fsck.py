@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.ledger.disk import Disk
-from glomar_auditor.ledger.fsck import Report, verify
+from glomar_auditor.ledger.fsck import LedgerReport, verify
 from glomar_auditor.ledger.ledger import Ledger
 from glomar_auditor.ledger.tiles import TileStore
 from glomar_schemas.errors import IntegrityError, Misconfigured
@@ -64,7 +64,7 @@ def test_an_honest_ledger_is_proved(tmp_path: Path, sizes: tuple[int, ...]) -> N
     report = verify(write_ledger(tmp_path, *sizes), KEY)
     full, rest = divmod(size, 256)
     root = naive_root([leaf_hash(entry) for entry in ENTRIES[:size]])
-    assert report == Report(ORIGIN, size, root, full + (rest > 0) + (full > 0))
+    assert report == LedgerReport(ORIGIN, size, root, full + (rest > 0) + (full > 0))
 
 
 def test_gaps_are_counted_and_are_entries_like_others(tmp_path: Path) -> None:

@@ -305,7 +305,7 @@ def test_a_storage_error_closes_the_ledger_and_releases_nothing(tmp_path: Path) 
 
 def test_a_foreign_directory_is_not_made_a_ledger(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(Misconfigured, match="no ledger, and not empty"):
+    with pytest.raises(Misconfigured, match="not a ledger, and not empty"):
         open_ledger(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 

@@ -103,8 +103,8 @@ def test_what_is_no_ledger_or_no_key_is_a_mistake_in_usage(
     for directory, key, named in (
         (tmp_path / "none", vkey, "no such directory"),
         (vkey, vkey, "neither a ledger nor an archive"),
-        (tmp_path / "empty", vkey, "no ledger lies here"),
-        (ledger / "tile", vkey, "no ledger lies here"),
+        (tmp_path / "empty", vkey, "not a ledger"),
+        (ledger / "tile", vkey, "not a ledger"),
         (ledger, tmp_path / "none", "public key can't be read"),
         (ledger, tmp_path, "public key can't be read"),
         (ledger, ledger / "checkpoint", "not a log's public key"),

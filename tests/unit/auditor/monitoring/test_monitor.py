@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.cli import app
 from glomar_auditor.ledger.ledger import Ledger
 from glomar_auditor.monitoring.fork_evidence import check, of_fork, read
-from glomar_auditor.monitoring.monitor import Seen, monitor
+from glomar_auditor.monitoring.monitor import Growth, monitor
 from glomar_runtime.cli import run_cli
 from glomar_schemas.errors import IntegrityError, Misconfigured, Refused, Unreachable
 from glomar_schemas.tlog import leaf as leaves
@@ -33,7 +33,7 @@ from tests.unit.schemas.tlog.test_merkle import naive_consistency, naive_root
 STRANGER = Leaf(1, 0, "glomar.a.request.r.other", bytes(32))
 
 
-def look(directory: Path, state: Path, key: VerifierKey = KEY) -> Seen:
+def look(directory: Path, state: Path, key: VerifierKey = KEY) -> Growth:
     return monitor(Directory(directory), key, state)
 
 
@@ -103,7 +103,7 @@ def test_nothing_new_changes_nothing(log: Path, state: Path) -> None:
     first = look(log, state)
     written = state.stat().st_mtime_ns
 
-    assert look(log, state) == Seen(first.now, first.now)
+    assert look(log, state) == Growth(first.now, first.now)
     assert state.stat().st_mtime_ns == written
 
 
@@ -304,7 +304,7 @@ def test_the_command_says_what_it_proved(log: Path, state: Path, capsys: pytest.
         said.append(capsys.readouterr().out)
     assert "300 entries" in said[0] and "no earlier checkpoint" in said[0]
     assert "nothing new" in said[1]
-    assert "400 entries" in said[2] and "begin with the 300 before" in said[2]
+    assert "400 entries" in said[2] and "extend the 300 before" in said[2]
     assert run(log, *options, "--json") == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["version"], shown["size"], shown["size_before"]) == (1, 400, 400)

@@ -11,8 +11,8 @@ from typing import Any, cast
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.ledger.ledger import Ledger
-from glomar_auditor.recording.consistency import Watch
-from glomar_auditor.recording.contradictions import GAP_LOOKS
+from glomar_auditor.recording.consistency import ConsistencyWatch
+from glomar_auditor.recording.contradictions import GAP_ATTEMPTS
 from glomar_auditor.recording.recorder import Recorder
 from glomar_auditor.recording.stream_origin import OriginFile
 from glomar_runtime.bus.stream import Stored
@@ -89,7 +89,7 @@ class World(Struct):
 
     stream: Stream
     ledger: Ledger
-    watch: Watch
+    watch: ConsistencyWatch
     recorder: Recorder
 
     @property
@@ -98,7 +98,7 @@ class World(Struct):
 
     @property
     def kind(self) -> object:
-        halted = self.watch.shown["halted"]
+        halted = self.watch.status()["halted"]
         return halted and cast(dict[str, Any], halted)["kind"]
 
     def look(self, times: int = 1) -> None:
@@ -121,7 +121,7 @@ class World(Struct):
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     with closing(Ledger.open(tmp_path, Ed25519PrivateKey.generate(), "log")) as ledger:
-        watch = Watch(ledger, SUBJECTS, OriginFile(tmp_path, SUBJECTS.stream))
+        watch = ConsistencyWatch(ledger, SUBJECTS, OriginFile(tmp_path, SUBJECTS.stream))
         made = World(Stream(10), ledger, watch, Recorder(ledger, SUBJECTS, watch))
         made.look()
         assert (ledger.size, made.kind) == (10, None)
@@ -173,7 +173,7 @@ def test_under_relaxed_settings_the_ledger_goes_on_until_something_worse_is_seen
     world.stream.config.update(max_age=1)
     world.look()
     assert world.bring(world.stream.add()) == [11]
-    assert (world.watch.halted, world.watch.may_record) == (True, True)
+    assert (world.watch.is_halted, world.watch.may_record) == (True, True)
     world.stream.lose(11)
     world.look()
     assert (world.kind, world.watch.may_record) == ("missing", False)
@@ -185,18 +185,18 @@ def test_a_lost_message_becomes_a_gap_at_the_last_look_and_what_is_behind_it_is_
     world.stream.add()
     world.stream.add()
     world.stream.lose(11)
-    world.look(GAP_LOOKS - 1)
+    world.look(GAP_ATTEMPTS - 1)
     assert (world.ledger.size, world.kind) == (10, None)
     world.look(2)
     assert (world.ledger.leaf(10), world.ledger.size) == (Gap(11), 12)
     world.look()
-    assert (world.kind, world.watch.shown["gaps"]) == (None, 1)
+    assert (world.kind, world.watch.status()["gaps"]) == (None, 1)
 
 
 def test_without_a_message_behind_it_nothing_is_given_up(world: World) -> None:
     world.stream.add()
     world.stream.lose(11)
-    world.look(2 * GAP_LOOKS)
+    world.look(2 * GAP_ATTEMPTS)
     assert (world.ledger.size, world.kind) == (10, None)
 
 
@@ -204,7 +204,7 @@ def test_a_message_that_is_counted_and_not_handed_out_halts_and_is_no_gap(world:
     world.stream.add()
     world.stream.add()
     world.stream.unreadable.add(11)
-    world.look(2 * GAP_LOOKS)
+    world.look(2 * GAP_ATTEMPTS)
     assert (world.ledger.size, world.kind) == (10, "unreadable")
 
 
@@ -212,9 +212,9 @@ def test_a_message_that_comes_after_all_is_recorded(world: World) -> None:
     world.stream.add()
     world.stream.add()
     world.stream.unreadable.add(11)
-    world.look(GAP_LOOKS - 1)
+    world.look(GAP_ATTEMPTS - 1)
     world.stream.unreadable.clear()
-    world.look(GAP_LOOKS)
+    world.look(GAP_ATTEMPTS)
     assert (world.ledger.size, world.kind) == (12, None)
 
 
@@ -222,7 +222,7 @@ def test_a_gap_that_a_restored_store_brings_back_hides_no_other_loss(world: Worl
     world.stream.add()
     world.stream.add()
     world.stream.lose(11)
-    world.look(GAP_LOOKS + 2)
+    world.look(GAP_ATTEMPTS + 2)
     assert world.ledger.leaf(10) == Gap(11)
     world.stream.bodies[11] = b"11"
     world.stream.lose(5)

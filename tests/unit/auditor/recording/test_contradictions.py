@@ -1,8 +1,8 @@
 """What halts releases, and what may be given up as a gap: decided from values alone."""
 
 import pytest
-from glomar_auditor.recording import contradictions as comparison
-from glomar_auditor.recording.contradictions import GAP_LOOKS, Contradiction
+from glomar_auditor.recording import contradictions
+from glomar_auditor.recording.contradictions import GAP_ATTEMPTS, Contradiction
 from glomar_schemas.tlog.leaf import Gap, Leaf
 from msgspec.structs import replace
 
@@ -11,8 +11,13 @@ LEAF = Leaf(7, 7, "glomar.a.request.r.7", bytes(32))
 
 
 def of_state(**changes: object) -> Contradiction | None:
-    state: dict[str, object] = {"created": MADE, "last_sequence": 40, "made": MADE, "size": 40, **changes}
-    return comparison.of_state(**state)  # type: ignore[arg-type]
+    state: dict[str, object] = {
+        "created": MADE,
+        "last_sequence": 40,
+        "size": 40,
+        **changes,
+    }
+    return contradictions.of_state(ledger_created=MADE, **state)  # type: ignore[arg-type]
 
 
 def test_a_stream_that_is_as_long_or_longer_is_well() -> None:
@@ -35,8 +40,8 @@ def test_a_stream_made_anew_is_named_even_if_it_is_long_enough() -> None:
 
 
 def test_other_settings_are_named_and_are_the_only_halt_under_which_recording_goes_on() -> None:
-    assert comparison.of_settings([], 40) is None
-    found = comparison.of_settings(["deny_purge", "max_age"], 40)
+    assert contradictions.of_settings([], 40) is None
+    found = contradictions.of_settings(["deny_purge", "max_age"], 40)
     assert found is not None
     assert "deny_purge, max_age" in found.what
     assert found.may_record
@@ -52,31 +57,31 @@ def test_other_settings_are_named_and_are_the_only_halt_under_which_recording_go
     ],
 )
 def test_a_message_that_differs_in_anything_is_another(changes: dict[str, object]) -> None:
-    found = comparison.of_message(7, LEAF, replace(LEAF, **changes))
+    found = contradictions.of_message(7, LEAF, replace(LEAF, **changes))
     assert found is not None
     assert (found.kind, found.since, found.may_record) == ("changed", 7, False)
 
 
 def test_the_same_message_is_well_and_one_that_is_not_handed_out_is_not() -> None:
-    assert comparison.of_message(7, LEAF, LEAF) is None
-    found = comparison.of_message(7, LEAF, None)
+    assert contradictions.of_message(7, LEAF, LEAF) is None
+    found = contradictions.of_message(7, LEAF, None)
     assert found is not None
     assert found.kind == "unreadable"
 
 
 def test_a_gap_stays_a_gap_whatever_the_stream_brings_back() -> None:
-    assert comparison.of_message(7, Gap(7), LEAF) is None
-    assert comparison.of_message(7, Gap(7), None) is None
+    assert contradictions.of_message(7, Gap(7), LEAF) is None
+    assert contradictions.of_message(7, Gap(7), None) is None
 
 
 def test_lost_messages_are_counted_and_the_first_is_named() -> None:
-    found = comparison.of_lost([9, 4, 5])
+    found = contradictions.of_lost([9, 4, 5])
     assert (found.kind, found.since) == ("missing", 4)
     assert "3 messages" in found.what
 
 
 def test_only_what_the_stream_itself_says_is_lost_becomes_a_gap_and_not_at_the_first_look() -> None:
-    assert not comparison.is_gap([4, 5], [4, 5], GAP_LOOKS - 1)
-    assert comparison.is_gap([4, 5], [3, 4, 5], GAP_LOOKS)
-    assert not comparison.is_gap([4, 5], [4], GAP_LOOKS), "one of them is stored, and can't be read"
-    assert not comparison.is_gap([4, 5], [], GAP_LOOKS)
+    assert not contradictions.is_gap([4, 5], [4, 5], GAP_ATTEMPTS - 1)
+    assert contradictions.is_gap([4, 5], [3, 4, 5], GAP_ATTEMPTS)
+    assert not contradictions.is_gap([4, 5], [4], GAP_ATTEMPTS), "one of them is stored, and can't be read"
+    assert not contradictions.is_gap([4, 5], [], GAP_ATTEMPTS)

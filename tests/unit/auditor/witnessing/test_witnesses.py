@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.ledger.ledger import Ledger
 from glomar_auditor.witnessing import http_client, witnesses
 from glomar_auditor.witnessing.cosigned import CosignedCheckpoint
-from glomar_auditor.witnessing.witnesses import Witnesses
+from glomar_auditor.witnessing.witnesses import WitnessRounds
 from glomar_runtime.telemetry.logs import JsonFormatter
 from glomar_schemas.errors import IntegrityError, Misconfigured
 from glomar_schemas.tlog import receipt as receipts
@@ -48,7 +48,7 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rounds and pauses are seconds where witnesses are far away."""
     monkeypatch.setattr(witnesses, "ROUND_EVERY_S", EVERY_S)
     monkeypatch.setattr(witnesses, "FIRST_PAUSE_S", EVERY_S)
-    monkeypatch.setattr(witnesses, "LONGEST_PAUSE_S", EVERY_S)
+    monkeypatch.setattr(witnesses, "MAX_PAUSE_S", EVERY_S)
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ class Running:
         self.policy = used
         self.directory = directory
         self.cosigned = CosignedCheckpoint(ledger, directory, KEY)
-        self.asking = Witnesses(ledger, used, self.cosigned)
+        self.asking = WitnessRounds(ledger, used, self.cosigned)
 
     def faults(self) -> list[object]:
         return [each["fault"] for each in self.asking.status()]
@@ -218,7 +218,7 @@ def test_a_witness_that_comes_back_cosigns_again(
 def test_a_witness_that_fails_is_left_alone_for_a_while(
     ledger: Ledger, tmp_path: Path, peers: list[Witness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(witnesses, "LONGEST_PAUSE_S", LIMIT_S)
+    monkeypatch.setattr(witnesses, "MAX_PAUSE_S", LIMIT_S)
     monkeypatch.setattr(witnesses, "FIRST_PAUSE_S", LIMIT_S)
     peers[0].answer = (500, b"")
 

@@ -4,7 +4,7 @@ import io
 from collections import Counter
 
 import pytest
-from glomar_auditor.ledger.fsck import Report as LedgerReport
+from glomar_auditor.ledger.fsck import LedgerReport
 from glomar_local.demo.ledger_count import AuditedLedger, LedgerCount
 from glomar_local.demo.report import DemoReport, DemoRow, figures
 from glomar_local.demo.run import join

@@ -1,4 +1,4 @@
-"""Dates as given on the command line. Pure."""
+"""Dates as command-line arguments, in the agreement's time zone. Pure."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -8,7 +8,7 @@ LAST_NS = 2**63 - 1
 
 
 def in_zone(given: datetime, zone: str) -> datetime:
-    """A time without a zone is in the agreement's zone."""
+    """A date without a zone is in `zone`."""
     return given if given.tzinfo else given.replace(tzinfo=ZoneInfo(zone))
 
 
