@@ -1,4 +1,4 @@
-"""`glomar-auditor`: serve the auditor, verify a ledger, order holds. stdout is data, stderr is people."""
+"""`glomar-auditor`: serve the auditor, verify and publish a ledger. Data on stdout, messages on stderr."""
 
 import json
 import sys
@@ -43,14 +43,14 @@ app.command(incarnation)
 
 @app.command
 def serve(*, config: Annotated[Path, Parameter(help="the auditor's TOML file")]) -> None:
-    """Record every message of the stream, and release verdicts with their receipts. Until stopped."""
+    """Record every message of the stream, and release verdicts with their receipts, until stopped."""
     settings = load_settings(AuditorSettings, config)
     service.run("glomar-auditor", settings, lambda stop: build_app(settings, stop))
 
 
 @app.command
 def verify(
-    directory: Annotated[Path, Parameter(help="the ledger: its checkpoint and tiles; or an archive of it")],
+    directory: Annotated[Path, Parameter(help="a ledger directory, or an archive of a ledger")],
     *,
     vkey: Annotated[Path, Parameter(help="the log's public key, as the oversight body published it")],
     as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
@@ -81,28 +81,28 @@ def verify(
             print(f"the first {report.cosigned} are those that were given to witnesses", file=sys.stderr)
         if report.gaps:
             print(
-                f"{report.gaps} of the entries are gaps: the stream lost these messages before they were "
-                "recorded, and nothing was released for them",
+                f"{report.gaps} entries are gaps: the stream lost these messages before they were recorded, "
+                "and nothing was released for them",
                 file=sys.stderr,
             )
 
 
 @app.command
 def publish(
-    directory: Annotated[Path, Parameter(help="the ledger, also of an auditor that runs")],
+    directory: Annotated[Path, Parameter(help="the ledger directory, also while its auditor runs")],
     *,
-    to: Annotated[Path, Parameter(help="the copy, for a web server or to be sent to a bucket")],
+    to: Annotated[Path, Parameter(help="the copy, for a web server or a bucket")],
     vkey: Annotated[
         Path | None, Parameter(help="the log's public key; DIRECTORY/log.vkey by default")
     ] = None,
     as_json: Annotated[bool, Parameter("--json", help="print what was done as JSON")] = False,
 ) -> None:
-    """Bring a copy of the published files up to date, its checkpoint last. Exit code 6 if it would fork."""
+    """Update a copy of the published files, its checkpoint last. Exit code 6 if the copy would fork."""
     key = trusted_key(vkey or directory / "log.vkey")
     copied = mirror.publish(directory, to, signed_by([key]))
     if as_json:
-        shape = {"version": 1, "origin": copied.origin, "size": copied.size, "files": copied.files}
-        print(json.dumps(shape))
+        fields = {"version": 1, "origin": copied.origin, "size": copied.size, "files": copied.files}
+        print(json.dumps(fields))
     else:
         print(f"{copied.origin}: {copied.size} entries are in {to}, {copied.files} files written")
 

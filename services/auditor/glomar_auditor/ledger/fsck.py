@@ -22,8 +22,9 @@ _EVIDENCE = "Keep the files as evidence and compare them with another copy"
 class LedgerReport(msgspec.Struct, frozen=True):
     """What was proved. size: leaves; root: 32 B; tiles: how many hash tiles agree with the entries.
 
-    gaps: leaves whose message the stream lost before it was recorded. cosigned: size of the checkpoint that
-    witnesses cosigned, which belongs to the same history; 0 if there is none.
+    gaps: leaves whose message the stream lost before it was recorded. cosigned: the size of the checkpoint
+    that was given to witnesses, which belongs to the same history; 0 if there is none. Cosignatures are not
+    verified.
     """
 
     origin: str

@@ -85,7 +85,8 @@ def _require_extends(
     log: PublishedLog, stored: str, before: Checkpoint, opened: OpenNote, key: VerifierKey, state: Path
 ) -> None:
     if log.size < before.size:
-        what = f"rolled back, or an old copy: it ends at {log.size} entries, {before.size} were signed before"
+        what = f"it ends at {log.size} entries, and {before.size} were signed before: "
+        what += "rolled back, or an old copy"
         found = fork_evidence.of_rollback(key, stored, log)
     else:
         try:
