@@ -17,11 +17,11 @@ _serial = count(1)
 
 
 class Crash(BaseException):
-    """The process died here; nothing of it runs on."""
+    """The process ends here."""
 
 
 class Machine(Disk):
-    """Counts its steps from 1. `fails_at` one of them, it does as `fault` says."""
+    """Counts its steps from 1. At step `fails_at` it fails as `fault` says."""
 
     def __init__(self, fails_at: int = 0, fault: str = "dies", *, before: "Machine | None" = None) -> None:
         """fault: `dies` or an errno's name, followed by ` halfway` or ` done` if the step was nevertheless.
@@ -29,7 +29,7 @@ class Machine(Disk):
         self.steps: list[str] = []
         self.failed = ""
         self._fails_at, self._fault = fails_at, fault
-        # An inode for each path, what of it is on the disk for good, and the names that are.
+        # An inode for each path, its durable content, and the durable names.
         self._inodes: dict[Path, int] = before._inodes if before else {}
         self._content: dict[int, bytes] = before._content if before else {}
         self._names: dict[Path, dict[str, int]] = before._names if before else {}
@@ -37,7 +37,7 @@ class Machine(Disk):
 
     @classmethod
     def over(cls, directory: Path, fails_at: int = 0, fault: str = "dies") -> "Machine":
-        """One on whose disk everything in `directory` is for good."""
+        """A machine on whose disk everything in `directory` is durable."""
         machine = cls(fails_at, fault)
         for path in (directory, *directory.rglob("*")):
             machine._inodes[path] = next(_serial)

@@ -21,7 +21,8 @@ from glomar_schemas.tlog.note import VerifierKey, format_vkey
 from glomar_schemas.tlog.tree import TILE_WIDTH, Tile, Tree
 
 from glomar_auditor.ledger.fsck import LedgerReport, verify
-from glomar_auditor.ledger.view import LedgerView, no_tiles, open_view
+from glomar_auditor.ledger.tiles import no_tiles
+from glomar_auditor.ledger.view import LedgerView, open_view
 
 _NAME = re.compile(r"checkpoint|log\.vkey|tile/(entries|[0-9]{1,2})/(x[0-9]{3}/)*[0-9]{3}(\.p/[0-9]{1,3})?")
 _LARGEST = TILE_WIDTH * (2**16 + 1)

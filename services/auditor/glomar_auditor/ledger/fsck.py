@@ -14,7 +14,7 @@ from glomar_schemas.tlog.note import Checkpoint, VerifierKey, format_vkey, open_
 from glomar_schemas.tlog.tree import TILE_HEIGHT, TILE_WIDTH, Tile, Tree
 
 from glomar_auditor.ledger.disk import Disk
-from glomar_auditor.ledger.tiles import TileStore
+from glomar_auditor.ledger.tiles import TileStore, no_tiles
 
 _EVIDENCE = "Keep the files as evidence and compare them with another copy"
 
@@ -86,7 +86,7 @@ def _verify(directory: Path, key: VerifierKey, progress: Callable[[int, int], No
     checkpoint = _signed_checkpoint(directory, key)
     size = checkpoint.size
     store = TileStore(directory, Disk())
-    tree, edges, checked, gaps = Tree(_no_stored_tiles), dict[int, Tile](), 0, 0
+    tree, edges, checked, gaps = Tree(no_tiles), dict[int, Tile](), 0, 0
     for start in range(0, size, TILE_WIDTH):
         entries = _checked_entries(directory, store, start, min(TILE_WIDTH, size - start))
         gaps += sum(map(leaves.is_gap, entries))
@@ -180,10 +180,6 @@ def _smaller_partials(directory: Path, full: PurePosixPath, width: int) -> list[
             if path.name.isdecimal() and (part := int(path.name)) < width:
                 found.append((part, path.read_bytes()))
     return sorted(found)
-
-
-def _no_stored_tiles(level: int, index: int, width: int) -> bytes:
-    raise AssertionError(f"fsck reads no stored tile ({level}, {index}, {width})")
 
 
 def _differ(where: str, index: int, what: str) -> Never:

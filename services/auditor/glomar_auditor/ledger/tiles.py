@@ -154,3 +154,8 @@ class TileStore:
 
 def _path(level: int, index: int, width: int) -> PurePosixPath:
     return bundle_path(index, width) if level == _ENTRIES else tile_path(level, index, width)
+
+
+def no_tiles(level: int, index: int, width: int) -> bytes:
+    """For a tree that is computed from its entries."""
+    raise AssertionError(f"no stored tile is read ({level}, {index}, {width})")

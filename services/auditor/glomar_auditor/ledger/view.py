@@ -20,7 +20,7 @@ from glomar_schemas.tlog.note import Checkpoint, VerifierKey, format_vkey, open_
 from glomar_schemas.tlog.tree import TILE_WIDTH, Tree
 
 from glomar_auditor.ledger.disk import Disk
-from glomar_auditor.ledger.tiles import TileStore
+from glomar_auditor.ledger.tiles import TileStore, no_tiles
 
 
 class LedgerView:
@@ -141,11 +141,6 @@ def signed_prefix(
     _require_signed(tree, view.checkpoint)
     checkpoint = prefix or view.checkpoint
     return LedgerView(directory, sign(checkpoint, signer), checkpoint, view.key, view.size)
-
-
-def no_tiles(level: int, index: int, width: int) -> bytes:
-    """For a tree that is computed from its entries."""
-    raise AssertionError(f"no stored tile is read ({level}, {index}, {width})")
 
 
 def _require_signed(tree: Tree, checkpoint: Checkpoint) -> None:

@@ -13,6 +13,7 @@ from glomar_schemas.tlog.tree import Tree
 
 from glomar_auditor.ledger.disk import Disk
 from glomar_auditor.ledger.ledger import Ledger
+from glomar_auditor.ledger.tiles import no_tiles
 
 
 class CosignedCheckpoint:
@@ -25,7 +26,7 @@ class CosignedCheckpoint:
         self._key = key
         self._disk = disk or Disk()
         self._note = ""
-        self._tree = Tree(_no_tiles)
+        self._tree = Tree(no_tiles)
         if self._path.exists():
             self._resume(self._path.read_bytes())
 
@@ -77,7 +78,3 @@ class CosignedCheckpoint:
             where=str(self._path),
             fix="Keep the directory as evidence, and restore one that these witnesses have cosigned",
         )
-
-
-def _no_tiles(level: int, index: int, width: int) -> bytes:
-    raise AssertionError(f"an empty tree reads no tile ({level}, {index}, {width})")

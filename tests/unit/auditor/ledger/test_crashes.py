@@ -36,7 +36,7 @@ ENDS = [sum(BATCHES[: i + 1]) for i in range(len(BATCHES))]
 
 @pytest.fixture(autouse=True)
 def one_full_file_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For its sync; so that there is one, and one that was synced on the way."""
+    """Small, so that some full tiles are synced during the run and some at its end."""
     monkeypatch.setattr(tiles, "MAX_UNSYNCED", 1)
 
 
@@ -46,7 +46,7 @@ def root(size: int) -> bytes:
 
 
 def run(directory: Path, disk: Disk, released: list[Checkpoint], batches: int = len(BATCHES)) -> None:
-    """One life of an auditor: open, then so many of the batches that are missing."""
+    """One process of an auditor: opens the ledger, then appends so many of the missing batches."""
     ledger = open_ledger(directory, disk)
     try:
         for end in [end for end in ENDS if end > ledger.size][:batches]:
@@ -56,7 +56,7 @@ def run(directory: Path, disk: Disk, released: list[Checkpoint], batches: int = 
 
 
 def require_kept(directory: Path, released: list[Checkpoint], machine: Machine) -> None:
-    """After the last crash: what was released stands, at most one batch more does, and the ledger goes on."""
+    """After the last crash: what was released is there, at most one batch more, and append works."""
     kept = max((checkpoint.size for checkpoint in released), default=0)
     ledger = open_ledger(directory, machine)
     assert ledger.size in (kept, next((end for end in ENDS if end > kept), kept))
@@ -68,7 +68,7 @@ def require_kept(directory: Path, released: list[Checkpoint], machine: Machine) 
 
 
 def steps(directory: Path) -> list[str]:
-    """Of one life without a fault."""
+    """The number of steps of one process without a fault."""
     machine = Machine()
     run(directory, machine, [])
     shutil.rmtree(directory)
@@ -85,7 +85,7 @@ def test_a_process_that_dies_at_any_step_loses_no_released_leaf(tmp_path: Path, 
                 run(directory, machine, released)
             machine = Machine(before=machine)
             if power == "cut after the next batch":
-                # What the dead process wrote and never synced is what the next one reads.
+                # The next process reads what the dead one wrote and never synced.
                 run(directory, machine, released, batches=1)
             machine.cut_power(tmp_path, names_last="names" in power)
             require_kept(directory, released, Machine())
@@ -153,7 +153,7 @@ for _name in ("create", "append", "sync_data", "sync", "rename", "remove_directo
 
 
 def test_sigkill_before_any_step_invalidates_no_receipt(tmp_path: Path) -> None:
-    """In a process of its own: what the interpreter would still do at a crash, it does not do here."""
+    """In a separate process, so that the interpreter does nothing after the crash."""
     directory = tmp_path / "ledger"
     for step, _ in enumerate(steps(directory), start=1):
         reading, writing = os.pipe()

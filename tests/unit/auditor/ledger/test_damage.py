@@ -1,4 +1,4 @@
-"""A ledger of 1,000 entries, spoilt in every way: what `verify` notices, and what only the monitor can.
+"""A ledger of 1,000 entries, damaged in every way: what `verify` finds, and what only the monitor finds.
 
 A sample of each kind here; `python -m tests.bench.checking` tries every byte, cut, swap and replay.
 """
@@ -17,7 +17,7 @@ from tests.support import damage
 from tests.support.damage import EARLIER, ENTRIES, KEY, ORIGIN, SIGNER
 
 SMALL = 300
-"""Bytes of a file of which each one is tried here."""
+"""Files up to this size are tested with each byte changed."""
 EVERY = {
     "a bit of one byte flipped": 397,
     "a file cut or removed": 997,
@@ -33,13 +33,13 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ledger(original: Path, tmp_path: Path) -> Path:
-    """Free to be spoilt."""
+    """A copy that a test may damage."""
     return Path(shutil.copytree(original, tmp_path / "copy"))
 
 
 @pytest.fixture
 def state(original: Path, tmp_path: Path) -> Path:
-    """Of a monitor that has seen the whole ledger."""
+    """The state of a monitor that has checked the whole ledger."""
     look(original, tmp_path / "state")
     return tmp_path / "state"
 
@@ -75,7 +75,7 @@ def test_verify_notices_each_flipped_byte_of_the_small_files(ledger: Path) -> No
 
 @pytest.mark.parametrize("kind", [damage.flips, damage.truncations, damage.reorders])
 def test_a_monitor_notices_the_same_in_what_it_reads(ledger: Path, tmp_path: Path, kind: damage.Kind) -> None:
-    """On its first look: the checkpoint, every entry, and the right edge of the tree."""
+    """In its first run: the checkpoint, every entry, and the right edge of the tree."""
     edge = f".p/{ENTRIES % 256}"
     read = {
         name: data

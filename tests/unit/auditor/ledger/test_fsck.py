@@ -47,7 +47,7 @@ def published_files(directory: Path) -> list[Path]:
 
 
 def forge_ledger(directory: Path, entries: list[bytes]) -> Path:
-    """A log that holds together and is rightly signed, over any entries (fewer than 256) at all."""
+    """A consistent, correctly signed log over any entries, fewer than 256."""
     store = TileStore(directory, Disk())
     for tile in Tree(store.read_tile).append(map(leaf_hash, entries)):
         store.write_tile(tile.level, tile.index, tile.hashes)
@@ -222,7 +222,7 @@ def test_a_bundle_with_an_entry_too_many_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_may_not_be_read_proves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As root, who may run the tests, everything may be read."""
+    """Tests may run as root, who can read everything."""
     write_ledger(tmp_path, 3)
 
     def read_bytes(path: Path) -> bytes:

@@ -237,7 +237,7 @@ def test_checkpoint_and_tiles_are_rebuilt_from_the_journal(tmp_path: Path, sizes
 
 
 def files_of(directory: Path) -> dict[Path, bytes]:
-    """All but the journal, which starts over whenever it was read."""
+    """All files but the journal, which is written again at each start."""
     files = (path for path in directory.rglob("*") if path.is_file() and path.name != "journal")
     return {path: path.read_bytes() for path in files}
 
@@ -323,7 +323,7 @@ def test_a_ledger_without_its_vkey_is_not_taken_over_by_another_key(tmp_path: Pa
 
 
 def test_a_second_writer_is_refused_even_if_files_were_removed(tmp_path: Path) -> None:
-    """No file in it makes a ledger ours: the directory itself is locked."""
+    """The directory itself is locked, not a file in it."""
     first = open_ledger(tmp_path)
     for path in tmp_path.iterdir():
         path.unlink()
@@ -350,7 +350,7 @@ def test_what_is_held_in_memory_does_not_grow_with_the_ledger(
 
 
 def held_bytes(ledger: Ledger) -> int:
-    """Of every object that can be reached from it, but for code and modules."""
+    """Of every object that can be reached from it, except code and modules."""
     found: dict[int, object] = {}
     to_visit: list[object] = [vars(ledger)]
     while to_visit:

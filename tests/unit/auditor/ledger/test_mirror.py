@@ -53,7 +53,7 @@ def test_a_copy_is_brought_up_to_date_with_what_it_lacks(tmp_path: Path) -> None
 def test_a_copy_never_shows_witnesses_more_than_its_newest_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would look like a ledger that was put back."""
+    """It would look like a rollback."""
     ledger, copy = tmp_path / "ledger", tmp_path / "copy"
     replace_durably = Disk.replace_durably
 

@@ -1,4 +1,4 @@
-"""What the kernel is asked for: the order in which one batch reaches the disk, as strace sees it."""
+"""The system calls of one batch, in the order in which strace sees them."""
 
 import re
 import subprocess
@@ -22,7 +22,7 @@ CALL = re.compile(r"^\d+ +(\w+)\((.*)\) += [0-9]")
 
 
 def traced(directory: Path) -> list[tuple[str, str]]:
-    """(call, what it was called on) of every call that changes or syncs a file of the ledger, or is said."""
+    """(call, file) of every call that changes or syncs a file of the ledger, or prints."""
     log = directory.with_name("strace")
     calls = "write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,ftruncate,mkdir,mkdirat"
     command = ("strace", "-f", "-y", "-s", "16", "-o", str(log), "-e", f"trace={calls}")

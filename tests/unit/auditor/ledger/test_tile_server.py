@@ -1,4 +1,4 @@
-"""The ledger over HTTP: what is published is there, with the headers that caches need, and nothing else."""
+"""The ledger over HTTP: published files with the headers that caches need, and no other file."""
 
 import http.client
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def url(directory: Path) -> Iterator[str]:
 
 
 def call(url: str, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
-    """The path goes out as it is: urllib would tidy it."""
+    """The path is sent unchanged: urllib would normalise it."""
     parts = urlsplit(url)
     with closing(http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)) as connection:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}

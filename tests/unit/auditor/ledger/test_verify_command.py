@@ -1,4 +1,4 @@
-"""`glomar-auditor verify` on what is no ledger, not this log's, or can't be read: one line, an exit code."""
+"""`glomar-auditor verify` on a wrong, foreign or unreadable directory: one line, an exit code."""
 
 import json
 import shutil
@@ -60,7 +60,7 @@ def from_the_future(directory: Path) -> None:
 
 
 def unreadable(directory: Path) -> None:
-    """Root reads every file, so a directory in its place stands for a disk that gives none."""
+    """Root reads every file, so a directory in its place stands for an unreadable file."""
     (directory / "tile/entries/000").unlink()
     (directory / "tile/entries/000").mkdir()
 

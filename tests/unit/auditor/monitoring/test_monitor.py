@@ -1,4 +1,4 @@
-"""The monitor goes on only from what it proved, and keeps both checkpoints of a log that forked."""
+"""The monitor continues only from what it proved, and stores both checkpoints of a forked log."""
 
 import json
 import shutil
@@ -55,7 +55,7 @@ def found(state: Path) -> Path:
 
 
 def opened(state: Path) -> tuple[Checkpoint, Checkpoint]:
-    """As a stranger would, who has nothing but the file and the published key."""
+    """As a stranger would, with only the file and the published key."""
     return check(read(found(state)), KEY)
 
 
@@ -264,7 +264,7 @@ def test_a_state_that_cannot_be_kept_is_said_and_not_hidden(log: Path, tmp_path:
 def published(directory: Path) -> Iterator[str]:
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, format: str, *args: object) -> None:
-            """Not into the test's output."""
+            """Keeps the test's output clean."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(directory))) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))

@@ -1,4 +1,4 @@
-"""The watch and the recorder on a stream that loses things between two looks."""
+"""The consistency watch and the recorder on a stream that loses messages between two comparisons."""
 
 import asyncio
 import base64
@@ -31,7 +31,7 @@ class Reply(Struct):
 
 
 class Stream:
-    """A stream as its API shows it, and a connection to it. unreadable: counted, and not handed out."""
+    """A stream as its API shows it, and a connection to it. unreadable: counted, but not returned."""
 
     def __init__(self, number: int) -> None:
         self.stats = {"reconnects": 0}
@@ -49,7 +49,7 @@ class Stream:
             del self.bodies[sequence]
 
     def cut(self, last: int) -> None:
-        """As after a kill -9: what is behind was never there."""
+        """As after a kill -9: later messages are lost, and so are their sequences."""
         self.bodies = {sequence: body for sequence, body in self.bodies.items() if sequence <= last}
         self.last = last
         self.stats["reconnects"] += 1
@@ -85,7 +85,7 @@ class Stream:
 
 
 class World(Struct):
-    """A ledger of ten messages, and the stream that it comes from."""
+    """A ledger of ten messages, and the stream that it records."""
 
     stream: Stream
     ledger: Ledger
@@ -113,7 +113,7 @@ class World(Struct):
         asyncio.run(looks())
 
     def bring(self, *arrived: Stored) -> list[int]:
-        """What the feed delivers -> the sequences that were recorded."""
+        """Delivered messages -> the sequences that were recorded."""
         recorded: Coroutine[Any, Any, list[Stored]] = self.recorder.record(self.client, arrived)
         return [each.sequence for each in asyncio.run(recorded)]
 

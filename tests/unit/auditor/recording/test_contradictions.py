@@ -1,4 +1,4 @@
-"""What halts releases, and what may be given up as a gap: decided from values alone."""
+"""What halts releases, and what may be recorded as a gap."""
 
 import pytest
 from glomar_auditor.recording import contradictions

@@ -1,4 +1,4 @@
-"""When a ledger's stream was made: written once, and nothing else is believed."""
+"""The creation time of a ledger's stream: written once; a malformed file is refused."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which controls an agency is told of."""
+"""Which controls concern an agency."""
 
 import pytest
 from glomar_auditor.releasing.notices import concerns

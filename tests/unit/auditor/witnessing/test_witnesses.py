@@ -1,4 +1,4 @@
-"""Cosigning with real witnesses on this machine: rounds, faults, forks, and what is kept of it."""
+"""Cosigning with real witnesses on this machine: rounds, faults, forks, and the stored checkpoint."""
 
 import asyncio
 import threading
@@ -45,7 +45,7 @@ def open_ledger(directory: Path) -> Ledger:
 
 @pytest.fixture(autouse=True)
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rounds and pauses are seconds where witnesses are far away."""
+    """Short rounds and pauses: these witnesses are on the same machine."""
     monkeypatch.setattr(witnesses, "ROUND_EVERY_S", EVERY_S)
     monkeypatch.setattr(witnesses, "FIRST_PAUSE_S", EVERY_S)
     monkeypatch.setattr(witnesses, "MAX_PAUSE_S", EVERY_S)

@@ -1,4 +1,4 @@
-"""What is read for a report is what was signed and what the ledger recorded, or nothing is counted."""
+"""A report reads only what was signed and recorded; otherwise nothing is counted."""
 
 import asyncio
 import hashlib
