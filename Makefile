@@ -25,7 +25,7 @@ test: $(SYNCED) foreign  ## run the tests of every change; at most 20 minutes
 	$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 acceptance: $(SYNCED) foreign  ## run what takes hours or is measured in seconds; write the results to docs/evidence.md
-	$(RUN) pytest tests/acceptance
+	$(RUN) pytest tests/acceptance -s -o timeout=0
 
 foreign: $(FOREIGN_NPM) $(FOREIGN_PYTHON)  ## install other people's verifiers, which the tests use
 
