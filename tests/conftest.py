@@ -18,6 +18,7 @@ ports.ASIDE = ports.ASIDE[_WORKER::_WORKERS]
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> Generator[None, object, object]:
     """The run's last lines say what was left out. A test that was skipped in another way fails the run."""
