@@ -27,7 +27,7 @@ def verifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "GOFLAGS": "",
         "GOCACHE": str(build / "cache"),
     }
-    command = [go, "build", "-o", build / "verify", SOURCE]
+    command: list[str | Path] = [go, "build", "-o", build / "verify", SOURCE]
     built = subprocess.run(
         command, env=os.environ | environment, capture_output=True, text=True, timeout=240, check=False
     )
