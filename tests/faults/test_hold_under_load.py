@@ -20,7 +20,7 @@ from tests.integration.evidence import await_ledger, leaves_of
 from tests.integration.holds import Officials
 
 SEED = os.environ.get("GLOMAR_TEST_SEED", "6103")
-RUNS = int(os.environ.get("GLOMAR_TEST_RUNS", "10"))
+RUNS = int(os.environ.get("GLOMAR_TEST_RUNS", "20"))
 REQUESTS = 150
 
 
