@@ -18,12 +18,12 @@ def carry_out(
     Fails if the command does; the row is printed then, too.
     """
     variables = environment or {}
-    command = [sys.executable, "-m", *module]
+    command, commit = [sys.executable, "-m", *module], machine.commit()
     done = subprocess.run(
         command, env=os.environ | variables, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
     )
     shown = " ".join([*(f"{name}={value}" for name, value in variables.items()), "python -m", *module])
     result = result_of(done.stdout) if done.returncode == 0 else f"FAILED, exit code {done.returncode}"
-    print(f"\n{done.stdout}\n| `{shown}` | {result} | {machine.commit()} | {datetime.now(UTC):%Y-%m-%d} |")
+    print(f"\n{done.stdout}\n| `{shown}` | {result} | {commit} | {datetime.now(UTC):%Y-%m-%d} |")
     assert done.returncode == 0, shown
     return done.stdout
