@@ -1,1 +1,1 @@
-"""Glomar's contract: what every party, in any language, must agree on. Imported by all, imports none."""
+"""Glomar's contract: the messages, keys, agreements and log formats that all parties share."""

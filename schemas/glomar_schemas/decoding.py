@@ -1,7 +1,8 @@
-"""The one strict decoder of JSON from outside. Called by the envelope and by whoever reads a plain message.
+"""The strict decoder of all JSON from outside.
 
-msgspec alone takes the last of duplicate keys, a missing tag, stray bits of base64, times with a space and
-invisible characters in silence; a signed protocol may not, since two readers could then see two messages.
+msgspec alone accepts duplicate keys (the last one wins), a missing tag, base64 with stray bits, times with a
+space, and invisible characters. A signed protocol must refuse them, because two readers could otherwise read
+two different messages.
 """
 
 import json
@@ -25,20 +26,20 @@ _DUPLICATE = "duplicate key"
 _UNKNOWN_FIELD = "Object contains unknown field"
 
 _ONE_SPELLING = frozenset({str, int, bool, type(None)})
-"""Types that msgspec reads in one way only; most fields, so they are passed over first."""
+"""Types with one accepted spelling. Most fields have one of them, so they are tested first."""
 
 _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})\Z"
 )
-"""RFC 3339 in its one spelling; more than six digits of a second would be rounded."""
+"""RFC 3339 in one spelling. More than six digits of a second would be rounded."""
 
 
 def decode(raw: bytes, kind: type[T], *, what: str, max_bytes: int = MAX_MESSAGE_BYTES) -> T:
     """raw UTF-8 JSON -> one `kind`; `what` names the thing in errors.
 
-    Raises Malformed on size, bad UTF-8, bad JSON, duplicate keys, unknown fields, a missing `type`, wrong
-    types, base64 that is not canonical, times that are naive or loosely spelt, years out of range, and
-    characters of the classes Cc, Cf and Cs. The error never quotes the input.
+    Raises Malformed for size, bad UTF-8, bad JSON, duplicate keys, unknown fields, a missing `type`, wrong
+    types, base64 that is not canonical, times without an offset or in another spelling, years out of range,
+    and characters of the Unicode classes Cc, Cf and Cs. The error never quotes the input.
     """
     if len(raw) > max_bytes:
         raise Malformed(f"larger than {max_bytes} bytes", where=what)
@@ -60,17 +61,17 @@ def decode(raw: bytes, kind: type[T], *, what: str, max_bytes: int = MAX_MESSAGE
 
 
 def is_odd(text: str) -> bool:
-    """True if text holds a control, format or surrogate character (Unicode classes Cc, Cf, Cs)."""
+    """True if text contains a control, format or surrogate character (Unicode classes Cc, Cf, Cs)."""
     if text.isascii():
         return not text.isprintable()
     return any(unicodedata.category(character) in _ODD_CLASSES for character in text)
 
 
 def _as_we_write_it(raw: bytes, kind: type[T]) -> T | None:
-    """The value, if `raw` is byte for byte what our encoder makes of it, else None and no verdict.
+    """The fast path: the value if our encoder writes exactly the bytes of `raw`, else None.
 
-    Such bytes can hold no key twice, no unknown field and no loose spelling, so that most messages are spared
-    a second reading.
+    Such bytes contain no duplicate key, no unknown field and no other spelling, so most messages are read
+    only once. None means nothing: the slow path decides.
     """
     if not _is_plain(raw):
         return None
@@ -87,7 +88,7 @@ def _as_we_write_it(raw: bytes, kind: type[T]) -> T | None:
 
 
 def _is_plain(raw: bytes) -> bool:
-    """Nothing odd can be in any text: ASCII without escapes, and bare control characters json has refused."""
+    """True if no text can contain an odd character: ASCII without escapes; JSON refuses bare controls."""
     return raw.isascii() and b"\\" not in raw and b"\x7f" not in raw
 
 
@@ -121,7 +122,7 @@ def _refuse_odd_characters(tree: object) -> None:
 
 
 def _refuse_loose_spelling(value: object, tree: Any, place: str) -> None:
-    """What msgspec reads although it is not the one way to write it; `tree` is the JSON behind `value`."""
+    """Refuses values that msgspec reads from another spelling. tree: the JSON that `value` was read from."""
     match value:
         case bytes():
             if b64encode(value).decode() != tree:
@@ -155,10 +156,10 @@ def _refuse_year(value: date, place: str) -> None:
 
 
 def _without_values(message: str) -> str:
-    """msgspec quotes a wrong enum value and an unknown field's name; both were chosen by the sender.
+    """msgspec's error without text of the sender: it quotes a wrong enum value and an unknown field's name.
 
-    Such a text can imitate msgspec's own " - at `$.place`", so only a place at the very end is believed,
-    and none after an unknown field, where msgspec may have written none.
+    That text can imitate msgspec's own " - at `$.place`". So a place counts only at the very end, and never
+    after an unknown field, where msgspec may not have written one.
     """
     if message.startswith(_UNKNOWN_FIELD):
         return _UNKNOWN_FIELD

@@ -1,18 +1,18 @@
-"""The one error tree. The class decides what happens to the message and what a command exits with.
+"""The error tree. The class decides what happens to the message, and the exit code of a command.
 
     GlomarError             exit 1
-    ├── Refused             exit 3   deny and acknowledge: asking again with the same bytes can't help
-    │   ├── Malformed                the bytes are not what the contract says
-    │   └── Untrusted                a signature, key or agreement doesn't hold
-    ├── Retryable           exit 1   try again later; the message stays where it is
+    ├── Refused             exit 3   deny and acknowledge: the same bytes will be refused again
+    │   ├── Malformed                the bytes do not follow the contract
+    │   └── Untrusted                a signature, key or agreement is not valid
+    ├── Retryable           exit 1   try again later; the message stays in the stream
     │   ├── TimedOut        exit 4
     │   └── Unreachable     exit 5
-    └── Fatal               exit 1   stop the process; recovery starts from what is on disk
+    └── Fatal               exit 1   stop the process; the next start recovers from the disk
         ├── Misconfigured   exit 2
         └── IntegrityError  exit 6   ledger, stream or receipt contradict each other
 
-A message says what is wrong, where, and what to do. It never holds personal data, nor any text that a
-sender chose: whoever raises one names fields and places, not values.
+A message says what is wrong, where, and what to do. It never contains personal data or text that a sender
+chose: it names fields and places, not values.
 """
 
 from typing import ClassVar
@@ -42,15 +42,15 @@ class Refused(GlomarError):
 
 
 class Malformed(Refused):
-    """Bytes that are not what the contract says."""
+    """The bytes do not follow the contract."""
 
 
 class Untrusted(Refused):
-    """A signature, a key or an agreement that does not hold."""
+    """A signature, a key or an agreement is not valid."""
 
 
 class Retryable(GlomarError):
-    """Leave the message and come back."""
+    """Leave the message in the stream and try again later."""
 
 
 class TimedOut(Retryable):
@@ -60,22 +60,22 @@ class TimedOut(Retryable):
 
 
 class Unreachable(Retryable):
-    """A party that must be there is not."""
+    """A party, or the bus, can't be reached."""
 
     exit_code = 5
 
 
 class Fatal(GlomarError):
-    """Stop; never continue past this in the same process."""
+    """Stop the process; never continue in it."""
 
 
 class Misconfigured(Fatal):
-    """Settings, files or permissions that the operator must mend."""
+    """Settings, files or permissions that the operator must correct."""
 
     exit_code = 2
 
 
 class IntegrityError(Fatal):
-    """Evidence that contradicts itself."""
+    """Ledger, stream or receipt contradict each other."""
 
     exit_code = 6

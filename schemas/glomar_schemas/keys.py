@@ -1,7 +1,7 @@
 """Keys: their ids, their files, and the ring of public keys that an agreement names.
 
-Private keys are PKCS #8 PEM files of mode 0600; public ones base64 SubjectPublicKeyInfo, so that any tool
-reads both. A key id is the first 16 bytes of the SHA-256 of the SubjectPublicKeyInfo, in hex.
+Private keys are PKCS #8 PEM files of mode 0600; public keys are base64 SubjectPublicKeyInfo. A key id is the
+first 16 bytes of the SHA-256 of the SubjectPublicKeyInfo, in hex.
 """
 
 import base64
@@ -38,17 +38,17 @@ from glomar_schemas.files import create
 KeyId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
 KeyUse = Literal["sign", "seal", "ledger", "official"]
 SERVICE: tuple[KeyUse, ...] = ("sign",)
-"""What signs a request or a verdict."""
+"""Uses of a key that may sign a request or a verdict."""
 OFFICIAL: tuple[KeyUse, ...] = ("official",)
-"""What signs a control."""
+"""Uses of a key that may sign a control."""
 _NKEY_BYTES = 2 + 32 + 2
-"""What it is, the seed, and a CRC-16."""
+"""Prefix, seed, CRC-16."""
 PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey
 PublicKey = Ed25519PublicKey | EllipticCurvePublicKey
 
 
 class KeyRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A public key as the agreement names it, and for what and when it counts."""
+    """A public key as the agreement names it, with its use and its validity."""
 
     party: str
     use: KeyUse
@@ -58,7 +58,7 @@ class KeyRecord(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     @property
     def key_id(self) -> str:
-        """Raises Misconfigured if it is no key."""
+        """Raises Misconfigured if `public` is not a key."""
         return key_id(parse_public(self.public))
 
 
@@ -74,9 +74,9 @@ class Key(Struct, frozen=True):
 
 
 class KeyRing:
-    """The public keys of an agreement, by id. Raises Misconfigured unless each key has one party and use.
+    """The public keys of an agreement, by id. Immutable.
 
-    A key that two parties share would let one of them sign for both.
+    Raises Misconfigured if a key is named twice: with a shared key one party could sign for two.
     """
 
     def __init__(self, records: Iterable[KeyRecord]) -> None:
@@ -97,19 +97,19 @@ class KeyRing:
         return ring
 
     def without(self, key_id: str) -> "KeyRing":
-        """A ring that does not know this key."""
+        """A ring without this key."""
         ring = KeyRing(())
         ring._keys = {id_: key for id_, key in self._keys.items() if id_ != key_id}
         return ring
 
     def get(self, key_id: str) -> Key | None:
-        """Whatever it is for, and whether it is valid or not."""
+        """The key of any use and any validity."""
         return self._keys.get(key_id)
 
     def signer(
         self, key_id: str, at: datetime, uses: Collection[KeyUse] = SERVICE
     ) -> tuple[str, Ed25519PublicKey]:
-        """(party, key) of a key for one of these uses, valid at that moment. Raises Untrusted."""
+        """(party, key) of a key for one of these uses, valid at that time. Raises Untrusted."""
         key = self._keys.get(key_id)
         if key is None or key.use not in uses or not isinstance(key.public, Ed25519PublicKey):
             raise Untrusted("signed by a key that the agreement does not name")
@@ -118,14 +118,14 @@ class KeyRing:
         return key.party, key.public
 
     def sealing_key(self, party: str, at: datetime) -> Key:
-        """The party's newest sealing key that is valid at that moment. Raises Untrusted if it has none."""
+        """The party's newest sealing key that is valid at that time. Raises Untrusted if there is none."""
         usable = [key for key in self.sealing_keys(party) if key.valid_from <= at < key.valid_until]
         if not usable:
             raise Untrusted(f"the agreement names no sealing key of {party} that is valid now")
         return max(usable, key=lambda key: key.valid_from)
 
     def sealing_keys(self, party: str) -> list[Key]:
-        """The party's, of any validity: what was sealed to one may be opened until it is shredded."""
+        """The party's sealing keys of any validity: each one opens messages until it is shredded."""
         return [key for key in self._keys.values() if key.party == party and key.use == "seal"]
 
     def ledger_keys(self, party: str) -> list[Ed25519PublicKey]:
@@ -165,7 +165,7 @@ def parse_public(text: str, *, where: str = "public key") -> PublicKey:
 
 
 def generate(use: KeyUse) -> PrivateKey:
-    """P-256 for sealing, Ed25519 for signatures."""
+    """A new private key: P-256 for sealing, Ed25519 for signatures."""
     return generate_private_key(SECP256R1()) if use == "seal" else Ed25519PrivateKey.generate()
 
 
@@ -175,9 +175,9 @@ def write_private(path: Path, key: PrivateKey) -> None:
 
 
 def read_secret(path: Path) -> bytes:
-    """Raises Misconfigured when the file is missing, unreadable, or open to anybody but its owner."""
+    """Raises Misconfigured if the file is missing, unreadable, or open to others than its owner."""
     try:
-        # The checked file and the read file are one: looked at through the same descriptor.
+        # One descriptor for both: the file that is read is the file whose mode was checked.
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             if mode & 0o077:
@@ -194,9 +194,9 @@ def read_secret(path: Path) -> bytes:
 
 
 def require_nkey(path: Path) -> None:
-    """Raises Misconfigured unless the file holds the seed of a user's nkey (NATS ADR-14) and nothing else.
+    """Raises Misconfigured unless the file contains the seed of a user's nkey (NATS ADR-14) and nothing else.
 
-    Called before nats-py reads the same file, which says what is wrong with it in a way of its own.
+    Call it before nats-py reads the same file, whose errors do not name the file.
     """
     seed = read_secret(path).strip()
     try:
@@ -223,8 +223,8 @@ def read_sealing_key(path: Path) -> EllipticCurvePrivateKey:
 
 
 def read_sealing_keys(pattern: Path) -> dict[str, EllipticCurvePrivateKey]:
-    """Key id -> key. pattern: a PEM file, or several by wildcards in the name. Raises Misconfigured."""
-    # Without a match it is read as the name of a file, which says what is wrong.
+    """Key id -> private key. pattern: a PEM file, or a file name with wildcards. Raises Misconfigured."""
+    # Without a match the pattern is read as a file name, and the error names it.
     files = sorted(pattern.parent.glob(pattern.name)) or [pattern]
     keys = [read_sealing_key(file) for file in files]
     return {key_id(key.public_key()): key for key in keys}
@@ -241,7 +241,7 @@ def _parse(record: KeyRecord) -> Key:
     where = f"key of {record.party}"
     public = parse_public(record.public, where=where)
     if (record.use == "seal") != isinstance(public, EllipticCurvePublicKey):
-        raise Misconfigured("a sealing key is P-256, every other key Ed25519", where=where)
+        raise Misconfigured("a sealing key must be P-256, every other key Ed25519", where=where)
     if record.valid_from >= record.valid_until:
-        raise Misconfigured("a key whose validity ends before it begins", where=where)
+        raise Misconfigured("the validity of a key ends before it begins", where=where)
     return Key(key_id(public), record.party, record.use, public, record.valid_from, record.valid_until)

@@ -1,7 +1,7 @@
-"""The messages of the bus, as frozen tagged Structs. Called by all three services.
+"""The messages of the bus, as frozen tagged Structs.
 
-Bytes are base64 on the wire (RFC 4648), times RFC 3339 with an offset, dates ISO 8601. Constructors do not
-validate; only `decoding.decode` does. PROTOCOL.md says who signs, seals and publishes each.
+On the wire bytes are base64 (RFC 4648), times RFC 3339 with an offset, dates ISO 8601. Constructors do not
+validate; `decoding.decode` does. PROTOCOL.md says who signs, seals and publishes each message.
 """
 
 from datetime import date, datetime
@@ -19,7 +19,7 @@ SlotId = Annotated[
     str,
     Meta(
         pattern=r"^(?:[0-9A-Za-z_-]{1,64}|~[0-9]{1,20})\Z",
-        description="the request's id; ~ and its sequence where its subject's last token is no id",
+        description="the request's id; ~ and its sequence if the last token of its subject is not an id",
     ),
 ]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", description="SHA-256, lower-case hex")]
@@ -29,7 +29,7 @@ Text = Annotated[str, Meta(max_length=2000)]
 Moment = Annotated[datetime, Meta(tz=True)]
 Year = Annotated[int, Meta(ge=FIRST_YEAR, le=LAST_YEAR)]
 Sequence = Annotated[int, Meta(ge=1, le=2**53 - 1)]
-"""Up to the last integer that every JSON reader keeps exactly."""
+"""Up to 2**53 - 1, the largest integer that every JSON reader keeps exactly."""
 Slot = Sequence
 Tag = Annotated[str, Meta(pattern=r"^[0-9a-f]{0,64}\Z", description="HMAC-SHA256, lower-case hex")]
 Cause = Literal["wrong-match", "record-corrected", "unlawful-request", "court-order", "other"]
@@ -38,17 +38,17 @@ Scope = Annotated[
     str,
     Meta(
         pattern=r"^(all|agency:[a-z0-9][a-z0-9-]{0,62}|jurisdiction:.{1,100}|person:[0-9a-f]{64})\Z",
-        description="all | agency:X | jurisdiction:Y | person:TAG; a scope that is misspelt holds nothing",
+        description="all | agency:X | jurisdiction:Y | person:TAG",
     ),
 ]
 
 
 class Message(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type"):
-    """What all messages share: immutable, named fields, a `type` that says which, nothing unknown."""
+    """Base of all messages: frozen, a `type` field with the message's name, no unknown fields."""
 
 
 class Sealed(Message, frozen=True, kw_only=True, tag="sealed"):
-    """A padded plaintext under AES-256-GCM, its key wrapped by HPKE (RFC 9180) to `key_id`."""
+    """A padded plaintext under AES-256-GCM. Its key is wrapped to `key_id` by HPKE (RFC 9180)."""
 
     key_id: KeyId
     wrap: Annotated[
@@ -66,7 +66,7 @@ class Officer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Request(Message, frozen=True, kw_only=True, tag="request"):
-    """One question: the clear part says why it may be asked, `particulars` (a sealed Subject) about whom."""
+    """One request. The clear fields state its legal basis; `particulars` is the sealed Subject."""
 
     id: RequestId
     subject: Line
@@ -81,7 +81,8 @@ class Request(Message, frozen=True, kw_only=True, tag="request"):
     tax_periods: Annotated[tuple[Year, ...], Meta(max_length=50)]
     intended_use: Short
     automated_analysis: Annotated[
-        bool | Short, Meta(description="false, or the id of the safeguards notification; true names none")
+        bool | Short,
+        Meta(description="false, or the id of the safeguards notification; true if there is none"),
     ]
     issued_at: Moment
     expires_at: Moment
@@ -89,7 +90,7 @@ class Request(Message, frozen=True, kw_only=True, tag="request"):
 
 
 class Subject(Message, frozen=True, kw_only=True, tag="subject"):
-    """The particulars of the person asked about, readable by the record holder alone. ""/null: not given."""
+    """The particulars of the person, which only the record holder can read. "" or null: not given."""
 
     first_name: Short = ""
     middle_name: Short = ""
@@ -121,18 +122,18 @@ class Refusal(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Answer(Message, frozen=True, kw_only=True, tag="answer"):
-    """What the requester may know. `refusals` is empty unless no record was consulted."""
+    """The answer to the requester. `refusals` is empty if a record was consulted."""
 
     outcome: Literal["confirm", "deny"]
     record_consulted: bool
     refusals: tuple[Refusal, ...] = ()
     salt: Annotated[
-        bytes, Meta(min_length=16, max_length=16, description="so that the digest can't be guessed")
+        bytes, Meta(min_length=16, max_length=16, description="random, so that nobody can guess the digest")
     ]
 
 
 class Tags(Message, frozen=True, kw_only=True, tag="tags"):
-    """HMACs under the holder's key, for oversight to count without knowing; "" if nothing could be read."""
+    """HMACs under the holder's key: oversight counts by them, without names. "" if it was unreadable."""
 
     person: Tag = ""
     reason: Tag = ""
@@ -140,7 +141,7 @@ class Tags(Message, frozen=True, kw_only=True, tag="tags"):
 
 
 class Verdict(Message, frozen=True, kw_only=True, tag="verdict"):
-    """The one answer to one request. `answer` (an Answer) and `tags` (a Tags) are sealed to the auditor."""
+    """The decision on one request. `answer` (an Answer) and `tags` (Tags) are sealed to the auditor."""
 
     request_id: SlotId
     subject: Line
@@ -155,7 +156,7 @@ class Verdict(Message, frozen=True, kw_only=True, tag="verdict"):
 
 
 class Control(Message, frozen=True, kw_only=True, tag="control"):
-    """One slot of the control sequence: what is in force from the next sequence on."""
+    """One slot of the control sequence. It takes effect from the next stream sequence on."""
 
     slot: Slot
     subject: Line
@@ -164,7 +165,7 @@ class Control(Message, frozen=True, kw_only=True, tag="control"):
     agreement_digest: Sha256
     scope: Scope = "all"
     lifts: Annotated[Slot | None, Meta(description="the slot of the hold that a `lift` lifts")] = None
-    key: Annotated[KeyRecord | None, Meta(description="of a `key`: what its party uses too")] = None
+    key: Annotated[KeyRecord | None, Meta(description="of a `key`: the new key of its party")] = None
     key_id: Annotated[KeyId | None, Meta(description="of a `shred`: the destroyed sealing key")] = None
     authority: Line
     reason: Text = ""
@@ -172,7 +173,7 @@ class Control(Message, frozen=True, kw_only=True, tag="control"):
 
 
 class Recall(Message, frozen=True, kw_only=True, tag="recall"):
-    """The record holder takes a verdict back: whoever received it must destroy it and say so in an Ack."""
+    """The record holder withdraws a verdict. Its recipient destroys the answer and sends an Ack."""
 
     request_id: RequestId
     subject: Line
@@ -181,11 +182,11 @@ class Recall(Message, frozen=True, kw_only=True, tag="recall"):
     verdict_digest: Annotated[Sha256, Meta(description="of the verdict's body as stored")]
     cause: Cause
     recalled_at: Moment
-    recalled_by: Annotated[Line, Meta(description="the office that recalls; no person's name")]
+    recalled_by: Annotated[Line, Meta(description="the office that recalls, never a person's name")]
 
 
 class Ack(Message, frozen=True, kw_only=True, tag="ack"):
-    """The requester's certificate that it has destroyed an answer, once recalled or expired."""
+    """The requester's certificate that it has destroyed a recalled or expired answer."""
 
     request_id: RequestId
     subject: Line
@@ -197,7 +198,7 @@ class Ack(Message, frozen=True, kw_only=True, tag="ack"):
 
 
 class Notice(Message, frozen=True, kw_only=True, tag="notice"):
-    """What the auditor tells an agency: a control or a recall that concerns it, once the ledger holds it."""
+    """A control or a recall that the auditor sends to the agency concerned, after it is in the ledger."""
 
     leaf: Annotated[bytes, Meta(description="its entry in the ledger: sequence, time, subject, digest")]
     body: Annotated[bytes, Meta(description="the message's body as stored (a DSSE envelope)")]
@@ -205,13 +206,13 @@ class Notice(Message, frozen=True, kw_only=True, tag="notice"):
 
 
 class NoticesQuery(Message, frozen=True, kw_only=True, tag="notices-query"):
-    """Asks the auditor for the notices behind a stream sequence, oldest first. after 0: from the start."""
+    """Asks the auditor for the notices after a stream sequence, oldest first. after 0: from the start."""
 
     after: Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
 
 class Notices(Message, frozen=True, kw_only=True, tag="notices"):
-    """One page. through: no notice up to this sequence is missing; more: ask again from there."""
+    """One page of notices. through: it is complete up to this sequence; more: ask again from there."""
 
     notices: tuple[Notice, ...]
     through: Annotated[int, Meta(ge=0, le=2**53 - 1)]
@@ -219,7 +220,7 @@ class Notices(Message, frozen=True, kw_only=True, tag="notices"):
 
 
 class Release(Message, frozen=True, kw_only=True, tag="release"):
-    """What the auditor hands to the requester's agency, sealed to it, once the ledger holds the verdict."""
+    """A verdict that the auditor releases, sealed to the requester's agency, after it is in the ledger."""
 
     request_id: SlotId
     leaf: Annotated[
@@ -233,13 +234,13 @@ class Release(Message, frozen=True, kw_only=True, tag="release"):
 
 
 class ResultQuery(Message, frozen=True, kw_only=True, tag="result-query"):
-    """Asks the auditor for a release again."""
+    """Asks the auditor to send a release again."""
 
     request_id: RequestId
 
 
 class ResultPending(Message, frozen=True, kw_only=True, tag="result-pending"):
-    """There is no released verdict yet."""
+    """Answer to a ResultQuery: no verdict is released yet."""
 
     request_id: RequestId
 

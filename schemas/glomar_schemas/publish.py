@@ -1,8 +1,8 @@
-"""Storing messages: singly, or many at once in an atomic batch (one fsync). Called by whoever publishes.
+"""Stores messages in the stream: one, or many in an atomic batch (one fsync).
 
-Works on any NATS connection with `publish` and `request`, so that the light client needs nothing else.
-No `Nats-Msg-Id` is ever sent: its de-duplication spans all subjects and accounts of a stream, so another
-party's message could swallow ours. Write-once subjects do that work.
+It needs only `publish` and `request` of a NATS connection, so a light client needs nothing else.
+It never sends `Nats-Msg-Id`: the server de-duplicates by it across all subjects and accounts of a stream, so
+the message of another party could suppress ours. Write-once subjects prevent duplicates instead.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,17 +23,17 @@ from glomar_schemas.subjects import (
 )
 
 SLOT_TAKEN = 10077
-"""Write-once: the subject already holds a message."""
+"""Server error code: the write-once subject already has a message."""
 FENCE_STALE = 10071
-"""The control slot that had to be empty has been filled."""
+"""Server error code: the control slot that had to be empty is filled."""
 FENCE_BUSY = 10164
-"""Another fenced publish is in flight on a cluster."""
+"""Server error code: another fenced publish is in flight on a cluster."""
 
 ACK_TIMEOUT_S = 5.0
 
 
 class Connection(Protocol):
-    """What is needed of nats-py's client."""
+    """The methods used of nats-py's client."""
 
     async def publish(
         self, subject: str, payload: bytes = b"", reply: str = "", headers: dict[str, str] | None = None
@@ -50,7 +50,7 @@ class Connection(Protocol):
 
 
 class Outgoing(Struct, frozen=True):
-    """One message to be stored."""
+    """One message to store."""
 
     subject: str
     body: bytes
@@ -58,7 +58,7 @@ class Outgoing(Struct, frozen=True):
 
 
 class NotStored(Retryable):
-    """The stream refused; `err_code` is the server's (never branch on nats-py's exception class)."""
+    """The stream refused. Branch on `err_code`, the server's code, never on nats-py's exception class."""
 
     def __init__(self, err_code: int, where: str) -> None:
         super().__init__(f"the stream did not store it (server error {err_code})", where=where)
@@ -81,10 +81,10 @@ class _PubAck(Struct):
 async def store(
     connection: Connection, message: Outgoing, *, empty_slot: str | None = None, first: bool = False
 ) -> int:
-    """Stores one message -> its stream sequence, durable when this returns.
+    """Stores one message -> its stream sequence. The message is durable when this returns.
 
-    empty_slot: the control subject that must still be empty (the fence). first: only into an empty stream.
-    Raises NotStored, TimedOut (it may have been stored all the same), Unreachable.
+    empty_slot: the control subject that must still be empty (the fence). first: only if the stream is empty.
+    Raises NotStored, TimedOut (the message may be stored or not), Unreachable.
     """
     headers = {**message.headers, **_fence(empty_slot)}
     if first:
@@ -137,7 +137,5 @@ async def _commit(
     if ack.error is not None:
         raise NotStored(ack.error.err_code, where="publish")
     if ack.duplicate or ack.count != expected_count or not ack.seq:
-        raise IntegrityError(
-            "the stream acknowledged something else than what was published", where="publish"
-        )
+        raise IntegrityError("the stream's acknowledgement does not fit what was published", where="publish")
     return ack.seq

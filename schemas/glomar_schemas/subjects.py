@@ -1,6 +1,6 @@
-"""Every subject, stream name, header and limit of the bus. Called by whoever publishes, reads or exports.
+"""Every subject, stream name, header and limit of the bus.
 
-Subject tokens are lower case and hold no personal data; a request id is an opaque UUIDv7.
+Subject tokens are lower case and contain no personal data; a request id is an opaque UUIDv7.
 """
 
 import re
@@ -25,13 +25,13 @@ Kind = Literal[
 ]
 
 MAX_MESSAGE_BYTES = 64 * 1024
-"""Of headers and body together: the server counts both against the stream's max_msg_size."""
+"""Limit of headers and body together: the server counts both against the stream's max_msg_size."""
 MAX_NOTICE_BYTES = 120 * 1024
-"""Of a notice or a page of them, which is not stored: the largest message in base64, and its receipt."""
+"""Limit of a notice and of a page of notices (not stored): the largest message in base64, and its receipt."""
 MAX_BATCH = 200
-"""Messages in one atomic batch. The server's limit is 1,000; past 200 the fsync no longer dominates."""
+"""Messages in one atomic batch. The server's limit is 1,000; above 200 the fsync no longer dominates."""
 FIRST_YEAR, LAST_YEAR = 1900, 2200
-"""Years that a date or time may lie in: no arithmetic with days or time zones overflows near them."""
+"""The first and the last year of a date or time: near them no arithmetic with days or zones overflows."""
 
 TRACEPARENT = "traceparent"
 CE_TYPE = "ce-type"
@@ -47,7 +47,7 @@ _WIRE_TOKEN = re.compile(r"[0-9A-Za-z_-]{1,64}\Z")
 
 
 class ParsedSubject(Struct, frozen=True):
-    """What a subject of the stream says: kind, agency ("" for control and opening) and the last token."""
+    """The parts of a stored subject: kind, agency ("" for control and opening) and the last token."""
 
     kind: str
     agency: str
@@ -55,7 +55,7 @@ class ParsedSubject(Struct, frozen=True):
 
 
 class Subjects(Struct, frozen=True):
-    """The subjects of one agreement, and the stream that holds one incarnation of it."""
+    """The subjects of one agreement, and the stream of one of its incarnations."""
 
     agreement: str
     incarnation: int = 1
@@ -66,7 +66,7 @@ class Subjects(Struct, frozen=True):
 
     @property
     def predecessor(self) -> "Subjects | None":
-        """The incarnation before; None of the first."""
+        """The previous incarnation; None for the first."""
         return Subjects(self.agreement, self.incarnation - 1) if self.incarnation > 1 else None
 
     @property
@@ -74,7 +74,7 @@ class Subjects(Struct, frozen=True):
         return f"glomar.{self.agreement}"
 
     def stored(self) -> list[str]:
-        """The subjects that the stream stores; everything else is carried and forgotten."""
+        """The subjects that the stream stores; messages on all others are not stored."""
         opening = [self.opening()] if self.predecessor else []
         return [
             *opening,
@@ -107,38 +107,38 @@ class Subjects(Struct, frozen=True):
         return f"{self.root}.result.{agency}"
 
     def notice(self, agency: str) -> str:
-        """Where controls and recalls are pushed to an agency."""
+        """The subject on which an agency receives controls and recalls."""
         return f"{self.root}.notice.{agency}"
 
     def notices(self, agency: str) -> str:
-        """Where an agency asks for those that it has missed."""
+        """The subject on which an agency asks for notices that it has missed."""
         return f"{self.root}.notices.{agency}"
 
     def opening(self) -> str:
-        """Of the first message of every incarnation but the first: the final checkpoint of the one before."""
+        """The subject of an incarnation's first message, the final checkpoint of the previous one."""
         return f"{self.root}.opening.{self.incarnation}"
 
     def retired(self) -> str:
-        """What a stream takes instead of all others once it has a successor; nobody may publish there."""
+        """The only subject of a stream that has a successor; nobody may publish on it."""
         return f"{self.root}.retired.{self.incarnation}"
 
     def checkpoint(self) -> str:
         return f"{self.root}.checkpoint"
 
     def origin(self, oversight: str) -> str:
-        """The name of the ledger of this incarnation: a stream made anew starts a new log."""
+        """The name of the ledger of this incarnation: each incarnation has its own log."""
         return f"audit.{oversight}/{self.stream}"
 
     def delivery(self, consumer: str) -> str:
-        """Where the server pushes a durable consumer's messages."""
+        """The subject to which the server pushes a durable consumer's messages."""
         return f"{self.root}.deliver.{consumer}"
 
     def canary(self, party: str) -> str:
-        """Where a service proves that the store still takes writes; kept in a stream of its own."""
+        """The subject of a service's test message to the store, in a stream of its own."""
         return f"{self.root}.canary.{party}"
 
     def template(self, kind: Kind) -> str:
-        """The destination template of spans and metrics: never a raw subject, which holds the request id."""
+        """The destination template of spans and metrics. A subject itself would contain the request id."""
         match kind:
             case "control":
                 return f"{self.root}.control.{{slot}}"
@@ -152,7 +152,7 @@ class Subjects(Struct, frozen=True):
                 return f"{self.root}.{kind}.{{agency}}.{{request_id}}"
 
     def parse(self, subject: str) -> ParsedSubject:
-        """Raises Malformed when the subject is not one that the stream stores."""
+        """Raises Malformed unless the stream stores this subject."""
         tokens = subject.split(".")
         if tokens[:2] == ["glomar", self.agreement]:
             if len(tokens) == 4 and tokens[2] in ("control", "opening"):
@@ -163,10 +163,10 @@ class Subjects(Struct, frozen=True):
 
 
 def is_token(text: str) -> bool:
-    """An agreement or agency name: lower case letters, digits and hyphens, at most 63."""
+    """True for an agreement or agency name: lower case letters, digits and hyphens, at most 63."""
     return _TOKEN.match(text) is not None
 
 
 def is_request_id(text: str) -> bool:
-    """A subject token that may name a request; requesters make UUIDv7, the bus only needs a safe token."""
+    """True for a token that may be a request id. Requesters use UUIDv7; the bus accepts any safe token."""
     return _WIRE_TOKEN.match(text) is not None

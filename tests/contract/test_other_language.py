@@ -1,4 +1,4 @@
-"""The vectors checked by a program that shares no code with ours: plain Node, its own crypto only."""
+"""The vectors, checked by a program without our code: Node with its own crypto."""
 
 import json
 import shutil

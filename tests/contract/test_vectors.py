@@ -1,5 +1,7 @@
-"""The published test vectors, as our own code reads them. A program in another language does the same in
-vectors_check.mjs; what differs between the two is a fault in one of them or in PROTOCOL.md."""
+"""The published test vectors, checked by our own code.
+
+vectors_check.mjs checks the same; a difference is an error in one of the two or in PROTOCOL.md.
+"""
 
 import base64
 import hashlib

@@ -86,8 +86,11 @@ def test_without_the_newest_control_nothing_is_published(bare: Processes, bus: B
 
     asked = asking(bare, tmp_path)
     until(lambda: of_kind(bus, "request") == NUMBER, "all is asked")
-    tried = bare.said("verifier").count("will be done later")
-    until(lambda: bare.said("verifier").count("will be done later") >= tried + 3, "it has tried")
+    tried = bare.said("verifier").count("retryable error; the message will be redelivered")
+    until(
+        lambda: bare.said("verifier").count("retryable error; the message will be redelivered") >= tried + 3,
+        "it has tried",
+    )
     assert of_kind(bus, "verdict") == 0
     assert waiting(bare) == 0
 

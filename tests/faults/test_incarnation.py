@@ -100,7 +100,7 @@ def test_a_new_incarnation_opens_with_the_final_checkpoint_of_the_old_one(
     with_exports_of(system, new)
     system.layout.waiting.unlink()
     bare.start_bus_alone()
-    assert of_the_bus("create", system, 2).stdout == f"{new.stream}: the stream and its consumers are there\n"
+    assert of_the_bus("create", system, 2).stdout == f"{new.stream}: the stream and its consumers exist\n"
     with watching(system) as bus:
         require_refused_behind_another_message(bus, new)
         opened = [incarnation("open", system, system.layout.ledger) for _ in range(2)]

@@ -1,4 +1,4 @@
-"""The AsyncAPI document of the three services, from the applications that run. For `tests.generate`."""
+"""The AsyncAPI document of the three services, generated from their applications."""
 
 import json
 import tempfile
@@ -24,7 +24,7 @@ PORTS = Ports(4222, 8001, 8002, 8003, 8004)
 
 
 def asyncapi() -> bytes:
-    """JSON, which is YAML too. The services are built on a data directory of their own, and not started."""
+    """The document as JSON, which is also YAML. The services are built in a temporary directory."""
     with tempfile.TemporaryDirectory() as folder:
         layout = Layout(Path(folder) / "data")
         provision(layout, PORTS)

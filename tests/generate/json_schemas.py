@@ -1,4 +1,4 @@
-"""The JSON Schemas of the messages, from the Structs that the code decodes with. Called by generated.py."""
+"""The JSON Schemas of the messages, generated from their Structs."""
 
 import json
 from typing import Any
@@ -68,7 +68,7 @@ LEAF: dict[str, Any] = {
         _object(gap={"const": True}, seq=_SEQUENCE),
     ],
 }
-"""By hand: the code compares bytes, which says more than any schema can."""
+"""Written by hand: the code compares bytes, which is stricter than any schema."""
 
 
 def leaf_schema() -> bytes:
@@ -91,7 +91,7 @@ def _file(name: str, title: str, body: dict[str, Any]) -> bytes:
 
 
 def _any_value(kind: type) -> dict[str, Any]:
-    """An agreement's examples hold values of any type."""
+    """The examples of an agreement have values of any type."""
     if kind is object:
         return {"description": "a value of any type"}
     raise NotImplementedError(kind)

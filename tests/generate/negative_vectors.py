@@ -1,6 +1,6 @@
-"""What every implementation must refuse, and with which class of error. Called by vectors.py.
+"""Test vectors that every implementation must refuse, with the class of the error.
 
-Unless the fault is the signature itself each body is honestly signed: nothing but the named fault is wrong.
+Each body is correctly signed unless the fault is the signature: it has only the named fault.
 """
 
 import base64
@@ -91,7 +91,7 @@ def _text_faults() -> Iterator[dict[str, str]]:
 
 
 def _form_faults() -> Iterator[dict[str, str]]:
-    """What the JSON Schemas refuse, and times that are spelt loosely."""
+    """What the JSON Schemas refuse, and times in another spelling."""
     payload, body = _payload(), example().request
     periods, issued = "[2022,2023]", '"issued_at":"2025-10-08T14:30:00Z"'
     for name, old, new in (
@@ -117,7 +117,7 @@ def _form_faults() -> Iterator[dict[str, str]]:
 
 
 def _place_faults() -> Iterator[dict[str, str]]:
-    """Honestly signed, and not for here."""
+    """Correctly signed, but for another place."""
     elsewhere = samples.SUBJECTS.request(samples.REQUESTER, samples.OTHER_ID)
     yield _case("place", "stored under another subject", example().request, subject=elsewhere)
     other = (f'"id":"{samples.REQUEST_ID}"'.encode(), f'"id":"{samples.OTHER_ID}"'.encode())
@@ -144,7 +144,7 @@ def _signature_faults() -> Iterator[dict[str, str]]:
 
 
 def _sealed_faults() -> Iterator[dict[str, Any]]:
-    """Ciphertexts moved to where they do not belong, and damaged ones."""
+    """Ciphertexts moved to another place, and damaged ones."""
     particulars = example().sealed["particulars"]
     home = CHANNELS["particulars"].context
     flipped = bytes([particulars.ciphertext[0] ^ 1]) + particulars.ciphertext[1:]
@@ -207,14 +207,14 @@ def _payload() -> bytes:
 
 
 def _swapped(text: bytes, old: bytes, new: bytes) -> bytes:
-    """The text with its only `old` changed: a vector that no longer shows its fault must not be written."""
+    """The text with its only `old` replaced. Raises ValueError if the vector would not have its fault."""
     if text.count(old) != 1:
         raise ValueError(f"{old!r} is not there exactly once")
     return text.replace(old, new)
 
 
 def _with_stray_bits(text: bytes) -> bytes:
-    """The last base64 text that is padded, with its unused bits set: it still decodes to the same bytes."""
+    """The last padded base64 text with unused bits set: a lax decoder reads the same bytes."""
     at = text.rindex(b'="') - (2 if b'=="' in text[text.rindex(b'="') - 1 :] else 1)
     alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     return text[:at] + bytes([alphabet[alphabet.index(text[at]) + 1]]) + text[at + 1 :]

@@ -1,7 +1,7 @@
-"""Golden test vectors for programs in other languages, in schemas/vectors. Called by generated.py.
+"""Golden test vectors for programs in other languages, in schemas/vectors.
 
-Keys, messages, signatures and leaves are made anew and must come out the same; what is sealed is kept and
-must still open (see example.py). PROTOCOL.md says how to use each file.
+Keys, messages, signatures and leaves are generated each time and must be the same. Sealed parts are stored
+and must still open (see example.py). PROTOCOL.md says how to use each file.
 """
 
 import hashlib

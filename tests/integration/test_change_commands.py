@@ -103,7 +103,7 @@ def test_an_epoch_ends_38_days_after_it_began_unless_it_is_told(bus: Bus) -> Non
     [
         ({"public": "nonsense"}, "SubjectPublicKeyInfo"),
         ({"party": "atf"}, "no such party"),
-        ({"use": "sign"}, "sealing key is P-256"),
+        ({"use": "sign"}, "sealing key must be P-256"),
         ({"valid_from": "2025-01-01"}, "before it was named"),
         ({"valid_until": "2026-01-01"}, "ends before it begins"),
     ],

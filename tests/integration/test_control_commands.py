@@ -173,7 +173,7 @@ def test_an_agencys_account_carries_no_control_but_its_official_signs(bus: Bus, 
 
     ended = commands.run("publish", str(commands.file("hold")), as_=AGENCY)
 
-    require_complaint(ended, UNREACHABLE, "nobody answers")
+    require_complaint(ended, UNREACHABLE, "nobody listens")
     assert bus.last_sequence() == last
 
 

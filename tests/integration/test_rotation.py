@@ -61,7 +61,7 @@ def test_oversight_without_the_key_that_a_control_names_stops_until_it_is_there(
     wait_for(record.valid_from)
 
     assert running.process.wait(60) == MISCONFIGURED
-    assert f"is not there: {record.key_id}" in last_words(tmp_path)
+    assert f"is missing: {record.key_id}" in last_words(tmp_path)
 
     away.rename(there)
     with up(running.layout.root) as mended, watching(provision(mended.layout, mended.ports)) as after:

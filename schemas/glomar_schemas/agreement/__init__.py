@@ -1,1 +1,1 @@
-"""Agreements, their versions, the controls over them, and the keys that they name."""
+"""Agreements: the signed file, its versions, the controls over it, and its sealing keys."""

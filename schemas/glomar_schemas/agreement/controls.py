@@ -1,6 +1,6 @@
-"""The control sequence folded into what is in force. Pure; called by whoever decides and whoever releases.
+"""Applies the control sequence: which agreement, keys and holds are in force. Pure.
 
-Slots are consecutive from 1. The first one says which agreement this incarnation runs under.
+Slots are consecutive from 1. The first control puts an agreement in force for this incarnation.
 """
 
 from collections.abc import Callable
@@ -20,14 +20,16 @@ from glomar_schemas.subjects import Subjects
 
 
 class Hold(Struct, frozen=True):
-    """An order that nothing in its scope is answered. slot: the control that placed it."""
+    """An order that no request in its scope is answered. slot: the control that placed it."""
 
     slot: int
     scope: str
     authority: str
 
     def covers(self, agency: str, jurisdiction: str, person: str) -> bool:
-        """person: its tag. Both "" where a request can't be read: only `all` and `agency` cover that."""
+        """person: its tag. jurisdiction and person are "" for an unreadable request: only `all` and `agency`
+        cover it.
+        """
         kind, _, name = self.scope.partition(":")
         match kind:
             case "all":
@@ -41,11 +43,14 @@ class Hold(Struct, frozen=True):
 
 
 class InForce(Struct, frozen=True):
-    """slot: the last control applied, 0 for none. Nothing may be decided while there is none."""
+    """What is in force after a control. slot: the last control applied, 0 for none.
+
+    No request may be decided while `signed` is None.
+    """
 
     slot: int = 0
     signed: SignedAgreement | None = None
-    """The version in force; its ring holds the keys in force, as controls have changed them."""
+    """The version in force. Its ring has the keys in force, with all changes by controls."""
     versions: tuple[tuple[int, str], ...] = ()
     """(stream sequence of the control, digest) of each version that came into force, oldest first."""
     holds: tuple[Hold, ...] = ()
@@ -55,13 +60,13 @@ class InForce(Struct, frozen=True):
     """Ids of destroyed sealing keys."""
 
     def require(self) -> SignedAgreement:
-        """Raises Retryable while no agreement is in force."""
+        """The version in force. Raises Retryable while there is none."""
         if self.signed is None:
             raise Retryable("no agreement has been put in force on this stream yet")
         return self.signed
 
     def with_keys(self, signed: SignedAgreement) -> SignedAgreement:
-        """A version with the keys of its file, those that controls added, without those they destroyed."""
+        """A version with the keys of its file and the added keys, without the destroyed ones."""
         ring = signed.ring
         for record in self.added:
             if ring.get(record.key_id) is None:
@@ -71,18 +76,18 @@ class InForce(Struct, frozen=True):
         return replace(signed, ring=ring)
 
     def digest_at(self, sequence: int) -> str:
-        """Of the version that was in force when the stream stored that sequence; "" before the first."""
+        """Digest of the version in force when the stream stored that sequence; "" before the first."""
         return next((digest for since, digest in reversed(self.versions) if since < sequence), "")
 
     def hold_on(self, agency: str, jurisdiction: str, person: str) -> Hold | None:
-        """The first hold that covers such a request."""
+        """The first hold that covers such a request; None if no hold does."""
         return next((hold for hold in self.holds if hold.covers(agency, jurisdiction, person)), None)
 
 
 class Applied(Struct, frozen=True):
     """One control, and what is in force from it on. sequence, at: where and when the stream stored it.
 
-    fault: why it is void and changed nothing; "" if it counts. control: None if it can't be opened.
+    fault: why it is void and changed nothing; "" if it counts. control: None if it can't be signed_control.
     parties: those whose officials signed it.
     """
 
@@ -99,7 +104,7 @@ class Applied(Struct, frozen=True):
 
 
 class _SignedControl(Struct, frozen=True):
-    """A control, whose officials signed it, and where and when the stream stored it."""
+    """A control, the parties whose officials signed it, and its sequence and time in the stream."""
 
     control: Control
     parties: frozenset[str]
@@ -117,22 +122,22 @@ def apply(
     *,
     slot: int | None = None,
 ) -> Applied:
-    """Applies the control in the next slot; `sequence` and `at` are the stream's.
+    """Applies the control in the next slot. sequence, at: its place and time in the stream.
 
-    slot: a later one, for a reader who is not told of every control, as an agency is not.
-    A control that is malformed, or not signed by whom it must be, is void: its slot is used up, and nothing
-    else changes. Raises Misconfigured for a version of the agreement that is not installed: whoever can't
-    tell what is in force must not decide.
+    slot: a later slot, for a reader that does not receive every control, such as an agency.
+    A control that is malformed, or lacks a required signature, is void: it uses its slot and changes nothing
+    else. Raises Misconfigured for a version of the agreement that is not installed: a service that does not
+    know what is in force must not decide.
     """
     slot = slot or state.slot + 1
     control, parties = None, frozenset[str]()
     try:
         control, parties = _open_control(state, body, versions, subjects.control(slot), at)
-        judge = _judge(state, control, versions)
-        if needed := missing_signatures(control.action, parties, judge.agreement):
-            raise Untrusted(needed)
-        opened = _SignedControl(control, parties, sequence, at)
-        after = _ACTIONS[control.action](state, opened, versions)
+        deciding = _deciding_version(state, control, versions)
+        if missing := missing_signatures(control.action, parties, deciding.agreement):
+            raise Untrusted(missing)
+        signed_control = _SignedControl(control, parties, sequence, at)
+        after = _ACTIONS[control.action](state, signed_control, versions)
         return Applied(sequence, at, replace(after, slot=slot), "", control, parties)
     except Refused as fault:
         return Applied(sequence, at, replace(state, slot=slot), fault.what, control, parties)
@@ -141,34 +146,34 @@ def apply(
 def _open_control(
     state: InForce, body: bytes, versions: Versions, subject: str, at: datetime
 ) -> tuple[Control, frozenset[str]]:
-    """A control behind `state`, and the parties whose officials signed it. Raises Malformed, Untrusted."""
+    """The control after `state`, and the parties whose officials signed it. Raises Malformed, Untrusted."""
     control, envelope = open_envelope(body, Control, subject)
-    return control, signers(envelope, _judge(state, control, versions).ring, at, uses=OFFICIAL)
+    return control, signers(envelope, _deciding_version(state, control, versions).ring, at, uses=OFFICIAL)
 
 
-def _judge(state: InForce, control: Control, versions: Versions) -> SignedAgreement:
-    """Whose keys and parties count: the version in force; for a new one that version itself."""
+def _deciding_version(state: InForce, control: Control, versions: Versions) -> SignedAgreement:
+    """The version whose keys and parties decide: the one in force; for a new version, that version."""
     named = versions.get(control.agreement_digest) if control.action == "agreement" else None
     return named or state.signed or versions.newest
 
 
 def missing_signatures(action: str, parties: frozenset[str], agreement: Agreement) -> str:
-    """Whose officials must sign, while these parties' have; "" when that is enough."""
+    """Which signatures are missing if the officials of these parties have signed; "" for none."""
     match action:
         case "agreement":
-            enough = {agreement.holder, *agreement.requesters} <= parties
-            return "" if enough else "an agreement needs the officials of all its parties"
+            complete = {agreement.holder, *agreement.requesters} <= parties
+            return "" if complete else "an agreement needs the officials of all its parties"
         case "hold":
             return "" if parties else "a hold needs an official of one party"
         case _:
             return "" if len(parties) >= 2 else f"a {action} needs officials of two parties"
 
 
-def _agreement(state: InForce, opened: _SignedControl, versions: Versions) -> InForce:
-    control = opened.control
+def _agreement(state: InForce, signed_control: _SignedControl, versions: Versions) -> InForce:
+    control = signed_control.control
     signed = versions.get(control.agreement_digest)
     if signed is None:
-        # Only what all parties signed comes this far; anybody else's control is void and stops no service.
+        # All parties have signed this control; a control of anybody else is void and stops no service.
         raise Misconfigured(
             "another version of the agreement is in force than those installed",
             where=f"control {control.slot}",
@@ -179,31 +184,31 @@ def _agreement(state: InForce, opened: _SignedControl, versions: Versions) -> In
     return replace(
         state,
         signed=state.with_keys(signed),
-        versions=(*state.versions, (opened.sequence, signed.digest)),
+        versions=(*state.versions, (signed_control.sequence, signed.digest)),
     )
 
 
-def _hold(state: InForce, opened: _SignedControl, versions: Versions) -> InForce:
-    control = opened.control
+def _hold(state: InForce, signed_control: _SignedControl, versions: Versions) -> InForce:
+    control = signed_control.control
     require_known(control.scope, (state.signed or versions.newest).agreement)
     return replace(state, holds=(*state.holds, Hold(control.slot, control.scope, control.authority)))
 
 
-def _lift(state: InForce, opened: _SignedControl, versions: Versions) -> InForce:
-    remaining = tuple(hold for hold in state.holds if hold.slot != opened.control.lifts)
+def _lift(state: InForce, signed_control: _SignedControl, versions: Versions) -> InForce:
+    remaining = tuple(hold for hold in state.holds if hold.slot != signed_control.control.lifts)
     if len(remaining) == len(state.holds):
         raise Untrusted("lifts a hold that is not in force")
     return replace(state, holds=remaining)
 
 
-def _key(state: InForce, opened: _SignedControl, versions: Versions) -> InForce:
-    signed, record = _in_force(state), opened.control.key
+def _key(state: InForce, signed_control: _SignedControl, versions: Versions) -> InForce:
+    signed, record = _in_force(state), signed_control.control.key
     if record is None:
         raise Untrusted("names no key")
-    if record.party not in opened.parties:
+    if record.party not in signed_control.parties:
         raise Untrusted("a new key needs an official of its own party")
-    if record.valid_from < opened.at:
-        raise Untrusted("a new key may not count from before it was named")
+    if record.valid_from < signed_control.at:
+        raise Untrusted("a new key may not be valid before its control")
     try:
         ring = signed.ring.having(record)
     except Misconfigured as fault:
@@ -211,14 +216,14 @@ def _key(state: InForce, opened: _SignedControl, versions: Versions) -> InForce:
     return replace(state, signed=replace(signed, ring=ring), added=(*state.added, record))
 
 
-def _shred(state: InForce, opened: _SignedControl, versions: Versions) -> InForce:
-    signed, key_id = _in_force(state), opened.control.key_id or ""
+def _shred(state: InForce, signed_control: _SignedControl, versions: Versions) -> InForce:
+    signed, key_id = _in_force(state), signed_control.control.key_id or ""
     key = signed.ring.get(key_id)
     if key is None or key.use != "seal":
-        raise Untrusted("destroys a key that is no sealing key in force")
-    if key.party not in opened.parties:
+        raise Untrusted("destroys a key that is not a sealing key in force")
+    if key.party not in signed_control.parties:
         raise Untrusted("destroying a key needs an official of its own party")
-    if opened.at < key.valid_until:
+    if signed_control.at < key.valid_until:
         raise Untrusted("destroys a key to which others may still seal")
     ring = signed.ring.without(key_id)
     return replace(state, signed=replace(signed, ring=ring), shredded=state.shredded | {key_id})

@@ -1,6 +1,6 @@
-"""The private sealing keys of one party: those in force, and no others. Called by whoever opens things.
+"""The private sealing keys of one party that are in force.
 
-A new key is taken up at its control and a destroyed one forgotten at its control, without a new start.
+A control adds or destroys a key while the service runs.
 """
 
 from collections.abc import Callable
@@ -15,43 +15,46 @@ from glomar_schemas.errors import Misconfigured
 from glomar_schemas.keys import read_sealing_keys
 
 Load = Callable[[str], EllipticCurvePrivateKey]
-"""Key id -> private key. Raises Misconfigured if it is not there."""
+"""Key id -> private key. Raises Misconfigured if it is missing."""
 
 
 class Keyholder:
-    """`opener` opens with the keys in force as far as `follow` was told. None before that."""
+    """`opener` opens with the keys in force at the last `follow`; before the first call it has none."""
 
     def __init__(self, party: str, load: Load) -> None:
         self._party = party
         self._load = load
-        self._held: dict[str, EllipticCurvePrivateKey] = {}
-        self.opener = Opener(self._held)
+        self._loaded: dict[str, EllipticCurvePrivateKey] = {}
+        self.opener = Opener(self._loaded)
 
     def follow(self, in_force: InForce) -> None:
-        """Raises Misconfigured for a key in force that is not there, and then holds what it held before.
+        """Loads the keys in force. Raises Misconfigured if one is missing, and then changes nothing.
 
-        Whoever went on without it would refuse for good what others rightly seal to it.
+        Without that key the service would finally refuse messages that are correctly sealed to it.
         """
         ring = in_force.require().ring
-        held = {
-            key.id: self._held.get(key.id) or self._load(key.id) for key in ring.sealing_keys(self._party)
+        loaded = {
+            key.id: self._loaded.get(key.id) or self._load(key.id) for key in ring.sealing_keys(self._party)
         }
-        self.opener.hold(held)
-        self._held = held
+        self.opener.hold(loaded)
+        self._loaded = loaded
 
 
 def key_files(pattern: Path) -> Load:
-    """Keys in PEM files, looked for anew each time; pattern: as of `read_sealing_keys`, which raises now."""
+    """Loads keys from PEM files, which it reads again at each call. pattern: as for `read_sealing_keys`.
+
+    Raises Misconfigured if the pattern can't be read now.
+    """
     read_sealing_keys(pattern)
     return partial(_find, pattern)
 
 
 def _find(pattern: Path, key_id: str) -> EllipticCurvePrivateKey:
-    found = read_sealing_keys(pattern).get(key_id)
-    if found is None:
+    key = read_sealing_keys(pattern).get(key_id)
+    if key is None:
         raise Misconfigured(
-            f"the private key of a sealing key in force is not there: {key_id}",
+            f"the private key of a sealing key in force is missing: {key_id}",
             where=str(pattern),
-            fix="Put its file there and start again",
+            fix="Add its file and start again",
         )
-    return found
+    return key

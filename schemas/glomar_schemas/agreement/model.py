@@ -1,7 +1,7 @@
-"""The agreement as data: a TOML file that both parties signed, and what it allows. Called by every service.
+"""The agreement: a TOML file that the parties signed, and what it allows.
 
-Who vouches for its keys: the signatures are checked against the officials' keys that each party pinned for
-itself (its trust file), never against keys that the file itself brings.
+Its signatures are checked against the officials' keys that each party has pinned in its own trust file, never
+against keys in the agreement itself.
 """
 
 import hashlib
@@ -26,11 +26,11 @@ T = TypeVar("T")
 
 Count = Annotated[int, Meta(ge=0)]
 NonBlankLine = Annotated[str, Meta(min_length=1, max_length=200)]
-"""A line that may not be left blank: whoever is refused reads it."""
+"""A line that must not be blank: a refused requester reads it."""
 
 
 class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the file: a field that the contract does not know is a mistake, not a comment."""
+    """A table of the file. An unknown field is an error."""
 
 
 class Party(_Table, frozen=True, kw_only=True):
@@ -40,13 +40,13 @@ class Party(_Table, frozen=True, kw_only=True):
 
 
 class Delegation(_Table, frozen=True, kw_only=True):
-    """Who may authorise requests in the agency head's stead, and when."""
+    """An office that may authorise requests for the head of the agency, and when."""
 
     id: Short
     agency: Token
     office: Line
     valid_from: date
-    valid_until: Annotated[date, Meta(description="last day on which it counts")]
+    valid_until: Annotated[date, Meta(description="the last valid day")]
 
 
 class Safeguards(_Table, frozen=True, kw_only=True):
@@ -54,47 +54,47 @@ class Safeguards(_Table, frozen=True, kw_only=True):
 
     agency: Token
     certificate: Short
-    valid_until: Annotated[date, Meta(description="last day on which it counts")]
+    valid_until: Annotated[date, Meta(description="the last valid day")]
     analysis_notifications: tuple[Short, ...] = ()
 
 
 class Allowed(_Table, frozen=True, kw_only=True):
-    """What may be asked, and for what."""
+    """Which requests the agreement allows."""
 
     grounds: dict[Short, Line]
     statutes: dict[Short, tuple[Short, ...]]
-    """ground -> the statutes that it may rest on."""
+    """ground -> the statutes that may support it."""
     intended_uses: dict[Short, Line]
     jurisdictions: tuple[Short, ...]
     earliest_tax_year: Annotated[int, Meta(ge=1900, le=2200)]
     removal_classes: tuple[Short, ...] = ()
-    """Empty where the agreement is not about removal."""
+    """Empty if the agreement is not about removal."""
 
 
 class Limits(_Table, frozen=True, kw_only=True):
-    """Numbers that the conditions refer to: of one agency, within the window, refused attempts included.
+    """Numbers that the conditions use: counted for one agency within the window, refused requests included.
 
-    An agreement that has no such limit leaves it out, and its condition as well.
+    An agreement without such a limit omits the field and its condition.
     """
 
     days_after_order: Count | None = None
-    """None where no clock runs from an order; a condition that counts on it then fails."""
+    """None if no period starts with an order; a condition that uses it then fails."""
     reason_min_characters: Count
     window_days: Count
     same_reason_people: Count
-    """People about whom one and the same reason may be given."""
+    """People for whom an agency may give the same reason."""
     open_cases_per_officer: Count
     addresses_per_name: Count | None = None
-    """Addresses at which somebody of one name may be asked for."""
+    """Addresses that may be requested for one name."""
     people_per_address: Count | None = None
-    """Names for which may be asked at one address."""
+    """Names that may be requested for one address."""
     requests_per_officer: Count | None = None
     requests_per_case: Count | None = None
     requests_per_day: Count | None = None
     """Of the agency, on one calendar day."""
     addresses_per_person: Count | None = None
-    """Addresses at which one person of the register may be looked up, under whatever spelling of the name.
-    No condition: whoever asks for more is told `deny`, as for somebody who is not there."""
+    """Addresses that may be requested for one person of the register, over all spellings of the name.
+    Not a condition: requests above it are answered `deny`, as for a person who is not in the register."""
 
 
 class Retention(_Table, frozen=True, kw_only=True):
@@ -104,9 +104,9 @@ class Retention(_Table, frozen=True, kw_only=True):
 
 
 class Example(_Table, frozen=True, kw_only=True):
-    """A lawful request, decided at `now`: the fields of a Request and a Subject, but for what is sealed.
+    """A lawful request, decided at `now`: the fields of a Request and of a Subject, without the sealed ones.
 
-    facts: what the record holder knows about it that follows from no list in this file.
+    facts: facts of the record holder that do not follow from this file.
     """
 
     now: Moment
@@ -116,7 +116,7 @@ class Example(_Table, frozen=True, kw_only=True):
 
 
 class Condition(_Table, frozen=True, kw_only=True):
-    """One legal element: `holds` is CEL over request, particulars, agreement, facts, now and today."""
+    """One legal element. `holds` is CEL over request, particulars, agreement, facts, now and today."""
 
     id: Annotated[str, Meta(pattern=r"^L[0-9]{1,2}[a-z]?\Z")]
     name: NonBlankLine
@@ -124,9 +124,9 @@ class Condition(_Table, frozen=True, kw_only=True):
     holds: Text
     refusal: NonBlankLine
     accepted: dict[str, object] = {}
-    """An example that passes: dotted field names -> values laid over the agreement's example."""
+    """An example that passes: dotted field names -> values that replace those of the agreement's example."""
     refused: dict[str, object] = {}
-    """An example that fails this condition and no other."""
+    """An example that fails only this condition."""
 
 
 class Agreement(_Table, frozen=True, kw_only=True):
@@ -152,31 +152,31 @@ class Agreement(_Table, frozen=True, kw_only=True):
     officers: tuple[Officer, ...]
     handling: tuple[Text, ...] = ()
     redactions: tuple[Line, ...] = ()
-    """Values that the public version leaves out, as in `parties.x.contact` or `handling[3]`."""
+    """Values that the public version omits, such as `parties.x.contact` or `handling[3]`."""
     example: Example | None = None
     conditions: Annotated[tuple[Condition, ...], Meta(min_length=1)]
     keys: tuple[KeyRecord, ...] = ()
 
 
 class SignedAgreement(Struct, frozen=True):
-    """An agreement whose signatures were checked; `digest` is the SHA-256 of the file, in hex."""
+    """An agreement with valid signatures. digest: SHA-256 of the file, lower-case hex."""
 
     agreement: Agreement
     digest: str
     ring: KeyRing
 
     def require_in_force(self, now: datetime) -> None:
-        """Raises Untrusted before its first and after its last moment."""
+        """Raises Untrusted before `valid_from` and from `valid_until` on."""
         if not self.agreement.valid_from <= now < self.agreement.valid_until:
             raise Untrusted(
                 "the agreement is not in force now",
                 where=self.agreement.id,
-                fix=f"It runs from {self.agreement.valid_from} to {self.agreement.valid_until}",
+                fix=f"It is in force from {self.agreement.valid_from} to {self.agreement.valid_until}",
             )
 
 
 class Trust(Struct, frozen=True):
-    """A trust file: party -> base64 public key of its official, pinned by the reader's own organisation."""
+    """A trust file: party -> public key of its official, pinned by the reader's own organisation."""
 
     officials: dict[str, Ed25519PublicKey]
 
@@ -189,7 +189,7 @@ def parse_agreement(raw: bytes, *, where: str) -> Agreement:
         if party not in agreement.parties:
             raise Malformed(f"no [parties.{party}] table", where=where)
     if len(set(roles)) != len(roles):
-        raise Malformed("one party has two roles; each watches the others", where=where)
+        raise Malformed("one party has two roles; each role needs its own party", where=where)
     ids = [condition.id for condition in agreement.conditions]
     if len(set(ids)) != len(ids):
         raise Malformed("two conditions have the same id", where=where)
@@ -198,10 +198,10 @@ def parse_agreement(raw: bytes, *, where: str) -> Agreement:
 
 
 def load_agreement(path: Path, trust: Trust) -> SignedAgreement:
-    """Reads the file and its `.sig`; the holder and every requester must have signed exactly these bytes.
+    """Reads the file and its `.sig`. The holder and every requester must have signed exactly these bytes.
 
     Raises Misconfigured (unreadable), Malformed (not an agreement), Untrusted (a signature is missing or
-    does not hold).
+    invalid).
     """
     raw, signatures = _read(path), _read(path.with_name(path.name + ".sig"))
     agreement = parse_agreement(raw, where=str(path))
@@ -230,7 +230,9 @@ def load_trust(path: Path) -> Trust:
 
 
 def _require_that_refusals_fit(agreement: Agreement, where: str) -> None:
-    """A request that fails every condition must be answerable, or it could never get its verdict."""
+    """Raises Malformed if all refusals together do not fit into an answer: a request that fails every
+    condition would never get a verdict.
+    """
     refusals = tuple(
         Refusal(condition=condition.id, citation=condition.citation, message=condition.refusal)
         for condition in agreement.conditions
@@ -238,7 +240,7 @@ def _require_that_refusals_fit(agreement: Agreement, where: str) -> None:
     answer = Answer(outcome="deny", record_consulted=False, refusals=refusals, salt=bytes(16))
     if len(encode(answer)) >= ANSWER_SIZES[-1]:
         raise Malformed(
-            f"all refusals together are longer than an answer ({ANSWER_SIZES[-1]} bytes)", where=where
+            f"all refusals together are longer than an answer may be ({ANSWER_SIZES[-1]} bytes)", where=where
         )
 
 
@@ -248,13 +250,19 @@ def _require_signature(
     official = trust.officials.get(party)
     if official is None:
         raise Untrusted(f"the trust file names no official of {party}", where=where)
-    wanted = key_id(official)
-    signature = next((signature for signature in signatures if signature.keyid == wanted), None)
+    official_id = key_id(official)
+    signature = next((signature for signature in signatures if signature.keyid == official_id), None)
     if signature is None:
-        raise Untrusted(f"not signed by the official of {party}", where=where, fix="Nothing is answered")
+        raise Untrusted(
+            f"not signed by the official of {party}",
+            where=where,
+            fix="Requests are answered only under a signed agreement",
+        )
     if not ed25519.holds(official, signature.sig, pre_authentication(AGREEMENT_TYPE, raw)):
         raise Untrusted(
-            f"the signature of {party} does not fit the file", where=where, fix="It was altered after signing"
+            f"the signature of {party} does not fit the file",
+            where=where,
+            fix="It was altered after signing",
         )
 
 

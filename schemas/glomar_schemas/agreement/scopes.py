@@ -1,6 +1,4 @@
-"""Whether a hold's scope names anything under an agreement. Pure; called by the fold of controls, and by
-whoever drafts one.
-"""
+"""Checks the scope of a hold against an agreement. Pure."""
 
 import re
 
@@ -11,9 +9,9 @@ _TAG = re.compile(r"[0-9a-f]{64}\Z")
 
 
 def require_known(scope: str, agreement: Agreement) -> None:
-    """Raises Untrusted for a scope that the agreement does not know.
+    """Raises Untrusted for a scope that names nothing under the agreement.
 
-    Such a hold would stand in force and hold nothing, while whoever ordered it believes otherwise.
+    Such a hold would be in force without effect, and its authority would not notice.
     """
     kind, _, name = scope.partition(":")
     match kind:
@@ -21,11 +19,11 @@ def require_known(scope: str, agreement: Agreement) -> None:
             return
         case "agency":
             if name not in agreement.requesters:
-                raise Untrusted("its scope names an agency that is no requester of the agreement")
+                raise Untrusted("its scope names an agency that is not a requester of the agreement")
         case "jurisdiction":
             if name not in agreement.allowed.jurisdictions:
                 raise Untrusted("its scope names a jurisdiction that the agreement does not list")
         case "person" if _TAG.match(name):
             return
         case _:
-            raise Untrusted("its scope is none of all, agency:NAME, jurisdiction:NAME, person:TAG")
+            raise Untrusted("its scope is not all, agency:NAME, jurisdiction:NAME or person:TAG")

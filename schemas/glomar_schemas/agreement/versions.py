@@ -1,6 +1,6 @@
-"""Every installed version of one agreement; which of them is in force, the control sequence says.
+"""All installed versions of one agreement. The control sequence decides which one is in force.
 
-Called by each service at its start. A version must be installed with all parties before it comes into force.
+All parties must install a version before it comes into force.
 """
 
 from datetime import datetime
@@ -13,7 +13,7 @@ from glomar_schemas.errors import Misconfigured
 
 
 class Versions(Struct, frozen=True):
-    """At least one version, by the digest of its file."""
+    """One or more versions, by the digest of the file."""
 
     by_digest: dict[str, SignedAgreement]
 
@@ -25,7 +25,7 @@ class Versions(Struct, frozen=True):
         return self.by_digest.get(digest)
 
     def in_force(self, now: datetime) -> SignedAgreement:
-        """The newest that is in force by its own dates. Raises Untrusted if none is."""
+        """The newest version that is in force by its own dates. Raises Untrusted if none is."""
         covering = [signed for signed in self.by_digest.values() if _covers(signed, now)]
         if not covering:
             self.newest.require_in_force(now)
@@ -33,9 +33,9 @@ class Versions(Struct, frozen=True):
 
 
 def load_versions(path: Path, trust: Trust) -> Versions:
-    """The file, and every other signed `.toml` in its directory.
+    """Loads the file, and every other signed `.toml` in its directory.
 
-    Raises Misconfigured (unreadable; two versions that are not of one agreement, or have one number),
+    Raises Misconfigured (unreadable; files of different agreements; two files with one version number),
     Malformed, Untrusted.
     """
     first = load_agreement(path, trust)
@@ -43,12 +43,12 @@ def load_versions(path: Path, trust: Trust) -> Versions:
     for other in sorted(path.parent.glob("*.toml")):
         if other.name == path.name or not other.with_name(f"{other.name}.sig").exists():
             continue
-        found = load_agreement(other, trust)
-        _require_one_agreement(first, found, other)
-        by_digest[found.digest] = found
+        version = load_agreement(other, trust)
+        _require_one_agreement(first, version, other)
+        by_digest[version.digest] = version
     numbers = [signed.agreement.version for signed in by_digest.values()]
     if len(set(numbers)) != len(numbers):
-        raise Misconfigured("two agreements with one version number", where=str(path.parent))
+        raise Misconfigured("two files have the same version number", where=str(path.parent))
     return Versions(by_digest)
 
 
@@ -60,7 +60,7 @@ def _require_one_agreement(first: SignedAgreement, other: SignedAgreement, where
     for field in ("id", "holder", "oversight"):
         if getattr(first.agreement, field) != getattr(other.agreement, field):
             raise Misconfigured(
-                f"another {field} than in the version beside it",
+                f"its {field} differs from the other version in this directory",
                 where=str(where),
-                fix="Keep other agreements in directories of their own",
+                fix="Keep each agreement in its own directory",
             )

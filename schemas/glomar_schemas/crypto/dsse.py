@@ -1,7 +1,6 @@
-"""DSSE envelopes with Ed25519 signatures (github.com/secure-systems-lab/dsse). Called wherever a message is
-signed or its signer must be known.
+"""DSSE envelopes with Ed25519 signatures (github.com/secure-systems-lab/dsse).
 
-A payload repeats its NATS subject, so that a signed message can't be moved to another slot.
+A payload repeats its NATS subject, so a signed message can't be moved to another subject.
 """
 
 from collections.abc import Collection, Sequence
@@ -50,7 +49,7 @@ class Signer:
 
 
 def pre_authentication(payload_type: str, payload: bytes) -> bytes:
-    """DSSE v1's PAE: what is signed instead of the bare payload."""
+    """The bytes that are signed: PAE of DSSE v1."""
     kind = payload_type.encode()
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
@@ -60,17 +59,17 @@ def payload_type(kind: type[Message]) -> str:
 
 
 def seal_envelope(message: Message, signers: Sequence[Signer]) -> bytes:
-    """A message -> the signed body that is published."""
+    """A message -> its signed body, as it is published."""
     kind, payload = payload_type(type(message)), encode(message)
     signatures = tuple(signer.sign(kind, payload) for signer in signers)
     return encode(Envelope(payload=payload, payload_type=kind, signatures=signatures))
 
 
 def open_envelope(body: bytes, kind: type[Signed], subject: str) -> tuple[Signed, Envelope]:
-    """A body -> its message, whose signers are *not* yet known. Raises Malformed.
+    """A body -> its message. The signatures are *not* checked yet. Raises Malformed.
 
-    The message's own subject must be the one it was stored under, and must be made of the agreement,
-    agency, id or slot that its other fields state.
+    The message's own subject must be the one under which it was stored, and must fit its other fields:
+    agreement, agency, id or slot.
     """
     envelope = decode(body, Envelope, what="envelope")
     if envelope.payload_type != payload_type(kind):
@@ -79,7 +78,7 @@ def open_envelope(body: bytes, kind: type[Signed], subject: str) -> tuple[Signed
     if message.subject != subject:
         raise Malformed("signed for another subject", where="payload")
     if not _names(subject, message):
-        raise Malformed("its own fields name another subject than its own", where="payload")
+        raise Malformed("its other fields do not fit its subject", where="payload")
     return message, envelope
 
 
@@ -99,18 +98,18 @@ def _names(subject: str, message: Signed) -> bool:
 def signers(
     envelope: Envelope, ring: KeyRing, at: datetime, uses: Collection[KeyUse] = SERVICE
 ) -> frozenset[str]:
-    """The parties whose signatures hold, by keys for these uses. Raises Untrusted if any does not."""
+    """The parties that signed, by keys for these uses. Raises Untrusted if any signature is invalid."""
     signed = pre_authentication(envelope.payload_type, envelope.payload)
     parties = set()
     for signature in envelope.signatures:
         party, public = ring.signer(signature.keyid, at, uses)
         if not ed25519.holds(public, signature.sig, signed):
-            raise Untrusted("a signature does not hold")
+            raise Untrusted("a signature is not valid")
         parties.add(party)
     return frozenset(parties)
 
 
 def require_signer(envelope: Envelope, party: str, ring: KeyRing, at: datetime) -> None:
-    """Raises Untrusted unless that party, and nobody else, signed."""
+    """Raises Untrusted unless that party, and no other, signed."""
     if signers(envelope, ring, at) != {party}:
-        raise Untrusted("signed by another party than the one it speaks for")
+        raise Untrusted("signed by another party than the one it names")

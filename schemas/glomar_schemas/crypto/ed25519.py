@@ -1,7 +1,6 @@
-"""Making and checking Ed25519 signatures (RFC 8032), the most frequent costly step there is.
-Called by whoever signs, or must know who signed.
+"""Makes and checks Ed25519 signatures (RFC 8032).
 
-By libsodium, which takes half of OpenSSL's time for it (docs/adr/0021). Keys stay those of `cryptography`.
+It uses libsodium, which needs half of OpenSSL's time (docs/adr/0021). Keys stay those of `cryptography`.
 """
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -16,13 +15,13 @@ class PrivateKey:
         _, self._secret = crypto_sign_seed_keypair(private.private_bytes_raw())
 
     def sign(self, message: bytes) -> bytes:
-        """The signature alone, 64 bytes; always the same for the same message."""
+        """The signature, 64 B, the same each time for the same message."""
         return bytes(crypto_sign(message, self._secret)[:crypto_sign_BYTES])
 
 
 def holds(public: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:
-    """Did that key make this signature of these bytes?"""
-    # libsodium takes both as one, so another length would move the border between them.
+    """True if that key made this signature of these bytes."""
+    # libsodium takes signature and message as one text: another length would move the border between them.
     if len(signature) != crypto_sign_BYTES:
         return False
     try:

@@ -1,7 +1,7 @@
 """Sealing to one reader: HPKE (RFC 9180, P-256, HKDF-SHA256, AES-256-GCM) wraps a fresh AES-256-GCM key.
 
-A batch shares one wrapped key, so that the elliptic-curve work is done once a batch and not once a message.
-What a ciphertext belongs to goes into the HPKE info and the AES associated data: it opens nowhere else.
+A batch shares one wrapped key, so the elliptic-curve operation runs once a batch and not once a message.
+The HPKE info and the AES associated data bind a ciphertext to its channel, part and request.
 """
 
 import os
@@ -26,10 +26,10 @@ PARTICULARS_SIZES = (1024, 2048, 4096, 8192, 16384)
 ANSWER_SIZES = (1024, 4096, 8192)
 TAGS_SIZES = (256,)
 RELEASE_SIZES = (10240, 16384, 32768, 40960)
-"""Padded plaintext sizes in bytes: the ciphertext's length tells the bucket and nothing else.
+"""Padded plaintext sizes in bytes: the length of a ciphertext reveals only the size class.
 
-Any valid Subject fits, and a verdict with the largest answer fits, base64 in base64, into a release that is
-itself no larger than a message may be.
+They are large enough for any valid Subject, and for a release of a verdict with the largest answer (base64 in
+base64), which still fits into a message.
 """
 
 _SUITE = hpke.Suite(hpke.KEM.P256, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
@@ -37,7 +37,7 @@ _CACHED_KEYS = 256
 
 
 class Context(Struct, frozen=True):
-    """Which channel a wrapped key serves; every message in it adds its own part and request id."""
+    """The channel of a wrapped key. Each message adds its own part and request id."""
 
     direction: Direction
     agreement: str
@@ -63,7 +63,7 @@ class Sealer:
         self._cipher = AESGCM(content_key)
 
     def seal(self, part: Part, request_id: str, plaintext: bytes, sizes: tuple[int, ...]) -> Sealed:
-        """Raises Malformed when the plaintext is larger than the largest size."""
+        """Raises Malformed if the plaintext does not fit the largest size."""
         nonce = os.urandom(12)
         padded = pad(plaintext, sizes)
         ciphertext = self._cipher.encrypt(nonce, padded, associated_data(part, request_id))
@@ -71,23 +71,23 @@ class Sealer:
 
 
 class Opener:
-    """Opens what was sealed to one party's private keys; remembers the last unwrapped batch keys."""
+    """Opens parts that were sealed to one party. It caches the last unwrapped batch keys."""
 
     def __init__(self, private_keys: Mapping[str, EllipticCurvePrivateKey]) -> None:
         self._private_keys = private_keys
         self._unwrapped: OrderedDict[tuple[str, bytes, bytes], AESGCM] = OrderedDict()
 
     def hold(self, private_keys: Mapping[str, EllipticCurvePrivateKey]) -> None:
-        """Opens with these from now on, and forgets what any other key has unwrapped."""
+        """Replaces the private keys, and drops cached keys that another key has unwrapped."""
         self._private_keys = private_keys
-        for slot in [slot for slot in self._unwrapped if slot[0] not in private_keys]:
-            del self._unwrapped[slot]
+        for cached in [cached for cached in self._unwrapped if cached[0] not in private_keys]:
+            del self._unwrapped[cached]
 
     def holds(self, key_id: str) -> bool:
         return key_id in self._private_keys
 
     def open(self, sealed: Sealed, context: Context, part: Part, request_id: str) -> bytes:
-        """Raises Malformed when the key is not ours, or the ciphertext is not this message's."""
+        """Raises Malformed if the key is not ours, or the ciphertext belongs to another message."""
         try:
             cipher = self._cipher(sealed, context.info())
             padded = cipher.decrypt(sealed.nonce, sealed.ciphertext, associated_data(part, request_id))
@@ -99,19 +99,19 @@ class Opener:
         private = self._private_keys.get(sealed.key_id)
         if private is None:
             raise Malformed("sealed to a key that is not held here")
-        # The key id is part of the slot: whether a message opens must not depend on what was opened before.
-        slot = (sealed.key_id, info, sealed.wrap)
-        cipher = self._unwrapped.get(slot)
+        # With the key id: whether a message opens must not depend on the messages opened before.
+        cached = (sealed.key_id, info, sealed.wrap)
+        cipher = self._unwrapped.get(cached)
         if cipher is None:
             cipher = AESGCM(_SUITE.decrypt(sealed.wrap, private, info=info))
-            self._unwrapped[slot] = cipher
+            self._unwrapped[cached] = cipher
             if len(self._unwrapped) > _CACHED_KEYS:
                 self._unwrapped.popitem(last=False)
         return cipher
 
 
 def pad(plaintext: bytes, sizes: tuple[int, ...]) -> bytes:
-    """ISO/IEC 7816-4 padding up to the smallest size that fits."""
+    """ISO/IEC 7816-4 padding to the smallest size that fits. Raises Malformed if none does."""
     for size in sizes:
         if len(plaintext) < size:
             return plaintext + b"\x80" + bytes(size - len(plaintext) - 1)
@@ -119,7 +119,7 @@ def pad(plaintext: bytes, sizes: tuple[int, ...]) -> bytes:
 
 
 def unpad(padded: bytes) -> bytes:
-    """Raises Malformed when there is no padding."""
+    """Removes the padding. Raises Malformed if there is none."""
     body = padded.rstrip(b"\x00")
     if not body.endswith(b"\x80"):
         raise Malformed("bad padding", where="sealed part")

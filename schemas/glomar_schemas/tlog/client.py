@@ -1,8 +1,8 @@
-"""Reads a published log, from a URL or a directory, and believes nothing in it but what the log's key signed.
+"""Reads a published log from a URL or a directory, and checks everything against the log's signed checkpoint.
 
-Called by publishers (own_messages) and by whoever monitors a log: `with source(where) as files:`, then
-`PublishedLog.read(files, opened)`, then `require_extends` the checkpoint that was kept from the last time.
-It blocks: an event loop calls it in a thread.
+To follow a log: `with source(where) as files:`, then `PublishedLog.read(files, open_note)`, then
+`require_extends` with the checkpoint that was saved the last time. It blocks: an event loop must call it in a
+thread.
 """
 
 import http.client
@@ -20,19 +20,19 @@ from glomar_schemas.tlog.note import MAX_NOTE_CHARS, Checkpoint, VerifierKey, op
 from glomar_schemas.tlog.tree import TILE_WIDTH, Tree
 
 TIMEOUT_S: Final = 5.0
-"""For each read and write on the connection."""
+"""Timeout of each read and write on the connection."""
 MAX_FILE_BYTES: Final = TILE_WIDTH * (2 + 0xFFFF)
-"""The largest entry bundle that can be."""
+"""The largest possible entry bundle."""
 USER_AGENT: Final = "glomar-ledger-check"
 
 _EVIDENCE: Final = "Keep both checkpoints as evidence and show them to the other parties"
 
 OpenNote = Callable[[str], Checkpoint]
-"""A signed note -> its checkpoint, or Untrusted or Malformed."""
+"""A signed note -> its checkpoint. Raises Untrusted, Malformed."""
 
 
 class Forked(IntegrityError):
-    """Two checkpoints that the log's key signed and that can't both be true. notes: the older, the newer."""
+    """The log's key signed two checkpoints that contradict each other. notes: the older, the newer."""
 
     def __init__(self, what: str, notes: tuple[str, str]) -> None:
         super().__init__(what, where="ledger", fix=_EVIDENCE)
@@ -40,10 +40,10 @@ class Forked(IntegrityError):
 
 
 class Source(Protocol):
-    """Where a log is published."""
+    """A place where a log is published."""
 
     def get(self, path: str) -> bytes | None:
-        """The file of that name; None if there is none. Raises Unreachable."""
+        """The file with that name; None if there is none. Raises Unreachable."""
         ...
 
 
@@ -63,7 +63,7 @@ class Directory:
 
 
 class Website:
-    """A log behind an http or https URL, on one connection. Follows no redirect and no proxy setting."""
+    """A log at an http or https URL, read over one connection, without redirects and proxies."""
 
     def __init__(self, url: str) -> None:
         """Raises Misconfigured."""
@@ -98,13 +98,13 @@ class Website:
         except (OSError, ValueError, http.client.HTTPException) as error:
             self._connection.close()
             raise Unreachable(
-                f"the ledger's publication does not answer ({type(error).__name__})", where=self._url
+                f"the published ledger does not answer ({type(error).__name__})", where=self._url
             ) from None
         if answer.status in (404, 410):
             return None
         if answer.status != 200 or len(body) > MAX_FILE_BYTES:
             self._connection.close()
-            raise Unreachable(f"the ledger's publication answers {answer.status}", where=self._url)
+            raise Unreachable(f"the published ledger answers with status {answer.status}", where=self._url)
         return body
 
     def close(self) -> None:
@@ -123,10 +123,10 @@ def source(where: str) -> Iterator[Source]:
 
 
 def signed_by(keys: Iterable[VerifierKey]) -> OpenNote:
-    """Opens what any of the keys has signed: a log may change its key."""
+    """Opens a note that any of the keys has signed: a log may change its key."""
     known = list(keys)
 
-    def opened(note: str) -> Checkpoint:
+    def open_note(note: str) -> Checkpoint:
         fault = Untrusted("no key of the log is known", where=CHECKPOINT)
         for key in known:
             try:
@@ -135,11 +135,11 @@ def signed_by(keys: Iterable[VerifierKey]) -> OpenNote:
                 fault = error
         raise fault
 
-    return opened
+    return open_note
 
 
 class PublishedLog:
-    """A log as one signed checkpoint says it is. Whatever is read of it later is checked against that."""
+    """A log at one signed checkpoint. All that is read from it is checked against the checkpoint."""
 
     def __init__(self, files: Source, note: str, checkpoint: Checkpoint) -> None:
         """Use read()."""
@@ -151,11 +151,11 @@ class PublishedLog:
             raise _contradiction("its tiles do not hash to the signed root", "tile")
 
     @classmethod
-    def read(cls, files: Source, opened: OpenNote) -> "PublishedLog":
-        """The newest checkpoint and the edge of the tree under it: one file, and at most one for each level.
+    def read(cls, files: Source, open_note: OpenNote) -> "PublishedLog":
+        """Reads the newest checkpoint and the right edge of its tree: at most one file for each level.
 
-        Raises Unreachable (also where a file that must be there is not: a publication may lag, or be
-        incomplete), Malformed or Untrusted (not signed by the log's key), IntegrityError.
+        Raises Unreachable (also for a missing file: a publication may lag or be incomplete), Malformed,
+        Untrusted (not signed by the log's key), IntegrityError.
         """
         content = files.get(CHECKPOINT)
         if content is None:
@@ -166,24 +166,24 @@ class PublishedLog:
             note = content.decode()
         except UnicodeDecodeError:
             raise Malformed("not UTF-8", where=CHECKPOINT) from None
-        return cls(files, note, opened(note))
+        return cls(files, note, open_note(note))
 
     @property
     def size(self) -> int:
         return self.checkpoint.size
 
-    def require_extends(self, older_note: str, opened: OpenNote) -> None:
-        """Returns once it is proved that this log only appends to what the older checkpoint signed.
+    def require_extends(self, older_note: str, open_note: OpenNote) -> None:
+        """Returns if this log only appends to the older checkpoint.
 
-        Raises Forked; Unreachable if this one is smaller: a copy that lags can't be told from a log that was
-        rolled back before it grows again, which then shows.
+        Raises Forked; Unreachable if this log is smaller: it is a copy that lags, or a log that was rolled
+        back, which shows when it has grown again.
         """
-        older = opened(older_note)
+        older = open_note(older_note)
         if older.size > self.size:
             raise Unreachable(
                 f"it ends at {self.size} entries, and {older.size} were signed before",
                 where="ledger",
-                fix="Is it a copy that lags? If it stays so, the ledger was rolled back",
+                fix="Check whether it is a copy that lags. If it stays smaller, the ledger was rolled back",
             )
         proof = self._tree.consistency_proof(older.size)
         try:
@@ -195,13 +195,13 @@ class PublishedLog:
             raise Forked(what, (older_note, self.note)) from None
 
     def beginning(self, size: int) -> tuple[bytes, tuple[bytes, ...]]:
-        """The root over the first `size` entries, and the consistency proof from it to the checkpoint's."""
+        """The root over the first `size` entries, and the consistency proof from it to the checkpoint."""
         return self._tree.range_root(0, size) if size else EMPTY_ROOT, self._tree.consistency_proof(size)
 
     def bundle(self, index: int) -> list[bytes]:
-        """Entries 256 * index to at most 256 * index + 255, each proved to be under the checkpoint.
+        """Entries 256 * index to at most 256 * index + 255, each checked against the checkpoint.
 
-        Raises IntegrityError; Unreachable if the file is not there; IndexError beyond the log's end.
+        Raises IntegrityError; Unreachable if the file is missing; IndexError past the end of the log.
         """
         low, high = index * TILE_WIDTH, min((index + 1) * TILE_WIDTH, self.size)
         if not 0 <= low < high:
@@ -223,7 +223,7 @@ class PublishedLog:
         return data[: width * HASH_BYTES]
 
     def _widest(self, width: int, name: Callable[[int], str]) -> tuple[str, bytes]:
-        """The partial file of that width, or the full one, for which partial ones may have been removed."""
+        """The partial file of that width, or else the full one: the log may have removed partial files."""
         for stored in dict.fromkeys((width, TILE_WIDTH)):
             path = name(stored)
             if (data := self._files.get(path)) is not None:
@@ -232,7 +232,7 @@ class PublishedLog:
 
 
 def _missing(path: str) -> Unreachable:
-    return Unreachable("not published (yet)", where=path, fix="It is looked for again")
+    return Unreachable("not published (yet)", where=path, fix="The next check looks for it again")
 
 
 def _contradiction(what: str, path: str) -> IntegrityError:

@@ -1,6 +1,5 @@
-"""What witnesses say of a checkpoint: cosignature/v1 lines below it, each with its time.
+"""Cosignatures of witnesses: cosignature/v1 lines of a checkpoint, each with its time.
 
-Called by policy, which counts them, and by the auditor, which collects them.
 Format: c2sp.org/tlog-cosignature.
 """
 
@@ -23,20 +22,20 @@ def format_witness_vkey(name: str, public_key: Ed25519PublicKey) -> str:
 
 
 def parse_witness_vkey(text: str) -> VerifierKey:
-    """Read a witness's vkey. Raises Malformed; only alg 0x04 (Ed25519 cosignature/v1) is known."""
+    """Reads a witness's vkey. Raises Malformed for any algorithm but 0x04 (Ed25519 cosignature/v1)."""
     return parse_vkey(text, ALG_COSIGNATURE)
 
 
 def signed_message(body: str, time: int) -> bytes:
-    """What a witness signs at `time` (s since 1970): two header lines and the checkpoint's signed text."""
+    """The bytes that a witness signs at `time` (s since 1970): two header lines and the checkpoint's text."""
     return f"cosignature/v1\ntime {time}\n{body}".encode()
 
 
 def cosigned_at(note: str, witness: VerifierKey) -> int | None:
     """When the witness cosigned the checkpoint `note` (s since 1970, the latest time); None if it did not.
 
-    Raises Malformed for the form, Untrusted if a line by its key does not hold: c2sp.org/signed-note has such
-    a note refused as a whole.
+    Raises Malformed for the form, Untrusted if a line by its key is not valid: c2sp.org/signed-note requires
+    that the whole note is refused then.
     """
     body, signatures = split_note(note)
     times = [

@@ -1,7 +1,4 @@
-"""The files of a published log as outsiders name and read them: tiles and entry bundles, c2sp.org/tlog-tiles.
-
-Called by the auditor, which writes and serves them, and by tlog_client, which reads them.
-"""
+"""File names and entry bundles of a published log. Format: c2sp.org/tlog-tiles."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +9,7 @@ from glomar_schemas.tlog.tree import TILE_WIDTH
 
 CHECKPOINT: Final = "checkpoint"
 COSIGNED: Final = "checkpoint.cosigned"
-"""The newest that witnesses have cosigned, beside the newest of all."""
+"""The newest checkpoint with cosignatures; `checkpoint` is the newest one."""
 MAX_PATH_CHARS: Final = 80
 
 _INDEX: Final = r"(?:x[0-9]{3}/)*[0-9]{3}"
@@ -21,7 +18,7 @@ _TILE: Final = re.compile(rf"tile/(?:entries|[0-9]|[1-5][0-9]|6[0-3])/{_INDEX}(?
 
 
 def is_tile(path: str) -> bool:
-    """Is it a name that tile_path or bundle_path could give, or nothing that a log publishes?"""
+    """True for a name that tile_path or bundle_path returns."""
     return len(path) <= MAX_PATH_CHARS and _TILE.match(path) is not None
 
 
@@ -36,7 +33,7 @@ def bundle_path(index: int, width: int = TILE_WIDTH) -> PurePosixPath:
 
 
 def encode_bundle(entries: Sequence[bytes]) -> bytes:
-    """1 to 256 entries of at most 65,535 B -> each behind its length as big-endian uint16."""
+    """1 to 256 entries of at most 65,535 B -> each after its length as big-endian uint16."""
     return b"".join(len(entry).to_bytes(2, "big") + entry for entry in entries)
 
 

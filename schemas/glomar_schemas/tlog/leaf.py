@@ -1,7 +1,6 @@
-"""A ledger entry: what the log records of one stream sequence, as canonical bytes (RFC 8785).
+"""A ledger entry: the log's record of one stream sequence, as canonical bytes (RFC 8785).
 
-A message is a Leaf; a sequence that the stream lost before it was recorded is a Gap. Called by the auditor,
-which seals and verifies, and by the requester, which rebuilds its verdict's leaf.
+A message is a Leaf; a sequence that the stream lost before it was recorded is a Gap.
 """
 
 import re
@@ -31,7 +30,7 @@ class Leaf(msgspec.Struct, frozen=True):
 
 
 class Gap(msgspec.Struct, frozen=True):
-    """No message: the stream no longer held this sequence when its turn came. Nothing is released for it."""
+    """No message: the stream had lost this sequence before it was recorded. Nothing is released for it."""
 
     sequence: int
 
@@ -62,7 +61,7 @@ _GAP_START: Final = b'{"gap":'
 def encode(leaf: Entry) -> bytes:
     """`{"body_sha256":"<hex>","seq":N,"subject":"...","time":"YYYY-MM-DDTHH:MM:SS.nnnnnnnnnZ"}`, RFC 8785.
 
-    A gap is `{"gap":true,"seq":N}`: it follows from the sequence alone, so a rebuild gives the same root.
+    A gap is `{"gap":true,"seq":N}`. It depends only on the sequence, so a rebuild gives the same root.
     Raises Malformed for a value outside its range, a subject that is not Unicode text, or > 65,535 B.
     """
     if not 1 <= leaf.sequence <= MAX_SEQUENCE:
@@ -83,12 +82,12 @@ def encode(leaf: Entry) -> bytes:
 
 
 def is_gap(data: bytes) -> bool:
-    """Whether canonical bytes are those of a gap."""
+    """True if canonical bytes are those of a gap."""
     return data.startswith(_GAP_START)
 
 
 def decode_entry(data: bytes) -> Entry:
-    """The leaf or gap in `data`. Raises Malformed unless encoding it again gives exactly `data`."""
+    """The leaf or gap in `data`. Raises Malformed unless `encode` gives exactly `data`."""
     if not is_gap(data):
         return decode(data)
     try:
@@ -101,7 +100,7 @@ def decode_entry(data: bytes) -> Entry:
 
 
 def decode(data: bytes) -> Leaf:
-    """The message's leaf in `data`. Raises Malformed for a gap, and unless encoding gives exactly `data`."""
+    """The leaf in `data`. Raises Malformed for a gap, and unless `encode` gives exactly `data`."""
     try:
         wire = _DECODER.decode(data)
         body_sha256 = bytes.fromhex(wire.body_sha256)
@@ -112,7 +111,7 @@ def decode(data: bytes) -> Leaf:
         raise Malformed("not YYYY-MM-DDTHH:MM:SS.nnnnnnnnnZ", where="leaf time")
     time_ns = _parse_second(time[1]) * 1_000_000_000 + int(time[2])
     leaf = Leaf(wire.seq, time_ns, wire.subject, body_sha256)
-    # Catches what JSON readers forgive: duplicate and unknown keys, white space, escapes, 1.0, upper case.
+    # Refuses what JSON readers accept: duplicate and unknown keys, white space, escapes, 1.0, upper case.
     if encode(leaf) != data:
         raise Malformed("not in canonical form (RFC 8785)", where="leaf")
     return leaf

@@ -1,7 +1,4 @@
-"""RFC 9162 Merkle tree hashing and the two proof checks, as pure functions of bytes.
-
-Called by receipt (every party that checks an answer) and by the auditor's tree and fsck.
-"""
+"""RFC 9162 Merkle tree hashes and the checks of both proofs, as pure functions of bytes."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -24,16 +21,16 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def root(leaf_hashes: Sequence[bytes]) -> bytes:
-    """RFC 9162 §2.1.1 root of a small tree, held whole: n leaf hashes of 32 B -> 32 B."""
+    """RFC 9162 §2.1.1 root of a small tree: n leaf hashes of 32 B -> 32 B."""
     row = list(leaf_hashes)
     while len(row) > 1:
-        # Without a sibling the last one is carried up as it is.
+        # A last node without a sibling moves up unchanged.
         row = [*map(node_hash, row[::2], row[1::2]), *row[len(row) & ~1 :]]
     return row[0] if row else EMPTY_ROOT
 
 
 def verify_inclusion(leaf_hash: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
-    """Return if `proof` (sibling hashes, leaf to root) leads from leaf `index` to the root of `size` leaves.
+    """Returns if `proof` (sibling hashes, leaf to root) leads from leaf `index` to the root of `size` leaves.
 
     Raises IntegrityError otherwise. RFC 9162 §2.1.3.2.
     """
@@ -45,7 +42,7 @@ def verify_inclusion(leaf_hash: bytes, index: int, size: int, proof: Sequence[by
             raise _contradiction("it has more hashes than the tree has levels", "inclusion proof")
         if node & 1 or node == last:
             computed = node_hash(sibling, computed)
-            # A rightmost node without a sibling is carried up unchanged, so its empty levels are skipped.
+            # A rightmost node without a sibling moves up unchanged: skip its empty levels.
             while not node & 1 and node:
                 node, last = node >> 1, last >> 1
         else:
@@ -58,7 +55,7 @@ def verify_inclusion(leaf_hash: bytes, index: int, size: int, proof: Sequence[by
 def verify_consistency(
     old_size: int, old_root: bytes, new_size: int, new_root: bytes, proof: Sequence[bytes]
 ) -> None:
-    """Return if the tree (`new_size`, `new_root`) only appends to (`old_size`, `old_root`).
+    """Returns if the tree (`new_size`, `new_root`) only appends to (`old_size`, `old_root`).
 
     Raises IntegrityError otherwise. RFC 9162 §2.1.4.2; from the empty tree only an empty proof is accepted.
     """
@@ -71,7 +68,7 @@ def verify_consistency(
         return
     hashes = list(proof)
     if old_size & (old_size - 1) == 0:
-        # The old tree is one whole subtree of the new one: its root, which we know, opens the path.
+        # The old tree is one complete subtree of the new one: the path starts with its known root.
         hashes.insert(0, old_root)
     if not hashes or _fold_consistency(old_size, new_size, hashes) != (old_root, new_root):
         raise _contradiction("it does not lead to both signed roots", "consistency proof")

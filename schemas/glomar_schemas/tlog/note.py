@@ -1,6 +1,5 @@
-"""Signed checkpoints: what the log's key says about its size and root, as C2SP signed notes.
+"""Signed checkpoints: size and root of a log, signed with its key, as C2SP signed notes.
 
-Called by receipt (checking), by the auditor's sequencer (signing) and by fsck.
 Formats: c2sp.org/signed-note, c2sp.org/tlog-checkpoint.
 """
 
@@ -48,7 +47,7 @@ def format_vkey(name: str, public_key: Ed25519PublicKey, alg: int = ALG_ED25519)
 
 
 def parse_vkey(text: str, alg: int = ALG_ED25519) -> VerifierKey:
-    """Read a vkey of that algorithm, with or without one final newline. Raises Malformed for any other."""
+    """Reads a vkey of that algorithm, with or without one final newline. Raises Malformed for any other."""
     parts = text.removesuffix("\n").split("+", 2)
     if len(parts) != 3:
         raise Malformed("not of the form name+keyid+key", where="vkey")
@@ -66,7 +65,7 @@ def parse_vkey(text: str, alg: int = ALG_ED25519) -> VerifierKey:
 def sign(checkpoint: Checkpoint, key: Ed25519PrivateKey) -> str:
     """The checkpoint as a note signed with `key` under the key name `checkpoint.origin`.
 
-    Never sign two checkpoints that are not consistent: the caller must have made the leaves durable in order.
+    Never sign two checkpoints that are not consistent: first make the leaves durable, in order.
     """
     name = _checked_name(checkpoint.origin)
     body = f"{name}\n{checkpoint.size}\n{b64encode(checkpoint.root).decode()}\n"
@@ -76,9 +75,9 @@ def sign(checkpoint: Checkpoint, key: Ed25519PrivateKey) -> str:
 
 
 def open_checkpoint(text: str, key: VerifierKey) -> Checkpoint:
-    """The checkpoint in the note `text`, once `key` has signed it and its origin is `key.name`.
+    """The checkpoint in the note `text`, if `key` has signed it and its origin is `key.name`.
 
-    Lines signed by other keys (witnesses) are ignored, extension lines refused: this log signs none.
+    Signatures by other keys (witnesses) are ignored. Extension lines are refused: this log has none.
     Raises Malformed for the form, Untrusted for signature or origin. Read files as bytes and decode them:
     text mode turns carriage returns into newlines and would hide a changed byte.
     """
@@ -95,7 +94,7 @@ def open_checkpoint(text: str, key: VerifierKey) -> Checkpoint:
 
 
 def split_note(text: str) -> tuple[str, list[tuple[str, bytes, bytes]]]:
-    """The signed text, and each (key name, key ID, signature) below it, unchecked. Raises Malformed."""
+    """The signed text, and each (key name, key ID, signature) of the note, unchecked. Raises Malformed."""
     _check_characters(text)
     body, blank, tail = text.rpartition("\n\n")
     lines = tail.split("\n")

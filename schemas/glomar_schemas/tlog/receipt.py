@@ -1,6 +1,6 @@
-"""Receipts: proof, checkable offline, that one leaf is in the ledger, as C2SP tlog-proof@v1 text.
+"""Receipts: offline proof that one leaf is in the ledger, as C2SP tlog-proof@v1 text.
 
-Written by the auditor's sequencer; checked by requesters and by anyone who holds the log's public key.
+Anybody with the log's public key can check a receipt.
 """
 
 from base64 import b64encode
@@ -38,7 +38,7 @@ def encode(receipt: Receipt) -> str:
 
 
 def parse(text: str) -> Receipt:
-    """Read tlog-proof@v1 text; nothing in it is believed yet. Raises Malformed."""
+    """Reads tlog-proof@v1 text without checking the proof. Raises Malformed."""
     head, blank, checkpoint = text.partition("\n\n")
     lines = head.split("\n", MAX_PROOF_HASHES + 3)
     if not blank or lines.pop(0) != _HEADER:
@@ -60,31 +60,31 @@ def parse(text: str) -> Receipt:
 
 
 def with_leaf(text: str, leaf: leaves.Leaf) -> str:
-    """The receipt with its leaf in the `extra` line, so that a file of it can be checked on its own."""
+    """The receipt with its leaf in the `extra` line: a file of it can be checked without the message."""
     return encode(msgspec.structs.replace(parse(text), extra=leaves.encode(leaf)))
 
 
 def leaf_within(text: str) -> leaves.Leaf:
-    """The leaf that a receipt brings with it; nothing is believed yet. Raises Malformed."""
+    """The leaf in the `extra` line of a receipt, unchecked. Raises Malformed."""
     if not (extra := parse(text).extra):
-        raise Malformed("it brings no leaf to check", where="receipt extra")
+        raise Malformed("it contains no leaf to check", where="receipt extra")
     return leaves.decode(extra)
 
 
 def check(receipt_text: str, leaf: leaves.Leaf, key: VerifierKey) -> Checkpoint:
-    """Return the signed checkpoint once the receipt proves that `leaf` is its leaf `leaf.sequence - 1`.
+    """The signed checkpoint, if the receipt proves that `leaf` is its leaf `leaf.sequence - 1`.
 
-    Take sequence, subject and digest of `leaf` from the message you hold, never from the receipt. Raises
+    Take sequence, subject and digest of `leaf` from the message itself, never from the receipt. Raises
     Malformed for the form, Untrusted for signature or origin, IntegrityError if index, leaf and root
     contradict each other.
     """
     return check_under(receipt_text, leaf, lambda note: open_checkpoint(note, key))
 
 
-def check_under(receipt_text: str, leaf: leaves.Leaf, opened: Callable[[str], Checkpoint]) -> Checkpoint:
-    """`check` with another way to open checkpoints: many receipts share one, which may be remembered."""
+def check_under(receipt_text: str, leaf: leaves.Leaf, open_note: Callable[[str], Checkpoint]) -> Checkpoint:
+    """`check` with another way to open checkpoints, such as a cache: many receipts share one checkpoint."""
     receipt = parse(receipt_text)
-    checkpoint = opened(receipt.checkpoint)
+    checkpoint = open_note(receipt.checkpoint)
     if receipt.index + 1 != leaf.sequence:
         raise IntegrityError(
             "it is for another stream sequence",

@@ -1,8 +1,4 @@
-"""An append-only RFC 9162 Merkle tree that keeps only its right edge in memory; full tiles are read back.
-
-Called by the sequencer, which signs its root and hands out its proofs, by fsck, which rebuilds one, and by
-tlog_client, which reads a published one.
-"""
+"""An append-only RFC 9162 Merkle tree. Memory holds its right edge; full tiles are read when needed."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -16,14 +12,14 @@ from glomar_schemas.tlog.merkle import EMPTY_ROOT, HASH_BYTES, node_hash
 TILE_HEIGHT: Final = 8
 TILE_WIDTH: Final = 1 << TILE_HEIGHT
 MAX_CACHED_TILES: Final = 512
-"""16 KiB each, 8 MiB in all: recent leaves' proofs without the disk, however large the tree."""
+"""16 KiB each, 8 MiB together: proofs of recent leaves need no disk, for a tree of any size."""
 
 ReadTile = Callable[[int, int, int], bytes]
 """(level, index, width) -> width * 32 B, the hashes of a stored tile."""
 
 
 class Tile(msgspec.Struct, frozen=True):
-    """A tile that an append changed: c2sp.org/tlog-tiles level and index, and 1 to 256 hashes of 32 B."""
+    """A tile that an append changed: level and index (c2sp.org/tlog-tiles), and 1 to 256 hashes of 32 B."""
 
     level: int
     index: int
@@ -31,20 +27,20 @@ class Tile(msgspec.Struct, frozen=True):
 
 
 class Tree:
-    """Leaves 0 to size - 1. Memory is flat: an unfinished tile per level and a bounded cache of full ones."""
+    """Leaves 0 to size - 1. Memory holds one unfinished tile for each level, and a bounded cache."""
 
     def __init__(self, read_tile: ReadTile, size: int = 0) -> None:
-        """The first `size` leaves of the tiles behind `read_tile`. Compare root() with what was signed."""
+        """The first `size` leaves of the stored tiles. The caller compares root() with the signed root."""
         self._read_tile = read_tile
         self._cache: OrderedDict[tuple[int, int], list[bytes]] = OrderedDict()
         self._peaks: list[tuple[int, bytes]] | None = None
         self.size = 0
-        # _rows[h]: the complete subtrees of 2**h leaves that lie in the unfinished tile of level h // 8.
+        # _rows[h]: the complete subtrees of 2**h leaves in the unfinished tile of level h // 8.
         self._rows: list[list[bytes]] = []
         self._resume(size)
 
     def append(self, leaf_hashes: Iterable[bytes]) -> list[Tile]:
-        """Add leaves; return each tile that became full, then each that is unfinished and has grown."""
+        """Adds leaves. Returns each tile that became full, then each unfinished tile that has grown."""
         full: list[Tile] = []
         grown: set[int] = set()
         for leaf in leaf_hashes:
@@ -116,7 +112,7 @@ class Tree:
         self.size = size
 
     def _push(self, height: int, node: bytes, full: list[Tile], grown: set[int]) -> None:
-        """Add a complete subtree of 2**height leaves, and every larger one that it completes."""
+        """Adds a complete subtree of 2**height leaves, and every larger one that it completes."""
         rows = self._rows
         while True:
             if height == len(rows):
@@ -155,7 +151,7 @@ class Tree:
         return rows[row][place * HASH_BYTES : (place + 1) * HASH_BYTES]
 
     def _load_tile(self, level: int, index: int) -> list[bytes]:
-        """Read a full tile; it counts only if its root is the hash that the tile above holds for it."""
+        """Reads a full tile, whose root must be the hash in the tile above it."""
         subtrees = _subtrees(self._read_tile(level, index, TILE_WIDTH))
         if subtrees[TILE_HEIGHT][0] != self._node((level + 1) * TILE_HEIGHT, index):
             raise IntegrityError(
@@ -172,13 +168,13 @@ class Tree:
         return rows
 
     def _peak_list(self) -> list[tuple[int, bytes]]:
-        """(height, hash) of the largest complete subtrees, left to right; worked out once a size."""
+        """(height, hash) of the largest complete subtrees, left to right; computed once for each size."""
         if self._peaks is None:
             self._peaks = self._cover(0, self.size)
         return self._peaks
 
     def _cover(self, low: int, high: int) -> list[tuple[int, bytes]]:
-        """The complete subtrees that make up leaves low to high - 1, largest first (low is aligned)."""
+        """The complete subtrees that cover leaves low to high - 1, largest first (low is aligned)."""
         cover = []
         while low < high:
             height = (high - low).bit_length() - 1
@@ -193,7 +189,7 @@ def _require(index: int, limit: int) -> None:
 
 
 def _fold(cover: list[tuple[int, bytes]]) -> bytes:
-    """Root over adjacent subtrees of falling size: the smallest pair up first."""
+    """Root over adjacent subtrees of falling size, from the smallest pair up."""
     root = cover[-1][1]
     for _, left in reversed(cover[:-1]):
         root = node_hash(left, root)

@@ -1,1 +1,1 @@
-"""What every service stands on: settings, the bus, telemetry, health. A library; it knows no service."""
+"""Library of the services: settings, bus, telemetry, health and the frame that runs a service."""

@@ -1,4 +1,4 @@
-"""What all commands share: an error is one line on stderr and an exit code; progress is a bar on a terminal.
+"""Runs a command: an error is one line on stderr and an exit code; progress is a bar on a terminal.
 
 Exit codes: 0 ok, 1 failure, 2 usage or settings, 3 refused, 4 timeout, 5 unreachable, 6 integrity failure,
 130 interrupted.
@@ -20,14 +20,14 @@ USAGE = 2
 INTERRUPTED = 130
 
 Advance = Callable[[int, int], None]
-"""advance(done, total): total 0 while it is unknown."""
+"""advance(done, total). total: 0 if it is unknown."""
 
 
 def run_cli(app: App, arguments: list[str] | None = None) -> Never:
-    """Runs one command and ends the process. Never a traceback for a mistake of the user's or the world's."""
+    """Runs one command and ends the process. Errors of the user or the system give no traceback."""
     try:
         app(arguments, exit_on_error=False, print_error=True, error_console=Console(stderr=True))
-        # Here, where it can still be said that the disk is full.
+        # Flush here: a full disk can still be reported.
         sys.stdout.flush()
     except CycloptsError:
         sys.exit(USAGE)
@@ -37,25 +37,25 @@ def run_cli(app: App, arguments: list[str] | None = None) -> Never:
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        # The reader of our output went away, as `head` does; what it read was right.
-        _let_go_of_stdout()
+        # The reader of our output has closed it, as `head` does.
+        _discard_stdout()
         sys.exit(0)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         print(f"{app.name[0]}: {place}{error.strerror or type(error).__name__}", file=sys.stderr)
-        _let_go_of_stdout()
+        _discard_stdout()
         sys.exit(USAGE if isinstance(error, PermissionError) else FAILURE)
     sys.exit(0)
 
 
-def _let_go_of_stdout() -> None:
-    """What it still holds can't be written, and Python would say so once more at the end."""
+def _discard_stdout() -> None:
+    """Buffered output can't be written. Without this Python would report that again at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextlib.contextmanager
 def progress(what: str) -> Iterator[Advance]:
-    """A bar on stderr; nothing at all when stderr is no terminal."""
+    """A progress bar on stderr, or nothing if stderr is not a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda done, total: None

@@ -1,4 +1,4 @@
-"""`glomar-bus`, for the operator of the bus, who is none of the parties. stdout is data, stderr is people."""
+"""`glomar-bus`: creates and retires streams, for the operator of the bus, who is not one of the parties."""
 
 import asyncio
 import json
@@ -19,16 +19,16 @@ from glomar_runtime.cli import run_cli
 
 app = App("glomar-bus", help="Streams and consumers of an agreement, for the operator of the bus.")
 
-Url = Annotated[str, Parameter(help="nats://host:port, the nodes of a cluster with commas between")]
+Url = Annotated[str, Parameter(help="nats://host:port, the nodes of a cluster separated by commas")]
 Nkey = Annotated[Path, Parameter(help="the operator's nkey, of account BUS")]
-Agreement = Annotated[Path, Parameter(help="the signed agreement; its signatures lie beside it")]
-Trust = Annotated[Path, Parameter(help="the officials' keys that it must be signed with")]
+Agreement = Annotated[Path, Parameter(help="the signed agreement; its .sig file is in the same directory")]
+Trust = Annotated[Path, Parameter(help="the trust file: keys of the officials who must have signed")]
 Incarnation = Annotated[int, Parameter(help="1 for the first stream of an agreement")]
 AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
 
 
 class Operator(Struct, frozen=True):
-    """As whom, and where."""
+    """The account and the servers to connect with."""
 
     url: str
     nkey: Path
@@ -42,16 +42,18 @@ def create(
     agreement: Agreement,
     trust: Trust,
     incarnation: Incarnation = 1,
-    replicas: Annotated[int, Parameter(help="as many as the cluster has nodes; an odd number")] = 1,
+    replicas: Annotated[
+        int, Parameter(help="copies of the stream: the number of nodes of the cluster, which is odd")
+    ] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Make the stream and its consumers. May be repeated; exit code 6 if they exist with other settings.
+    """Create the stream and its consumers. May be repeated; exit code 6 if they exist with other settings.
 
-    The stream of the incarnation before must have been retired.
+    First retire the stream of the previous incarnation.
     """
     subjects = _subjects(agreement, trust, incarnation)
     _operate(Operator(url, nkey), lambda admin: topology.create(admin, subjects, replicas))
-    _say(subjects, "created", f"{subjects.stream}: the stream and its consumers are there", as_json)
+    _print(subjects, "created", f"{subjects.stream}: the stream and its consumers exist", as_json)
 
 
 @app.command
@@ -65,23 +67,21 @@ def retire(
     confirm: Annotated[str, Parameter(help="the stream's name: this can't be undone")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Seal a stream for ever, so that the next incarnation can be created. May be repeated."""
+    """Seal a stream permanently, so that the next incarnation can be created. May be repeated."""
     subjects = _subjects(agreement, trust, incarnation)
     if confirm != subjects.stream:
         raise Misconfigured(
-            "nothing can be stored in a retired stream, ever again",
+            "a retired stream can never store a message again",
             where="--confirm",
-            fix=f"If that is meant: --confirm {subjects.stream}",
+            fix=f"To retire it, give --confirm {subjects.stream}",
         )
     _operate(Operator(url, nkey), lambda admin: topology.retire(admin, subjects))
-    _say(
-        subjects, "retired", f"{subjects.stream} is retired: it can be read, and never written again", as_json
-    )
+    _print(subjects, "retired", f"{subjects.stream} is retired: it can be read but not written", as_json)
 
 
 def _subjects(agreement: Path, trust: Path, incarnation: int) -> Subjects:
     if incarnation < 1:
-        raise Misconfigured("not a number from 1 on", where="--incarnation")
+        raise Misconfigured("must be 1 or more", where="--incarnation")
     return Subjects(load_versions(agreement, load_trust(trust)).newest.agreement.id, incarnation)
 
 
@@ -96,7 +96,7 @@ def _operate(operator: Operator, work: Callable[[BusClient], Awaitable[None]]) -
     asyncio.run(run())
 
 
-def _say(subjects: Subjects, state: str, text: str, as_json: bool) -> None:
+def _print(subjects: Subjects, state: str, text: str, as_json: bool) -> None:
     shape = {"version": 1, "stream": subjects.stream, "state": state}
     print(json.dumps(shape) if as_json else text)
 

@@ -1,6 +1,6 @@
-"""`verify-receipt FILE`, in `glomar-auditor` and `glomar-requester`: a saved receipt, checked offline.
+"""The command `verify-receipt FILE`: checks a saved receipt offline.
 
-The file is what `glomar-requester prove --out` writes: C2SP tlog-proof@v1 with its leaf in the `extra` line.
+`glomar-requester prove --out` writes the file: C2SP tlog-proof@v1 with its leaf in the `extra` line.
 """
 
 import os
@@ -21,8 +21,8 @@ MAX_RECEIPT_BYTES = 1_000_000
 
 
 class ProvenReceipt(msgspec.Struct, frozen=True):
-    """What a receipt proves: that message, by subject, stream time and SHA-256 (hex) of its body, is leaf
-    `index` of the log `origin` of `size` leaves. cosigned: witness of the policy -> time; None without one.
+    """The message with this subject, stream time and SHA-256 (hex) of its body is leaf `index` of the log
+    `origin` of `size` leaves. cosigned: witness of the policy -> time; None without a policy.
     """
 
     origin: str
@@ -39,40 +39,42 @@ def verify_receipt(
     *,
     vkey: Annotated[Path | None, Parameter(help="the log's public key, as oversight published it")] = None,
     policy: Annotated[
-        Path | None, Parameter(help="a tlog-policy file: whose logs are believed, and which witnesses")
+        Path | None, Parameter(help="a tlog-policy file: the trusted logs and witnesses")
     ] = None,
     as_json: Annotated[bool, Parameter("--json", negative="", help="print it as JSON")] = False,
 ) -> None:
-    """Check a saved receipt, without any connection, and say what it proves. Exit code 6 if it does not hold.
+    """Check a saved receipt offline and print what it proves. Exit code 6 if it does not hold.
 
-    It takes the log's key, a policy file that lists the log, or both; with a policy its quorum is required.
+    Give the log's key, a policy file that lists the log, or both; with a policy its quorum is required.
     """
     if vkey is None and policy is None:
-        raise Misconfigured("no key to check it by", where=str(file), fix="Give --vkey, --policy or both")
-    believed = load_policy(policy) if policy else None
-    if vkey is None and believed is not None and not believed.logs:
+        raise Misconfigured(
+            "no key to check the receipt with", where=str(file), fix="Give --vkey, --policy or both"
+        )
+    loaded = load_policy(policy) if policy else None
+    if vkey is None and loaded is not None and not loaded.logs:
         raise Misconfigured("it lists no log", where=str(policy), fix="Add a log line, or give --vkey")
     key = _read_vkey(vkey) if vkey else None
-    proved = check_receipt(_read(file), key, believed, where=str(file))
+    proven = check_receipt(_read(file), key, loaded, where=str(file))
     if as_json:
-        print(msgspec.json.encode({"version": 1, **msgspec.to_builtins(proved)}).decode())
+        print(msgspec.json.encode({"version": 1, **msgspec.to_builtins(proven)}).decode())
         return
     print(f"{file}: holds")
-    for line in describe(proved):
+    for line in describe(proven):
         print(f"  {line}")
 
 
 def check_receipt(text: str, key: VerifierKey | None, policy: Policy | None, *, where: str) -> ProvenReceipt:
-    """key: None if the policy alone says whose log it is. Raises IntegrityError if it does not hold."""
+    """key: None if the policy lists the log. Raises IntegrityError if the receipt does not hold."""
     try:
         leaf = receipts.leaf_within(text)
         note = receipts.parse(text).checkpoint
-        checkpoint = receipts.check_under(text, leaf, partial(_opened, key=key, policy=policy))
-        judged = policy.check_quorum(note) if policy is not None else None
+        checkpoint = receipts.check_under(text, leaf, partial(_open, key=key, policy=policy))
+        quorum = policy.check_quorum(note) if policy is not None else None
     except (Refused, IntegrityError) as fault:
         raise _does_not_hold(f"{fault.where}: {fault.what}", where) from None
-    if judged is not None and judged.missing:
-        raise _does_not_hold(judged.missing, where)
+    if quorum is not None and quorum.missing:
+        raise _does_not_hold(quorum.missing, where)
     wire = msgspec.json.decode(leaves.encode(leaf))
     return ProvenReceipt(
         origin=checkpoint.origin,
@@ -81,12 +83,12 @@ def check_receipt(text: str, key: VerifierKey | None, policy: Policy | None, *, 
         subject=leaf.subject,
         time=wire["time"],
         body_sha256=wire["body_sha256"],
-        cosigned={name: _moment(time) for name, time in judged.times.items()} if judged else None,
+        cosigned={name: _moment(time) for name, time in quorum.times.items()} if quorum else None,
     )
 
 
-def _opened(note: str, key: VerifierKey | None, policy: Policy | None) -> Checkpoint:
-    """Signed by the key, if one is given, and by a log of the policy, if it lists any."""
+def _open(note: str, key: VerifierKey | None, policy: Policy | None) -> Checkpoint:
+    """The key, if given, and a log of the policy, if it lists any, must both have signed."""
     if policy is not None and (policy.logs or key is None):
         checkpoint = policy.open(note)
     if key is not None:
@@ -94,22 +96,22 @@ def _opened(note: str, key: VerifierKey | None, policy: Policy | None) -> Checkp
     return checkpoint
 
 
-def describe(proved: ProvenReceipt) -> list[str]:
-    """A line for each thing that a court may rely on."""
+def describe(proven: ProvenReceipt) -> list[str]:
+    """One line for each fact that the receipt proves."""
     lines = [
-        f"the log {proved.origin} has signed that its first {proved.size} leaves are fixed",
-        f"leaf {proved.index} of them is the message {proved.subject}",
-        f"the bus stored it as sequence {proved.index + 1} at {proved.time}",
-        f"its body has the SHA-256 {proved.body_sha256}",
+        f"the log {proven.origin} has signed that its first {proven.size} leaves are fixed",
+        f"leaf {proven.index} of them is the message {proven.subject}",
+        f"the bus stored it as sequence {proven.index + 1} at {proven.time}",
+        f"its body has the SHA-256 {proven.body_sha256}",
     ]
-    if proved.cosigned is None:
-        return [*lines, "whether witnesses saw the same log was not asked (--policy)"]
-    seen = [f"{name} saw this log, and no other, at {time}" for name, time in proved.cosigned.items()]
+    if proven.cosigned is None:
+        return [*lines, "whether witnesses saw the same log was not checked (--policy)"]
+    seen = [f"{name} saw this log, and no other, at {time}" for name, time in proven.cosigned.items()]
     return [*lines, *seen, "the policy's quorum of witnesses is there"]
 
 
 def write_receipt(path: Path, text: str) -> None:
-    """A file that only its owner reads. Raises Misconfigured."""
+    """Writes a file that only its owner may read. Raises Misconfigured."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
@@ -119,11 +121,11 @@ def write_receipt(path: Path, text: str) -> None:
 
 
 def _read(path: Path) -> str:
-    """As it is: text mode would turn a carriage return into a newline, and hide a changed byte."""
+    """Reads bytes: text mode would turn a carriage return into a newline and hide a changed byte."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_RECEIPT_BYTES)
-        # What is cut off, or no text, can't hold.
+        # A receipt that is cut off, or is not text, fails the check.
         return data.decode(errors="replace")
     except OSError as error:
         raise Misconfigured(f"can't be read ({error.strerror})", where=str(path)) from None
@@ -133,7 +135,7 @@ def _read_vkey(path: Path) -> VerifierKey:
     try:
         return parse_vkey(_read(path).strip())
     except Malformed as fault:
-        raise Misconfigured(f"no log's public key ({fault.what})", where=str(path)) from None
+        raise Misconfigured(f"not a log's public key ({fault.what})", where=str(path)) from None
 
 
 def _moment(time: int) -> str:

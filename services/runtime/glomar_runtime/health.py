@@ -1,6 +1,6 @@
-"""Health of a service over HTTP: /live (the loop turns), /ready (it could do its work now) and /status.
+"""Health of a service over HTTP: /live (the process answers), /ready (it can work now) and /status.
 
-Readiness writes a canary through the store: with a full disk nats-server's own health page still says ok.
+/ready stores a test message: with a full disk nats-server's own health page still says ok.
 """
 
 import json
@@ -16,11 +16,9 @@ from glomar_schemas.subjects import Subjects
 from glomar_runtime.bus.broker import Bus
 
 Check = Callable[[], Awaitable[None]]
-"""Returns when well; raises a GlomarError that says what is wrong."""
-
-
+"""Returns if all is well; raises a GlomarError that says what is wrong."""
 Status = Callable[[], dict[str, object]]
-"""What the service would show of itself, ready for JSON; never anything about a person."""
+"""The service's part of /status, ready for JSON; it contains no personal data."""
 STATUS_VERSION = 1
 
 
@@ -32,7 +30,7 @@ def routes(
     status: Status | None = None,
     checks: Mapping[str, Check] | None = None,
 ) -> list[tuple[str, ASGIApp]]:
-    """The ASGI routes of a service, to be given to AsgiFastStream. checks: of its own, besides the bus's."""
+    """The ASGI routes of a service, for AsgiFastStream. checks: its own, in addition to those of the bus."""
     checks = {"store": _canary(bus, subjects, party), "consumers": bus.check_consumers, **(checks or {})}
 
     @get(description="200 while the process answers")
@@ -51,25 +49,25 @@ def routes(
         return AsgiResponse(body, 503 if faults else 200, {"content-type": "application/json"})
 
     @get(description="What is in force and how far it has come")
-    async def shown(scope: Scope) -> AsgiResponse:
-        found = {"version": STATUS_VERSION, "agreement": subjects.agreement, **(status() if status else {})}
-        return AsgiResponse(json.dumps(found).encode(), 200, {"content-type": "application/json"})
+    async def shown_status(scope: Scope) -> AsgiResponse:
+        page = {"version": STATUS_VERSION, "agreement": subjects.agreement, **(status() if status else {})}
+        return AsgiResponse(json.dumps(page).encode(), 200, {"content-type": "application/json"})
 
-    return [("/live", live), ("/ready", ready), ("/status", shown)]
+    return [("/live", live), ("/ready", ready), ("/status", shown_status)]
 
 
 def control_status(in_force: InForce) -> dict[str, object]:
-    """The part of a status that says which control is the last one, and which holds are in force."""
+    """The part of /status with the last control slot and the holds in force."""
     holds = [{"slot": hold.slot, "scope": hold.scope, "authority": hold.authority} for hold in in_force.holds]
     return {"control_slot": in_force.slot, "holds": holds}
 
 
 def _canary(bus: Bus, subjects: Subjects, party: str) -> Check:
-    """A check that stores one message durably, in a stream of its own that keeps only the newest."""
+    """A check that stores one message in a separate stream, which keeps only the newest one."""
 
     async def check() -> None:
         if not bus.is_connected:
-            # At once, and not after the time that a store may take.
+            # Fail at once instead of after the timeout of a store.
             raise Unreachable("no connection to the bus", where="bus")
         await store(bus.client, Outgoing(subjects.canary(party), b"canary", {}))
 

@@ -1,6 +1,6 @@
 """Runs a service: FastStream's application with its HTTP side, until a signal, a fatal error or a lost bus.
 
-Called by the `serve` command of each service. What ends it decides the exit code.
+The error that ends the service decides its exit code.
 """
 
 import asyncio
@@ -26,17 +26,16 @@ from glomar_runtime.telemetry import spans as telemetry
 
 log = logging.getLogger(__name__)
 
-
 WATCH_EVERY_S = 1.0
 
 
 class Stop:
-    """How any part of a service ends it; the first cause counts."""
+    """Ends the service from any part of it. cause: the first error; None for a normal stop."""
 
     def __init__(self) -> None:
         self.cause: GlomarError | None = None
         self.work_halted = False
-        """While true a consumer that is gone does not end the service: it has stopped work, and says why."""
+        """True while the service has halted its work and reports why: a missing consumer does not end it."""
         self._event = asyncio.Event()
 
     def fail(self, cause: GlomarError) -> None:
@@ -52,14 +51,14 @@ class Stop:
 
 @contextlib.contextmanager
 def stop_on_error(stop: Stop) -> Iterator[None]:
-    """Around a handler: what can be tried again is left to the next delivery, all else ends the process.
+    """Wraps a handler. After a Retryable the messages are delivered again; any other error ends the process.
 
-    The start after that recovers from what is on disk; FastStream alone would hand over the next batch.
+    The next start recovers from the disk. Without this FastStream would deliver the next batch.
     """
     try:
         yield
     except Retryable as fault:
-        log.warning("will be done later", extra={"fault": fault.what})
+        log.warning("retryable error; the message will be redelivered", extra={"fault": fault.what})
     except GlomarError as fault:
         stop.fail(fault)
     except OSError as error:
@@ -67,15 +66,15 @@ def stop_on_error(stop: Stop) -> Iterator[None]:
 
 
 def background(app: AsgiFastStream, job: Callable[[], Coroutine[None, None, None]]) -> None:
-    """Runs a job beside the subscribers, from after the start until the shutdown."""
+    """Runs a job in parallel to the subscribers, from the start to the shutdown."""
     running: list[asyncio.Task[None]] = []
 
     @app.after_startup
-    async def begin() -> None:
+    async def start() -> None:
         running.append(asyncio.create_task(job()))
 
     @app.on_shutdown
-    async def cease() -> None:
+    async def cancel() -> None:
         for task in running:
             task.cancel()
 
@@ -100,7 +99,7 @@ Build = Callable[[Stop], tuple[AsgiFastStream, Bus]]
 
 
 def run(name: str, settings: ServiceSettings, build: Build) -> None:
-    """Serves until told to stop. Raises the GlomarError that ended it, if one did."""
+    """Serves until a stop. Raises the GlomarError that ended the service, if there is one."""
     logs.set_up(name)
     tune_garbage_collector()
     provider = telemetry.set_up(name, dict(os.environ))
@@ -111,7 +110,7 @@ def run(name: str, settings: ServiceSettings, build: Build) -> None:
 
 
 def tune_garbage_collector() -> None:
-    """Messages make no cycles; by default the collector walks through all that waits every few hundred."""
+    """Collects rarely: messages form no cycles, and the default visits all waiting objects too often."""
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
 
@@ -125,7 +124,7 @@ async def _serve(settings: ServiceSettings, build: Build) -> None:
     server = _Server(uvicorn.Config(app, lifespan="off", log_config=None, access_log=False))
 
     @app.after_startup
-    async def say() -> None:
+    async def log_serving() -> None:
         log.info("serving", extra={"port": settings.http_port})
 
     with _listen(settings) as listener:
@@ -142,7 +141,7 @@ async def _serve(settings: ServiceSettings, build: Build) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Signals are ours: uvicorn would raise them again after its own shutdown."""
+    """Leaves signals to us: uvicorn would raise them again after its own shutdown."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -150,22 +149,22 @@ class _Server(uvicorn.Server):
 
 
 def _listen(settings: ServiceSettings) -> socket.socket:
-    """Before anything is started. Raises Unreachable; uvicorn would log an exception and exit."""
+    """Opens the HTTP socket before the start. Raises Unreachable; uvicorn would log an exception and exit."""
     address = (settings.http_host, settings.http_port)
     family = socket.AF_INET6 if ":" in settings.http_host else socket.AF_INET
     try:
         return socket.create_server(address, family=family)
     except OSError as error:
         raise Unreachable(
-            f"no HTTP can be served there ({error.strerror})",
+            f"HTTP can't be served on this address ({error.strerror})",
             where=f"{settings.http_host}:{settings.http_port}",
             fix="Set http_host and http_port to a free address of this machine",
         ) from None
 
 
 async def _watch(bus: Bus, limit_s: float, stop: Stop) -> None:
-    """nats-py can give up reconnecting without telling, and a consumer that was deleted just goes quiet: a
-    service that gets no messages must not look alive."""
+    """Ends a service that gets no messages: nats-py can silently stop to reconnect, and a deleted consumer
+    gives no error."""
     lost_s = 0.0
     while True:
         await asyncio.sleep(WATCH_EVERY_S)
@@ -176,12 +175,13 @@ async def _watch(bus: Bus, limit_s: float, stop: Stop) -> None:
             lost_s = 0.0
         except Unreachable as fault:
             if not lost_s:
-                log.warning("cut off", extra={"fault": fault.what})
+                log.warning("no messages can arrive", extra={"fault": fault.what})
             lost_s += WATCH_EVERY_S
             if lost_s >= limit_s and not (stop.work_halted and bus.is_connected):
                 stop.fail(
                     Unreachable(
-                        f"{fault.what} for {limit_s:.0f} s", fix="Mend the bus; then start this again"
+                        f"{fault.what} for {limit_s:.0f} s",
+                        fix="Repair the bus, then start this service again",
                     )
                 )
                 return

@@ -1,7 +1,7 @@
-"""Settings of a service: flag, then environment, then file, then default. Loaded once, in the command line.
+"""Settings of a service: flag, then environment, then file, then default. A command loads them once.
 
-A file is TOML with the Struct's field names. The environment says GLOMAR_<FIELD>. Paths in a file are
-relative to the file, so that a data directory can be moved.
+A file is TOML with the Struct's field names. The environment variable is GLOMAR_<FIELD>. Paths in a file are
+relative to the file, so a data directory can be moved.
 """
 
 import os
@@ -20,8 +20,8 @@ ENV_PREFIX = "GLOMAR_"
 
 _SERVER = r"(nats|tls)://(\[[0-9A-Fa-f:]+\]|[^\s/:@,]+)(:[0-9]{1,5})?"
 BusUrl = Annotated[str, Meta(pattern=rf"^{_SERVER}(,{_SERVER})*\Z")]
-"""One server, or the nodes of a cluster with commas between. Without user and password: a party is known by
-its nkey, and settings hold no secret."""
+"""One server, or the nodes of a cluster separated by commas. Without user and password: a party's nkey
+identifies it, and settings contain no secret."""
 
 LedgerUrl = Annotated[
     str,
@@ -34,7 +34,7 @@ LedgerUrl = Annotated[
 LedgerEvery = Annotated[float, Meta(gt=0, description="Seconds between two checks of the published ledger.")]
 
 PathOrUrl = NewType("PathOrUrl", str)
-"""A path, relative to the file like the others; or a URL, which stays as it is."""
+"""A path, relative to the file like the others, or a URL, which stays unchanged."""
 
 
 class ServiceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,7 +68,7 @@ class ServiceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def load_settings(kind: type[S], file: Path, flags: Mapping[str, str] | None = None) -> S:
-    """Raises Misconfigured naming the file, variable or flag, and the field."""
+    """Raises Misconfigured, which names the file and the field."""
     values: dict[str, Any] = {}
     try:
         values.update(tomllib.loads(file.read_text(encoding="utf-8")))
@@ -92,7 +92,7 @@ def load_settings(kind: type[S], file: Path, flags: Mapping[str, str] | None = N
         return msgspec.convert(values, kind, strict=False, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise Misconfigured(
-            str(error), where=str(file), fix="Flags and GLOMAR_* variables count too"
+            str(error), where=str(file), fix="Check flags and GLOMAR_* variables too"
         ) from None
 
 

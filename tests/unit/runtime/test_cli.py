@@ -1,4 +1,4 @@
-"""A command ends with one line for whatever the world does to it, and an exit code."""
+"""A command ends with one line and an exit code for every error."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""`verify-receipt FILE`: what it says, under which keys, and exit code 6 for whatever does not hold."""
+"""`verify-receipt FILE`: its output, the keys that it accepts, and exit code 6 for a wrong receipt."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ COSIGNED = PLAIN + cosign(receipts.parse(PLAIN).checkpoint, PRIVATE, at=1_800_00
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Files as a user has them."""
+    """The files of a user."""
     (tmp_path / "answer.tlog-proof").write_text(COSIGNED, newline="")
     (tmp_path / "log.vkey").write_text(format_vkey(ORIGIN, SIGNER.public_key()) + "\n")
     (tmp_path / "policy").write_text(f"{LOG_LINE}\n{WITNESS}\nquorum w1\n")
@@ -85,7 +85,7 @@ def test_the_logs_key_comes_from_a_file_or_from_the_policy(
 
 def test_without_a_policy_it_says_that_witnesses_were_not_asked() -> None:
     words = describe(check_receipt(COSIGNED, KEY, None, where="file"))
-    assert words[-1] == "whether witnesses saw the same log was not asked (--policy)"
+    assert words[-1] == "whether witnesses saw the same log was not checked (--policy)"
 
 
 def test_every_changed_byte_makes_it_not_hold() -> None:
@@ -123,5 +123,5 @@ def test_what_it_needs_is_said(folder: Path) -> None:
         verify_receipt(receipt, policy=folder / "witnesses")
     with pytest.raises(Misconfigured, match="can't be read"):
         verify_receipt(folder / "absent", vkey=folder / "log.vkey")
-    with pytest.raises(Misconfigured, match="no log's public key"):
+    with pytest.raises(Misconfigured, match="not a log's public key"):
         verify_receipt(receipt, vkey=receipt)

@@ -1,4 +1,4 @@
-"""The strict decoder: every silence of msgspec that matters to a signed protocol is a refusal here."""
+"""The strict decoder refuses what msgspec accepts and a signed protocol must not."""
 
 import json
 import unicodedata
@@ -55,7 +55,7 @@ VALID: list[tuple[type[Any], bytes]] = [
 
 
 class Plain(msgspec.Struct, forbid_unknown_fields=True):
-    """One field of each kind that a message may hold."""
+    """One field of each kind that a message may have."""
 
     text: Short = ""
     token: Token = "a"
@@ -391,7 +391,7 @@ def test_a_wrong_value_in_any_field_is_refused_without_being_quoted(
     tree = json.loads(raw)
     field = data.draw(st.sampled_from(sorted(tree)))
     noise = data.draw(st.text(alphabet="`' -.$[]at", max_size=12))
-    # "%" is in no base64: without it the long text is a ciphertext as good as any.
+    # "%" is not base64: without it the long text would be a valid ciphertext.
     long = f"{noise}%{CANARY * 300}"
     tree[field] = data.draw(
         st.sampled_from([[CANARY], {CANARY: 1}, long, {noise + CANARY: CANARY}, [{CANARY: CANARY}]])

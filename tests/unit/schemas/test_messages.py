@@ -1,4 +1,4 @@
-"""Messages: what their fields accept, and that they are frozen, strict and named as published."""
+"""Messages: what their fields accept; they are frozen, strict and have the published names."""
 
 import json
 from typing import Any, get_args

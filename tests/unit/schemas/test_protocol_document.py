@@ -1,4 +1,4 @@
-"""PROTOCOL.md is what others build from: its constants, fields and example are held to the code here."""
+"""PROTOCOL.md agrees with the code: its constants, fields and example."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Several servers in one setting."""
+"""The servers of one setting."""
 
 import msgspec
 import pytest

@@ -1,1 +1,1 @@
-"""NATS: connection, streams and consumers, delivery of stored messages, and their description."""
+"""NATS: connection, streams and consumers, stored messages, controls, and the AsyncAPI document."""

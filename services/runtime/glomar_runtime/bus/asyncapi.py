@@ -1,7 +1,7 @@
-"""Our messages in FastStream's AsyncAPI: by reference to the JSON Schemas of the contract. Called by the bus.
+"""FastStream's AsyncAPI document with references to the JSON Schemas of the contract.
 
-FastStream describes payloads through pydantic, which knows no msgspec Structs and tries to resolve references
-by itself. So it is given a note, which `document` turns into the reference.
+FastStream describes payloads through pydantic, which does not support msgspec Structs and resolves references
+itself. So `payload` gives it a marker, which `document` replaces by the reference.
 """
 
 from typing import Any
@@ -10,11 +10,11 @@ from faststream.asgi import AsgiFastStream
 from faststream.specification.asyncapi import AsyncAPI
 from msgspec import Struct
 
-NOTE = "x-json-schema"
+MARKER = "x-json-schema"
 
 
 def payload(kind: type[Struct]) -> type:
-    """A stand-in annotation whose JSON Schema is `json/<name>.schema.json` of the contract."""
+    """An annotation whose JSON Schema is `json/<name>.schema.json` of the contract."""
     name = kind.__struct_config__.tag or kind.__name__.lower()
 
     class Payload:
@@ -24,7 +24,7 @@ def payload(kind: type[Struct]) -> type:
 
         @classmethod
         def __get_pydantic_json_schema__(cls, schema: object, handler: object) -> dict[str, Any]:
-            return {"type": "object", "title": kind.__name__, NOTE: f"json/{name}.schema.json"}
+            return {"type": "object", "title": kind.__name__, MARKER: f"json/{name}.schema.json"}
 
     Payload.__name__ = Payload.__qualname__ = kind.__name__
     return Payload
@@ -39,16 +39,16 @@ def document(*apps: AsgiFastStream) -> dict[str, Any]:
         version="1",
         description="See PROTOCOL.md. Stored bodies are DSSE envelopes; the schema is that of their payload.",
     )
-    found = _referring(specification.to_specification().to_jsonable())
-    assert isinstance(found, dict)
-    return found
+    resolved = _with_references(specification.to_specification().to_jsonable())
+    assert isinstance(resolved, dict)
+    return resolved
 
 
-def _referring(node: object) -> object:
+def _with_references(node: object) -> object:
     if isinstance(node, dict):
-        if NOTE in node:
-            return {"$ref": node[NOTE]}
-        return {name: _referring(value) for name, value in node.items()}
+        if MARKER in node:
+            return {"$ref": node[MARKER]}
+        return {name: _with_references(value) for name, value in node.items()}
     if isinstance(node, list):
-        return [_referring(value) for value in node]
+        return [_with_references(value) for value in node]
     return node

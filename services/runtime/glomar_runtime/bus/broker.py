@@ -1,7 +1,7 @@
 """The broker of a service: FastStream's NatsBroker on our connection.
 
-FastStream stays the frame; what it may not do is declare streams, acknowledge by itself, or answer to a
-subject that a sender chose, so the arguments that forbid it are given here once (docs/adr/0003).
+FastStream must not declare streams, acknowledge messages, or answer on a subject that a sender chose. The
+arguments that forbid this stand here once (docs/adr/0003).
 """
 
 import contextlib
@@ -50,9 +50,9 @@ class Bus(NatsBroker):
 
     @property
     def client(self) -> BusClient:
-        """The live connection, for what FastStream can't say: atomic batches, fences, direct gets.
+        """The connection, for what FastStream does not support: atomic batches, fences, direct gets.
 
-        Raises Unreachable before the first connection and after the last.
+        Raises Unreachable before the first connection and after the last one.
         """
         if not self.config.connection_state:
             raise Unreachable("not connected yet", where="bus")
@@ -65,18 +65,18 @@ class Bus(NatsBroker):
         return bool(self.config.connection_state) and self.client.is_connected
 
     async def check_consumers(self) -> None:
-        """Nothing else would tell that a consumer is gone: it just goes quiet. Raises Unreachable."""
+        """Raises Unreachable if a consumer does not exist: a deleted consumer gives no other sign."""
         for path in self._consumers:
             try:
                 info = await self.client.request(f"{API_PREFIX}.CONSUMER.INFO.{path}", timeout=INFO_TIMEOUT_S)
             except TimeoutError:
-                raise Unreachable("the consumer can't be looked at", where=path) from None
+                raise Unreachable("the consumer's state can't be read", where=path) from None
             if b'"error"' in info.data:
                 raise Unreachable("the consumer is gone", where=path, fix="Run `glomar-bus create`")
 
     async def stop(self, *error: Any) -> None:
-        """Lets what is on its way go out first; while the bus is away nothing can."""
-        # Nor may it be closed: nats-py would write to the transport that is gone. It ends with the loop.
+        """Flushes first; without a connection that is not possible."""
+        # Nor may it be closed then: nats-py would write to the lost transport. It ends with the event loop.
         with contextlib.suppress(ConnectionReconnectingError, ConnectionClosedError):
             await super().stop(*error)
 
@@ -85,7 +85,7 @@ class Bus(NatsBroker):
     ) -> Callable[[BatchHandler], BatchHandler]:
         """Decorates the handler of a durable consumer that `topology` has created.
 
-        It gets up to MAX_BATCH nats-py messages, one batch at a time, and acknowledges by itself.
+        The handler gets up to MAX_BATCH nats-py messages, one batch at a time, and acknowledges them itself.
         """
         self._consumers.append(f"{subjects.stream}.{consumer}")
         return self._subscribed(
@@ -100,27 +100,27 @@ class Bus(NatsBroker):
     def core(
         self, subject: str, *, carries: type[Struct], description: str
     ) -> Callable[[MessageHandler], MessageHandler]:
-        """Decorates the handler of a core subject, which gets one nats-py message."""
+        """Decorates the handler of a core subject. The handler gets one nats-py message."""
         return self._subscribed(subject, carries, description=description)
 
     def core_batches(
         self, subjects: Subjects, subject: str, *, carries: type[Struct], description: str
     ) -> Callable[[BatchHandler], BatchHandler]:
-        """The same for a core subject on which much comes: it gets in one batch what is there.
+        """Decorates the handler of a busy core subject. The handler gets all waiting messages as one batch.
 
-        FastStream's own work for a message, which is more than ours for most of these, is done once a batch.
+        FastStream's cost for each message, larger than ours for most of them, then arises once a batch.
         """
         return self._subscribed(
             subject,
             carries,
             description=description,
-            # Nothing is pulled from it: a Feed stands behind this.
+            # Nothing is pulled from the stream: the subscription is a Feed.
             stream=JStream(subjects.stream, declare=False),
             pull_sub=_BATCHES,
         )
 
     def publishes(self, subject: str, *, carries: type[Struct], description: str) -> None:
-        """Declares what this service publishes through `client`, for AsyncAPI (docs/adr/0008)."""
+        """Declares for AsyncAPI what this service publishes through `client` (docs/adr/0008)."""
         self.publisher(subject, title=subject, schema=payload(carries), description=description)
 
     def _subscribed(self, subject: str, carries: type[Struct], **arguments: Any) -> Callable[[Any], Any]:
@@ -133,7 +133,7 @@ class Bus(NatsBroker):
                 try:
                     await handler(message)
                 except Exception:
-                    # FastStream would say nothing; the message is delivered again.
+                    # FastStream would not log it. The message is delivered again.
                     log.exception("handler failed")
                     raise
 
@@ -145,5 +145,5 @@ class Bus(NatsBroker):
 
 
 async def _raw(message: Any) -> Any:
-    """The bytes are for the strict decoder alone; FastStream's would guess from a content type."""
+    """Leaves the bytes to the strict decoder: FastStream's decoder depends on the sender's content type."""
     return message.raw_message

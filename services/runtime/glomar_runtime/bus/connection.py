@@ -1,8 +1,8 @@
-"""The NATS connection of a service: nats-py's client, made safe against what another party may publish.
+"""The NATS connection of a service: nats-py's client, protected against messages of other parties.
 
-nats-py ends its read loop, silently and for good, at a subject or status line that is not UTF-8, and takes
-a vertical tab, form feed or carriage return for the end of a subject; nats-server stores all of them. One
-such message would stop verifier and auditor for everybody (docs/adr/0004).
+nats-py silently ends its read loop at a subject or status line that is not UTF-8, and reads a vertical tab,
+form feed or carriage return as the end of a subject. nats-server stores all of them. One such message would
+stop verifier and auditor for everybody (docs/adr/0004).
 """
 
 import contextlib
@@ -32,34 +32,33 @@ from glomar_runtime.bus.feed import Feed
 log = logging.getLogger(__name__)
 
 API_PREFIX = "BUS.API"
-"""Where the JetStream API of account BUS appears in a party's own account."""
+"""Prefix of account BUS's JetStream API in a party's own account."""
 
 CONNECT_TIMEOUT_S = 2.0
 RETRY_S = 0.25
 PING_S = 2.0
-"""Half a minute without a word is too long for a hold; two missed pings of 2 s end a dead connection."""
-
+"""Two missed pings end a dead connection: within seconds, so that a hold is not delayed."""
 
 _NOT_PLAIN = re.compile(rb"[^\x21-\x7e]+")
 
 
 def plain_subject(subject: bytes) -> str:
-    """A subject with each run of anything but printable ASCII as one "?".
+    """The subject with each run of bytes that are not printable ASCII as one "?", as the ledger records it.
 
-    The rule is such that bytes from the wire and text from the API, where the server has already replaced
-    what is not UTF-8, give the same; the ledger records this form.
+    Bytes from the wire and text from the API give the same result, although in the API's text the server has
+    already replaced what is not UTF-8.
     """
     return _NOT_PLAIN.sub(b"?", subject).decode("ascii")
 
 
-# The server parts the words of a line with one space each; nats-py would part them at any white space, which
-# a subject may hold. Its patterns are globals of a module, so they are replaced there, for this process.
+# The server separates the words of a line with one space. nats-py splits at any white space, which a subject
+# may contain. Its patterns are module globals, so they are replaced there for the whole process.
 parser.MSG_RE = re.compile(rb"\AMSG ([^ \n]+) (\d+) (([^ \n]+) )?(\d+)\r\n")
 parser.HMSG_RE = re.compile(rb"\AHMSG ([^ \n]+) (\d+) (([^ \n]+) )?(\d+) (\d+)\r\n")
 
 
 class Access(Protocol):
-    """As whom, and to which nodes (nats://host:port, with commas between)."""
+    """The nkey of the party, and the servers (nats://host:port, separated by commas)."""
 
     @property
     def url(self) -> str: ...
@@ -68,7 +67,7 @@ class Access(Protocol):
 
 
 class BusClient(Client):
-    """nats-py's client, whose read loop no message can end."""
+    """nats-py's client with a read loop that no message can end."""
 
     def _build_message(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
@@ -92,26 +91,26 @@ class BusClient(Client):
         old_style: bool = False,
         headers: dict[str, Any] | None = None,
     ) -> Msg:
-        """Raises Unreachable where nobody answers there, TimeoutError where nobody did in time."""
+        """Raises Unreachable if nobody listens on the subject, TimeoutError if nobody answers in time."""
         try:
             reply: Msg = await super().request(subject, payload, timeout, old_style, headers)
         except NoRespondersError:
-            raise Unreachable("nobody answers there", where="bus") from None
+            raise Unreachable("nobody listens on this subject", where="bus") from None
         except (ConnectionClosedError, OutboundBufferLimitError):
-            raise Unreachable("the bus is away", where="bus") from None
+            raise Unreachable("the bus can't be reached", where="bus") from None
         return reply
 
     async def publish(
         self, subject: str, payload: bytes = b"", reply: str = "", headers: dict[str, Any] | None = None
     ) -> None:
-        """Raises Unreachable when the bus has been away for more than is kept for it."""
+        """Raises Unreachable if the connection is closed or its buffer is full."""
         try:
             await super().publish(subject, payload, reply, headers)
         except (ConnectionClosedError, OutboundBufferLimitError):
-            raise Unreachable("the bus is away", where="bus") from None
+            raise Unreachable("the bus can't be reached", where="bus") from None
 
     async def close(self) -> None:
-        """Also where the bus has gone meanwhile: nats-py flushes first, and what counts is acknowledged."""
+        """Ignores a lost connection: nats-py flushes first, and stored messages are acknowledged already."""
         with contextlib.suppress(ConnectionError):
             await super().close()
 
@@ -120,7 +119,7 @@ class BusClient(Client):
 
 
 class _Streams(JetStreamContext):
-    """The context that FastStream subscribes through; what it calls a pull subscription is our Feed."""
+    """The JetStream context for FastStream: its pull subscription is a `Feed`."""
 
     async def pull_subscribe(  # type: ignore[override]
         self, subject: str, *, durable: str | None, **_: Any
@@ -131,7 +130,7 @@ class _Streams(JetStreamContext):
 
 
 async def connect(settings: Access, name: str, *, quiet: bool = False) -> BusClient:
-    """A connection that reconnects for ever. quiet: for a command, which says by its errors what is wrong.
+    """A connection that always reconnects. quiet: no log lines, for a command, which reports errors itself.
 
     Raises Misconfigured, Unreachable.
     """
@@ -163,7 +162,7 @@ async def _connect(settings: Access, name: str, servers: list[str], quiet: bool)
     if not quiet:
         options |= {"disconnected_cb": on_disconnected, "reconnected_cb": _on_reconnected}
     try:
-        # The first connection fails at once, with a message; only later ones are tried for ever.
+        # The first connection fails at once with a message; only reconnections are tried without end.
         await client.connect(**options, allow_reconnect=False, max_reconnect_attempts=1)
     except (NoServersError, OSError, NatsError, TimeoutError) as error:
         raise Unreachable(
@@ -178,7 +177,7 @@ async def _connect(settings: Access, name: str, servers: list[str], quiet: bool)
 
 async def _on_error(error: Exception) -> None:
     if isinstance(error, OSError | NoServersError | UnexpectedEOF):
-        # The bus is away: said once when it went, and by whatever a call raises.
+        # The lost connection is logged once by the callback, and each call raises its own error.
         return
     fault = error.what if isinstance(error, GlomarError) else type(error).__name__
     log.warning("bus connection error", extra={"error_type": fault})

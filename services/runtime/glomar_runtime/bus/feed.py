@@ -1,8 +1,8 @@
-"""Messages of a durable consumer or a subject, in batches as they come. Behind FastStream's batch subscriber.
+"""Messages of a durable consumer or a subject, in batches, for FastStream's batch subscriber.
 
-The server pushes to a subject of its own for each consumer, as far as its `max_ack_pending` allows. Pulling
-would not do: across accounts its answers are a streamed service response, which an empty message ends, so one
-request with an empty body would cost verifier and auditor the messages behind it (docs/adr/0003).
+The server pushes each consumer's messages to its own subject, up to its `max_ack_pending`. Pulling is not
+possible: across accounts its answers are a streamed service response, which an empty message ends. One
+request with an empty body would hide the messages after it from verifier and auditor (docs/adr/0003).
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 
 
 class Feed:
-    """The messages pushed to one consumer or subject, in arrival order."""
+    """The messages pushed to one consumer or subject, in order of arrival."""
 
     def __init__(self, client: Client, subject: str, group: str) -> None:
         """group: the queue group that shares the consumer's messages among workers; "" for none."""
@@ -31,16 +31,16 @@ class Feed:
         self._subscription = await self._client.subscribe(self._subject, self._group, cb=self._on_message)
 
     async def unsubscribe(self) -> None:
-        """Stops the flow; what was not acknowledged is delivered again after its ack_wait."""
+        """Stops the delivery. Unacknowledged messages are delivered again after their ack_wait."""
         if self._subscription is not None and not self._client.is_closed:
             await self._subscription.unsubscribe()
         self._subscription = None
 
     async def fetch(self, batch: int, timeout: float) -> list[Msg]:  # noqa: ASYNC109 - FastStream's signature
-        """Up to `batch` messages. The first call of a batch waits for one; the next take what is there.
+        """Up to `batch` messages. The first call for a batch waits for one; later calls do not wait.
 
-        FastStream calls until a batch is full or nats' TimeoutError is raised: raising it as soon as nothing
-        waits hands a batch on at once, without holding a lone message back for company.
+        FastStream calls until a batch is full or nats' TimeoutError is raised. Raising it as soon as the
+        queue is empty delivers a small batch at once.
         """
         if not self._waiting:
             if self._batch_open:
@@ -56,7 +56,7 @@ class Feed:
         try:
             await asyncio.wait_for(self._arrived.wait(), timeout_s)
         except TimeoutError:
-            # Of the two TimeoutErrors, FastStream knows only this one.
+            # FastStream catches only nats' TimeoutError, not the builtin one.
             raise NatsTimeoutError from None
 
     async def _on_message(self, message: Msg) -> None:

@@ -1,6 +1,7 @@
-"""What the server says of a stored message that it delivers or hands out. Called by verifier and auditor.
+"""Reads stored messages, and the state of their stream and consumers.
 
-Facts come from the acknowledgement subject or the API's JSON, never from headers, which a sender can forge.
+Sequence, time and subject come from the acknowledgement subject or the API's JSON, never from headers, which
+a sender can forge.
 """
 
 import json
@@ -27,7 +28,7 @@ _FRACTION = re.compile(r"\.(\d{1,9})")
 
 
 class Delivery(Struct, frozen=True):
-    """sequence: in the stream; time_ns: stream time, ns since the Unix epoch; count: 1 for the first time."""
+    """sequence: in the stream; time_ns: stream time, ns since 1970; count: 1 for the first delivery."""
 
     sequence: int
     time_ns: int
@@ -35,20 +36,20 @@ class Delivery(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """A message as the stream holds it."""
+    """A message as the stream holds it. time_ns: stream time, ns since 1970."""
 
     sequence: int
     time_ns: int
     subject: str
     body: bytes
     traceparent: str = ""
-    """A hint that the sender chose; no evidence."""
+    """From a header of the sender; not evidence."""
 
 
 class StreamState(Struct, frozen=True):
-    """created: RFC 3339; a stream made anew has another one. config: as the server reports it.
+    """created: RFC 3339; a stream that was created again has another one. config: as the server reports it.
 
-    lost: how many of the sequences up to the last the stream does not hold.
+    lost: how many sequences up to the last one the stream does not hold.
     """
 
     created: str
@@ -67,39 +68,39 @@ def delivery(message: Msg) -> Delivery:
 def stored(message: Msg) -> Stored:
     """A delivered message as the stream holds it."""
     facts = delivery(message)
-    hint = (message.headers or {}).get(TRACEPARENT, "")
-    return Stored(facts.sequence, facts.time_ns, message.subject, message.data, hint)
+    traceparent = (message.headers or {}).get(TRACEPARENT, "")
+    return Stored(facts.sequence, facts.time_ns, message.subject, message.data, traceparent)
 
 
 def moment(time_ns: int) -> datetime:
-    """Stream time as a datetime, to the microsecond."""
+    """Stream time (ns since 1970) as a datetime, cut to the microsecond."""
     return datetime.fromtimestamp(time_ns // _NANO, UTC).replace(microsecond=time_ns % _NANO // 1000)
 
 
 async def get_by_sequence(client: Client, stream: str, sequence: int) -> Stored | None:
-    """None: the stream no longer holds it, or never did. Raises Unreachable."""
+    """The message, or None if the stream does not hold it. Raises Unreachable."""
     return await _get(client, stream, {"seq": sequence})
 
 
 async def get_by_subject(client: Client, stream: str, subject: str) -> Stored | None:
-    """The one message of a write-once subject. None if there is none yet. Raises Unreachable."""
+    """The message of a write-once subject, or None if there is none yet. Raises Unreachable."""
     return await _get(client, stream, {"last_by_subj": subject})
 
 
 async def next_by_subject(client: Client, stream: str, subject: str, sequence: int) -> Stored | None:
-    """The first message from that sequence on whose subject fits, wildcards allowed. Raises Unreachable."""
+    """The first message from that sequence on with this subject (wildcards allowed). Raises Unreachable."""
     return await _get(client, stream, {"seq": sequence, "next_by_subj": subject})
 
 
 async def walk(client: Client, stream: str, subject: str, after: int = 0) -> AsyncIterator[Stored]:
-    """Every message behind that sequence whose subject fits, in order. Raises Unreachable."""
+    """Each message after that sequence with this subject, in order; as next_by_subject."""
     while (found := await next_by_subject(client, stream, subject, after + 1)) is not None:
         yield found
         after = found.sequence
 
 
 async def stream_state(client: Client, stream: str) -> StreamState:
-    """Raises Unreachable; IntegrityError when there is no such stream."""
+    """Raises Unreachable; IntegrityError if the stream does not exist."""
     answer = await _stream_info(client, stream, b"")
     state = answer["state"]
     return StreamState(
@@ -108,9 +109,9 @@ async def stream_state(client: Client, stream: str) -> StreamState:
 
 
 async def lost_sequences(client: Client, stream: str) -> list[int]:
-    """Those up to the last that the stream itself says it does not hold, in order. Raises as stream_state."""
+    """The sequences up to the last one that the stream does not hold, in order. Raises as stream_state."""
     state = (await _stream_info(client, stream, b'{"deleted_details":true}'))["state"]
-    # Of an empty stream the first sequence is the one after the last.
+    # In an empty stream the first sequence is the last one plus 1.
     return [*range(1, state["first_seq"]), *state.get("deleted", ())]
 
 
@@ -119,15 +120,15 @@ async def _stream_info(client: Client, stream: str, query: bytes) -> dict[str, A
     if answer.get("error", {}).get("err_code") == NO_STREAM:
         raise IntegrityError("the stream is gone", where=stream, fix="Restore it, or open a new incarnation")
     if "error" in answer:
-        raise Unreachable("the stream can't be looked at", where=stream)
+        raise Unreachable("the stream's state can't be read", where=stream)
     return answer
 
 
 async def delivered_up_to(client: Client, stream: str, consumer: str) -> int:
-    """The sequence behind which a durable consumer has delivered nothing yet. Raises Unreachable."""
+    """The last sequence that a durable consumer has delivered. Raises Unreachable."""
     answer = json.loads(await _call(client, f"{API_PREFIX}.CONSUMER.INFO.{stream}.{consumer}", b""))
     if "error" in answer:
-        raise Unreachable("the consumer can't be looked at", where=f"{stream}.{consumer}")
+        raise Unreachable("the consumer's state can't be read", where=f"{stream}.{consumer}")
     return int(answer["delivered"]["stream_seq"])
 
 
@@ -154,21 +155,21 @@ async def _get(client: Client, stream: str, query: dict[str, int | str]) -> Stor
     if answer.message is None:
         if answer.error is not None and answer.error.err_code == NOT_FOUND:
             return None
-        raise Unreachable("the stream did not hand out a message", where=stream)
-    found = answer.message
-    # The last of several, as in a message that is delivered.
-    hints = _TRACEPARENT.findall(found.hdrs)
+        raise Unreachable("the stream did not return a message", where=stream)
+    message = answer.message
+    # The last of several, as in a delivered message.
+    traceparents = _TRACEPARENT.findall(message.hdrs)
     return Stored(
-        found.seq,
-        time_ns(found.time),
-        plain_subject(found.subject.encode()),
-        found.data,
-        hints[-1].strip().decode("ascii", "replace") if hints else "",
+        message.seq,
+        time_ns(message.time),
+        plain_subject(message.subject.encode()),
+        message.data,
+        traceparents[-1].strip().decode("ascii", "replace") if traceparents else "",
     )
 
 
 def time_ns(text: str) -> int:
-    """RFC 3339 with up to nine fraction digits -> ns since the Unix epoch."""
+    """RFC 3339 with up to nine fraction digits -> ns since 1970."""
     fraction = _FRACTION.search(text)
     whole = datetime.fromisoformat(_FRACTION.sub("", text))
     return int(whole.timestamp()) * _NANO + (int(fraction[1].ljust(9, "0")) if fraction else 0)

@@ -1,7 +1,7 @@
-"""Creates the stream and its consumers, as the administrator of account BUS. Never called by a service.
+"""Creates the stream and its consumers, as the administrator of account BUS, never as a service.
 
-What exists with other settings is refused, not mended: write-once, no deletion and no expiry are what the
-guarantees rest on, so a difference is an incident.
+It refuses a stream or consumer that exists with other settings and never changes it: the guarantees depend on
+write-once, no deletion and no expiry, so a difference is an incident.
 """
 
 import json
@@ -16,16 +16,16 @@ from nats.errors import NoRespondersError
 _NANO = 1_000_000_000
 ACK_WAIT_S = 10
 
-_MISTAKES = {
+_FIXES = {
     10039: "Use the operator's nkey, of account BUS",
-    10059: "Is it the right incarnation?",
-    10065: "Retire the stream of the incarnation before",
+    10059: "Check --incarnation",
+    10065: "Retire the stream of the previous incarnation",
 }
 """By nats-server's err_code: no JetStream for this account, no such stream, subjects of another stream."""
 
 
 def stream_config(subjects: Subjects, replicas: int = 1) -> dict[str, Any]:
-    """No max_age: after it a subject takes a second verdict, and an aged-out hold no longer fences."""
+    """No max_age: after expiry a subject accepts a second verdict, and an expired hold no longer fences."""
     return {
         "name": subjects.stream,
         "subjects": subjects.stored(),
@@ -40,9 +40,9 @@ def stream_config(subjects: Subjects, replicas: int = 1) -> dict[str, Any]:
         "allow_direct": True,
         "allow_atomic": True,
         "max_msg_size": MAX_MESSAGE_BYTES,
-        # Nats-Msg-Id: another party's id would swallow a message. It can't be turned off; this is the least.
+        # Nats-Msg-Id: another party's id would suppress a message. This is the minimum; off is impossible.
         "duplicate_window": 100_000_000,
-        # What nobody asks for is named too, so that it is compared.
+        # Unused settings are listed too, so that they are compared.
         "max_age": 0,
         "max_msgs": -1,
         "max_bytes": -1,
@@ -60,7 +60,7 @@ def stream_config(subjects: Subjects, replicas: int = 1) -> dict[str, Any]:
 
 
 def retired_config(subjects: Subjects, replicas: int = 1) -> dict[str, Any]:
-    """Of a stream that has, or will have, a successor: read for ever, and never written again."""
+    """Of a stream that has, or will have, a successor: it can be read but not written."""
     return {**stream_config(subjects, replicas), "subjects": [subjects.retired()], "sealed": True}
 
 
@@ -77,9 +77,9 @@ def canary_config(subjects: Subjects, replicas: int = 1) -> dict[str, Any]:
 
 
 def consumer_configs(subjects: Subjects) -> dict[str, dict[str, Any]]:
-    """verifier: work, shared by its workers. auditor: a feed in stream order, whose cursor is the ledger.
+    """verifier: shared by its workers. auditor: all messages in stream order; the ledger is its cursor.
 
-    max_ack_pending is how far the server pushes ahead, and how much comes again after a crash.
+    max_ack_pending limits how far the server pushes ahead, and how much it delivers again after a crash.
     """
     shared = {"ack_wait": ACK_WAIT_S * _NANO, "max_deliver": -1, "deliver_policy": "all"}
     return {
@@ -103,13 +103,13 @@ def consumer_configs(subjects: Subjects) -> dict[str, dict[str, Any]]:
 
 
 async def create(admin: Client, subjects: Subjects, replicas: int = 1) -> None:
-    """Makes sure that everything exists exactly as configured; a predecessor must have been retired.
+    """Creates what is missing and checks that all settings are exact. Retire a predecessor first.
 
-    Raises IntegrityError, Unreachable, Misconfigured (not the operator's nkey, another incarnation is meant).
+    Raises IntegrityError, Unreachable, Misconfigured (not the operator's nkey, or the wrong incarnation).
     """
     await _ensure_stream(admin, stream_config(subjects, replicas))
     if subjects.predecessor:
-        # It holds nothing of worth, and no two streams may take the same subjects.
+        # Its test messages have no value, and two streams may not have the same subjects.
         await _call(admin, f"STREAM.DELETE.{canary_config(subjects.predecessor)['name']}", None)
     await _ensure_stream(admin, canary_config(subjects, replicas))
     for name, config in consumer_configs(subjects).items():
@@ -120,9 +120,9 @@ async def create(admin: Client, subjects: Subjects, replicas: int = 1) -> None:
 
 
 async def retire(admin: Client, subjects: Subjects) -> None:
-    """Seals the stream, which can't be undone, so that its successor can be created. May be repeated.
+    """Seals the stream permanently, so that its successor can be created. May be repeated.
 
-    Raises IntegrityError, Unreachable, Misconfigured (not the operator's nkey, another incarnation is meant).
+    Raises IntegrityError, Unreachable, Misconfigured (not the operator's nkey, or the wrong incarnation).
     """
     info = f"STREAM.INFO.{subjects.stream}"
     found = await _call(admin, info, None)
@@ -136,9 +136,9 @@ async def retire(admin: Client, subjects: Subjects) -> None:
 
 
 def _refused(error: Mapping[str, Any], where: str) -> GlomarError:
-    """What a mistake of the operator's looks like to the server, said as such."""
+    """Misconfigured for an operator's error, otherwise IntegrityError."""
     what = f"nats-server refused: {error.get('description')}"
-    if (fix := _MISTAKES.get(error.get("err_code", 0))) is not None:
+    if (fix := _FIXES.get(error.get("err_code", 0))) is not None:
         return Misconfigured(what, where=where, fix=fix)
     return IntegrityError(what, where=where)
 
@@ -163,17 +163,17 @@ async def _ensure(
         raise IntegrityError(
             f"exists with other settings of {', '.join(different)}",
             where=wanted["name"],
-            fix="Find out who changed them; the guarantees do not hold with these",
+            fix="Find out who changed them; these settings break the guarantees",
         )
 
 
 def differing(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """The names of the settings that the server reports otherwise, in order."""
+    """The names of the settings with another value on the server, in order."""
     return sorted(name for name, value in wanted.items() if found.get(name, _absent(value)) != value)
 
 
 def _absent(value: Any) -> Any:
-    """The server leaves out what is zero."""
+    """The value of a setting that the server omits: it omits zero values."""
     return None if value is None else type(value)()
 
 
@@ -181,6 +181,8 @@ async def _call(admin: Client, path: str, body: dict[str, Any] | None) -> dict[s
     try:
         reply = await admin.request(f"$JS.API.{path}", json.dumps(body).encode() if body else b"", timeout=5)
     except (NoRespondersError, TimeoutError):
-        raise Unreachable("JetStream does not answer", where="nats-server", fix="Is it enabled?") from None
+        raise Unreachable(
+            "JetStream does not answer", where="nats-server", fix="Check that JetStream is enabled"
+        ) from None
     answer: dict[str, Any] = json.loads(reply.data)
     return answer

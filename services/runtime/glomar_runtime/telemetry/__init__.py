@@ -1,1 +1,1 @@
-"""Logs, spans and their export by OTLP."""
+"""Logs, spans, and their export by OTLP."""

@@ -1,8 +1,7 @@
-"""Spans at a quarter of what the OpenTelemetry SDK's cost. Made by `telemetry.Spans` (docs/adr/0010).
+"""Spans with a quarter of the cost of the OpenTelemetry SDK's spans (docs/adr/0010).
 
-Left out is what makes those fit for anybody: locks, limits, events, copies. A span here has one owner, who
-ends it once. Ids, resource, and what becomes of an ended span are the SDK's; its sampler decides about the
-first span of a trace, and a child is kept if its parent is.
+They have no locks, limits, events or copies: a span here has one owner, which ends it once. Ids, resource and
+export are those of the SDK. Its sampler decides about the first span of a trace; a child follows its parent.
 """
 
 import re
@@ -36,7 +35,7 @@ _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-
 
 
 class Operation:
-    """What all spans of one operation have in common; known by identity."""
+    """Name, kind and attributes that all spans of one operation share; compared by identity."""
 
     __slots__ = ("attributes", "kind", "name")
 
@@ -53,7 +52,7 @@ def start(
     parent: SpanContext | None,
     links: tuple[Link, ...] = (),
 ) -> Span:
-    """A started span; with tracing switched off the tracer's own. message_id: "" for none."""
+    """A started span; without the SDK the tracer's own. message_id: "" for none."""
     if not isinstance(tracer, SdkTracer):
         around = in_context(NonRecordingSpan(parent)) if parent is not None else Context()
         return tracer.start_span(operation.name, around)
@@ -69,7 +68,7 @@ def start(
 
 
 def _first(tracer: SdkTracer, operation: Operation, message_id: str, links: tuple[Link, ...]) -> Span:
-    """Of a trace: the sampler decides whether that is kept, and its children follow."""
+    """The first span of a trace: the sampler decides about the whole trace."""
     trace_id = tracer.id_generator.generate_trace_id()
     attributes = _attributes(operation, message_id)
     sampled = tracer.sampler.should_sample(None, trace_id, operation.name, operation.kind, attributes, links)
@@ -94,7 +93,7 @@ def _attributes(operation: Operation, message_id: str) -> dict[str, AnyValue]:
 
 
 def sender(traceparent: str) -> SpanContext | None:
-    """W3C Trace Context, section 3.2 -> who sent it. A `tracestate` could carry anything, and is not read."""
+    """traceparent of W3C Trace Context, section 3.2 -> the sender's span. `tracestate` is not read."""
     found = _TRACEPARENT.match(traceparent)
     if found is None:
         return None
@@ -108,8 +107,8 @@ def traceparent(context: SpanContext) -> str:
 
 
 class LeanSpan(NonRecordingSpan, ReadableSpan):  # type: ignore[misc] # of `_context`, which here is never None
-    """Of NonRecordingSpan is everything that a span here does not do, of ReadableSpan what processors and
-    exporters read. operation: None once it has attributes of its own beyond the message id."""
+    """NonRecordingSpan supplies the methods that do nothing here, ReadableSpan the fields for processors and
+    exporters. operation: None if the span has attributes of its own besides the message id."""
 
     _instrumentation_info = None
     _instrumentation_scope = SCOPE
@@ -125,7 +124,7 @@ class LeanSpan(NonRecordingSpan, ReadableSpan):  # type: ignore[misc] # of `_con
         parent: SpanContext | None,
         links: tuple[Link, ...],
     ) -> None:
-        # Neither of their __init__, which would cost as much as all the rest.
+        # Neither base __init__ is called: they would cost as much as the rest.
         self._tracer = tracer
         self.operation: Operation | None = operation
         self.message_id = message_id
@@ -151,5 +150,5 @@ class LeanSpan(NonRecordingSpan, ReadableSpan):  # type: ignore[misc] # of `_con
 
     def end(self, end_time: int | None = None) -> None:
         self._end_time = end_time or time.time_ns()
-        # What is not sampled is dropped there.
+        # The processor drops spans that are not sampled.
         self._tracer.span_processor.on_end(self)

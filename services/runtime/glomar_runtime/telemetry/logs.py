@@ -1,7 +1,7 @@
-"""JSON log lines on stderr: time, level, place, text, trace id. Set up once by `service.run`.
+"""JSON log lines on stderr: time, level, logger, message, trace id.
 
-A line's text is a constant of the code; what varies is in a few named extras. An exception is its class and
-the places it passed, never its text, which may hold what somebody sent.
+The message is a constant of the code; values are in a few named extras. An exception is logged with its class
+and its frames, never with its text, which may contain text of a sender.
 """
 
 import json
@@ -43,5 +43,5 @@ def set_up(service: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service))
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    for chatty in ("uvicorn", "nats", "faststream"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    for name in ("uvicorn", "nats", "faststream"):
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,8 +1,7 @@
-"""Spans to OTLP bytes: quickly, and nothing that is not on the allow list. Used by `telemetry.set_up`.
+"""Encodes spans as OTLP, fast, with only the attributes of an allow list.
 
-Serialized protobuf messages that stand one behind the other are read as their merge. So what many spans have
-in common is encoded once, by the library, and each span adds what is its own: ids and times, which have fixed
-sizes, and the message id (docs/adr/0010).
+Concatenated protobuf messages are read as their merge. So the library encodes the shared part of many spans
+once, and each span adds its own part: ids and times of fixed size, and the message id (docs/adr/0010).
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,23 +28,23 @@ _SHARED_ATTRIBUTES = frozenset(
     }
 )
 ALLOWED_ATTRIBUTES = _SHARED_ATTRIBUTES | {MESSAGE_ID}
-"""What may leave the process, if it is a text. Events, statuses and trace states never do."""
+"""Attributes that may leave the process, if they are text. Events, statuses and trace states never do."""
 
-# Fields of opentelemetry/proto/trace/v1/trace.proto as they are on the wire: a tag (number << 3 | wire type),
-# before bytes their length, and the value.
+# Fields of opentelemetry/proto/trace/v1/trace.proto on the wire: a tag (number << 3 | wire type), for bytes
+# their length, and the value.
 _OWN = Struct("<2s16s 2s8s cQ cQ 2sI")
 _PARENT = Struct(">2sQ")
 _LINK = Struct("<2s 2s16s 2s8s cI")
 _TRACE_ID, _SPAN_ID, _PARENT_ID, _START, _END = b"\x0a\x10", b"\x12\x08", b"\x22\x08", b"\x39", b"\x41"
 _FLAGS, _LINK_FLAGS, _LINK_OF_33_BYTES = b"\x85\x01", b"\x35", b"\x6a\x21"
 _LOCAL, _REMOTE = 0x100, 0x300
-"""SpanFlags: is the parent in another process? (HAS_IS_REMOTE, and IS_REMOTE with it.)"""
+"""SpanFlags: HAS_IS_REMOTE, and with IS_REMOTE if the parent is in another process."""
 _RESOURCE_SPANS, _SCOPE_SPANS, _SPANS, _ATTRIBUTES = b"\x0a", b"\x12", b"\x12", b"\x4a"
 _KEY, _VALUE, _STRING = b"\x0a", b"\x12", b"\x0a"
 
 
 class AllowListExporter(OTLPSpanExporter):
-    """The library's exporter, with its transport and its OTEL_EXPORTER_OTLP_ variables, for our bytes."""
+    """The library's exporter, with its transport and OTEL_EXPORTER_OTLP_ variables, but our encoding."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         sent = self._client.export(encode(spans))
@@ -53,7 +52,7 @@ class AllowListExporter(OTLPSpanExporter):
 
 
 def encode(spans: Sequence[ReadableSpan]) -> bytes:
-    """Finished spans of one process, which has one resource and one scope -> an ExportTraceServiceRequest."""
+    """Finished spans of one process (one resource, one scope) -> an ExportTraceServiceRequest."""
     of_resource = encode_spans(spans[:1]).resource_spans[0]
     of_scope = of_resource.scope_spans.pop()
     of_scope.ClearField("spans")
@@ -124,7 +123,7 @@ def _allowed(attributes: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
 
 @lru_cache(maxsize=1000)
 def _shared(name: str, kind: SpanKind, attributes: tuple[tuple[str, str], ...]) -> bytes:
-    """A span as the library encodes it, without what `_span` adds."""
+    """A span as the library encodes it, without the part that `_span` adds."""
     alike = ReadableSpan(
         name, INVALID_SPAN_CONTEXT, resource=Resource.get_empty(), kind=kind, attributes=dict(attributes)
     )
@@ -135,7 +134,7 @@ def _shared(name: str, kind: SpanKind, attributes: tuple[tuple[str, str], ...]) 
 
 
 def _field(tag: bytes, content: bytes) -> bytes:
-    """A length-delimited field; the length is a varint: seven bits a byte, the lowest first."""
+    """A length-delimited field. The length is a varint: seven bits a byte, lowest first."""
     size = len(content)
     if size < 0x80:
         return tag + bytes((size,)) + content

@@ -1,7 +1,7 @@
-"""Traces: one per request, across all services, holding no personal data. Set up once by `service.run`.
+"""Traces: one for each request, across all services, without personal data.
 
-Span names and attributes follow the OpenTelemetry messaging conventions, with the destination *template* in
-place of the subject, which holds the request id. What may leave the process is a closed list, in `otlp`.
+Span names and attributes follow the OpenTelemetry messaging conventions, with the destination *template*
+instead of the subject, which contains the request id. `otlp` exports only the attributes of a fixed list.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -27,7 +27,7 @@ _BATCH: ContextVar[Sequence[Span]] = ContextVar("spans of the messages being han
 
 
 def set_up(service: str, environ: dict[str, str]) -> TracerProvider:
-    """Spans go to OTEL_EXPORTER_OTLP_ENDPOINT over HTTP; without it they are made, propagated and dropped."""
+    """Spans go to OTEL_EXPORTER_OTLP_ENDPOINT over HTTP; without it they are propagated but not exported."""
     provider = TracerProvider(resource=Resource.create({"service.name": service}))
     if environ.get(OTEL_EXPORTER_OTLP_ENDPOINT):
         provider.add_span_processor(
@@ -38,7 +38,7 @@ def set_up(service: str, environ: dict[str, str]) -> TracerProvider:
 
 
 class Spans:
-    """Makes the spans of one service for one agreement."""
+    """Starts the spans of one service for one agreement."""
 
     def __init__(self, subjects: Subjects, consumer: str = "") -> None:
         self._subjects = subjects
@@ -46,7 +46,7 @@ class Spans:
         self._tracer = trace.get_tracer(SCOPE.name)
 
     def send(self, kind: Kind, request_id: str, parent: Span | None) -> Span:
-        """A PRODUCER span; the caller ends it once the stream has acknowledged."""
+        """A PRODUCER span; the caller ends it when the stream has acknowledged."""
         operation = _messaging(self._subjects, SpanKind.PRODUCER, kind, "")
         context = parent.get_span_context() if parent is not None else None
         return start(self._tracer, operation, request_id, context)
@@ -60,13 +60,13 @@ class Spans:
         return start(self._tracer, operation, request_id, parent, links)
 
     def step(self, name: str, parent: Span) -> Span:
-        """An INTERNAL span around one step of handling a message: a context that ends it."""
+        """An INTERNAL span for one step of handling a message: a context manager that ends it."""
         return start(self._tracer, _step(name), "", parent.get_span_context())
 
     def _describe(self, subject: str) -> tuple[Kind, str]:
         kind, _, rest = subject.removeprefix(f"{self._subjects.root}.").partition(".")
         token = rest.rpartition(".")[2]
-        # What is no id is a text that the sender chose, of any length.
+        # A token that is not an id is text of the sender, of any length.
         return cast(Kind, kind), token if is_request_id(token) else ""
 
 
@@ -90,13 +90,13 @@ def _messaging(subjects: Subjects, span_kind: SpanKind, kind: Kind, consumer: st
 
 
 def header(span: Span) -> dict[str, str]:
-    """The header that makes the receiver's span a child of this one."""
+    """The header by which the receiver's span becomes a child of this one."""
     context = span.get_span_context()
     return {TRACEPARENT: traceparent(context)} if context.is_valid else {}
 
 
 class SpanMiddleware(BaseMiddleware[Any, Any]):
-    """FastStream middleware: one CONSUMER span for each message of the batch, open while it is handled."""
+    """FastStream middleware: one CONSUMER span for each message of a batch, while it is handled."""
 
     spans: Spans
 
@@ -107,24 +107,24 @@ class SpanMiddleware(BaseMiddleware[Any, Any]):
     async def consume_scope(self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]) -> Any:
         if not isinstance(msg.raw_message, list):
             return await call_next(msg)
-        opened = [
+        started = [
             self.spans.process(message.subject, (message.headers or {}).get(TRACEPARENT, ""))
             for message in msg.raw_message
         ]
-        token = _BATCH.set(opened)
+        token = _BATCH.set(started)
         try:
             return await call_next(msg)
         except Exception as error:
-            for span in opened:
+            for span in started:
                 span.set_attribute("error.type", type(error).__name__)
             raise
         finally:
             _BATCH.reset(token)
-            end_all(opened)
+            end_all(started)
 
 
 def handled_spans() -> Sequence[Span]:
-    """In a handler: the spans of its messages, in their order."""
+    """In a handler: the spans of its messages, in order."""
     return _BATCH.get()
 
 

@@ -1,4 +1,4 @@
-"""What a report counts as what: violations, void and sealed answers, requests that are nobody's."""
+"""What a report counts: violations, void and sealed answers, requests without a valid signature."""
 
 from datetime import timedelta
 
@@ -56,25 +56,25 @@ def control(sequence: int, slot: int, content: bytes) -> IndexRecord:
 
 
 def request(sequence: int, token: str, **fields: str) -> IndexRecord:
-    asked = IndexRecord(
+    found = IndexRecord(
         sequence=sequence, kind="request", agency="ice", token=token, time_ns=START_NS + sequence
     )
-    return replace(replace(asked, officer="OFF-1", ground="g", statute="s"), **fields)
+    return replace(replace(found, officer="OFF-1", ground="g", statute="s"), **fields)
 
 
 def verdict(sequence: int, token: str, outcome: VerdictOutcome | None, fault: str = "") -> IndexRecord:
-    """outcome: None: sealed to a key that is not held any more."""
-    says = outcome or confirmed()
-    refusals = tuple(Refusal(condition=each, citation="c", message="m") for each in says.conditions)
+    """outcome: None: sealed to a key that was destroyed."""
+    content = outcome or confirmed()
+    refusals = tuple(Refusal(condition=each, citation="c", message="m") for each in content.conditions)
     answer = replace(
         samples.CONFIRMED,
-        outcome="confirm" if says.outcome == "confirm" else "deny",
-        record_consulted=says.outcome != "refused",
+        outcome="confirm" if content.outcome == "confirm" else "deny",
+        record_consulted=content.outcome != "refused",
         refusals=refusals,
     )
-    named = replace(answer, salt=bytes(16)) if says.outcome == "void" else answer
+    named = replace(answer, salt=bytes(16)) if content.outcome == "void" else answer
     to = OVERSIGHTS if outcome else replace(OVERSIGHTS, id="0" * 32)
-    tags = replace(samples.TAGS, person=says.person)
+    tags = replace(samples.TAGS, person=content.person)
     body = stored_verdict(answer, named, tags, to, token).body
     stored = START_NS + sequence
     return IndexRecord(
@@ -99,9 +99,9 @@ def confirmed(person: str = TAG) -> VerdictOutcome:
 
 
 def test_an_answer_behind_a_hold_that_covers_its_person_is_a_violation() -> None:
-    asked = (request(2, "a"), request(3, "b"), control(4, 2, HELD))
-    answered = (verdict(5, "a", confirmed()), verdict(6, "b", confirmed("b" * 64)))
-    report = counted(control(1, 1, AGREED), *asked, *answered)
+    requests = (request(2, "a"), request(3, "b"), control(4, 2, HELD))
+    verdicts = (verdict(5, "a", confirmed()), verdict(6, "b", confirmed("b" * 64)))
+    report = counted(control(1, 1, AGREED), *requests, *verdicts)
     assert report.violations == (5,)
     [hold] = report.holds
     assert (hold.slot, hold.by, hold.lifted_slot) == (2, ("irs",), None)
@@ -135,10 +135,10 @@ def test_each_request_counts_once_and_under_what_became_of_it() -> None:
         verdict(5, "refused", VerdictOutcome("refused", ("L2", "L7"), TAG)),
         request(6, "unanswered"),
         request(7, "void"),
-        verdict(8, "void", confirmed(), fault="signed by another party than the one it speaks for"),
+        verdict(8, "void", confirmed(), fault="signed by another party than the one it names"),
         request(9, "shredded"),
         verdict(10, "shredded", None),
-        request(11, "forged", officer="OFF-9", fault="a signature does not hold"),
+        request(11, "forged", officer="OFF-9", fault="a signature is not valid"),
         verdict(12, "forged", VerdictOutcome("refused", ("untrusted",))),
         IndexRecord(sequence=13, kind=GAP),
         request(14, "unreadable"),
@@ -166,7 +166,7 @@ def test_an_ack_that_does_not_count_leaves_a_recall_outstanding() -> None:
         ).outstanding
 
     assert recalled("") == 0
-    assert recalled("a signature does not hold") == 1
+    assert recalled("a signature is not valid") == 1
 
 
 def test_an_accounting_says_how_many_answers_can_no_longer_be_told_apart() -> None:

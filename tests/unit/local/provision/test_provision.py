@@ -207,5 +207,5 @@ def test_a_further_agreement_stays_and_changes_nothing_of_the_first(system: Syst
 
 
 def test_an_agreement_that_is_not_shipped_is_said(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match="no agreement of this name comes with Glomar"):
+    with pytest.raises(Misconfigured, match="no bundled agreement has this name"):
         provision(Layout(tmp_path / "data"), PORTS, agreements=["nobody-knows"])

@@ -1,4 +1,4 @@
-"""Our child spans say what the SDK's would, and are kept or dropped as theirs."""
+"""Our spans equal the SDK's, and are exported or dropped in the same cases."""
 
 from collections.abc import Iterator
 
@@ -39,7 +39,7 @@ def kept() -> Iterator[Kept]:
 
 
 def said(span: ReadableSpan) -> tuple[object, ...]:
-    """All that is not by chance."""
+    """All fields that are not random."""
     return (
         span.name,
         span.kind,
@@ -116,7 +116,7 @@ def test_where_tracing_is_switched_off_the_senders_context_is_passed_on(parent: 
 
 
 def propagated(header: str) -> SpanContext | None:
-    """As the library reads it."""
+    """The context as the library reads it."""
     context = TraceContextTextMapPropagator().extract({"traceparent": header}, Context())
     found = get_current_span(context).get_span_context()
     return found if found.is_valid else None

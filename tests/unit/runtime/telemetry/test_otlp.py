@@ -1,4 +1,4 @@
-"""What our encoder makes of spans is, once parsed, what the library's makes of the same spans cleaned."""
+"""Our encoder's bytes parse to the same spans as the library's, without attributes that are not allowed."""
 
 from glomar_runtime.telemetry.lean_span import Operation, start
 from glomar_runtime.telemetry.otlp import ALLOWED_ATTRIBUTES, encode
@@ -46,7 +46,7 @@ allowed = st.builds(
 
 
 def parsed(encoded: bytes) -> ExportTraceServiceRequest:
-    """With attributes by name: their order means nothing."""
+    """With attributes sorted by name: their order has no meaning."""
     request = ExportTraceServiceRequest()
     request.ParseFromString(encoded)
     for of_resource in request.resource_spans:

@@ -1,4 +1,4 @@
-"""The agreement's file and its signatures: what is in force, and what means that nothing is answered."""
+"""The agreement's file and its signatures: what is loaded, and what is refused."""
 
 import hashlib
 from datetime import datetime, timedelta

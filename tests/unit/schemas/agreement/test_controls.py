@@ -34,7 +34,7 @@ PERSON, SOMEBODY_ELSE = samples.digest("person").hex(), samples.digest("somebody
 
 @dataclass(frozen=True)
 class Drawn:
-    """A control in the next slot, and whose officials signed it."""
+    """A control in the next slot, and the parties whose officials signed it."""
 
     state: InForce
     parties: tuple[str, ...]
@@ -148,11 +148,11 @@ def test_a_key_that_was_destroyed_is_in_force_no_more() -> None:
         (rotate(None), "names no key"),
         (rotate(parties=(samples.HOLDER,)), "officials of two parties"),
         (rotate(replace(NEW_KEY, party=samples.OVERSIGHT)), "official of its own party"),
-        (rotate(replace(NEW_KEY, valid_from=samples.VALID_FROM)), "before it was named"),
+        (rotate(replace(NEW_KEY, valid_from=samples.VALID_FROM)), "before its control"),
         (rotate(replace(NEW_KEY, public=samples.RECORDS[1].public)), "named twice"),
         (rotate(replace(NEW_KEY, public="nonsense")), "SubjectPublicKeyInfo"),
         (shred(parties=(samples.HOLDER,)), "officials of two parties"),
-        (shred("0" * 32), "no sealing key in force"),
+        (shred("0" * 32), "not a sealing key in force"),
         (shred(at=samples.NOW), "others may still seal"),
         (Drawn(InForce(), OFFICIALS, {"action": "key", "key": NEW_KEY}), "no agreement is in force"),
     ],

@@ -1,4 +1,4 @@
-"""A party holds the private keys in force, and forgets what is not."""
+"""A party holds the private keys in force, and no others."""
 
 from pathlib import Path
 

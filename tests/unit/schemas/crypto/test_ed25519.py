@@ -1,4 +1,4 @@
-"""A signature holds where OpenSSL says so, and nowhere else."""
+"""A signature is valid exactly where OpenSSL accepts it."""
 
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 ORDER = 2**252 + 27742317777372353535851937790883648493
-"""Of the group (RFC 8032, section 5.1): a signature's second half must be below it."""
+"""Order of the group (RFC 8032, section 5.1): the second half of a signature must be below it."""
 
 
 def openssl_says(public: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:
@@ -63,7 +63,7 @@ def test_a_signature_has_one_form() -> None:
 
 
 def test_a_key_of_small_order_signs_nothing() -> None:
-    """The neutral element as key and as commitment, with S = 0, would hold for every text."""
+    """The neutral element as key and as commitment, with S = 0, would be valid for every text."""
     neutral = b"\x01" + bytes(31)
 
     assert not holds(Ed25519PublicKey.from_public_bytes(neutral), neutral + bytes(32), b"text")

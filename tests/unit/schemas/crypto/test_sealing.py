@@ -1,4 +1,4 @@
-"""Sealing: only the named reader, only for this message, and the length tells the bucket alone."""
+"""Sealing: only the named reader can open, only for this message; the length reveals only the size class."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""Reading a published log, from a directory and over HTTP: only what its key signed is believed."""
+"""Reading a published log from a directory and over HTTP: all is checked against its signed checkpoint."""
 
 import gc
 import shutil

@@ -1,4 +1,4 @@
-"""Cosignatures: published keys, what is signed, and every way in which one does not hold."""
+"""Cosignatures: published keys, what is signed, and every way in which one is invalid."""
 
 from base64 import b64decode, b64encode
 
@@ -16,7 +16,7 @@ from glomar_schemas.tlog.note import Checkpoint, VerifierKey, format_vkey, sign
 from tests.support.witness import NAME, cosign
 
 PUBLISHED = "remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2"
-"""A public witness's, from the tests of transparency-dev/formats."""
+"""The key of a public witness, from the tests of transparency-dev/formats."""
 
 LOG = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32, 64)))
@@ -26,7 +26,7 @@ AT = 1_679_315_147
 
 
 def altered(line: str, position: int) -> str:
-    """One bit of what stands behind the key ID flipped."""
+    """One bit after the key ID flipped."""
     mark, name, text = line.removesuffix("\n").split(" ")
     raw = bytearray(b64decode(text))
     raw[4 + position] ^= 1

@@ -1,4 +1,4 @@
-"""A publisher looks for its own messages: what was left out or changed shows, and a second history."""
+"""A publisher checks for its own messages and detects omissions, changes and a second history."""
 
 import asyncio
 import logging
@@ -29,7 +29,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 class Publisher:
-    """One with an SQLite file, as both services have."""
+    """A publisher with an SQLite database, as both services have."""
 
     def __init__(self, database: sqlite3.Connection, where: object) -> None:
         self._database = database
@@ -109,7 +109,7 @@ def test_whatever_its_publisher_knows_of_a_message_is_compared(
 def test_a_sequence_that_was_given_out_twice_is_an_alert_for_the_second_message(
     publisher: Publisher, ledger: Path
 ) -> None:
-    """An older copy of the stream's store was put back, and the first message was not looked for yet."""
+    """An older copy of the stream's store was restored, and the first message was not checked yet."""
     extend(ledger, leaves(5), 5)
     publisher.sent(own(2, 3))
     publisher.sent([own_message(3, "glomar.a.request.r.30", bytes(32))])
@@ -130,7 +130,7 @@ def test_the_stream_time_is_not_known_to_a_publisher(publisher: Publisher, ledge
 def test_a_message_that_was_left_out_is_an_alert_that_stays(
     publisher: Publisher, ledger: Path, database: sqlite3.Connection, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The one behind it is in its place, with its sequence: the auditor hopes that nobody looks."""
+    """The next message has its place and its sequence, as a dishonest auditor would write it."""
     log = [each for each in leaves(301) if each.sequence != 40]
     log = [changed(each, sequence=place) for place, each in enumerate(log, 1)]
     extend(ledger, log, 300)

@@ -1,4 +1,4 @@
-"""Leaves: canonical bytes equal to an independent RFC 8785 implementation, and nothing else is read."""
+"""Leaves: canonical bytes equal to those of an independent RFC 8785 implementation; others are refused."""
 
 from datetime import datetime, timedelta
 

@@ -21,7 +21,7 @@ GO_SUMDB_KEY = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8O
 
 
 def signed(body: str, name: str = ORIGIN) -> str:
-    """A note over any text at all, rightly signed by the log's key."""
+    """A note over any text, correctly signed by the log's key."""
     key_line = sign(Checkpoint(name, 0, bytes(32)), SIGNER).split("\n")[-2]
     key_id = b64decode(key_line.split(" ")[2])[:4]
     return f"{body}\n— {name} {b64encode(key_id + SIGNER.sign(body.encode())).decode()}\n"

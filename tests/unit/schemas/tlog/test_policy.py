@@ -1,4 +1,4 @@
-"""Policy files: what is read, which mistake is named with its line, and who makes a quorum."""
+"""Policy files: what is read, errors with their line, and which witnesses meet a quorum."""
 
 from itertools import combinations
 from pathlib import Path

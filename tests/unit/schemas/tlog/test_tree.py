@@ -23,7 +23,7 @@ BORDERS = (1, 2, 3, 255, 256, 257, 511, 512, 513, 768, 1000, 1024, 1100)
 
 
 class TileShelf:
-    """Stored tiles in memory, and how often a full one was read back."""
+    """Tiles stored in memory, and a count of the full ones that were read."""
 
     def __init__(self) -> None:
         self.tiles: dict[tuple[int, int], bytes] = {}
