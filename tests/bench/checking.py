@@ -22,6 +22,7 @@ from glomar_auditor.ledger.ledger import Ledger
 from glomar_auditor.monitoring.monitor import monitor
 from glomar_schemas.tlog.client import Directory
 
+from tests.bench.goals import goal
 from tests.bench.processes import quiet
 from tests.bench.run_directory import directory
 from tests.support import damage
@@ -59,11 +60,15 @@ def _speed(place: Path, leaves: int, runs: int) -> None:
     }
     print(f"\n| one process, {leaves:,} entries, median of {runs} | s | entries/s | entries/s of CPU time |")
     print("| --- | --- | --- | --- |")
+    goals = []
     for name, check in checks.items():
         wall, cpu = _median(check, runs)
-        rates = ("", "") if "nothing" in name else (f"{leaves / wall:,.0f}", f"{leaves / cpu:,.0f}")
+        rates = ("", "")
+        if "nothing" not in name:
+            rates = (f"{leaves / wall:,.0f}", f"{leaves / cpu:,.0f}")
+            goals.append(goal(f"{name}, {GOAL:,} entries/s", rates[0], is_reached=leaves / wall >= GOAL))
         print(f"| {name} | {wall:.3f} | {' | '.join(rates)} |", flush=True)
-    print(f"\nGoal: {GOAL:,} entries/s.")
+    print("", *goals, sep="\n", flush=True)
 
 
 def _write(ledger: Path, leaves: int) -> None:

@@ -8,6 +8,7 @@ Prints Markdown, writes bench-results/ledger-<time>.json. Exit code 1 if a recei
 import argparse
 import asyncio
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,11 +19,16 @@ from msgspec import Struct
 
 from tests.bench import growth, machine, recording
 from tests.bench.figures import Failed, quantile
+from tests.bench.goals import goal
 from tests.bench.growth import Growth
 from tests.bench.processes import quiet
 from tests.bench.recording import Recording
 from tests.bench.report import Row, table
 from tests.bench.run_directory import OUT, directory
+
+P99_GOAL_AT, P99_GOAL_MS = 1_000, 50.0
+KEPT_SHARE = 0.99
+"""Of the rate at which entries are offered; the feeder itself may be that much slower."""
 
 
 class Found(Struct, frozen=True):
@@ -36,10 +42,20 @@ class Found(Struct, frozen=True):
 
 
 def render(found: Found) -> str:
-    parts = [_recordings(found.recordings)] if found.recordings else []
+    parts = [_recordings(found.recordings), "\n".join(_goals(found.recordings))] if found.recordings else []
     if found.growth is not None:
         parts += [_grown(found.growth), _reopened(found.growth)]
     return "\n\n".join(parts)
+
+
+def _goals(recordings: list[Recording]) -> Iterator[str]:
+    for each in recordings:
+        rate, p99 = 2 * len(each.waits_ms) / each.recorded_s, quantile(each.waits_ms, 0.99)
+        is_kept = rate >= KEPT_SHARE * each.offered and each.behind == 0
+        yield goal(f"{each.offered:,} entries/s recorded, none behind", f"{rate:,.0f}", is_reached=is_kept)
+        if each.offered == P99_GOAL_AT:
+            is_quick = p99 <= P99_GOAL_MS
+            yield goal(f"receipt p99 at most {P99_GOAL_MS:.0f} ms", f"{p99:.1f} ms", is_reached=is_quick)
 
 
 def _recordings(recordings: list[Recording]) -> str:

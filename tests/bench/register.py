@@ -28,6 +28,7 @@ from glomar_verifier.register.open import open_place
 from msgspec import Struct
 
 from tests.bench import population
+from tests.bench.goals import goal
 from tests.bench.processes import ROOT
 from tests.support.postgres import Server, postgres
 from tests.support.registers import particulars
@@ -35,6 +36,9 @@ from tests.support.registers import particulars
 CACHE = ROOT / "bench-results" / "cache"
 SIZES = (100_000,)
 ROUNDS = 5
+GOAL_PEOPLE, BUILD_GOAL_S, SIZE_GOAL_MB = 10_000_000, 360, 2_000
+RATE_GOALS = {"SQLite": 10_000, "PostgreSQL": 2_000}
+"""Lookups a second of each process."""
 # So that loading is bound by the processor and not by somebody's default of 1 GB of WAL.
 _SETTINGS = (
     "shared_buffers=512MB",
@@ -88,28 +92,53 @@ def main() -> None:
 
 
 def run(sizes: Sequence[int], lookups: int, *, with_postgres: bool) -> Iterator[str]:
-    """The lines of two tables."""
+    """The lines of two tables, and of the goals."""
     rules = load_rules()
-    places = {}
+    places: dict[int, Path] = {}
+    built: list[Built] = []
     yield from ("| people | spells | built in, s | CPU, s | on disk, MB |", "| --- | --- | --- | --- | --- |")
     for number in sizes:
-        places[number], built = _build(number, rules)
+        places[number], each = _build(number, rules)
+        built.append(each)
         yield (
-            f"| {number:,} | {built.spells:,} | {built.seconds:.0f} | {built.cpu_s:.0f} "
-            f"| {built.megabytes:,.0f} |"
+            f"| {number:,} | {each.spells:,} | {each.seconds:.0f} | {each.cpu_s:.0f} "
+            f"| {each.megabytes:,.0f} |"
         )
     yield ""
     yield "| where | people | processes | lookups/s (range) | p50, µs | p99, µs |"
     yield "| --- | --- | --- | --- | --- | --- |"
+    found = []
     for number, place in places.items():
         queries = _queries(number, lookups, rules)
-        yield _row(_measure("SQLite", str(place), number, queries, rules))
+        found.append(_measure("SQLite", str(place), number, queries, rules))
+        yield _row(found[-1])
     if with_postgres:
         with postgres(_SETTINGS) as server:
             for number in sizes:
                 url = _load(server, number, rules)
-                yield _row(_measure("PostgreSQL", url, number, _queries(number, lookups, rules), rules))
-                yield _row(_measure_several(url, number, lookups, 2))
+                found.append(_measure("PostgreSQL", url, number, _queries(number, lookups, rules), rules))
+                yield _row(found[-1])
+                found.append(_measure_several(url, number, lookups, 2))
+                yield _row(found[-1])
+    yield ""
+    yield from _goals(built, found)
+
+
+def _goals(built: Sequence[Built], found: Sequence[Lookups]) -> Iterator[str]:
+    for each in built:
+        if each.people == GOAL_PEOPLE:
+            took, size = each.seconds, each.megabytes
+            yield goal(f"built in {BUILD_GOAL_S} s", f"{took:.0f} s", is_reached=took <= BUILD_GOAL_S)
+            yield goal(f"at most {SIZE_GOAL_MB} MB", f"{size:.0f} MB", is_reached=size <= SIZE_GOAL_MB)
+    for looked in found:
+        rate, least = statistics.median(looked.rates), RATE_GOALS[looked.where] * looked.processes
+        what = f"{looked.where}, {looked.people:,} people, {looked.processes} processes, {least:,} lookups/s"
+        yield goal(what, f"{rate:,.0f}", is_reached=rate >= least)
+    on_file = [statistics.median(looked.rates) for looked in found if looked.where == "SQLite"]
+    ratio = on_file[0] / on_file[-1]
+    yield goal(
+        "from the smallest to the largest, 1.5 times the cost", f"{ratio:.2f}", is_reached=ratio <= 1.5
+    )
 
 
 def _build(number: int, rules: Rules) -> tuple[Path, Built]:

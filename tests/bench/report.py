@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 
 from tests.bench.figures import Cost, Profile, Results, Run, Spread, quantile, spread
+from tests.bench.goals import goal
 
 RATIO_GOAL = 0.5
 P50_GOAL_MS = 25.0
@@ -50,8 +51,8 @@ def goals(results: Results) -> list[str]:
     ratio = _rates(results.product).median / _rates(results.peer).median
     p50 = _latency(results.product, 0.5).median
     return [
-        f"P1, goal at least {RATIO_GOAL} × naive relay: {_word(ratio >= RATIO_GOAL)} ({ratio:.2f} ×)",
-        f"P2, goal p50 at most {P50_GOAL_MS:.0f} ms: {_word(p50 <= P50_GOAL_MS)} ({p50:.1f} ms)",
+        goal(f"P1 at least {RATIO_GOAL} × naive relay", f"{ratio:.2f} ×", is_reached=ratio >= RATIO_GOAL),
+        goal(f"P2, p50 at most {P50_GOAL_MS:.0f} ms", f"{p50:.1f} ms", is_reached=p50 <= P50_GOAL_MS),
     ]
 
 
@@ -82,10 +83,6 @@ def table(rows: Sequence[Row]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["| " + " | ".join(map(str.ljust, row, widths)) + " |" for row in rows]
     return "\n".join((lines[0], "| " + " | ".join("-" * width for width in widths) + " |", *lines[1:]))
-
-
-def _word(reached: bool) -> str:
-    return "reached" if reached else "MISSED"
 
 
 def _rates(runs: Iterable[Run]) -> Spread:

@@ -7,20 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.needs import node
+
 PROGRAM = Path(__file__).with_name("vectors_check.mjs")
 VECTORS = Path(__file__).resolve().parents[2] / "schemas/vectors"
 
 
-def node() -> str:
-    path = shutil.which("node")
-    if path is None:
-        pytest.fail("`node` (18 or newer) is not on PATH. On Debian: apt-get install nodejs")
-    return path
-
-
 def run(vectors: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [node(), str(PROGRAM), str(vectors)], capture_output=True, text=True, timeout=120, check=False
+        [node(), PROGRAM, vectors], capture_output=True, text=True, timeout=120, check=False
     )
 
 

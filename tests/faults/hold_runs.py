@@ -7,7 +7,6 @@ import os
 import random
 import signal
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,11 +138,13 @@ def _pause(world: World, end: int) -> bool:
     """Waits until the verifier has stopped itself; False if there was nothing left to decide."""
     world.pause.touch()
     until(lambda: _is_stopped(world) or world.bus.last_sequence() >= end, "the verifier pauses")
-    world.pause.unlink(missing_ok=True)
-    # It may have taken the file and be about to stop.
-    with suppress(AssertionError):
-        until(lambda: _is_stopped(world), "it has stopped", limit_s=0.2)
-    return _is_stopped(world)
+    try:
+        world.pause.unlink()
+    except FileNotFoundError:
+        # The verifier has removed it, so it stops.
+        until(lambda: _is_stopped(world), "it has stopped")
+        return True
+    return False
 
 
 def _is_stopped(world: World) -> bool:

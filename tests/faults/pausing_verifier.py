@@ -1,8 +1,9 @@
-"""The verifier, stopped by SIGSTOP between a decision and its publishing whenever a file asks for it.
+"""The verifier, stopped by SIGSTOP between a decision and its publishing once it has removed a certain file.
 
 Run as `python pausing_verifier.py serve --config FILE`, with GLOMAR_PAUSE_FILE naming that file.
 """
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -15,9 +16,8 @@ PAUSE_FILE = "GLOMAR_PAUSE_FILE"
 
 
 def _pause_if_asked() -> None:
-    asked = Path(os.environ[PAUSE_FILE])
-    if asked.exists():
-        asked.unlink()
+    with contextlib.suppress(FileNotFoundError):
+        Path(os.environ[PAUSE_FILE]).unlink()
         os.kill(os.getpid(), signal.SIGSTOP)
 
 

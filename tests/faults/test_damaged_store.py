@@ -143,7 +143,7 @@ def require_nothing_released(copy: Processes, bus: Bus, sound: Sound, tmp_path: 
         copy.start("verifier")
         verdicts = count(bus, "verdict")
         asked = confirmable(FIRST + MORE + NEW)[-NEW:]
-        asking = Asking(profile(copy.system.layout, tmp_path / "new.db"), asked, limit_s=1)
+        asking = Asking(profile(copy.system.layout, tmp_path / "new.db"), asked, limit_s=5)
         asking.start()
         until(lambda: count(bus, "verdict") == verdicts + NEW, "the new are answered")
         asking.join(60)

@@ -20,7 +20,7 @@ from tests.faults.waiting import until
 from tests.integration.asking import profile, to_ask
 
 SEED = os.environ.get("GLOMAR_TEST_SEED", "1253")
-RUNS = 4
+RUNS = int(os.environ.get("GLOMAR_TEST_RUNS", "2"))
 REQUESTS = 300
 
 
@@ -54,7 +54,7 @@ def world(cluster: Cluster, services: Processes, tmp_path: Path) -> Iterator[Wor
 def test_no_verdict_gets_behind_a_hold_while_leaders_change_and_a_node_dies(
     cluster: Cluster, world: World
 ) -> None:
-    print(f"seed {SEED}; GLOMAR_TEST_SEED sets another")
+    print(f"seed {SEED}; GLOMAR_TEST_SEED sets another, GLOMAR_TEST_RUNS the number of runs")
     bus = world.bus
     assert isinstance(bus, ClusterBus)
     asks = [to_ask(row) for row in population.make_requests(RUNS * REQUESTS, population.today())]

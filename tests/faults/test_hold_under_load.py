@@ -1,4 +1,4 @@
-"""A hold is absolute (G5), at any moment of a full load and for any scope: 20 times on one running system."""
+"""A hold is absolute (G5), at any moment of a full load and for any scope: many runs on one system."""
 
 import os
 import sys
@@ -20,7 +20,7 @@ from tests.integration.evidence import await_ledger, leaves_of
 from tests.integration.holds import Officials
 
 SEED = os.environ.get("GLOMAR_TEST_SEED", "6103")
-RUNS = 20
+RUNS = int(os.environ.get("GLOMAR_TEST_RUNS", "20"))
 REQUESTS = 150
 
 
@@ -41,7 +41,7 @@ def world(bare: Processes, tmp_path: Path) -> Iterator[World]:
 
 
 def test_no_verdict_gets_behind_a_hold_and_nothing_is_lost_whenever_it_comes(world: World) -> None:
-    print(f"seed {SEED}; GLOMAR_TEST_SEED sets another")
+    print(f"seed {SEED}; GLOMAR_TEST_SEED sets another, GLOMAR_TEST_RUNS the number of runs")
     rows = population.make_requests(RUNS * REQUESTS, population.today())
     asks = [to_ask(row) for row in rows]
     paused = 0
@@ -52,6 +52,6 @@ def test_no_verdict_gets_behind_a_hold_and_nothing_is_lost_whenever_it_comes(wor
         run = replace(world, profile=replace(world.profile, store=store))
         paused += carry_out(run, plan, asks[number * REQUESTS : (number + 1) * REQUESTS])
 
-    assert paused >= 3, "the verifier was hardly ever between a decision and its publishing"
+    assert paused >= RUNS // 6, "the verifier was hardly ever between a decision and its publishing"
     assert world.services.status("auditor")["violations"]["count"] == 0
     assert await_ledger(world.bus) == leaves_of(world.bus.messages())

@@ -17,7 +17,7 @@ from tests.faults.http_asking import HttpAsking
 from tests.faults.submission import submitting
 from tests.integration.conftest import Up
 
-SEED = 6103
+SEED = os.environ.get("GLOMAR_TEST_SEED", "6103")
 EARLIEST, LATEST = 50, 1_200
 """Answers after which the kill comes: while the rest is still being asked, decided, recorded or released."""
 

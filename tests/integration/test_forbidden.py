@@ -109,12 +109,12 @@ def test_what_is_granted_is_stored(bus: Bus, party: str, subject: str) -> None:
 def test_an_agency_reads_its_own_request_and_nobody_elses(bus: Bus) -> None:
     async def read() -> tuple[bytes, str]:
         async with connected(bus.system, "ice") as agency:
-            own = await agency.request(f"BUS.API.DIRECT.GET.{STREAM}.{ROOT}.request.ice.known", timeout=5)
+            own = await agency.request(f"BUS.API.DIRECT.GET.{STREAM}.{ROOT}.request.ice.known", timeout=60)
             with pytest.raises(NoRespondersError):
-                await agency.request(f"BUS.API.DIRECT.GET.{STREAM}.{ROOT}.request.cbp.known", timeout=5)
+                await agency.request(f"BUS.API.DIRECT.GET.{STREAM}.{ROOT}.request.cbp.known", timeout=60)
             # The body of a direct get could ask for another sequence; under a subject it may not.
             other = await agency.request(
-                f"BUS.API.DIRECT.GET.{STREAM}.{ROOT}.request.ice.nothing", b'{"seq": 1}', timeout=5
+                f"BUS.API.DIRECT.GET.{STREAM}.{ROOT}.request.ice.nothing", b'{"seq": 1}', timeout=60
             )
             return own.data, (other.headers or {}).get("Description", "")
 
@@ -176,8 +176,8 @@ def test_an_agency_cannot_ask_for_the_results_of_another(bus: Bus) -> None:
             await auditor.subscribe(f"{ROOT}.result.*", cb=answer)
             await settle(auditor)
             with pytest.raises(NoRespondersError):
-                await stranger.request(f"{ROOT}.result.ice", b"{}", timeout=5)
-            own: bytes = (await stranger.request(f"{ROOT}.result.cbp", b"{}", timeout=5)).data
+                await stranger.request(f"{ROOT}.result.ice", b"{}", timeout=60)
+            own: bytes = (await stranger.request(f"{ROOT}.result.cbp", b"{}", timeout=60)).data
             return own
 
     assert asyncio.run(ask()) == b"a release"

@@ -1,12 +1,12 @@
 """A ledger that ours wrote, checked by Sigstore's npm package: a second program that is not ours."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.integration import test_foreign_verifier as foreign
+from tests.support.needs import node
 
 PROGRAM = Path(__file__).parent / "foreign" / "verify.mjs"
 
@@ -14,12 +14,9 @@ ledger = foreign.ledger
 
 
 def run(ledger: Path) -> subprocess.CompletedProcess[str]:
-    node = shutil.which("node")
-    if node is None or not (PROGRAM.parent / "node_modules/@sigstore/verify").is_dir():
-        pytest.fail(
-            "Sigstore's verifier is missing: install Node and npm, then `make foreign`", pytrace=False
-        )
-    command = [Path(node), PROGRAM, ledger, ledger / "log.vkey", ledger.parent / "receipt"]
+    if not (PROGRAM.parent / "node_modules/@sigstore/verify").is_dir():
+        pytest.fail("Sigstore's verifier is missing: run `make foreign`", pytrace=False)
+    command = [node(), PROGRAM, ledger, ledger / "log.vkey", ledger.parent / "receipt"]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 

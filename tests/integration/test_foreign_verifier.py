@@ -1,7 +1,6 @@
 """A ledger that ours wrote, checked by Go's golang.org/x/mod/sumdb: a program that is not ours."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,23 +9,25 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.ledger.ledger import Ledger
 from glomar_schemas.tlog.leaf import Leaf
 
+from tests.support.needs import GOPATH, need
+
 SOURCE = Path(__file__).parent / "foreign" / "verify.go"
-GOPATH = "/usr/share/gocode"
 SIZE = 256 * 3 + 44
 RECEIPT_FOR = 300
 
 
 @pytest.fixture(scope="module")
 def verifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built program. Works offline: Debian ships the Go library as source under GOPATH."""
-    go = shutil.which("go")
-    if go is None or not Path(GOPATH, "src/golang.org/x/mod/sumdb").is_dir():
-        pytest.fail(
-            "Go's verifier is missing: apt-get install -y golang-go golang-golang-x-mod-dev", pytrace=False
-        )
+    """The built program."""
+    go = need("go")
     build = tmp_path_factory.mktemp("go")
-    environment = {"GO111MODULE": "off", "GOPATH": GOPATH, "GOFLAGS": "", "GOCACHE": str(build / "cache")}
-    command = [go, "build", "-o", str(build / "verify"), str(SOURCE)]
+    environment = {
+        "GO111MODULE": "off",
+        "GOPATH": str(GOPATH),
+        "GOFLAGS": "",
+        "GOCACHE": str(build / "cache"),
+    }
+    command: list[str | Path] = [go, "build", "-o", build / "verify", SOURCE]
     built = subprocess.run(
         command, env=os.environ | environment, capture_output=True, text=True, timeout=240, check=False
     )

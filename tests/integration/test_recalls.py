@@ -389,7 +389,7 @@ def test_a_thousand_recalls_at_once_harm_no_request(
             assert f"{rows}: line 1002: request_id: not a request id" in done.stderr
             assert f"{rows}: line 1003: no verdict to recall" in done.stderr
             seen: set[str] = set()
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(LIMIT_S):
                 async for told in client.recalls():
                     seen.add(told.request_id)
                     if len(seen) == 1000:
@@ -399,7 +399,7 @@ def test_a_thousand_recalls_at_once_harm_no_request(
                 await destroyed(client, each.request_id)
             acks = {bus.subjects.ack("ice", each.request_id) for each in answered}
             assert await asyncio.to_thread(
-                wait_until, lambda: bus.at(max(acks)) and all(bus.at(each) for each in acks), 60
+                wait_until, lambda: bus.at(max(acks)) and all(bus.at(each) for each in acks), LIMIT_S
             )
 
     asyncio.run(steps())

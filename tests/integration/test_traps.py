@@ -252,7 +252,7 @@ async def pulling(folder: Path, bodies: list[bytes]) -> AsyncIterator[list[Msg]]
         pull = {"batch": len(bodies), "expires": 2 * 10**9}
         await party.publish("BUS.API.CONSUMER.MSG.NEXT.S.c", json.dumps(pull).encode(), reply=inbox)
         with suppress(TimeoutError):
-            await asyncio.wait_for(ended.wait(), 5)
+            await asyncio.wait_for(ended.wait(), 10)
         yield [message for message in got if message.subject != inbox]
         for client in (bus, party):
             await client.close()

@@ -1,5 +1,4 @@
-"""A real PostgreSQL server of the machine's own package, for tests and the benchmark: started here, as an
-unprivileged user, in a directory of its own, reached over a socket and 127.0.0.1."""
+"""A PostgreSQL server for tests and the benchmark: own directory, on a socket and on 127.0.0.1."""
 
 import os
 import shutil
@@ -13,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 from glomar_local import ports
+
+from tests.support.needs import need
 
 USER = "glomar"
 PASSWORD = "synthetic-people-only"
@@ -43,43 +43,30 @@ class Server:
         return self.url(name)
 
 
-def programs() -> Path | None:
-    """Debian keeps them off the path: /usr/lib/postgresql/<version>/bin."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    if found:
-        return found[-1].parent
-    elsewhere = shutil.which("initdb")
-    return Path(elsewhere).resolve().parent if elsewhere else None
-
-
 @contextmanager
 def postgres(settings: Sequence[str] = ()) -> Iterator[Server]:
-    """Without the package it fails where a submission is checked, and skips elsewhere, saying so."""
-    where = programs()
-    if where is None:
-        missing = "no PostgreSQL server on this machine: apt-get install postgresql"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+    """settings: of postgresql.conf, as `name=value`."""
+    programs = need("postgresql").parent
     # Not under pytest's own directory: a socket's path has at most 107 characters.
     root = Path(tempfile.mkdtemp(prefix="glomar-pg-"))
     try:
-        with _running(where, root, settings) as server:
+        with _running(programs, root, settings) as server:
             yield server
     finally:
         shutil.rmtree(root)
 
 
 @contextmanager
-def _running(where: Path, root: Path, settings: Sequence[str]) -> Iterator[Server]:
+def _running(programs: Path, root: Path, settings: Sequence[str]) -> Iterator[Server]:
     account: dict[str, Any] = {"cwd": root}
     if os.geteuid() == 0:
         account |= {"user": _UNPRIVILEGED, "extra_groups": ()}
         shutil.chown(root, _UNPRIVILEGED)
+        programs = _readable(programs, root)
     data, secret, port = root / "data", root / "password", ports.free().bus
     secret.write_text(PASSWORD)
     initdb: list[str | Path] = [
-        where / "initdb",
+        programs / "initdb",
         "-D",
         data,
         "-U",
@@ -93,7 +80,7 @@ def _running(where: Path, root: Path, settings: Sequence[str]) -> Iterator[Serve
     subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **account)
     options = ["listen_addresses=127.0.0.1", f"port={port}", f"unix_socket_directories={root}", *settings]
     command: list[str | Path] = [
-        where / "postgres",
+        programs / "postgres",
         "-D",
         data,
         *(word for option in options for word in ("-c", option)),
@@ -107,6 +94,21 @@ def _running(where: Path, root: Path, settings: Sequence[str]) -> Iterator[Serve
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(START_LIMIT_S)
+
+
+def _readable(programs: Path, root: Path) -> Path:
+    """A copy for the unprivileged account, which may not be let into the directory of the checkout.
+
+    The programs find their libraries by the way from one directory to the other, which the copy keeps.
+    """
+    package = programs.parents[1]
+    if not package.with_suffix(".libs").is_dir():
+        return programs
+    for source in (programs.parent, package.with_suffix(".libs")):
+        copy = shutil.copytree(source, root / "programs" / source.relative_to(package.parent), symlinks=True)
+        for path in (copy, *copy.rglob("*")):
+            os.chown(path, root.stat().st_uid, -1, follow_symlinks=False)
+    return root / "programs" / programs.relative_to(package.parent)
 
 
 def _wait_for(server: Server, process: "subprocess.Popen[Any]") -> None:

@@ -75,6 +75,7 @@ class Website:
         if not host or parts.scheme not in ("http", "https") or parts.query or parts.fragment or "@" in url:
             raise Misconfigured("not an http or https URL of a log", where="ledger_url")
         self._url, self._prefix = url, parts.path.rstrip("/")
+        self._is_closed = False
         self._connection = (
             http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=ssl.create_default_context())
             if parts.scheme == "https"
@@ -82,6 +83,14 @@ class Website:
         )
 
     def get(self, path: str) -> bytes | None:
+        try:
+            return self._fetch(path)
+        finally:
+            # A cancelled task closes while its thread reads, and each request connects again.
+            if self._is_closed:
+                self._connection.close()
+
+    def _fetch(self, path: str) -> bytes | None:
         try:
             self._connection.request("GET", f"{self._prefix}/{path}", headers={"User-Agent": USER_AGENT})
             answer = self._connection.getresponse()
@@ -99,6 +108,7 @@ class Website:
         return body
 
     def close(self) -> None:
+        self._is_closed = True
         self._connection.close()
 
 

@@ -390,7 +390,6 @@ def test_in_a_file_the_others_are_answered_and_then_the_fault_is_raised(harness:
 def test_prove_checks_the_stored_answer_again(harness: Harness) -> None:
     async def steps(client: Client) -> Any:
         result = await client.ask(an_ask(), timeout_s=5)
-        await asyncio.sleep(0.1)
         return await client.prove(result.request_id)
 
     proof = harness.run(steps)

