@@ -25,7 +25,7 @@ check: $(SYNCED)
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) lint-imports
-	$(RUN) python -m tests.generated --check
+	$(RUN) python -m tests.generate --check
 	UV=$(UV) $(RUN) python -m tests.isolated
 
 bench: $(SYNCED)
@@ -40,14 +40,14 @@ fmt: $(SYNCED)
 	$(RUN) ruff format .
 
 schemas: $(SYNCED)  ## write the generated files: JSON Schemas, AsyncAPI, test vectors
-	$(RUN) python -m tests.generated --write
+	$(RUN) python -m tests.generate --write
 
 $(UV):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Glomar needs Python 3.11 or newer; set PYTHON=/path/to/it" >&2; exit 1; }
 	$(PYTHON) -m venv .tools
 	.tools/bin/pip install --quiet uv==$(UV_VERSION)
 
-$(SYNCED): $(UV) uv.lock pyproject.toml schemas/pyproject.toml $(wildcard services/*/pyproject.toml) deploy/local/pyproject.toml
+$(SYNCED): $(UV) uv.lock pyproject.toml schemas/pyproject.toml $(wildcard services/*/pyproject.toml) $(wildcard deploy/*/pyproject.toml)
 	$(UV) sync --frozen --all-packages --all-extras --python $(PYTHON)
 	@touch $@
 

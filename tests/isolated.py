@@ -13,6 +13,7 @@ PACKAGES = {
     "requester": "glomar-requester",
     "verifier": "glomar-verifier",
     "auditor": "glomar-auditor",
+    "evaluation": "glomar-evaluation",
     "local": "glomar-local",
 }
 LIGHT = {"glomar_requester": ["client", "ask", "inbox", "profile"], "glomar_verifier": ["app", "cli"]}

@@ -18,15 +18,16 @@ from datetime import date
 from pathlib import Path
 
 import msgspec
-from glomar_local import ports, runfile
-from glomar_local.child import program
+from glomar_evaluation.synth import people
+from glomar_evaluation.synth.bulk import COMPLETE, bulk, write_roll
+from glomar_local import ports
+from glomar_local.demo.population import today, write_requests
 from glomar_local.layout import Layout
-from glomar_local.population import today, write_requests
-from glomar_local.provision import System, provision
-from glomar_local.supervisor import running
+from glomar_local.provision.provision import System, provision
+from glomar_local.system import runfile
+from glomar_local.system.process import program
+from glomar_local.system.supervisor import running
 from glomar_schemas.errors import GlomarError
-from glomar_verifier.synth import people
-from glomar_verifier.synth.bulk import COMPLETE, bulk, write_roll
 from msgspec import Struct
 
 from tests.bench import population

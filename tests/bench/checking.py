@@ -17,14 +17,14 @@ from collections.abc import Callable
 from multiprocessing import Pool
 from pathlib import Path
 
-from glomar_auditor.fsck import verify
-from glomar_auditor.monitor import monitor
-from glomar_auditor.sequencer import Ledger
-from glomar_schemas.tlog_client import Directory
+from glomar_auditor.ledger.fsck import verify
+from glomar_auditor.ledger.ledger import Ledger
+from glomar_auditor.monitoring.monitor import monitor
+from glomar_schemas.tlog.client import Directory
 
-from tests import damage
 from tests.bench.processes import quiet
 from tests.bench.run_directory import directory
+from tests.support import damage
 
 BATCH = 2_048
 GOAL = 100_000

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_auditor.sequencer import MAX_JOURNAL_BYTES, Ledger
-from glomar_schemas.leaf import Leaf
+from glomar_auditor.ledger.ledger import MAX_JOURNAL_BYTES, Ledger
+from glomar_schemas.tlog.leaf import Leaf
 from msgspec import Struct
 
 from tests.bench.processes import memory_mb

@@ -12,9 +12,9 @@ import statistics
 import sys
 from functools import partial
 
-from glomar_local.provision import System
+from glomar_local.provision.provision import System
 from glomar_schemas.errors import GlomarError
-from glomar_verifier.waiting import Held, Waiting
+from glomar_verifier.decisions.held_requests import Held, Waiting
 
 from tests.bench import population, product
 from tests.bench.figures import Failed, Run

@@ -7,7 +7,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from glomar_local.child import program
+from glomar_local.system.process import program
 
 from tests.bench.processes import ROOT
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from glomar_local import ports
-from glomar_local.child import program
+from glomar_local.system.process import program
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.errors import NoServersError
@@ -17,7 +17,7 @@ from tests.bench.processes import asking, read_line, started
 MODULE = "tests.bench.naive_relay"
 START_LIMIT_S = 10.0
 
-# The product's (glomar_local.nats_conf), without accounts.
+# The product's (glomar_local.provision.nats_conf), without accounts.
 _CONF = """\
 listen: 127.0.0.1:{port}
 max_payload: 128K

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
-from glomar_local.population import today
-from glomar_schemas import shipped
-from glomar_schemas.agreement import parse_agreement
+from glomar_evaluation.synth import people, requests, write_register
+from glomar_local.demo.population import today
+from glomar_schemas.agreement import bundled as shipped
+from glomar_schemas.agreement.model import parse_agreement
+from glomar_verifier.matching.rules import Rules, load_rules
 from glomar_verifier.register.build import build
-from glomar_verifier.register.posted import FORMAT
-from glomar_verifier.rules import Rules, load_rules
-from glomar_verifier.synth import people, requests, write_register
+from glomar_verifier.register.lookup import FORMAT
 
 from tests.bench.figures import Failed
 

@@ -11,14 +11,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from glomar_local import ports, runfile
+from glomar_local import ports
+from glomar_local.demo.ledger_count import audit
+from glomar_local.demo.population import make_rolls
 from glomar_local.layout import Layout
-from glomar_local.population import make_rolls
 from glomar_local.ports import HOST
-from glomar_local.provision import System, provision
-from glomar_local.supervisor import running
-from glomar_local.tally import audit
-from glomar_local.trace_store import decode
+from glomar_local.provision.provision import System, provision
+from glomar_local.system import runfile
+from glomar_local.system.supervisor import running
+from glomar_local.traces.store import decode
 
 from tests.bench import population
 from tests.bench.figures import Failed, Run

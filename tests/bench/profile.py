@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
-from glomar_local.child import program
+from glomar_local.system.process import program
 
 from tests.bench.figures import Cost, Failed, Line, Profile
 from tests.bench.plan import Watch
@@ -102,7 +102,7 @@ def _lines(counts: Counter[str], total: int, cpu_us: float) -> list[Line]:
 
 
 def _frame(text: str) -> tuple[str, str]:
-    """ "decide (/…/glomar_verifier/desk.py:78)" -> ("glomar_verifier.desk", "decide")."""
+    """ "decide (/…/glomar_verifier/desk.py:78)" -> ("glomar_verifier.decisions.decide", "decide")."""
     found = _FRAME.fullmatch(text)
     if found is None:
         return "", text

@@ -13,22 +13,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from glomar_local import ports
-from glomar_local.answers import identity_of
-from glomar_local.credentials import OPERATOR
+from glomar_local.demo.answers import identity_of
+from glomar_local.demo.ledger_count import audit
 from glomar_local.layout import Layout
-from glomar_local.opening import connected
-from glomar_local.provision import System, provision
-from glomar_local.tally import audit
+from glomar_local.provision.credentials import OPERATOR
+from glomar_local.provision.provision import System, provision
+from glomar_local.system.open_bus import connected
 from glomar_requester.ask import Asked
-from glomar_requester.compose import new_request_id
-from glomar_requester.inbox import open_release, verify
-from glomar_schemas.batch import Outgoing, store_atomically
-from glomar_schemas.controls import InForce
-from glomar_schemas.envelope import Signer
+from glomar_requester.outgoing.compose import new_request_id
+from glomar_requester.verification.release import open_release, verify
+from glomar_schemas.agreement.controls import InForce
+from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.keys import read_signing_key
 from glomar_schemas.messages import Answer, Tags
-from glomar_verifier.reading import Slot
-from glomar_verifier.verdicts import Clerk, Question
+from glomar_schemas.publish import Outgoing, store_atomically
+from glomar_verifier.decisions.open_request import Slot
+from glomar_verifier.decisions.verdict_writer import Clerk, Question
 from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg

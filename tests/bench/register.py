@@ -17,20 +17,20 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from glomar_local.population import today
-from glomar_verifier.conform import normal_query
-from glomar_verifier.match import Query, decide
+from glomar_evaluation.synth import requests, write_register
+from glomar_local.demo.population import today
+from glomar_verifier.matching.match import Query, decide
+from glomar_verifier.matching.query import normal_query
+from glomar_verifier.matching.rules import Rules, load_rules
 from glomar_verifier.register import Register
-from glomar_verifier.register.making import build_into
-from glomar_verifier.register.opening import open_place
-from glomar_verifier.rules import Rules, load_rules
-from glomar_verifier.synth import requests, write_register
+from glomar_verifier.register.build_into import build_into
+from glomar_verifier.register.open import open_place
 from msgspec import Struct
 
 from tests.bench import population
 from tests.bench.processes import ROOT
-from tests.postgres import Server, postgres
-from tests.registers import particulars
+from tests.support.postgres import Server, postgres
+from tests.support.registers import particulars
 
 CACHE = ROOT / "bench-results" / "cache"
 SIZES = (100_000,)

@@ -20,24 +20,24 @@ from itertools import cycle, groupby, islice
 from pathlib import Path
 
 import msgspec
+from glomar_evaluation.synth.kinds import KLASSES, Case
+from glomar_evaluation.synth.requests import REQUEST_COLUMNS, case_and_officer, lawful
 from glomar_local import ports
-from glomar_local.answers import identity_of
-from glomar_local.credentials import OPERATOR
+from glomar_local.demo.answers import identity_of
+from glomar_local.demo.population import make_rolls, today
 from glomar_local.layout import Layout
-from glomar_local.opening import connected
-from glomar_local.population import make_rolls, today
-from glomar_local.provision import System, provision
+from glomar_local.provision.credentials import OPERATOR
+from glomar_local.provision.provision import System, provision
+from glomar_local.system.open_bus import connected
 from glomar_requester.ask import Ask, Question
-from glomar_requester.compose import Label, compose, new_request_id
-from glomar_requester.rows import COLUMNS, parse_ask
+from glomar_requester.files.request_file import COLUMNS, parse_ask
+from glomar_requester.outgoing.compose import Label, compose, new_request_id
+from glomar_schemas.crypto.dsse import open_envelope
+from glomar_schemas.crypto.sealing import Context, Opener
 from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import open_envelope
 from glomar_schemas.keys import key_id, read_sealing_key
 from glomar_schemas.messages import Answer, Verdict
-from glomar_schemas.sealing import Context, Opener
-from glomar_verifier import veto
-from glomar_verifier.synth.kinds import KLASSES, Case
-from glomar_verifier.synth.requests import REQUEST_COLUMNS, case_and_officer, lawful
+from glomar_verifier.holder_lists import veto
 from msgspec import Struct
 from msgspec.structs import replace
 from nats.aio.msg import Msg

@@ -12,19 +12,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from glomar_schemas import leaf as leaves
-from glomar_schemas import note, receipt
-from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import (
+from glomar_schemas.crypto.dsse import (
     Signer,
     open_envelope,
     pre_authentication,
     require_signer,
     signers,
 )
+from glomar_schemas.crypto.sealing import Context, Opener, associated_data, pad, unpad
+from glomar_schemas.decoding import decode
 from glomar_schemas.errors import GlomarError, Malformed, Refused, Untrusted
 from glomar_schemas.keys import KeyRecord, KeyRing, key_id, parse_public
-from glomar_schemas.merkle import leaf_hash
 from glomar_schemas.messages import (
     Answer,
     Control,
@@ -38,9 +36,11 @@ from glomar_schemas.messages import (
     Verdict,
     encode,
 )
-from glomar_schemas.sealing import Context, Opener, associated_data, pad, unpad
+from glomar_schemas.tlog import leaf as leaves
+from glomar_schemas.tlog import note, receipt
+from glomar_schemas.tlog.merkle import leaf_hash
 
-from tests.generated import GENERATORS, ROOT, differing
+from tests.generate.__main__ import GENERATORS, ROOT, differing
 
 VECTORS = ROOT / "schemas/vectors"
 ERRORS: dict[str, type[GlomarError]] = {"Malformed": Malformed, "Untrusted": Untrusted}

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from glomar_local import ports
-from glomar_local.child import program
-from glomar_local.opening import open_bus
 from glomar_local.ports import HOST
-from glomar_local.provision import System
-from glomar_schemas.envelope import seal_envelope
+from glomar_local.provision.provision import System
+from glomar_local.system.open_bus import open_bus
+from glomar_local.system.process import program
+from glomar_schemas.crypto.dsse import seal_envelope
 from glomar_schemas.errors import GlomarError
 from glomar_schemas.messages import Control
 

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from glomar_local import population, ports
+from glomar_local import ports
+from glomar_local.demo import population
 from glomar_local.layout import Layout
-from glomar_local.provision import System, provision
+from glomar_local.provision.provision import System, provision
 
 from tests.faults.data import Asked, provisioned, requests
 from tests.faults.processes import Processes, processes

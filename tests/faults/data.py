@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-from glomar_local import population, ports
+from glomar_local import ports
+from glomar_local.demo import population
 from glomar_local.layout import Layout
-from glomar_local.provision import System, provision
+from glomar_local.provision.provision import System, provision
 from glomar_requester.ask import Ask
-from glomar_requester.rows import COLUMNS, parse_ask
+from glomar_requester.files.request_file import COLUMNS, parse_ask
 from msgspec import Struct
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from glomar_auditor import app, cli
-from glomar_auditor.sequencer import Ledger
-from glomar_schemas.leaf import Entry, Leaf
-from glomar_schemas.note import Checkpoint
+from glomar_auditor.ledger.ledger import Ledger
+from glomar_schemas.tlog.leaf import Entry, Leaf
+from glomar_schemas.tlog.note import Checkpoint
 from msgspec.structs import replace
 
 CHANGED = 10

@@ -1,8 +1,9 @@
 """The verifier of a holder that ignores holds, and publishes without the fence. `serve --config FILE`."""
 
-from glomar_schemas import batch
-from glomar_schemas.controls import Hold, InForce
-from glomar_verifier import cli, desk
+from glomar_schemas import publish as batch
+from glomar_schemas.agreement.controls import Hold, InForce
+from glomar_verifier import cli
+from glomar_verifier.decisions import decide as desk
 
 
 def _no_hold(reading: object, tags: object, in_force: InForce) -> Hold | None:

@@ -9,11 +9,11 @@ import signal
 import sys
 
 from glomar_auditor import app, cli
-from glomar_auditor.release import Releaser
-from glomar_runtime.delivery import Stored
-from glomar_schemas.agreement import SignedAgreement
+from glomar_auditor.releasing.release import Releaser
+from glomar_runtime.bus.stream import Stored
+from glomar_schemas.agreement.model import SignedAgreement
+from glomar_schemas.crypto.sealing import Sealer
 from glomar_schemas.messages import Sealed
-from glomar_schemas.sealing import Sealer
 
 
 class DyingReleaser(Releaser):

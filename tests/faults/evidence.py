@@ -11,16 +11,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from glomar_auditor.fsck import verify
-from glomar_local.answers import fetch, identity_of
-from glomar_local.credentials import OPERATOR
-from glomar_local.opening import connected
-from glomar_local.provision import System
-from glomar_local.tally import read
-from glomar_runtime.delivery import time_ns
-from glomar_schemas.leaf import Leaf
-from glomar_schemas.note import parse_vkey
+from glomar_auditor.ledger.fsck import verify
+from glomar_local.demo.answers import fetch, identity_of
+from glomar_local.demo.ledger_count import read
+from glomar_local.provision.credentials import OPERATOR
+from glomar_local.provision.provision import System
+from glomar_local.system.open_bus import connected
+from glomar_runtime.bus.stream import time_ns
 from glomar_schemas.subjects import Subjects
+from glomar_schemas.tlog.leaf import Leaf
+from glomar_schemas.tlog.note import parse_vkey
 from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg

@@ -11,15 +11,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from glomar_local.credentials import epoch_files
+from glomar_local.provision.credentials import epoch_files
 from glomar_requester import Ask, Profile
-from glomar_runtime.delivery import Stored, moment
+from glomar_runtime.bus.stream import Stored, moment
+from glomar_schemas.crypto.sealing import Opener
 from glomar_schemas.keys import read_secret
 from glomar_schemas.messages import ResultQuery, encode
-from glomar_schemas.sealing import Opener
-from glomar_verifier.reading import Readable, read
-from glomar_verifier.rules import load_rules
-from glomar_verifier.tags import Tagger
+from glomar_verifier.decisions.open_request import Readable, read
+from glomar_verifier.matching.rules import load_rules
+from glomar_verifier.quotas.tags import Tagger
 from msgspec import Struct
 from msgspec.structs import replace
 

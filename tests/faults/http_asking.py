@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from glomar_local.ports import HOST
-from glomar_local.provision import System
+from glomar_local.provision.provision import System
 from glomar_schemas.keys import read_secret
 
 from tests.faults.waiting import until

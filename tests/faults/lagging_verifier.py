@@ -7,7 +7,8 @@ import os
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
-from glomar_verifier import cli, worker
+from glomar_verifier import cli
+from glomar_verifier.decisions import worker
 
 
 class Clock(datetime):

@@ -8,7 +8,9 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from glomar_verifier import cli, outbox, worker
+from glomar_verifier import cli
+from glomar_verifier.decisions import publish as outbox
+from glomar_verifier.decisions import worker
 
 PAUSE_FILE = "GLOMAR_PAUSE_FILE"
 

@@ -15,11 +15,11 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from glomar_local.opening import open_bus
 from glomar_local.ports import HOST
-from glomar_local.provision import System
-from glomar_local.settings_files import SERVICES
-from glomar_local.supervisor import commands
+from glomar_local.provision.provision import System
+from glomar_local.provision.settings_files import SERVICES
+from glomar_local.system.open_bus import open_bus
+from glomar_local.system.supervisor import commands
 from msgspec.structs import replace
 
 from tests.faults.waiting import until

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from glomar_local.child import program
-from glomar_local.provision import System
+from glomar_local.provision.provision import System
+from glomar_local.system.process import program
 
 from tests.faults.data import Asked
 from tests.faults.evidence import read_results

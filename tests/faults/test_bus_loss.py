@@ -12,16 +12,16 @@ from pathlib import Path
 
 import nkeys
 import pytest
-from glomar_local.child import program
-from glomar_local.credentials import OPERATOR, parties, public_nkey
-from glomar_local.nats_conf import Tenant, render
-from glomar_local.opening import connected
 from glomar_local.ports import HOST
-from glomar_local.provision import System
-from glomar_local.settings_files import SERVICES
-from glomar_requester import connection as connection_of
-from glomar_runtime import topology
-from glomar_runtime.connection import connect
+from glomar_local.provision.credentials import OPERATOR, parties, public_nkey
+from glomar_local.provision.nats_conf import Tenant, render
+from glomar_local.provision.provision import System
+from glomar_local.provision.settings_files import SERVICES
+from glomar_local.system.open_bus import connected
+from glomar_local.system.process import program
+from glomar_requester.bus import connection as connection_of
+from glomar_runtime.bus import topology
+from glomar_runtime.bus.connection import connect
 from glomar_runtime.settings import load_settings
 from glomar_schemas.errors import Unreachable
 from glomar_verifier.settings import VerifierSettings

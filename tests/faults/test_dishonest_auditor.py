@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from glomar_auditor.sequencer import Ledger
-from glomar_local.credentials import OPERATOR
-from glomar_local.opening import connected
-from glomar_local.tally import read
+from glomar_auditor.ledger.ledger import Ledger
+from glomar_local.demo.ledger_count import read
+from glomar_local.provision.credentials import OPERATOR
+from glomar_local.system.open_bus import connected
 from glomar_schemas.keys import read_signing_key
-from glomar_schemas.leaf import Leaf
+from glomar_schemas.tlog.leaf import Leaf
 
 from tests.faults import dishonest_auditor
 from tests.faults.data import Asked

@@ -1,6 +1,6 @@
 """The auditor's disk fills up while it records: it ends and says why, nothing is lost, and it goes on."""
 
-from glomar_local.supervisor import commands
+from glomar_local.system.supervisor import commands
 
 from tests.faults.data import Asked
 from tests.faults.evidence import ledger_size, require_all_well

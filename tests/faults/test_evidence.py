@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import pytest
-from glomar_schemas.leaf import Leaf
 from glomar_schemas.subjects import Subjects
+from glomar_schemas.tlog.leaf import Leaf
 from msgspec.structs import replace
 
 from tests.faults.evidence import Evidence, faults

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from anyascii import anyascii
+from glomar_evaluation.synth.requests import case_and_officer
 from glomar_local import ports
 from glomar_requester import Ask, Client, Profile, Question, Result
-from glomar_verifier.synth.requests import case_and_officer
 from msgspec.structs import replace
 
 from tests.faults.processes import Processes

@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from glomar_local import population
-from glomar_local.provision import System
+from glomar_local.demo import population
+from glomar_local.provision.provision import System
 from msgspec.structs import replace
 
 from tests.faults import pausing_verifier

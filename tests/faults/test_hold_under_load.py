@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from glomar_local import population
+from glomar_local.demo import population
 from msgspec.structs import replace
 
 from tests.faults import pausing_verifier

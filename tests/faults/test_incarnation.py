@@ -7,17 +7,17 @@ from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from pathlib import Path
 
-from glomar_auditor.fsck import verify
-from glomar_local import nats_conf
-from glomar_local.child import program
-from glomar_local.credentials import OPERATOR
-from glomar_local.opening import connected, put_in_force
+from glomar_auditor.ledger.fsck import verify
+from glomar_local.demo.ledger_count import read
 from glomar_local.ports import HOST
-from glomar_local.provision import System, tenant
-from glomar_local.tally import read
-from glomar_runtime import topology
-from glomar_schemas.note import format_vkey, parse_vkey
+from glomar_local.provision import nats_conf
+from glomar_local.provision.credentials import OPERATOR
+from glomar_local.provision.provision import System, tenant
+from glomar_local.system.open_bus import connected, put_in_force
+from glomar_local.system.process import program
+from glomar_runtime.bus import topology
 from glomar_schemas.subjects import Subjects
+from glomar_schemas.tlog.note import format_vkey, parse_vkey
 from msgspec.structs import replace
 from nats.aio.client import Client
 

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from glomar_local.answers import fetch, identity_of
-from glomar_local.credentials import OPERATOR
-from glomar_local.opening import connected
-from glomar_local.provision import System
-from glomar_schemas.batch import Outgoing, store_atomically
+from glomar_local.demo.answers import fetch, identity_of
+from glomar_local.provision.credentials import OPERATOR
+from glomar_local.provision.provision import System
+from glomar_local.system.open_bus import connected
+from glomar_schemas.publish import Outgoing, store_atomically
 from glomar_schemas.subjects import BATCH_COMMIT, BATCH_ID, BATCH_SEQUENCE
 
 from tests.faults import dying_auditor

@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from glomar_runtime.topology import ACK_WAIT_S
+from glomar_runtime.bus.topology import ACK_WAIT_S
 
 from tests.faults.conftest import Supervised
 from tests.faults.data import Asked

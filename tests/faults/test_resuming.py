@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from glomar_local import population
+from glomar_local.demo import population
 from glomar_requester import Ask
 from msgspec.structs import replace
 

@@ -7,9 +7,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from glomar_local.answers import identity_of
-from glomar_local.credentials import OPERATOR
-from glomar_local.opening import connected
+from glomar_local.demo.answers import identity_of
+from glomar_local.provision.credentials import OPERATOR
+from glomar_local.system.open_bus import connected
 from glomar_schemas.decoding import decode
 from glomar_schemas.messages import ResultPending, ResultQuery, Sealed, encode
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from glomar_local import population
+from glomar_local.demo import population
 from glomar_local.layout import Layout
 from glomar_requester import Ask, Client, Profile, Question, Result
-from glomar_requester.rows import COLUMNS, parse_ask
+from glomar_requester.files.request_file import COLUMNS, parse_ask
 from glomar_requester.settings import RequesterSettings
 from glomar_runtime.settings import load_settings
 from msgspec.structs import replace

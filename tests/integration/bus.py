@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from glomar_local import ports
-from glomar_local.child import program
-from glomar_local.credentials import OPERATOR
 from glomar_local.layout import Layout
-from glomar_local.opening import open_bus
-from glomar_local.provision import System, provision
-from glomar_runtime.connection import plain_subject
-from glomar_runtime.delivery import Stored, time_ns
-from glomar_schemas import shipped
-from glomar_schemas.agreement import load_agreement, load_trust
+from glomar_local.provision.credentials import OPERATOR
+from glomar_local.provision.provision import System, provision
+from glomar_local.system.open_bus import open_bus
+from glomar_local.system.process import program
+from glomar_runtime.bus.connection import plain_subject
+from glomar_runtime.bus.stream import Stored, time_ns
+from glomar_schemas.agreement import bundled as shipped
+from glomar_schemas.agreement.model import load_agreement, load_trust
 from nats.aio.client import Client
 
 from tests.integration.conftest import Up

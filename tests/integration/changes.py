@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import CompletedProcess
 
-from glomar_auditor.officials.agreement_file import add_signature
-from glomar_local.credentials import epoch_files, official
+from glomar_auditor.controls.agreement_file import add_signature
 from glomar_local.layout import Layout
+from glomar_local.provision.credentials import epoch_files, official
 from glomar_requester import Ask, Profile, Question
-from glomar_requester.compose import Label, compose, new_request_id
 from glomar_requester.identity import Identity, load_identity
-from glomar_schemas.agreement import SignedAgreement, load_agreement, load_trust
+from glomar_requester.outgoing.compose import Label, compose, new_request_id
+from glomar_schemas.agreement.model import SignedAgreement, load_agreement, load_trust
 from glomar_schemas.keys import KeyRecord
 from glomar_schemas.messages import Answer
 from glomar_verifier.cli import app

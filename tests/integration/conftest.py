@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from glomar_local import runfile
-from glomar_local.child import program
 from glomar_local.layout import Layout
 from glomar_local.ports import Ports
-from glomar_local.provision import provision
+from glomar_local.provision.provision import provision
+from glomar_local.system import runfile
+from glomar_local.system.process import program
 from msgspec import Struct
 
 if TYPE_CHECKING:

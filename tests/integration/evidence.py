@@ -3,17 +3,17 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 
-from glomar_auditor.fsck import verify
-from glomar_local import tally
-from glomar_local.provision import System
-from glomar_runtime.delivery import Stored
+from glomar_auditor.ledger.fsck import verify
+from glomar_local.demo import ledger_count as tally
+from glomar_local.provision.provision import System
+from glomar_runtime.bus.stream import Stored
+from glomar_schemas.crypto.dsse import open_envelope
+from glomar_schemas.crypto.sealing import Context, Opener
 from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import open_envelope
 from glomar_schemas.keys import key_id, read_sealing_key
-from glomar_schemas.leaf import Leaf
 from glomar_schemas.messages import Answer, Verdict
-from glomar_schemas.note import VerifierKey, parse_vkey
-from glomar_schemas.sealing import Context, Opener
+from glomar_schemas.tlog.leaf import Leaf
+from glomar_schemas.tlog.note import VerifierKey, parse_vkey
 
 from tests.integration.bus import Bus
 from tests.integration.conftest import wait_until

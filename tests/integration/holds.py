@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from glomar_local.credentials import OPERATOR, official
-from glomar_schemas.envelope import Signer, seal_envelope
+from glomar_local.provision.credentials import OPERATOR, official
+from glomar_schemas.crypto.dsse import Signer, seal_envelope
 from glomar_schemas.messages import Control
 from msgspec.structs import replace
 

@@ -9,11 +9,11 @@ from subprocess import CompletedProcess
 from typing import Any
 
 from glomar_auditor.cli import app
-from glomar_auditor.index.file import Index
+from glomar_auditor.index.database import Index
 from glomar_auditor.index.record import Record
-from glomar_local.credentials import OPERATOR
+from glomar_local.provision.credentials import OPERATOR
 from glomar_requester import Client, Result
-from glomar_schemas.envelope import Signer, open_envelope, seal_envelope
+from glomar_schemas.crypto.dsse import Signer, open_envelope, seal_envelope
 from glomar_schemas.keys import read_signing_key
 from glomar_schemas.messages import Request
 from msgspec import Struct

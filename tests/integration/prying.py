@@ -14,12 +14,12 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
     derive_private_key,
 )
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_pem_private_key
-from glomar_runtime.delivery import Stored
+from glomar_runtime.bus.stream import Stored
+from glomar_schemas.crypto.dsse import open_envelope
+from glomar_schemas.crypto.sealing import Context, Opener
 from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import open_envelope
 from glomar_schemas.errors import Refused
 from glomar_schemas.messages import Request
-from glomar_schemas.sealing import Context, Opener
 from glomar_verifier.epochs.epoch import SHARE_BYTES, Wrapped, unwrap
 
 PEM = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)

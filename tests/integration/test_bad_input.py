@@ -17,23 +17,24 @@ import msgspec
 import nkeys
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_auditor.sequencer import Ledger
-from glomar_local import population, ports
-from glomar_local.child import program
-from glomar_local.credentials import official
+from glomar_auditor.ledger.ledger import Ledger
+from glomar_local import ports
+from glomar_local.demo import population
 from glomar_local.layout import Layout
 from glomar_local.ports import HOST
-from glomar_local.provision import provision
+from glomar_local.provision.credentials import official
+from glomar_local.provision.provision import provision
+from glomar_local.system.process import program
 from glomar_requester.ask import Ask
-from glomar_requester.rows import COLUMNS
-from glomar_schemas.agreement import load_trust, sign_agreement
-from glomar_schemas.envelope import Signer
+from glomar_requester.files.request_file import COLUMNS
+from glomar_schemas.agreement.model import load_trust, sign_agreement
+from glomar_schemas.agreement.versions import load_versions
+from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.keys import generate, read_signing_key, write_private
-from glomar_schemas.leaf import Leaf
-from glomar_schemas.note import format_vkey
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import load_versions
-from glomar_verifier.register.posted import Meta
+from glomar_schemas.tlog.leaf import Leaf
+from glomar_schemas.tlog.note import format_vkey
+from glomar_verifier.register.lookup import Meta
 
 from tests.faults.processes import messages
 from tests.integration.conftest import Up

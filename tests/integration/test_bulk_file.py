@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from datetime import date
 
 import pytest
-from glomar_local import population
-from glomar_local.child import program
-from glomar_verifier.synth import people
-from glomar_verifier.synth.bulk import COMPLETE, bulk, write_roll
+from glomar_evaluation.synth import people
+from glomar_evaluation.synth.bulk import COMPLETE, bulk, write_roll
+from glomar_local.demo import population
+from glomar_local.system.process import program
 from msgspec import Struct
 
 from tests.integration.conftest import up

@@ -15,8 +15,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from glomar_local.child import program
-from glomar_local.population import today
+from glomar_local.demo.population import today
+from glomar_local.system.process import program
 from glomar_requester import Ask, Result
 from msgspec.structs import replace
 

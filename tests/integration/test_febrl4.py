@@ -1,6 +1,6 @@
 """FEBRL 4 through the live bus: 5,000 noisy copies of 5,000 people, of whom the register has half.
 
-A floor for precision; the recall is reported, not aimed at (see tests/unit/verifier/test_febrl4.py).
+A floor for precision; the recall is reported, not aimed at (see tests/unit/verifier/matching/test_febrl4.py).
 """
 
 import csv
@@ -10,15 +10,16 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from glomar_local import population, ports
-from glomar_local.child import program
+from glomar_local import ports
+from glomar_local.demo import population
 from glomar_local.layout import Layout
-from glomar_local.provision import provision
+from glomar_local.provision.provision import provision
+from glomar_local.system.process import program
 
-from tests import febrl4
 from tests.integration.bus import agreement_text
 from tests.integration.conftest import up
-from tests.registers import write_csv
+from tests.support import febrl4
+from tests.support.registers import write_csv
 
 REQUESTS = 5_000
 LIMIT_S = 300.0

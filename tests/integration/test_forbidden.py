@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from glomar_local.credentials import OPERATOR
-from glomar_local.opening import connected
-from glomar_schemas.batch import (
+from glomar_local.provision.credentials import OPERATOR
+from glomar_local.system.open_bus import connected
+from glomar_schemas.publish import (
     FENCE_STALE,
     SLOT_TAKEN,
     NotStored,
@@ -19,7 +19,7 @@ from glomar_schemas.batch import (
     store_atomically,
 )
 from glomar_schemas.subjects import BATCH_ID, BATCH_SEQUENCE, EXPECTED_SEQUENCE, EXPECTED_SEQUENCE_SUBJECT
-from glomar_verifier.outbox import store_verdicts
+from glomar_verifier.decisions.publish import store_verdicts
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_auditor.sequencer import Ledger
-from glomar_schemas.leaf import Leaf
+from glomar_auditor.ledger.ledger import Ledger
+from glomar_schemas.tlog.leaf import Leaf
 
 SOURCE = Path(__file__).parent / "foreign" / "verify.go"
 GOPATH = "/usr/share/gocode"

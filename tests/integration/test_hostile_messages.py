@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from glomar_local.ports import HOST
-from glomar_runtime.connection import BusClient, plain_subject
-from glomar_runtime.feed import Feed
+from glomar_runtime.bus.connection import BusClient, plain_subject
+from glomar_runtime.bus.feed import Feed
 from glomar_schemas.subjects import MAX_MESSAGE_BYTES, is_request_id
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -260,7 +260,7 @@ def test_plain_nats_py_cuts_off_white_space_at_the_end_of_a_subject(bare: Bus) -
 
 
 def plain_client() -> Client:
-    """nats-py's client with its parser as it is shipped, and not as `glomar_runtime.connection` mends it."""
+    """nats-py's client with its own parser, without the changes of `glomar_runtime.bus.connection`."""
     found = importlib.util.find_spec("nats.protocol.parser")
     assert found is not None
     assert found.loader is not None

@@ -5,13 +5,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from glomar_auditor.monitor import monitor
-from glomar_local.child import program
+from glomar_auditor.monitoring.monitor import monitor
 from glomar_local.ports import HOST
+from glomar_local.system.process import program
 from glomar_schemas.errors import IntegrityError
-from glomar_schemas.tlog import bundle_path, tile_path
-from glomar_schemas.tlog_client import Directory, source
-from glomar_schemas.tree import TILE_WIDTH
+from glomar_schemas.tlog.client import Directory, source
+from glomar_schemas.tlog.layout import bundle_path, tile_path
+from glomar_schemas.tlog.tree import TILE_WIDTH
 
 from tests.integration import test_foreign_sigstore as sigstore
 from tests.integration import test_foreign_verifier as foreign

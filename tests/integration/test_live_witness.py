@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_auditor.cosigned import CosignedCheckpoint
-from glomar_auditor.sequencer import Ledger
-from glomar_auditor.witnesses import Witnesses
-from glomar_local.child import program
+from glomar_auditor.ledger.ledger import Ledger
+from glomar_auditor.witnessing.cosigned import CosignedCheckpoint
+from glomar_auditor.witnessing.witnesses import Witnesses
+from glomar_local.system.process import program
 from glomar_requester import Result
-from glomar_schemas import receipt as receipts
 from glomar_schemas.keys import read_signing_key
-from glomar_schemas.leaf import Leaf
-from glomar_schemas.note import open_checkpoint
-from glomar_schemas.policy import load_policy
-from glomar_schemas.tlog import COSIGNED
+from glomar_schemas.tlog import receipt as receipts
+from glomar_schemas.tlog.layout import COSIGNED
+from glomar_schemas.tlog.leaf import Leaf
+from glomar_schemas.tlog.note import open_checkpoint
+from glomar_schemas.tlog.policy import load_policy
 from msgspec import Struct
 
 from tests.integration import foreign_witness

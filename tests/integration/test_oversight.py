@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from glomar_auditor.cli import app as auditor
-from glomar_local.provision import provision
-from glomar_schemas import receipt as receipts
-from glomar_schemas.leaf import Leaf
+from glomar_local.provision.provision import provision
+from glomar_schemas.tlog import receipt as receipts
+from glomar_schemas.tlog.leaf import Leaf
 from glomar_verifier.cli import app as verifier
 
 from tests.integration.asking import rows

@@ -16,17 +16,17 @@ from types import MappingProxyType
 
 import msgspec
 import pytest
-from glomar_local import answers, population
-from glomar_local.child import program
-from glomar_local.opening import connected
-from glomar_local.provision import System
+from glomar_evaluation.synth import people
+from glomar_local.demo import answers, population
+from glomar_local.provision.provision import System
+from glomar_local.system.open_bus import connected
+from glomar_local.system.process import program
 from glomar_requester.ask import Ask
-from glomar_requester.compose import new_request_id
-from glomar_schemas.batch import Outgoing, store
-from glomar_schemas.envelope import seal_envelope
+from glomar_requester.outgoing.compose import new_request_id
+from glomar_schemas.crypto.dsse import seal_envelope
+from glomar_schemas.crypto.sealing import PARTICULARS_SIZES, Sealer
 from glomar_schemas.messages import Officer, Request
-from glomar_schemas.sealing import PARTICULARS_SIZES, Sealer
-from glomar_verifier.synth import people
+from glomar_schemas.publish import Outgoing, store
 from msgspec.structs import replace
 
 from tests.integration import leaks, web
@@ -34,7 +34,7 @@ from tests.integration.asking import ask_all, profile
 from tests.integration.bus import Bus, system_of, watching
 from tests.integration.conftest import Up, up
 from tests.integration.evidence import await_ledger, await_verdicts, opened
-from tests.registers import write_csv
+from tests.support.registers import write_csv
 
 NAME, SURNAME, STREET, CITY = "Zyxquilla", "Vombrattenhof", "Quorbletharn", "Snarvelton"
 ZIP4 = "77002-8461"

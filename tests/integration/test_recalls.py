@@ -14,12 +14,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from glomar_local.child import program
-from glomar_local.provision import provision
+from glomar_local.provision.provision import provision
+from glomar_local.system.process import program
 from glomar_requester import Client, Expired, Profile, Recalled, Result
-from glomar_requester.kept import TakenBack
-from glomar_requester.store import Store
-from glomar_schemas.envelope import Signer, open_envelope, seal_envelope
+from glomar_requester.store.records import TakenBack
+from glomar_requester.store.store import Store
+from glomar_schemas.crypto.dsse import Signer, open_envelope, seal_envelope
 from glomar_schemas.keys import read_signing_key
 from glomar_schemas.messages import Ack, Notice, NoticesQuery, Recall, ResultQuery, encode
 from msgspec.structs import replace
@@ -417,7 +417,8 @@ STEPS = {
 CHILD = """
 import asyncio, os, pathlib, signal, sys
 import msgspec
-from glomar_requester import Client, Profile, destroyer
+from glomar_requester.incoming import retention as destroyer
+from glomar_requester import Client, Profile
 kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
 {patch}
 profile = msgspec.json.decode(sys.stdin.buffer.read(), type=Profile, dec_hook=lambda t, v: pathlib.Path(v))

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from glomar_local.child import program
+from glomar_local.system.process import program
 from glomar_schemas.errors import GlomarError
-from glomar_verifier.conform import check
-from glomar_verifier.register.connection import connect
-from glomar_verifier.register.making import build_into
-from glomar_verifier.register.opening import open_place
+from glomar_verifier.matching.query import check
+from glomar_verifier.register.build_into import build_into
+from glomar_verifier.register.open import open_place
+from glomar_verifier.register.postgres_connection import connect
 
 from tests.integration.test_bad_input import REFUSED, USAGE, require_complaint, run
-from tests.postgres import PASSWORD, USER, Server, postgres
-from tests.registers import ANA, RULES, YEARS, particulars, write_csv
+from tests.support.postgres import PASSWORD, USER, Server, postgres
+from tests.support.registers import ANA, RULES, YEARS, particulars, write_csv
 
 UNREACHABLE = 5
 INTEGRITY = 6
@@ -183,7 +183,7 @@ def test_a_load_that_is_killed_leaves_the_old_register_and_nothing_of_the_new(
 ) -> None:
     place = server.database("killed")
     build_into(place, write_csv(tmp_path / "good.csv", [ANA]), RULES)
-    run("glomar-verifier", "register", "synth", "--people", "20000", "--out", str(tmp_path / "large.csv"))
+    run("glomar", "synth", "--people", "20000", "--out", str(tmp_path / "large.csv"))
     command = [program("glomar-verifier"), "register", "build", str(tmp_path / "large.csv"), "--db", place]
     with connect(place, reading=True) as watching:
         with psycopg.connect(place) as holding:

@@ -10,18 +10,18 @@ import psycopg
 import pytest
 from glomar_schemas.errors import IntegrityError, Malformed, Misconfigured
 from glomar_verifier.cli import check_register
-from glomar_verifier.cli_matching import explain
-from glomar_verifier.conform import check
-from glomar_verifier.match import Record
-from glomar_verifier.question import QUESTION_COLUMNS
+from glomar_verifier.matching.match import Record
+from glomar_verifier.matching.query import check
+from glomar_verifier.matching.rules import Rules
+from glomar_verifier.offline.cli_explain import explain
+from glomar_verifier.offline.question import QUESTION_COLUMNS
 from glomar_verifier.register import LiveRegister, integrity
-from glomar_verifier.register.making import build_into
-from glomar_verifier.register.opening import is_server, open_place
-from glomar_verifier.rules import Rules
+from glomar_verifier.register.build_into import build_into
+from glomar_verifier.register.open import is_server, open_place
 from msgspec.structs import replace
 
-from tests.postgres import Server, postgres
-from tests.registers import ANA, RULES, YEARS, particulars, query, record, write_csv
+from tests.support.postgres import Server, postgres
+from tests.support.registers import ANA, RULES, YEARS, particulars, query, record, write_csv
 
 Rows = Iterable[Mapping[str, str]]
 
@@ -150,7 +150,7 @@ def test_a_fuller_block_than_the_cap_is_not_complete(opened: Opened) -> None:
 
 
 def test_a_key_that_very_many_share_is_not_complete(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("glomar_verifier.register.filing.MAX_POSTING", 3)
+    monkeypatch.setattr("glomar_verifier.register.index_entries.MAX_POSTING", 3)
     register = opened(*({**ANA, "person_id": f"P{n}", "first_name": f"An{n}"} for n in range(5)), ELSEWHERE)
     assert not register.candidates(query(ANA)).complete
     assert register.candidates(query(ELSEWHERE)).complete

@@ -8,18 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from glomar_local import population
-from glomar_local.child import program
+from glomar_evaluation.synth import people
+from glomar_local.demo import population
 from glomar_local.layout import Layout
+from glomar_local.system.process import program
 from glomar_requester import Ask
-from glomar_verifier.register.making import build_into
-from glomar_verifier.register.opening import open_place
-from glomar_verifier.synth import people
+from glomar_verifier.register.build_into import build_into
+from glomar_verifier.register.open import open_place
 
 from tests.integration.asking import Asking, ask_all, profile, rows, to_ask
 from tests.integration.conftest import Up, up, wait_until
-from tests.postgres import postgres
-from tests.registers import RULES, write_csv
+from tests.support.postgres import postgres
+from tests.support.registers import RULES, write_csv
 
 ASKED = 120
 REPLACEMENTS = 4
@@ -154,7 +154,7 @@ def test_a_build_that_is_killed_leaves_the_old_register_and_the_next_one_cleans_
 @contextmanager
 def _building(folder: Path, target: Path) -> Iterator["subprocess.Popen[bytes]"]:
     """A build large enough to have workers."""
-    _run("glomar-verifier", "register", "synth", "--people", "120000", "--out", str(folder / "large.csv"))
+    _run("glomar", "synth", "--people", "120000", "--out", str(folder / "large.csv"))
     command = [
         program("glomar-verifier"),
         "register",

@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from glomar_local.provision import provision
-from glomar_schemas.envelope import open_envelope
+from glomar_local.provision.provision import provision
+from glomar_schemas.crypto.dsse import open_envelope
 from glomar_schemas.keys import KeyRecord, generate, public_text, write_private
 from glomar_schemas.messages import Verdict
 

@@ -6,9 +6,9 @@ import signal
 from datetime import timedelta
 from pathlib import Path
 
-from glomar_local.credentials import epoch_files
-from glomar_runtime.delivery import Stored
-from glomar_schemas.envelope import open_envelope
+from glomar_local.provision.credentials import epoch_files
+from glomar_runtime.bus.stream import Stored
+from glomar_schemas.crypto.dsse import open_envelope
 from glomar_schemas.keys import KeyRecord
 from glomar_schemas.messages import Request
 from msgspec.structs import replace

@@ -3,8 +3,8 @@
 from datetime import timedelta
 from pathlib import Path
 
-from glomar_runtime.delivery import moment
-from glomar_verifier.slots import SLOT
+from glomar_runtime.bus.stream import moment
+from glomar_verifier.decisions.slots import SLOT
 
 from tests.integration.asking import ask_all, confirmable, profile
 from tests.integration.bus import system_of, watching

@@ -5,12 +5,13 @@ from faststream import AckPolicy
 from faststream.asgi import AsgiFastStream
 from glomar_auditor.app import build_app as build_auditor
 from glomar_auditor.settings import AuditorSettings
-from glomar_local import population, ports
+from glomar_local import ports
+from glomar_local.demo import population
 from glomar_local.layout import Layout
-from glomar_local.provision import provision
-from glomar_requester.app import build_app as build_requester
+from glomar_local.provision.provision import provision
+from glomar_requester.service.app import build_app as build_requester
 from glomar_requester.settings import RequesterSettings
-from glomar_runtime.bus import Bus as Broker
+from glomar_runtime.bus.broker import Bus as Broker
 from glomar_runtime.service import Stop
 from glomar_runtime.settings import load_settings
 from glomar_verifier.app import build_app as build_verifier

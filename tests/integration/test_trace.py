@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from glomar_runtime.otlp import ALLOWED_ATTRIBUTES
+from glomar_runtime.telemetry.otlp import ALLOWED_ATTRIBUTES
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 

@@ -14,13 +14,13 @@ from typing import Any
 import nats
 import pytest
 from glomar_local import ports
-from glomar_local.child import program
-from glomar_local.credentials import OPERATOR
-from glomar_local.opening import connected
 from glomar_local.ports import HOST
-from glomar_runtime import topology
-from glomar_schemas.batch import FENCE_STALE, SLOT_TAKEN, NotStored, Outgoing, store, store_atomically
+from glomar_local.provision.credentials import OPERATOR
+from glomar_local.system.open_bus import connected
+from glomar_local.system.process import program
+from glomar_runtime.bus import topology
 from glomar_schemas.errors import IntegrityError
+from glomar_schemas.publish import FENCE_STALE, SLOT_TAKEN, NotStored, Outgoing, store, store_atomically
 from glomar_schemas.subjects import MAX_BATCH, Subjects
 from nats.aio.client import Client
 from nats.aio.msg import Msg

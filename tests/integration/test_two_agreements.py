@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from glomar_local import population
-from glomar_local.child import program
-from glomar_local.opening import connected
-from glomar_local.provision import System
-from glomar_local.tally import audit
+from glomar_local.demo import population
+from glomar_local.demo.ledger_count import audit
+from glomar_local.provision.provision import System
+from glomar_local.system.open_bus import connected
+from glomar_local.system.process import program
 from glomar_requester import Client, Profile, Question, Result
-from glomar_schemas import shipped
-from glomar_schemas.agreement import load_agreement, load_trust
+from glomar_schemas.agreement import bundled as shipped
+from glomar_schemas.agreement.model import load_agreement, load_trust
 from msgspec import Struct
 from msgspec.structs import replace
 from nats.aio.msg import Msg

@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from glomar_local.child import program
-from glomar_local.control import is_alive
 from glomar_local.ports import FIRST_PORT, HOST
+from glomar_local.system.control import is_alive
+from glomar_local.system.process import program
 
 from tests.integration.conftest import STOP_LIMIT_S, Up, up, wait_until
 

@@ -5,9 +5,9 @@ import signal
 import subprocess
 from pathlib import Path
 
-from glomar_local.provision import provision
+from glomar_local.provision.provision import provision
 from glomar_requester.identity import load_identity
-from glomar_schemas.agreement import SignedAgreement
+from glomar_schemas.agreement.model import SignedAgreement
 from msgspec.structs import replace
 
 from tests.integration.asking import Asking, ask_all, confirmable, profile

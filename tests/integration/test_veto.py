@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from glomar_local.child import program
+from glomar_local.system.process import program
 from glomar_requester import Ask, Result
-from glomar_verifier.veto import Veto, write
+from glomar_verifier.holder_lists.veto import Veto, write
 from msgspec.structs import replace
 
 from tests.integration.asking import ask_all, profile, rows, to_ask

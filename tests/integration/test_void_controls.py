@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from glomar_local.credentials import official
 from glomar_local.layout import Layout
-from glomar_local.provision import System, provision
-from glomar_schemas.envelope import Signer, seal_envelope
+from glomar_local.provision.credentials import official
+from glomar_local.provision.provision import System, provision
+from glomar_schemas.crypto.dsse import Signer, seal_envelope
 from glomar_schemas.keys import generate, read_signing_key
 from glomar_schemas.messages import Control
 from msgspec.structs import replace

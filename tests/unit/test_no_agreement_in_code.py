@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from glomar_schemas.agreement import Agreement, parse_agreement
+from glomar_schemas.agreement.model import Agreement, parse_agreement
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted((ROOT / "schemas/agreements").glob("*/agreement.toml"))

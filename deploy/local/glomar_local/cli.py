@@ -11,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import App, Parameter
+from glomar_evaluation import cli as evaluation
 from glomar_runtime.cli import run_cli
 from glomar_schemas.errors import GlomarError, Misconfigured
 from glomar_schemas.keys import read_secret
@@ -18,25 +19,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from glomar_local import (
-    control,
-    demo_report,
-    demo_tables,
-    interrupt,
-    ledger_shown,
-    panel,
-    population,
-    ports,
-    runfile,
-)
-from glomar_local import demo as demonstration
-from glomar_local import standing as standings
-from glomar_local.doctor import examine
+from glomar_local import ports
+from glomar_local.demo import population
+from glomar_local.demo import report as demo_report
+from glomar_local.demo import run as demonstration
+from glomar_local.demo import tables as demo_tables
 from glomar_local.layout import Layout
-from glomar_local.provision import System, make_root, provision
-from glomar_local.supervisor import Supervisor, running
+from glomar_local.provision.provision import System, make_root, provision
+from glomar_local.status import ledger_shown, panel
+from glomar_local.status import status as standings
+from glomar_local.system import control, interrupt, runfile
+from glomar_local.system.doctor import examine
+from glomar_local.system.supervisor import Supervisor, running
 
 app = App("glomar", help="Glomar on one machine: an interagency bus that only ever confirms or denies.")
+app.command(evaluation.synth)
+app.command(evaluation.evaluate)
 
 DataDir = Annotated[Path, Parameter("--data-dir", help="where keys, agreement, stream and ledger lie")]
 AsJson = Annotated[bool, Parameter("--json", help="print JSON")]

@@ -6,42 +6,42 @@ import logging
 from collections.abc import AsyncIterator
 
 from faststream.asgi import AsgiFastStream
-from glomar_runtime.bus import Bus
-from glomar_runtime.delivery import Stored, get_by_subject, stored
+from glomar_runtime.bus.broker import Bus
+from glomar_runtime.bus.stream import Stored, get_by_subject, stored
 from glomar_runtime.health import controls_shown, routes
 from glomar_runtime.mounting import MountedApp
 from glomar_runtime.service import Stop, background, ending
-from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans, header
-from glomar_schemas.agreement import load_trust
+from glomar_runtime.telemetry.spans import SpanMiddleware, Spans, handled_spans, header
+from glomar_schemas.agreement.keyholder import Keyholder, key_files
+from glomar_schemas.agreement.model import load_trust
+from glomar_schemas.agreement.versions import load_versions
+from glomar_schemas.crypto.dsse import Envelope
 from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import Envelope
 from glomar_schemas.errors import Refused, Retryable
-from glomar_schemas.keyholder import Keyholder, key_files
 from glomar_schemas.keys import read_signing_key
 from glomar_schemas.messages import Notice, NoticesQuery, ResultPending, ResultQuery, Sealed, encode
-from glomar_schemas.note import format_vkey, parse_vkey
-from glomar_schemas.policy import load_policy
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import load_versions
+from glomar_schemas.tlog.note import format_vkey, parse_vkey
+from glomar_schemas.tlog.policy import load_policy
 from nats.aio.msg import Msg
 from opentelemetry.trace import Span
 
-from glomar_auditor import publication
-from glomar_auditor.cosigned import CosignedCheckpoint
-from glomar_auditor.incarnations import log_keys, require_unfinished
 from glomar_auditor.index.follower import Follower
-from glomar_auditor.index.ledger_view import LedgerView, ledger_keys, open_view
 from glomar_auditor.index.record import Reading
-from glomar_auditor.noticing import Noticing
-from glomar_auditor.origin_file import OriginFile
-from glomar_auditor.recalls import Recalls
-from glomar_auditor.recorder import Recorder
-from glomar_auditor.release import Releaser
-from glomar_auditor.sequencer import Ledger
+from glomar_auditor.ledger import tile_server as publication
+from glomar_auditor.ledger.incarnations import log_keys, require_unfinished
+from glomar_auditor.ledger.ledger import Ledger
+from glomar_auditor.ledger.view import LedgerView, ledger_keys, open_view
+from glomar_auditor.recording.consistency import Watch
+from glomar_auditor.recording.recorder import Recorder
+from glomar_auditor.recording.stream_origin import OriginFile
+from glomar_auditor.releasing.holds import Withholding
+from glomar_auditor.releasing.notices import Noticing
+from glomar_auditor.releasing.recalls import Recalls
+from glomar_auditor.releasing.release import Releaser
 from glomar_auditor.settings import AuditorSettings
-from glomar_auditor.watching import Watch
-from glomar_auditor.withholding import Withholding
-from glomar_auditor.witnesses import Witnesses
+from glomar_auditor.witnessing.cosigned import CosignedCheckpoint
+from glomar_auditor.witnessing.witnesses import Witnesses
 
 log = logging.getLogger(__name__)
 

@@ -11,18 +11,18 @@ from glomar_runtime import service
 from glomar_runtime.cli import progress, run_cli
 from glomar_runtime.cli_receipt import verify_receipt
 from glomar_runtime.settings import load_settings
-from glomar_schemas.tlog_client import signed_by
+from glomar_schemas.tlog.client import signed_by
 
-from glomar_auditor import mirror
 from glomar_auditor.app import build_app
-from glomar_auditor.archive import verify_archive
-from glomar_auditor.cli_archive import archive
-from glomar_auditor.cli_incarnation import app as incarnation
-from glomar_auditor.cli_monitor import evidence, monitor, trusted_key
-from glomar_auditor.fsck import verify as verify_ledger
+from glomar_auditor.controls.cli import app as control
+from glomar_auditor.controls.cli_agreement import app as agreement
 from glomar_auditor.index.cli import find, rebuild_index, show
-from glomar_auditor.officials.cli import app as control
-from glomar_auditor.officials.cli_agreement import app as agreement
+from glomar_auditor.ledger import mirror
+from glomar_auditor.ledger.archive import verify_archive
+from glomar_auditor.ledger.cli_archive import archive
+from glomar_auditor.ledger.cli_incarnation import app as incarnation
+from glomar_auditor.ledger.fsck import verify as verify_ledger
+from glomar_auditor.monitoring.cli import evidence, monitor, trusted_key
 from glomar_auditor.reports.cli import accounting, report
 from glomar_auditor.settings import AuditorSettings
 

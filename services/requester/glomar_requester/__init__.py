@@ -5,10 +5,10 @@ async with Client.connect(profile) as client:
 """
 
 from glomar_requester.ask import Ask, Question
+from glomar_requester.bus.publish import Conflict
 from glomar_requester.client import Client
-from glomar_requester.gone import Expired, Recalled
-from glomar_requester.inbox import Result
 from glomar_requester.profile import Profile
-from glomar_requester.publish import Conflict
+from glomar_requester.verification.gone import Expired, Recalled
+from glomar_requester.verification.release import Result
 
 __all__ = ["Ask", "Client", "Conflict", "Expired", "Profile", "Question", "Recalled", "Result"]

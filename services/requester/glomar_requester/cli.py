@@ -16,12 +16,12 @@ from glomar_runtime.settings import load_settings
 from glomar_schemas.errors import IntegrityError, Misconfigured, TimedOut
 
 from glomar_requester.ask import Ask, BadForm
-from glomar_requester.batch import Batch, Summary
 from glomar_requester.client import Client, Proof
-from glomar_requester.inbox import Result
-from glomar_requester.results import ResultWriter
-from glomar_requester.rows import COLUMNS, BadRow, parse_ask
+from glomar_requester.files.request_file import COLUMNS, BadRow, parse_ask
+from glomar_requester.files.result_file import ResultWriter
+from glomar_requester.files.submit import Batch, Summary
 from glomar_requester.settings import RequesterSettings
+from glomar_requester.verification.release import Result
 
 BAD_ROWS_SHOWN = 50
 
@@ -42,7 +42,7 @@ def serve(*, config: Config = DEFAULT_CONFIG) -> None:
     # FastStream, uvicorn and pydantic take most of a second to load; the other commands do without.
     from glomar_runtime import service
 
-    from glomar_requester.app import build_app
+    from glomar_requester.service.app import build_app
 
     settings = load_settings(RequesterSettings, config)
     service.run("glomar-requester", settings, lambda stop: build_app(settings, stop))
@@ -189,9 +189,9 @@ async def _client(config: Path) -> AsyncIterator[Client]:
         async with Client.connect(profile) as client:
             yield client
         return
-    from glomar_runtime import telemetry
+    from glomar_runtime.telemetry import spans as telemetry
 
-    from glomar_requester.spans import OtelTracing
+    from glomar_requester.service.otel_tracing import OtelTracing
 
     provider = telemetry.set_up("glomar-requester", dict(os.environ))
     try:

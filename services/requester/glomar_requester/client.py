@@ -11,33 +11,33 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from glomar_schemas.batch import Connection
 from glomar_schemas.errors import GlomarError, Refused, Retryable, TimedOut
-from glomar_schemas.note import Checkpoint
-from glomar_schemas.own_messages import Publication
-from glomar_schemas.own_messages import Standing as Ledger
+from glomar_schemas.publish import Connection
 from glomar_schemas.subjects import Subjects
+from glomar_schemas.tlog.inclusion_watch import Publication
+from glomar_schemas.tlog.inclusion_watch import Standing as Ledger
+from glomar_schemas.tlog.note import Checkpoint
 from msgspec import Struct
 from nats.aio.msg import Msg
 
 from glomar_requester.ask import Ask, Asked, Question
-from glomar_requester.bulletin import Bulletin
-from glomar_requester.commits import Commits
-from glomar_requester.connection import close, connect
-from glomar_requester.destroyer import Destroyer
+from glomar_requester.bus.connection import close, connect
+from glomar_requester.bus.publish import Conflict
 from glomar_requester.identity import Identity, load_identity
-from glomar_requester.inbox import Result
-from glomar_requester.kept import Entry, TakenBack
-from glomar_requester.notice import Standing
-from glomar_requester.own_requests import OwnRequests
+from glomar_requester.incoming.notices import Bulletin
+from glomar_requester.incoming.receiver import Clock, Receiver
+from glomar_requester.incoming.retention import Destroyer
+from glomar_requester.ledger_watch import OwnRequests
+from glomar_requester.outgoing.sender import Sender
 from glomar_requester.pipeline import Pipeline
 from glomar_requester.profile import Profile
-from glomar_requester.publish import Conflict
-from glomar_requester.receiver import Clock, Receiver
-from glomar_requester.sender import Sender
-from glomar_requester.store import Store
+from glomar_requester.store.group_commit import Commits
+from glomar_requester.store.records import Entry, TakenBack
+from glomar_requester.store.store import Store
 from glomar_requester.tasks import end
 from glomar_requester.tracing import NoTracing, Tracing
+from glomar_requester.verification.notice import Standing
+from glomar_requester.verification.release import Result
 
 log = logging.getLogger(__name__)
 

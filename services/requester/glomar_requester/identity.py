@@ -7,21 +7,21 @@ from contextlib import suppress
 from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-from glomar_schemas.agreement import SignedAgreement, load_agreement, load_trust
-from glomar_schemas.controls import InForce
-from glomar_schemas.envelope import Signer
+from glomar_schemas.agreement.controls import InForce
+from glomar_schemas.agreement.model import SignedAgreement, load_agreement, load_trust
+from glomar_schemas.agreement.versions import Versions, load_versions
+from glomar_schemas.crypto.dsse import Signer
+from glomar_schemas.crypto.sealing import Context, Opener
 from glomar_schemas.errors import Misconfigured, Untrusted
 from glomar_schemas.keys import key_id, read_sealing_keys, read_signing_key
-from glomar_schemas.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint, parse_vkey
-from glomar_schemas.policy import Policy, load_policy
-from glomar_schemas.sealing import Context, Opener
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import Versions, load_versions
+from glomar_schemas.tlog.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint, parse_vkey
+from glomar_schemas.tlog.policy import Policy, load_policy
 from msgspec import Struct
 from msgspec.structs import replace
 
 from glomar_requester.profile import Profile
-from glomar_requester.vault import Vault
+from glomar_requester.store.vault import Vault
 
 
 class Defaults(Struct, frozen=True):

@@ -8,11 +8,11 @@ from glomar_schemas.errors import IntegrityError, Retryable
 from glomar_schemas.subjects import MAX_BATCH
 
 from glomar_requester.ask import Question
-from glomar_requester.gone import Gone
-from glomar_requester.inbox import Result
-from glomar_requester.kept import Entry
-from glomar_requester.receiver import Receiver, unproven
-from glomar_requester.sender import Sender
+from glomar_requester.incoming.receiver import Receiver, unproven
+from glomar_requester.outgoing.sender import Sender
+from glomar_requester.store.records import Entry
+from glomar_requester.verification.gone import Gone
+from glomar_requester.verification.release import Result
 
 PUBLISHING = 3
 """Batches on their way into the stream: one syncs while the next travels and a third is composed."""

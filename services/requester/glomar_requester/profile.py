@@ -5,7 +5,7 @@ Made by whoever constructs a Client; the service and the commands read it from `
 
 from pathlib import Path
 
-from glomar_schemas.own_messages import Publication
+from glomar_schemas.tlog.inclusion_watch import Publication
 from msgspec import Struct
 
 

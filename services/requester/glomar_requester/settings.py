@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from glomar_runtime.settings import LedgerEvery, LedgerUrl, ServiceSettings
-from glomar_schemas.own_messages import LOOK_EVERY_S, Publication
+from glomar_schemas.tlog.inclusion_watch import LOOK_EVERY_S, Publication
 
 from glomar_requester.profile import Profile
 

@@ -11,11 +11,11 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
-from glomar_schemas import leaf as leaves
-from glomar_schemas import receipt as receipts
 from glomar_schemas.errors import GlomarError, IntegrityError, Malformed, Misconfigured, Refused
-from glomar_schemas.note import Checkpoint, VerifierKey, open_checkpoint, parse_vkey
-from glomar_schemas.policy import Policy, load_policy
+from glomar_schemas.tlog import leaf as leaves
+from glomar_schemas.tlog import receipt as receipts
+from glomar_schemas.tlog.note import Checkpoint, VerifierKey, open_checkpoint, parse_vkey
+from glomar_schemas.tlog.policy import Policy, load_policy
 
 MAX_RECEIPT_BYTES = 1_000_000
 

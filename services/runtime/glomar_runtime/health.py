@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from faststream.asgi import AsgiResponse, get
 from faststream.asgi.types import ASGIApp, Scope
-from glomar_schemas.batch import Outgoing, store
-from glomar_schemas.controls import InForce
+from glomar_schemas.agreement.controls import InForce
 from glomar_schemas.errors import GlomarError, Unreachable
+from glomar_schemas.publish import Outgoing, store
 from glomar_schemas.subjects import Subjects
 
-from glomar_runtime.bus import Bus
+from glomar_runtime.bus.broker import Bus
 
 Check = Callable[[], Awaitable[None]]
 """Returns when well; raises a GlomarError that says what is wrong."""

@@ -17,9 +17,10 @@ import uvloop
 from faststream.asgi import AsgiFastStream
 from glomar_schemas.errors import Fatal, GlomarError, Retryable, Unreachable
 
-from glomar_runtime import logs, telemetry
-from glomar_runtime.bus import Bus
+from glomar_runtime.bus.broker import Bus
 from glomar_runtime.settings import ServiceSettings
+from glomar_runtime.telemetry import logs
+from glomar_runtime.telemetry import spans as telemetry
 
 log = logging.getLogger(__name__)
 

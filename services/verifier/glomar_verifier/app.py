@@ -6,35 +6,35 @@ from importlib.metadata import version
 
 import msgspec
 from faststream.asgi import AsgiFastStream
-from glomar_runtime.bus import Bus
-from glomar_runtime.delivery import delivery, stored
+from glomar_runtime.bus.broker import Bus
+from glomar_runtime.bus.stream import delivery, stored
 from glomar_runtime.health import routes
 from glomar_runtime.service import Stop, background, ending
-from glomar_runtime.telemetry import SpanMiddleware, Spans, handled_spans
-from glomar_schemas.agreement import load_trust
-from glomar_schemas.envelope import Signer
-from glomar_schemas.keyholder import Keyholder
+from glomar_runtime.telemetry.spans import SpanMiddleware, Spans, handled_spans
+from glomar_schemas.agreement.keyholder import Keyholder
+from glomar_schemas.agreement.model import load_trust
+from glomar_schemas.agreement.versions import load_versions
+from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.keys import read_secret, read_signing_key
 from glomar_schemas.messages import Request, Verdict
-from glomar_schemas.own_messages import Standing
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import load_versions
+from glomar_schemas.tlog.inclusion_watch import Standing
 from nats.aio.msg import Msg
 
-from glomar_verifier.counts import Counts
-from glomar_verifier.desk import Desk, Work
+from glomar_verifier.decisions.decide import Desk, Work
+from glomar_verifier.decisions.held_requests import Waiting
+from glomar_verifier.decisions.ledger_watch import open_own
+from glomar_verifier.decisions.publish import unheard
+from glomar_verifier.decisions.verdict_writer import Clerk
+from glomar_verifier.decisions.worker import Fate, Worker
 from glomar_verifier.epochs.files import EpochFiles
-from glomar_verifier.outbox import unheard
-from glomar_verifier.own_verdicts import open_own
-from glomar_verifier.register.opening import open_place
-from glomar_verifier.roll import Rolls
-from glomar_verifier.rules import load_rules
+from glomar_verifier.holder_lists.case_roll import Rolls
+from glomar_verifier.holder_lists.veto import VetoList
+from glomar_verifier.matching.rules import load_rules
+from glomar_verifier.quotas.counts import Counts
+from glomar_verifier.quotas.tags import Tagger
+from glomar_verifier.register.open import open_place
 from glomar_verifier.settings import VerifierSettings
-from glomar_verifier.tags import Tagger
-from glomar_verifier.verdicts import Clerk
-from glomar_verifier.veto import VetoList
-from glomar_verifier.waiting import Waiting
-from glomar_verifier.worker import Fate, Worker
 
 RESUME_EVERY_S = 1.0
 """How soon after a hold was lifted its requests go on, where none waits in line already."""

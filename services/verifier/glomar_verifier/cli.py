@@ -11,33 +11,32 @@ from glomar_runtime.cli import progress, run_cli
 from glomar_runtime.settings import load_settings
 from glomar_schemas.errors import Refused
 
-from glomar_verifier import cli_agreement, cli_match, cli_matching, cli_synth
+from glomar_verifier.agreement import cli as cli_agreement
 from glomar_verifier.app import build_app
-from glomar_verifier.cli_tag import tag
 from glomar_verifier.epochs.cli import app as epoch
+from glomar_verifier.holder_lists.case_roll import read_roll
+from glomar_verifier.holder_lists.veto import install as install_veto
+from glomar_verifier.matching.rules import load_rules
+from glomar_verifier.offline import cli_explain, cli_match
+from glomar_verifier.offline.cli_tag import tag
 from glomar_verifier.recalls.cli import recall, recalls
-from glomar_verifier.register.making import build_into
-from glomar_verifier.register.opening import open_place
-from glomar_verifier.roll import read_roll
-from glomar_verifier.rules import load_rules
+from glomar_verifier.register.build_into import build_into
+from glomar_verifier.register.open import open_place
 from glomar_verifier.settings import VerifierSettings
-from glomar_verifier.veto import install as install_veto
 
 app = App("glomar-verifier", help="The record holder's side of Glomar: the gate, the match, the verdict.")
-register = App("register", help="Make and build registers.")
+register = App("register", help="Build and check registers.")
 roll = App("roll", help="Check case rolls.")
 veto = App("veto", help="People about whom the record holder discloses nothing (26 U.S.C. 6103(i)(6)).")
 app.command(register)
 app.command(roll)
 app.command(cli_agreement.app)
 app.command(cli_match.match)
-register.command(cli_synth.synth)
 app.command(veto)
 app.command(epoch)
 app.command(recall)
 app.command(recalls)
-app.command(cli_matching.explain)
-register.command(cli_matching.evaluate)
+app.command(cli_explain.explain)
 app.command(tag)
 
 

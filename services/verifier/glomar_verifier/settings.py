@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from glomar_runtime.settings import LedgerEvery, LedgerUrl, PathOrUrl, ServiceSettings
-from glomar_schemas.own_messages import LOOK_EVERY_S
+from glomar_schemas.tlog.inclusion_watch import LOOK_EVERY_S
 
 
 class VerifierSettings(ServiceSettings, frozen=True, kw_only=True):

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from glomar_local.child import program
+from glomar_evaluation.synth import case_and_officer
 from glomar_local.ports import HOST
-from glomar_verifier.synth import case_and_officer
+from glomar_local.system.process import program
 
 from tests.integration.conftest import Up, up, wait_until
 

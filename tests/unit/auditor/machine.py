@@ -11,7 +11,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
-from glomar_auditor.disk import Disk
+from glomar_auditor.ledger.disk import Disk
 
 _serial = count(1)
 

@@ -10,24 +10,24 @@ from typing import Any, TypeVar
 
 import glomar_requester
 import pytest
-from glomar_auditor.sequencer import Ledger
+from glomar_auditor.ledger.ledger import Ledger
 from glomar_requester import Ask, Client, Conflict, Question
 from glomar_requester.ask import Asked
 from glomar_requester.client import Unknown
 from glomar_requester.identity import Identity, make_identity
-from glomar_requester.inbox import Result
-from glomar_requester.store import Store
-from glomar_schemas.batch import NotStored
-from glomar_schemas.envelope import open_envelope
+from glomar_requester.store.store import Store
+from glomar_requester.verification.release import Result
+from glomar_schemas.crypto.dsse import open_envelope
 from glomar_schemas.errors import IntegrityError, Refused, Retryable, TimedOut, Unreachable
 from glomar_schemas.keys import KeyRecord, public_text
-from glomar_schemas.leaf import Leaf
 from glomar_schemas.messages import Request
-from glomar_schemas.own_messages import Publication
-from glomar_schemas.receipt import leaf_within
+from glomar_schemas.publish import NotStored
 from glomar_schemas.subjects import MAX_BATCH
+from glomar_schemas.tlog.inclusion_watch import Publication
+from glomar_schemas.tlog.leaf import Leaf
+from glomar_schemas.tlog.receipt import leaf_within
 
-from tests import samples
+from tests.support import samples
 from tests.unit.requester import world
 from tests.unit.requester.world import FakeBus, an_ask
 

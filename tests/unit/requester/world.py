@@ -14,14 +14,12 @@ from typing import Any
 
 import msgspec
 from glomar_requester.ask import Ask, Asked, Prepared, Question
-from glomar_requester.compose import Label, compose, new_request_id
 from glomar_requester.identity import Defaults, Identity, make_identity
-from glomar_schemas import leaf as leaves
-from glomar_schemas import note, receipt
-from glomar_schemas.agreement import SignedAgreement, parse_agreement
-from glomar_schemas.envelope import Signer, seal_envelope
+from glomar_requester.outgoing.compose import Label, compose, new_request_id
+from glomar_schemas.agreement.model import SignedAgreement, parse_agreement
+from glomar_schemas.crypto.dsse import Signer, seal_envelope
+from glomar_schemas.crypto.sealing import ANSWER_SIZES, RELEASE_SIZES, TAGS_SIZES, Context, Sealer, pad
 from glomar_schemas.keys import KeyRecord, KeyRing, public_text
-from glomar_schemas.merkle import leaf_hash, node_hash
 from glomar_schemas.messages import (
     Answer,
     Control,
@@ -36,12 +34,14 @@ from glomar_schemas.messages import (
     Verdict,
     encode,
 )
-from glomar_schemas.sealing import ANSWER_SIZES, RELEASE_SIZES, TAGS_SIZES, Context, Sealer, pad
 from glomar_schemas.subjects import BATCH_COMMIT, BATCH_ID
+from glomar_schemas.tlog import leaf as leaves
+from glomar_schemas.tlog import note, receipt
+from glomar_schemas.tlog.merkle import leaf_hash, node_hash
 from msgspec import Struct
 from nats.errors import NoRespondersError
 
-from tests import samples
+from tests.support import samples
 
 AGREEMENT_FILE = Path(__file__).parents[3] / "schemas/agreements/irs-ice-2025/agreement.toml"
 NOW = samples.NOW

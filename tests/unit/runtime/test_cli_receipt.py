@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_local.child import program
+from glomar_local.system.process import program
 from glomar_runtime.cli_receipt import check_receipt, in_words, verify_receipt
-from glomar_schemas import receipt as receipts
-from glomar_schemas.cosignature import format_witness_vkey
 from glomar_schemas.errors import IntegrityError, Misconfigured
-from glomar_schemas.note import format_vkey
-from glomar_schemas.policy import parse_policy
+from glomar_schemas.tlog import receipt as receipts
+from glomar_schemas.tlog.cosignature import format_witness_vkey
+from glomar_schemas.tlog.note import format_vkey
+from glomar_schemas.tlog.policy import parse_policy
 
-from tests.unit.schemas.test_receipt import KEY, LOG, ORIGIN, SIGNER, receipt_for
-from tests.witness import cosign
+from tests.support.witness import cosign
+from tests.unit.schemas.tlog.test_receipt import KEY, LOG, ORIGIN, SIGNER, receipt_for
 
 INDEX = 6
 PRIVATE = Ed25519PrivateKey.from_private_bytes(b"w" * 32)

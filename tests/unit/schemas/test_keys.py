@@ -37,7 +37,7 @@ from glomar_schemas.keys import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.samples import (
+from tests.support.samples import (
     HOLDER,
     NOW,
     OVERSIGHT,

@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
+from glomar_schemas.crypto.sealing import ANSWER_SIZES, pad
 from glomar_schemas.decoding import decode
 from glomar_schemas.errors import Malformed
 from glomar_schemas.messages import (
@@ -19,9 +20,8 @@ from glomar_schemas.messages import (
     Verdict,
     encode,
 )
-from glomar_schemas.sealing import ANSWER_SIZES, pad
 
-from tests import samples
+from tests.support import samples
 
 
 def with_field(message: Any, name: str, value: object) -> bytes:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from glomar_schemas import batch, envelope, keys, policy, sealing, subjects
-from glomar_schemas import leaf as leaves
+from glomar_schemas import keys, subjects
+from glomar_schemas import publish as batch
+from glomar_schemas.crypto import dsse as envelope
+from glomar_schemas.crypto import sealing
 from glomar_schemas.errors import (
     GlomarError,
     IntegrityError,
@@ -29,9 +31,11 @@ from glomar_schemas.messages import (
     Tags,
     Verdict,
 )
+from glomar_schemas.tlog import leaf as leaves
+from glomar_schemas.tlog import policy
 
-from tests import samples
-from tests.example import CHANNELS
+from tests.support import samples
+from tests.support.example import CHANNELS
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "schemas"
 TEXT = (SCHEMAS / "PROTOCOL.md").read_text(encoding="utf-8")

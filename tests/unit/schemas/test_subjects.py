@@ -8,7 +8,7 @@ from glomar_schemas.subjects import Address, Subjects, is_request_id, is_token
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.samples import AGREEMENT, REQUEST_ID, REQUESTER, SUBJECTS
+from tests.support.samples import AGREEMENT, REQUEST_ID, REQUESTER, SUBJECTS
 
 CANARY = "Zzyzxcanary"
 

@@ -13,12 +13,12 @@ from cyclopts import Parameter
 from glomar_runtime.cli import progress
 from glomar_schemas.errors import Misconfigured
 
-from glomar_auditor.index.file import Damaged, Index, Wanted, remove
-from glomar_auditor.index.filling import fill
-from glomar_auditor.index.period import LAST_NS, in_zone, to_ns
-from glomar_auditor.index.searching import EVERY_OUTCOME, Matter, search
-from glomar_auditor.index.sight import Sight, sight
-from glomar_auditor.index.story import Story, stories
+from glomar_auditor.index.context import Sight, sight
+from glomar_auditor.index.database import Damaged, Index, Wanted, remove
+from glomar_auditor.index.fill import fill
+from glomar_auditor.index.periods import LAST_NS, in_zone, to_ns
+from glomar_auditor.index.request_history import Story, stories
+from glomar_auditor.index.search import EVERY_OUTCOME, Matter, search
 
 NAME = "glomar-auditor"
 

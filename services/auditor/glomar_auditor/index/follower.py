@@ -9,14 +9,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from glomar_runtime.delivery import Stored
+from glomar_runtime.bus.stream import Stored
 from glomar_schemas.errors import GlomarError
 from nats.aio.client import Client
 
-from glomar_auditor.index.file import Damaged, Index, remove
-from glomar_auditor.index.filling import fill, read_batch
-from glomar_auditor.index.ledger_view import LedgerView
+from glomar_auditor.index.database import Damaged, Index, remove
+from glomar_auditor.index.fill import fill, read_batch
 from glomar_auditor.index.record import Reading, Record
+from glomar_auditor.ledger.view import LedgerView
 
 log = logging.getLogger(__name__)
 

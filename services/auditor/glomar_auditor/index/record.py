@@ -9,12 +9,12 @@ import re
 from collections.abc import Callable
 from typing import Any, Literal
 
-from glomar_runtime.delivery import Stored
+from glomar_runtime.bus.stream import Stored
+from glomar_schemas.crypto.dsse import open_envelope
+from glomar_schemas.crypto.sealing import Context, Opener
 from glomar_schemas.decoding import decode
-from glomar_schemas.envelope import open_envelope
 from glomar_schemas.errors import Malformed, Refused
 from glomar_schemas.messages import Ack, Answer, Recall, Request, Tags, Verdict
-from glomar_schemas.sealing import Context, Opener
 from glomar_schemas.subjects import Subjects
 from msgspec import Struct
 from msgspec.structs import replace

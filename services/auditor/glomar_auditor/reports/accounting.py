@@ -6,16 +6,16 @@ was looked at.
 
 from datetime import datetime
 
-from glomar_runtime.delivery import moment
+from glomar_runtime.bus.stream import moment
 from msgspec import Struct
 
-from glomar_auditor.index.file import Wanted
+from glomar_auditor.index.database import Wanted
 from glomar_auditor.index.record import Record
-from glomar_auditor.index.searching import Matter, matter_of, opened_of
-from glomar_auditor.reports.counting import Source, rests
+from glomar_auditor.index.search import Matter, matter_of, opened_of
+from glomar_auditor.reports.affidavit import basis, when
+from glomar_auditor.reports.count import Source, rests
 from glomar_auditor.reports.document import Document, Section, Table
-from glomar_auditor.reports.pages import basis, when
-from glomar_auditor.reports.report import Rests
+from glomar_auditor.reports.model import Rests
 
 
 class Disclosure(Struct, frozen=True, kw_only=True):

@@ -8,21 +8,21 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
-from glomar_schemas.agreement import Allowed
+from glomar_schemas.agreement.model import Allowed
 from glomar_schemas.errors import Misconfigured
 from msgspec import Struct
 
 from glomar_auditor.index.cli import NAME, AsJson, Config, Since, Until
-from glomar_auditor.index.file import Wanted
-from glomar_auditor.index.period import LAST_NS, in_zone, to_ns
+from glomar_auditor.index.database import Wanted
+from glomar_auditor.index.periods import LAST_NS, in_zone, to_ns
 from glomar_auditor.reports import accounting as accounts
 from glomar_auditor.reports import public as publicly
 from glomar_auditor.reports.accounting import Accounting
-from glomar_auditor.reports.counting import Period, count, docket_of
+from glomar_auditor.reports.affidavit import affidavit
+from glomar_auditor.reports.count import Period, count, docket_of
 from glomar_auditor.reports.document import Document, as_html, as_text
-from glomar_auditor.reports.evidence import source
-from glomar_auditor.reports.pages import affidavit
-from glomar_auditor.reports.report import Report
+from glomar_auditor.reports.full_check import source
+from glomar_auditor.reports.model import Report
 
 Checkpoint = Annotated[Path | None, Parameter(help="as of this one, in a file; else the newest")]
 Html = Annotated[Path | None, Parameter(help="also write a page to print; refuses to overwrite")]

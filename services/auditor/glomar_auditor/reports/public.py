@@ -6,12 +6,12 @@ rounded to tens, and one to nine are not told apart: no single request can be re
 
 from collections.abc import Collection, Sequence
 
-from glomar_schemas.agreement import Allowed
+from glomar_schemas.agreement.model import Allowed
 from msgspec import Struct
 
+from glomar_auditor.reports.affidavit import basis, period
 from glomar_auditor.reports.document import Document, Section, Table
-from glomar_auditor.reports.pages import basis, period
-from glomar_auditor.reports.report import Line, Report
+from glomar_auditor.reports.model import Line, Report
 
 SMALLEST = 10
 _FEW = f"under {SMALLEST}"

@@ -8,14 +8,14 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import App, Parameter
-from glomar_runtime.connection import connect
-from glomar_runtime.controls import newest
+from glomar_runtime.bus.connection import connect
+from glomar_runtime.bus.controls import newest
 from glomar_runtime.settings import load_settings
-from glomar_schemas.agreement import load_trust
-from glomar_schemas.controls import InForce
+from glomar_schemas.agreement.controls import InForce
+from glomar_schemas.agreement.model import load_trust
+from glomar_schemas.agreement.versions import Versions, load_versions
 from glomar_schemas.errors import Misconfigured, Refused
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import Versions, load_versions
 
 from glomar_verifier.epochs.epoch import survey
 from glomar_verifier.epochs.files import EpochFiles

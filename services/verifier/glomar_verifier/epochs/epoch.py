@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_der_private_key,
 )
-from glomar_schemas.agreement import Retention
-from glomar_schemas.controls import InForce
+from glomar_schemas.agreement.controls import InForce
+from glomar_schemas.agreement.model import Retention
 from glomar_schemas.errors import Malformed
 from glomar_schemas.keys import KeyRecord
 from glomar_schemas.messages import encode

@@ -10,24 +10,24 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
+from glomar_runtime.bus.connection import connect
+from glomar_runtime.bus.controls import newest
 from glomar_runtime.cli import Advance, progress
-from glomar_runtime.connection import connect
-from glomar_runtime.controls import newest
 from glomar_runtime.settings import load_settings
-from glomar_schemas.agreement import SignedAgreement, load_trust
-from glomar_schemas.envelope import Signer
+from glomar_schemas.agreement.model import SignedAgreement, load_trust
+from glomar_schemas.agreement.versions import load_versions
+from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.errors import Malformed, Misconfigured, Refused
 from glomar_schemas.keys import read_signing_key
 from glomar_schemas.messages import Cause
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.versions import load_versions
 from msgspec import Struct
 from nats.aio.client import Client
 
-from glomar_verifier.outbox import unheard
-from glomar_verifier.own_verdicts import OwnVerdicts, open_own
-from glomar_verifier.recalls.recalling import Already, Made, Recaller, Standing, standings
-from glomar_verifier.recalls.rows import Row, Wanted, read_rows
+from glomar_verifier.decisions.ledger_watch import OwnVerdicts, open_own
+from glomar_verifier.decisions.publish import unheard
+from glomar_verifier.recalls.recall import Already, Made, Recaller, Standing, standings
+from glomar_verifier.recalls.recall_file import Row, Wanted, read_rows
 from glomar_verifier.settings import VerifierSettings
 
 IN_FLIGHT = 32

@@ -14,17 +14,17 @@ from pathlib import Path
 import msgspec
 from glomar_schemas.errors import Malformed, Misconfigured
 
-from glomar_verifier.match import Record
-from glomar_verifier.normalise import AddressForm
+from glomar_verifier.matching.match import Record
+from glomar_verifier.matching.normalise import AddressForm
+from glomar_verifier.matching.rules import Rules
+from glomar_verifier.readers.csv_rows import RowFault, chunks, read_header
 from glomar_verifier.register import RegisterInfo
-from glomar_verifier.register.buckets import BUCKETS
+from glomar_verifier.register.build_workers import CHUNK_BYTES, Crew, Intake, crew
+from glomar_verifier.register.digests import Section, bounds, digests, root, section_of
+from glomar_verifier.register.external_sort import BUCKETS
 from glomar_verifier.register.extract import COLUMNS, REQUIRED
-from glomar_verifier.register.intake import CHUNK_BYTES, Crew, Intake, crew
-from glomar_verifier.register.posted import FORMAT, Meta
-from glomar_verifier.register.rows import RowFault, chunks, read_header
-from glomar_verifier.register.sections import Section, bounds, digests, root, section_of
+from glomar_verifier.register.lookup import FORMAT, Meta
 from glomar_verifier.register.sqlite import SCHEMA, rows_between
-from glomar_verifier.rules import Rules
 
 FAULTS_KEPT = 1_000
 MAX_CONTRADICTIONS = 200_000

@@ -3,10 +3,10 @@
 
 from glomar_schemas.errors import Malformed
 
-from glomar_verifier.match import Record
-from glomar_verifier.normalise import AddressForm, fold, normal_address, normal_name
-from glomar_verifier.register.rows import Row, RowFault, read_day
-from glomar_verifier.rules import Rules
+from glomar_verifier.matching.match import Record
+from glomar_verifier.matching.normalise import AddressForm, fold, normal_address, normal_name
+from glomar_verifier.matching.rules import Rules
+from glomar_verifier.readers.csv_rows import Row, RowFault, read_day
 
 COLUMNS = (
     "person_id", "first_name", "middle_name", "last_name", "suffix", "date_of_birth", "street_number",

@@ -7,8 +7,8 @@ from typing import Protocol
 
 from glomar_schemas.errors import IntegrityError
 
-from glomar_verifier.register.posted import REBUILD, Meta
-from glomar_verifier.register.sections import TABLES, Row, Section, Table, bounds, digest_of
+from glomar_verifier.register.digests import TABLES, Row, Section, Table, bounds, digest_of
+from glomar_verifier.register.lookup import REBUILD, Meta
 
 SECTIONS_AT_OPEN = 8
 """Of each table, by chance: some 100,000 rows, a tenth of a second."""

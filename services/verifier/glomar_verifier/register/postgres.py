@@ -8,12 +8,12 @@ import psycopg
 from glomar_schemas.errors import GlomarError, IntegrityError, Retryable, Unreachable
 from msgspec import Struct
 
-from glomar_verifier.match import Candidates, Query
-from glomar_verifier.register.connection import connect, label
+from glomar_verifier.matching.match import Candidates, Query
+from glomar_verifier.matching.rules import Rules
 from glomar_verifier.register.integrity import require_unchanged, require_whole
-from glomar_verifier.register.posted import REBUILD, Meta, Posted, require_usable
-from glomar_verifier.register.stored import Stored, in_schema, newest, reading
-from glomar_verifier.rules import Rules
+from glomar_verifier.register.lookup import REBUILD, Meta, Posted, require_usable
+from glomar_verifier.register.postgres_connection import connect, label
+from glomar_verifier.register.postgres_rows import Stored, in_schema, newest, reading
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from glomar_schemas.errors import IntegrityError, Misconfigured
 
+from glomar_verifier.matching.rules import Rules
+from glomar_verifier.register.digests import Row, Table
 from glomar_verifier.register.integrity import require_unchanged, require_whole
-from glomar_verifier.register.posted import REBUILD, Meta, Posted, damaged, require_usable
-from glomar_verifier.register.sections import Row, Table
-from glomar_verifier.rules import Rules
+from glomar_verifier.register.lookup import REBUILD, Meta, Posted, damaged, require_usable
 
 APPLICATION_ID = 0x474C4D52  # "GLMR"
 

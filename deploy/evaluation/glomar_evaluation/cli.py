@@ -1,0 +1,96 @@
+"""`glomar synth` and `glomar evaluate`: synthetic people, and how often the match is right about them."""
+
+import csv
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from cyclopts import Parameter
+from glomar_runtime.cli import progress
+from glomar_schemas.errors import Misconfigured
+from glomar_verifier.matching.rules import load_rules
+
+from glomar_evaluation import synth as made
+from glomar_evaluation.trials.page import page
+from glomar_evaluation.trials.run import evaluate as run_evaluation
+from glomar_evaluation.trials.table import table
+
+AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
+
+
+def synth(
+    *,
+    people: Annotated[int, Parameter(help="how many")] = 10_000,
+    out: Annotated[Path | None, Parameter(help="the register's extract, CSV")] = None,
+    seed: Annotated[int, Parameter(help="the same seed makes the same people")] = 1,
+    requests: Annotated[int, Parameter(help="how many requests about the first of these people")] = 0,
+    requests_out: Annotated[Path | None, Parameter(help="the requests file, CSV")] = None,
+    truth: Annotated[Path | None, Parameter(help="CSV of reference, right answer and class")] = None,
+) -> None:
+    """Write synthetic people, requests about them, or both. Nobody in them exists."""
+    _check(people, seed, requests, out, requests_out, truth)
+    try:
+        if out is not None:
+            print(f"{out}: {people} people, {made.write_register(people, seed, out)} address spells")
+        if requests_out is not None:
+            rows = list(
+                made.requests(
+                    made.people(people, seed),
+                    requests,
+                    seed,
+                    datetime.now(UTC).date(),
+                    per_name=max(1, requests // 500),
+                )
+            )
+            _write(requests_out, made.REQUEST_COLUMNS, rows)
+            print(f"{requests_out}: {len(rows)} requests")
+            if truth is not None:
+                _write(truth, ("reference", *made.TRUTH_COLUMNS), rows)
+    except OSError as error:
+        raise Misconfigured(f"can't be written ({error.strerror})", where=str(error.filename)) from None
+
+
+def _check(
+    people: int, seed: int, requests: int, out: Path | None, requests_out: Path | None, truth: Path | None
+) -> None:
+    if out is None and requests_out is None:
+        raise Misconfigured("nothing to write", where="synth", fix="Name --out or --requests-out")
+    if people < 1:
+        raise Misconfigured("nobody to make", where="--people", fix="Give a number above 0")
+    if seed < 0:
+        raise Misconfigured("below 0", where="--seed", fix="Give 0 or more")
+    if requests_out is not None and requests < 1:
+        raise Misconfigured("no request to make", where="--requests", fix="Give a number above 0")
+    if requests_out is None and (requests or truth):
+        raise Misconfigured("nowhere to write the requests", where="synth", fix="Name --requests-out")
+
+
+def _write(path: Path, columns: tuple[str, ...], rows: list[dict[str, str]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def evaluate(
+    *,
+    people: Annotated[int, Parameter(help="synthetic people to ask about, five requests each")] = 10_000,
+    seed: int = 1,
+    html: Annotated[Path | None, Parameter(help="also write the report as a page with plots")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure precision and recall on synthetic people, by kind of request and by name group."""
+    if people < 1:
+        raise Misconfigured("nobody to ask about", where="--people", fix="Give a number above 0")
+    if seed < 0:
+        raise Misconfigured("below 0", where="--seed", fix="Give 0 or more")
+    with progress("asking") as advance:
+        report = run_evaluation(people, seed, load_rules(), lambda done: advance(done, people))
+    if html is not None:
+        try:
+            html.write_text(page(report), encoding="utf-8")
+        except OSError as error:
+            raise Misconfigured(f"can't be written ({error.strerror})", where=str(html)) from None
+    print(json.dumps(msgspec.to_builtins(report)) if as_json else table(report))

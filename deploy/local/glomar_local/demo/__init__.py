@@ -1,0 +1,1 @@
+"""The demonstration: what it asks, what it checks, what it prints."""

@@ -1,0 +1,74 @@
+"""Answers fetched from the auditor and checked anew, past the requester's own store. Called by `demo`.
+
+The request's digest is taken from the ledger, so what is believed here rests on ledger and signatures alone.
+"""
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime
+
+from glomar_requester.ask import Asked
+from glomar_requester.identity import Identity, load_identity
+from glomar_requester.profile import Profile
+from glomar_requester.verification.release import Proven, open_release, verify
+from glomar_schemas.messages import ResultQuery, encode
+from nats.aio.client import Client
+from nats.errors import NoRespondersError
+
+from glomar_local.provision.provision import System
+
+QUERY_TIMEOUT_S = 2.0
+POLL_S = 0.1
+
+
+def identity_of(system: System) -> Identity:
+    """The agency that this system plays, from the files of its data directory."""
+    layout, agency = system.layout, system.agency
+    return load_identity(
+        Profile(
+            agency=agency,
+            nkey=layout.nkey(agency),
+            agreement=layout.agreement,
+            trust=layout.trust,
+            signing_key=layout.private_key(agency, "sign"),
+            sealing_key=layout.sealing_keys(agency),
+            store=layout.requests_store,
+        )
+    )
+
+
+async def fetch(bus: Client, identity: Identity, request_id: str, digest: str) -> Proven | None:
+    """The released verdict on the request whose body has this SHA-256; None while there is none.
+
+    Raises IntegrityError for a release that does not prove what it says.
+    """
+    query = encode(ResultQuery(request_id=request_id))
+    try:
+        reply = await bus.request(identity.subjects.result(identity.agency), query, timeout=QUERY_TIMEOUT_S)
+    except (NoRespondersError, TimeoutError):
+        return None
+    release = open_release(reply.data, request_id, identity)
+    if release is None:
+        return None
+    asked = Asked(request_id, "", "", b"", digest, "", datetime.now(UTC))
+    return verify(release, asked, identity)
+
+
+async def wait_for(
+    bus: Client, identity: Identity, digests: dict[str, str], limit_s: float
+) -> dict[str, Proven]:
+    """digests: request id -> SHA-256 of its body. Request id -> answer, of those that came in time."""
+    found: dict[str, Proven] = {}
+
+    async def wait(request_id: str) -> None:
+        while request_id not in found:
+            proven = await fetch(bus, identity, request_id, digests[request_id])
+            if proven is not None:
+                found[request_id] = proven
+                return
+            await asyncio.sleep(POLL_S)
+
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(limit_s):
+            await asyncio.gather(*map(wait, digests))
+    return found

@@ -1,0 +1,1 @@
+"""Keys, credentials and configuration of a system on one machine."""

@@ -1,0 +1,1 @@
+"""The state of a running system, as `glomar status` shows it."""

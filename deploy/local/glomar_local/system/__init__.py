@@ -1,0 +1,1 @@
+"""The processes of a system on one machine, and the control of them."""

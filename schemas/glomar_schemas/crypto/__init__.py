@@ -1,0 +1,1 @@
+"""Signatures (Ed25519), signed envelopes (DSSE) and sealing (HPKE)."""

@@ -1,0 +1,220 @@
+"""Which checkpoints are believed: a policy file with logs, witnesses, groups of them, and a quorum. Pure.
+
+Called by requesters and `verify-receipt`, which require the quorum, and by the auditor, which collects it.
+Format: c2sp.org/tlog-policy. Only the quorum line is mandatory.
+"""
+
+import re
+from collections.abc import Callable, Collection
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from glomar_schemas.errors import Malformed, Misconfigured, Untrusted
+from glomar_schemas.tlog.cosignature import cosigned_at, parse_witness_vkey
+from glomar_schemas.tlog.note import Checkpoint, VerifierKey, open_checkpoint, parse_vkey
+
+MAX_POLICY_BYTES: Final = 1_000_000
+MAX_CLOCK_SKEW_S: Final = 300
+"""How far a cosignature may be dated ahead of the reader's clock, and still count."""
+
+_NONE: Final = "none"
+_CONTROL: Final = re.compile(rb"[^\t\n\x20-\x7e\x80-\xff]")
+_COUNT: Final = re.compile(r"[1-9][0-9]{0,3}\Z", re.ASCII)
+
+
+class Witness(msgspec.Struct, frozen=True):
+    """name: in this policy; key: of its cosignatures; url: its submission prefix, "" if none is given."""
+
+    name: str
+    key: VerifierKey
+    url: str = ""
+
+
+class Group(msgspec.Struct, frozen=True):
+    """At least `threshold` of the members, which are names of witnesses and groups."""
+
+    threshold: int
+    members: tuple[str, ...]
+
+
+class Cosigned(msgspec.Struct, frozen=True):
+    """How a checkpoint stands under a policy. times: witness -> when it cosigned (s since 1970).
+
+    lacking: "" if the quorum is there, else what is missing, in one clause.
+    """
+
+    times: dict[str, int]
+    lacking: str
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """A parsed policy. quorum: the name of a witness or group, or "none"."""
+
+    logs: tuple[VerifierKey, ...]
+    witnesses: tuple[Witness, ...]
+    groups: dict[str, Group]
+    quorum: str
+
+    def open(self, note: str) -> Checkpoint:
+        """The checkpoint in `note`, signed by a log of this policy, which must list one.
+
+        Raises Malformed, Untrusted.
+        """
+        for log in self.logs:
+            with suppress(Untrusted):
+                return open_checkpoint(note, log)
+        raise Untrusted("no log that the policy lists signed it", where="checkpoint")
+
+    def judge(self, note: str, *, now: float | None = None, max_age_s: float | None = None) -> Cosigned:
+        """Counts the cosignatures below `note`. With `now` (s since 1970): only those of the last
+        `max_age_s`, and none from the future. The log's own signature is not looked at.
+
+        Raises Malformed for the form, Untrusted for a cosignature that does not hold.
+        """
+        found = {
+            witness.name: time
+            for witness in self.witnesses
+            if (time := cosigned_at(note, witness.key)) is not None
+        }
+        ages = {name: now - time for name, time in found.items()} if now is not None else {}
+        too_old = {name for name, age in ages.items() if max_age_s is not None and age > max_age_s}
+        too_new = {name for name, age in ages.items() if age < -MAX_CLOCK_SKEW_S}
+        counted = found.keys() - too_old - too_new
+        times = {_shown(name): time for name, time in found.items()}
+        if self.met_by(counted):
+            return Cosigned(times, "")
+        lacking = f"no quorum among the {len(counted)} of {len(self.witnesses)} witnesses that cosigned it"
+        for what, names in (("too old", too_old), ("dated in the future", too_new)):
+            lacking += f"; {what}: {', '.join(sorted(map(_shown, names)))}" if names else ""
+        return Cosigned(times, lacking)
+
+    def met_by(self, names: Collection[str]) -> bool:
+        """Do cosignatures of these witnesses make the quorum?"""
+        return self._holds(self.quorum, names)
+
+    def _holds(self, name: str, cosigned: Collection[str]) -> bool:
+        group = self.groups.get(name)
+        if group is None:
+            return name == _NONE or name in cosigned
+        return sum(self._holds(member, cosigned) for member in group.members) >= group.threshold
+
+
+def load_policy(path: Path) -> Policy:
+    """Raises Misconfigured naming file and line."""
+    try:
+        return parse_policy(path.read_bytes())
+    except OSError as error:
+        raise Misconfigured(f"can't be read ({error.strerror})", where=str(path)) from None
+    except Malformed as fault:
+        raise Misconfigured(
+            fault.what, where=f"{path}, {fault.where}", fix="The format is c2sp.org/tlog-policy"
+        ) from None
+
+
+def parse_policy(data: bytes) -> Policy:
+    """Read a policy file. Raises Malformed, whose `where` names the line."""
+    if len(data) > MAX_POLICY_BYTES:
+        raise Malformed(f"longer than {MAX_POLICY_BYTES} bytes", where="policy")
+    reader = _Reader()
+    # Octets with the high bit are opaque; surrogateescape keeps those that are not UTF-8 apart as well.
+    for number, line in enumerate(data.split(b"\n"), 1):
+        where = f"line {number}"
+        if _CONTROL.search(line):
+            raise Malformed("a control character", where=where)
+        try:
+            reader.take(line.decode(errors="surrogateescape").replace("\t", " ").strip(" "))
+        except Malformed as fault:
+            raise Malformed(fault.what, where=where) from None
+    return reader.policy()
+
+
+class _Reader:
+    """Takes a policy line by line; a name may only be used below the line that defines it."""
+
+    def __init__(self) -> None:
+        self._logs: list[VerifierKey] = []
+        self._witnesses: list[Witness] = []
+        self._groups: dict[str, Group] = {}
+        self._names: set[str] = set()
+        self._members: set[str] = set()
+        self._quorum = ""
+
+    def take(self, line: str) -> None:
+        if not line or line.startswith("#"):
+            return
+        keyword, *items = [item for item in line.split(" ") if item]
+        lines: dict[str, tuple[int, int, Callable[[list[str]], None]]] = {
+            "log": (1, 2, self._log),
+            "witness": (2, 3, self._witness),
+            "group": (3, 1 << 20, self._group),
+            "quorum": (1, 1, self._set_quorum),
+        }
+        if keyword not in lines:
+            raise Malformed("begins with none of log, witness, group, quorum")
+        least, most, read = lines[keyword]
+        if not least <= len(items) <= most:
+            raise Malformed(f"{keyword} has too {'few' if len(items) < least else 'many'} items")
+        read(items)
+
+    def policy(self) -> Policy:
+        if not self._quorum:
+            raise Malformed("the quorum line is missing", where="end of file")
+        return Policy(tuple(self._logs), tuple(self._witnesses), self._groups, self._quorum)
+
+    def _log(self, items: list[str]) -> None:
+        key = parse_vkey(items[0])
+        _require_new(key, self._logs)
+        self._logs.append(key)
+
+    def _witness(self, items: list[str]) -> None:
+        name, vkey, *url = items
+        self._define(name)
+        key = parse_witness_vkey(vkey)
+        _require_new(key, [witness.key for witness in self._witnesses])
+        self._witnesses.append(Witness(name, key, *url))
+
+    def _group(self, items: list[str]) -> None:
+        name, threshold, *members = items
+        for member in members:
+            self._require_known(member)
+            if member in self._members:
+                raise Malformed("a member that stands in a group already: it would count twice")
+            self._members.add(member)
+        words = {"any": 1, "all": len(members)}
+        if threshold not in words and not _COUNT.match(threshold):
+            raise Malformed("the threshold is none of any, all, or a number from 1")
+        count = words[threshold] if threshold in words else int(threshold)
+        if count > len(members):
+            raise Malformed(f"asks for {count} of {len(members)} members")
+        self._define(name)
+        self._groups[name] = Group(count, tuple(members))
+
+    def _set_quorum(self, items: list[str]) -> None:
+        if self._quorum:
+            raise Malformed("a second quorum line")
+        if items[0] != _NONE:
+            self._require_known(items[0])
+        self._quorum = items[0]
+
+    def _define(self, name: str) -> None:
+        if name == _NONE or name in self._names:
+            raise Malformed("a name that is taken")
+        self._names.add(name)
+
+    def _require_known(self, name: str) -> None:
+        if name not in self._names:
+            raise Malformed("a name that no line above defines")
+
+
+def _require_new(key: VerifierKey, known: list[VerifierKey]) -> None:
+    """Two vkeys around the same public key are duplicates, whatever they are called."""
+    if key.public_key.public_bytes_raw() in {other.public_key.public_bytes_raw() for other in known}:
+        raise Malformed("a public key that stands above already")
+
+
+def _shown(name: str) -> str:
+    """Names are octets; those that are no UTF-8 are escaped for people."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")

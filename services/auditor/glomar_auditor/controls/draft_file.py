@@ -1,0 +1,113 @@
+"""The file that travels between officials: a DSSE envelope as it will be stored, at first without signatures.
+
+Called by every `control` command; reading and signing are pure but for the file itself.
+"""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from glomar_schemas.agreement.model import SignedAgreement
+from glomar_schemas.crypto.dsse import Envelope, Signature, Signer, open_envelope, payload_type, signers
+from glomar_schemas.decoding import decode
+from glomar_schemas.errors import Malformed, Misconfigured, Refused, Untrusted
+from glomar_schemas.keys import OFFICIAL
+from glomar_schemas.messages import Control, encode
+from glomar_schemas.subjects import Subjects
+from msgspec import Meta, Struct
+
+
+class Draft(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"payload_type": "payloadType"}
+):
+    """An envelope that need not be signed yet."""
+
+    payload: bytes
+    payload_type: Annotated[str, Meta(max_length=100)]
+    signatures: Annotated[tuple[Signature, ...], Meta(max_length=8)] = ()
+
+    @property
+    def body(self) -> bytes:
+        """As it is stored, once somebody has signed it."""
+        return encode(
+            Envelope(payload=self.payload, payload_type=self.payload_type, signatures=self.signatures)
+        )
+
+
+def draft(control: Control) -> Draft:
+    """Raises Malformed, naming the field, for what no reader would accept."""
+    payload = encode(control)
+    decode(payload, Control, what="the control")
+    return Draft(payload=payload, payload_type=payload_type(Control))
+
+
+def cited(found: Draft) -> str:
+    """The digest of the agreement's version that the control names. Raises Malformed."""
+    return decode(found.payload, Control, what="the control").agreement_digest
+
+
+def opened(found: Draft, signed: SignedAgreement, at: datetime) -> tuple[Control, frozenset[str]]:
+    """The control, and the parties whose officials have signed it so far.
+
+    Raises Malformed if it is no control of this agreement, Untrusted if any signature does not hold, as
+    after an alteration.
+    """
+    if found.payload_type != payload_type(Control):
+        raise Malformed("no control", where="payloadType")
+    control = decode(found.payload, Control, what="the control")
+    if control.agreement != signed.agreement.id:
+        raise Malformed("it belongs to another agreement", where="the control")
+    if control.subject != Subjects(control.agreement).control(control.slot):
+        raise Malformed("its subject is not that of its slot", where="the control")
+    if not found.signatures:
+        return control, frozenset()
+    _, envelope = open_envelope(found.body, Control, control.subject)
+    try:
+        return control, signers(envelope, signed.ring, at, uses=OFFICIAL)
+    except Untrusted as fault:
+        raise Untrusted(fault.what, fix="Was it altered after it was signed? Draft it again") from None
+
+
+def add_signature(found: Draft, signer: Signer, signed: SignedAgreement, at: datetime) -> Draft:
+    """Raises Refused for a key that has signed already, or that is not an official's at that moment."""
+    opened(found, signed, at)
+    signed.ring.signer(signer.key_id, at, OFFICIAL)
+    if signer.key_id in (each.keyid for each in found.signatures):
+        raise Refused("this key has signed it already", fix="It needs an official of another party")
+    signature = signer.sign(found.payload_type, found.payload)
+    return msgspec.structs.replace(found, signatures=(*found.signatures, signature))
+
+
+def read(path: Path) -> Draft:
+    """Raises Misconfigured (unreadable), Malformed."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"can't be read ({error.strerror})", where=str(path)) from None
+    return decode(raw, Draft, what=str(path))
+
+
+def create(path: Path, content: Draft) -> None:
+    """Raises Misconfigured rather than overwrite what may already be signed."""
+    try:
+        with path.open("xb") as file:
+            file.write(_text(content))
+    except FileExistsError:
+        raise Misconfigured("there is a file already", where=str(path), fix="Choose another name") from None
+    except OSError as error:
+        raise Misconfigured(f"can't be written ({error.strerror})", where=str(path)) from None
+
+
+def replace(path: Path, content: Draft) -> None:
+    """In one step: a file that is signed halfway is never seen."""
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_bytes(_text(content))
+        beside.replace(path)
+    except OSError as error:
+        raise Misconfigured(f"can't be written ({error.strerror})", where=str(path)) from None
+
+
+def _text(content: Draft) -> bytes:
+    return msgspec.json.format(encode(content), indent=2) + b"\n"

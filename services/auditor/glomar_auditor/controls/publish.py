@@ -1,0 +1,72 @@
+"""What officials need of the bus: what is in force, and a slot for a control. Called by the commands."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from glomar_runtime.bus.connection import BusClient, connect
+from glomar_runtime.bus.controls import newest
+from glomar_runtime.bus.stream import get_by_subject
+from glomar_schemas.agreement.controls import InForce, apply
+from glomar_schemas.errors import Refused, Unreachable
+from glomar_schemas.messages import Control
+from glomar_schemas.publish import SLOT_TAKEN, NotStored, Outgoing, store
+
+from glomar_auditor.controls.draft_file import Draft
+from glomar_auditor.controls.settings import Office
+
+
+async def in_force(office: Office) -> InForce:
+    """After every control that the stream holds. Raises Unreachable, Fatal."""
+    async with _connected(office) as client:
+        return await newest(client, office.versions, office.subjects)
+
+
+async def publish(office: Office, control: Control, draft: Draft) -> int:
+    """Stores it in its slot -> the stream sequence; the same again if it stands there already.
+
+    Raises Refused, and sends nothing, if it would be void or its slot is not the next; Unreachable, TimedOut
+    (it may have been stored: publish it again to find out).
+    """
+    if not draft.signatures:
+        raise Refused("nobody has signed it yet", fix="Sign it with: glomar-auditor control sign")
+    async with _connected(office) as client:
+        state = await newest(client, office.versions, office.subjects)
+        if control.slot <= state.slot:
+            return await _stored_before(client, office, control, draft)
+        if control.slot > state.slot + 1:
+            raise Refused(
+                f"slot {control.slot} is not the next one, which is {state.slot + 1}", fix="Draft it again"
+            )
+        # The sequence is not known yet, and decides nothing.
+        applied = apply(state, draft.body, office.versions, office.subjects, 0, datetime.now(UTC))
+        if applied.fault:
+            raise Refused(f"it would be void: {applied.fault}", fix="Nothing was published")
+        try:
+            return await store(client, Outgoing(control.subject, draft.body, {}))
+        except NotStored as refusal:
+            if refusal.err_code != SLOT_TAKEN:
+                raise
+            return await _stored_before(client, office, control, draft)
+
+
+async def _stored_before(client: BusClient, office: Office, control: Control, draft: Draft) -> int:
+    stored = await get_by_subject(client, office.subjects.stream, control.subject)
+    if stored is None or stored.body != draft.body:
+        raise Refused(
+            f"slot {control.slot} has been taken by another control meanwhile",
+            fix="Nothing was published. Draft it again",
+        )
+    return stored.sequence
+
+
+@contextlib.asynccontextmanager
+async def _connected(office: Office) -> AsyncIterator[BusClient]:
+    client = await connect(office.settings, "glomar-auditor control")
+    try:
+        yield client
+    except Unreachable as fault:
+        fix = "Only the holder's and the oversight body's accounts carry controls"
+        raise Unreachable(fault.what, where=fault.where, fix=fix) from None
+    finally:
+        await client.close()

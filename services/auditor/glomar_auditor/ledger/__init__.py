@@ -1,0 +1,1 @@
+"""The ledger on disk: journal, tiles, signed tree, and its check."""

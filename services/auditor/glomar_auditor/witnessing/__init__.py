@@ -1,0 +1,1 @@
+"""Cosignatures by witnesses (c2sp.org/tlog-witness)."""

@@ -1,0 +1,1 @@
+"""The client's connection to the bus and its durable publishing."""

@@ -1,0 +1,1 @@
+"""Request files in, result files out."""

@@ -1,0 +1,114 @@
+"""A file of requests, start to end: read, ask, write results. Called by `glomar-requester submit`.
+
+Each row is asked under a key made of the file's digest and its line, so that running the same file again
+after a crash asks nothing twice and gives the answers that are already there.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from glomar_schemas.errors import IntegrityError, Malformed, Misconfigured
+from msgspec import Struct
+
+from glomar_requester.ask import Question
+from glomar_requester.client import Client
+from glomar_requester.files.request_file import BadRow, Form, Survey, read_rows, survey
+from glomar_requester.files.result_file import ResultWriter
+from glomar_requester.verification.release import Outcome, Result
+
+Advance = Callable[[int, int], None]
+"""advance(done, total), total being the file's lines."""
+
+
+class Summary(Struct, frozen=True):
+    """What `--json` prints. Counts are of rows; fault: what made an answer unbelievable, if one was."""
+
+    version: int
+    rows: int
+    confirm: int
+    deny: int
+    refused: int
+    rejected: int
+    unanswered: int
+    recalled: int
+    expired: int
+    bad_rows: int
+    seconds: float
+    unwitnessed: int
+    """Of the unanswered: answered, but without the quorum of witnesses."""
+    fault: str = ""
+
+
+class Batch:
+    """One run over one file."""
+
+    def __init__(
+        self, client: Client, source: Path, writer: ResultWriter, bad: Callable[[BadRow], None]
+    ) -> None:
+        self._client = client
+        self._source = source
+        self._writer = writer
+        self._bad = bad
+        self._counts: Counter[Outcome] = Counter()
+        self._bad_rows = 0
+        self._unwitnessed = 0
+
+    async def run(self, *, wait: bool, timeout_s: float, advance: Advance) -> Summary:
+        """Raises Malformed (not a request file), Misconfigured (can't be read), Retryable (no bus)."""
+        started = time.monotonic()
+        fault = ""
+        try:
+            with self._source.open("rb") as file:
+                found = survey(file)
+                file.seek(0)
+                results = self._client.ask_many(self._questions(file, found), timeout_s=timeout_s, wait=wait)
+                async for result in results:
+                    self._write(result)
+                    advance(self._counts.total(), found.lines)
+        except OSError as error:
+            raise Misconfigured(f"can't be read ({error.strerror})", where=str(self._source)) from None
+        except Malformed as error:
+            raise Malformed(error.what, where=f"{self._source}: {error.where}", fix=error.fix) from None
+        except IntegrityError as error:
+            fault = error.what
+        return self._summary(time.monotonic() - started, fault)
+
+    def _questions(self, file: BinaryIO, found: Survey) -> Iterator[Question]:
+        for row in read_rows(file, form_of(self._source)):
+            if isinstance(row, BadRow):
+                self._bad_rows += 1
+                self._bad(row)
+                self._write(Result(request_id="", reference=row.reference, outcome="rejected"))
+            else:
+                yield Question(row.ask, key=f"{found.digest}:{row.line}")
+
+    def _write(self, result: Result) -> None:
+        self._counts[result.outcome] += 1
+        self._unwitnessed += not result.witnessed
+        self._writer.write(result)
+
+    def _summary(self, seconds: float, fault: str) -> Summary:
+        counts = self._counts
+        return Summary(
+            version=1,
+            rows=counts.total(),
+            confirm=counts["confirm"],
+            deny=counts["deny"],
+            refused=counts["refused"],
+            rejected=counts["rejected"],
+            unanswered=counts["unanswered"],
+            recalled=counts["recalled"],
+            expired=counts["expired"],
+            bad_rows=self._bad_rows,
+            seconds=round(seconds, 3),
+            unwitnessed=self._unwitnessed,
+            fault=fault,
+        )
+
+
+def form_of(path: Path) -> Form:
+    """By the file's name."""
+    return "ndjson" if path.suffix in (".ndjson", ".jsonl") else "csv"

@@ -1,0 +1,1 @@
+"""The agency's long-running service: the HTTP API and its traces."""

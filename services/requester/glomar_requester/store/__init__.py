@@ -1,0 +1,1 @@
+"""The agency's durable store of requests and answers."""

@@ -1,0 +1,1 @@
+"""Checks of what reaches the agency: verdicts, receipts and notices."""

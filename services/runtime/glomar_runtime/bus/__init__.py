@@ -1,0 +1,1 @@
+"""NATS: connection, streams and consumers, delivery of stored messages, and their description."""

@@ -1,0 +1,1 @@
+"""Commands on agreement files: check, describe, compare, redact."""

@@ -1,0 +1,1 @@
+"""Lists that are kept by hand: vetoes of the record holder, case rolls of the agencies."""

@@ -1,0 +1,112 @@
+"""The holder's veto (26 U.S.C. 6103(i)(6)): a CSV file of people about whom nothing is disclosed. Called by
+`veto install`, and by the desk, which looks for a new list before every batch.
+
+Nothing that is said or written here names an id or a reason.
+"""
+
+import csv
+import os
+from datetime import date
+from pathlib import Path
+
+from glomar_schemas.errors import Malformed, Misconfigured
+from msgspec import Struct
+
+from glomar_verifier.readers.csv_rows import Row, RowFault, read_day, read_rows
+from glomar_verifier.readers.reloading import Reloading
+
+COLUMNS = ("person_id", "since", "reason")
+REQUIRED = ("person_id", "since")
+
+Veto = dict[str, date]
+"""person_id -> the first day on which it counts."""
+
+
+class Checked(Struct, frozen=True):
+    """A list is good if it has no faults."""
+
+    veto: Veto
+    faults: tuple[RowFault, ...]
+
+
+def check(source: Path) -> Checked:
+    """Reads the whole list. Raises Malformed for a bad header, Misconfigured if it can't be read."""
+    veto: Veto = {}
+    faults = []
+    for row in read_rows(source, COLUMNS, REQUIRED):
+        fault = row if isinstance(row, RowFault) else _take(row, veto)
+        if fault:
+            faults.append(fault)
+    return Checked(veto, tuple(faults))
+
+
+def install(source: Path, to: Path) -> Checked:
+    """Puts the list in force if every row is good; else nothing changes. Raises as `check` and `write`."""
+    checked = check(source)
+    if not checked.faults:
+        write(checked.veto, to)
+    return checked
+
+
+def write(veto: Veto, to: Path) -> None:
+    """Replaces the installed list in one step. It is its owner's alone (mode 0600), and holds no reasons.
+
+    Raises Misconfigured.
+    """
+    draft = to.with_name(f"{to.name}.draft")
+    try:
+        with open(draft, "w", encoding="utf-8", newline="", opener=_private) as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(REQUIRED)
+            writer.writerows((person, since.isoformat()) for person, since in sorted(veto.items()))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(to)
+    except OSError as error:
+        raise Misconfigured(f"can't be written ({error.strerror})", where=str(to)) from None
+
+
+class VetoList:
+    """The installed list, which may be replaced while this runs. A bad one changes nothing, but is told."""
+
+    def __init__(self, path: Path | None) -> None:
+        """None: the holder keeps none. Raises Malformed, Misconfigured: without its list nothing starts."""
+        if path is not None and not path.exists():
+            raise Misconfigured(
+                "the veto list is missing", where=str(path), fix="Install one; it may be empty"
+            )
+        self._list = Reloading[Veto](path, _load, {}) if path else None
+
+    def covers(self, person: str, today: date) -> bool:
+        """Is this register's id on the list, and does it count already?"""
+        since = self._list.value.get(person) if self._list else None
+        return since is not None and since <= today
+
+    def follow(self) -> None:
+        """Takes over a list that was installed meanwhile."""
+        if self._list:
+            self._list.refresh()
+
+
+def _load(path: Path) -> Veto:
+    checked = check(path)
+    if checked.faults:
+        raise Malformed(f"{len(checked.faults)} rows of the veto list are bad", where=str(path))
+    return checked.veto
+
+
+def _take(row: Row, veto: Veto) -> RowFault | None:
+    person, since = row.fields["person_id"], row.fields["since"]
+    if not person.strip():
+        return RowFault(row.line, "person_id", "blank")
+    if person in veto:
+        return RowFault(row.line, "person_id", "stands in the list already")
+    try:
+        veto[person] = read_day(since, "since")
+    except Malformed as fault:
+        return RowFault(row.line, fault.where, fault.what)
+    return None
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,1 @@
+"""Whether a record matches a request: normal forms, spelling, the rule."""

@@ -1,0 +1,159 @@
+"""The reviewed tables behind normalisation, matching and sufficiency, loaded once and then passed around.
+The verifier's composition root and `register build` load them; the digest goes into every verdict."""
+
+import hashlib
+from collections.abc import Mapping
+from importlib import resources
+from typing import TypeVar
+
+import msgspec
+from glomar_schemas.errors import Misconfigured
+
+from glomar_verifier.matching import rule_files
+from glomar_verifier.matching.word_list import Words
+
+RULE_FILES = (
+    "first_names.txt", "limits.toml", "names.toml", "placeholders.toml", "pub28.toml", "street_words.txt",
+    "surnames.txt", "surnames_rare.txt", "zip_states.toml",
+)  # fmt: skip
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+Spellings = Mapping[str, str]
+
+
+class Rules(msgspec.Struct, frozen=True, eq=False):
+    """Every table is spelling -> standard spelling, or a set of words, all upper case.
+
+    `version` is the reviewers' name for this state of the tables, `digest` the SHA-256 (hex) over the
+    files, so that an edit nobody named is still seen. `placeholders_within` have a blank at either end. Equal
+    is only the same object, which a cache may have as a key.
+    """
+
+    version: str
+    digest: str
+    directionals: Spellings
+    street_types: Spellings
+    type_spellings: Mapping[str, tuple[str, ...]]
+    units: Spellings
+    generic_units: frozenset[str]
+    base_words: Spellings
+    ordinals: Spellings
+    tens: Spellings
+    name_suffixes: Spellings
+    glued_prefixes: frozenset[str]
+    prefixes_glued_if_known: frozenset[str]
+    particles: frozenset[str]
+    placeholders_whole: frozenset[str]
+    placeholders_within: tuple[str, ...]
+    placeholders_in_address: frozenset[str]
+    states_by_prefix: Mapping[str, frozenset[str]]
+    states_by_zip: Mapping[str, frozenset[str]]
+    states: frozenset[str]
+    first_names: Words
+    surnames: Words
+    rare_surnames: Words
+    street_words: Words
+    edit_min_letters: int
+    two_edits_min_letters: int
+    crowded_people: int
+    block_cap: int
+
+    @property
+    def label(self) -> str:
+        """For the verdict's verifier version: `rules/<version>+<first 12 of the digest>`."""
+        return f"rules/{self.version}+{self.digest[:12]}"
+
+
+def load_rules() -> Rules:
+    """Read the rule files shipped with the package. Raises as `rules_from`."""
+    folder = resources.files("glomar_verifier") / "matching" / "data"
+    try:
+        files = {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.is_file()}
+    except OSError as error:
+        raise Misconfigured("the rule files can't be read", where="rules", fix="Reinstall Glomar") from error
+    return rules_from(files)
+
+
+def rules_from(files: Mapping[str, bytes]) -> Rules:
+    """File name -> bytes, for all of RULE_FILES and no other. Raises Misconfigured, naming file and line."""
+    for name in sorted({*files} ^ {*RULE_FILES}):
+        what, fix = (
+            ("is missing", "Reinstall Glomar") if name in RULE_FILES else ("no rule file", "Remove it")
+        )
+        raise Misconfigured(what, where=f"rules/{name}", fix=fix)
+    digest = hashlib.sha256()
+    for name in RULE_FILES:
+        digest.update(hashlib.sha256(name.encode() + b"\0" + files[name]).digest())
+    return _assemble(files, digest.hexdigest())
+
+
+def _assemble(files: Mapping[str, bytes], digest: str) -> Rules:
+    def tables(name: str, kind: type[T]) -> T:
+        return rule_files.read(files[name], name, kind)
+
+    def words(name: str) -> Words:
+        return Words(files[name], where=f"rules/{name}")
+
+    limits, pub28 = tables("limits.toml", rule_files.Limits), tables("pub28.toml", rule_files.Pub28)
+    names, placeholders = (
+        tables("names.toml", rule_files.Names),
+        tables("placeholders.toml", rule_files.Placeholders),
+    )
+    zips = tables("zip_states.toml", rule_files.ZipStates)
+    return Rules(
+        version=limits.version,
+        digest=digest,
+        directionals=_spellings(pub28.directionals),
+        street_types=_spellings(pub28.suffixes),
+        type_spellings=_written_out(pub28.suffixes),
+        units=_spellings(pub28.units),
+        generic_units=frozenset(_spellings(pub28.generic_units)),
+        base_words=_spellings(pub28.base_words),
+        ordinals=_spellings(pub28.ordinals),
+        tens=_spellings(pub28.tens),
+        name_suffixes=_spellings(names.suffixes),
+        glued_prefixes=frozenset(names.surnames.glued.split()),
+        prefixes_glued_if_known=frozenset(names.surnames.glued_if_known.split()),
+        particles=frozenset(names.surnames.particles.split()),
+        placeholders_whole=frozenset(placeholders.whole),
+        placeholders_within=tuple(f" {phrase} " for phrase in placeholders.within),
+        placeholders_in_address=frozenset(placeholders.address_only),
+        states_by_prefix=_states_by_prefix(zips.prefixes),
+        states_by_zip={code: frozenset(states.split()) for code, states in zips.exceptions.items()},
+        states=frozenset((*zips.prefixes, *zips.elsewhere.au.split())),
+        first_names=words("first_names.txt"),
+        surnames=words("surnames.txt"),
+        rare_surnames=words("surnames_rare.txt"),
+        street_words=words("street_words.txt"),
+        edit_min_letters=limits.edit_min_letters,
+        two_edits_min_letters=limits.two_edits_min_letters,
+        crowded_people=limits.crowded_people,
+        block_cap=limits.block_cap,
+    )
+
+
+def _spellings(table: Mapping[str, str]) -> dict[str, str]:
+    return {
+        spelling: standard
+        for standard, variants in table.items()
+        for spelling in (standard, *variants.split())
+    }
+
+
+def _written_out(table: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Standard -> its spellings of three letters or more."""
+    return {
+        standard: tuple(word for word in (standard, *variants.split()) if len(word) > 2)
+        for standard, variants in table.items()
+    }
+
+
+def _states_by_prefix(table: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    states: dict[str, set[str]] = {}
+    for state, ranges in table.items():
+        for span in ranges.split():
+            first, _, last = span.partition("-")
+            for prefix in range(int(first), int(last or first) + 1):
+                states.setdefault(f"{prefix:03d}", set()).add(state)
+    return {prefix: frozenset(found) for prefix, found in states.items()}

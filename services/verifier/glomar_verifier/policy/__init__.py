@@ -1,0 +1,1 @@
+"""Whether the agreement allows a request: the gate and its facts."""

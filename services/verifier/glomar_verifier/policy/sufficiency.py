@@ -1,0 +1,103 @@
+"""Is a name or an address real enough to be asked about at all (condition L2)? Never looks at the register.
+The agreement's CEL conditions call these, with the rules bound in by the gate; pure."""
+
+import re
+from functools import lru_cache
+
+from glomar_schemas.errors import Malformed
+
+from glomar_verifier.matching.normalise import AddressForm, fold, normal_address, normal_zip
+from glomar_verifier.matching.rules import Rules
+
+KEPT = 16_384
+"""Answers about names, streets and cities that are remembered, since they come again and again."""
+
+_FIGURES = re.compile(r"[0-9]+")
+_STATE_AND_ZIP = re.compile(r"[A-Z]{2} [0-9]{5}(?: ?[0-9]{4})?\Z")
+_ONE_LETTER_REPEATED = re.compile(r"([A-Z])(?: ?\1){2,}\Z")
+# 12, 12A, 12 1/2, 37-12 (Queens) or N6W23001 (Wisconsin's grid); words are no number.
+_HOUSE_NUMBER = re.compile(
+    r"(?:[0-9]{1,6}[A-Z]?(?: [0-9]{1,4}[A-Z]?| [A-Z]){0,2}|(?:[NSEW][0-9]{1,5}){1,2})\Z"
+)
+_BOX_NUMBER = re.compile(r"(?:[0-9]{1,6}[A-Z]?|[A-Z]{1,2}[0-9]{0,6})\Z")
+_ONLY_ZEROS = re.compile(r"[0 ]*\Z")
+
+
+@lru_cache(KEPT)
+def is_placeholder(text: str, rules: Rules) -> bool:
+    """True for what people write where a name, a street or a city should stand: nothing, no letter at
+    all, a ZIP code alone, one letter thrice, "Unknown", "Don't Care 12345", "General Delivery" …
+
+    Text without a normal form (hidden characters, mixed scripts) is no name either. Not for house
+    numbers, which have no letters: `is_complete_address` judges those.
+    """
+    try:
+        folded = fold(text, "text")
+    except Malformed:
+        return True
+    phrase = " ".join(_FIGURES.sub(" ", folded).split())
+    if not phrase or _STATE_AND_ZIP.match(folded) or _ONE_LETTER_REPEATED.match(phrase):
+        return True
+    if phrase in rules.placeholders_whole:
+        return True
+    padded = f" {phrase} "
+    return any(map(padded.__contains__, rules.placeholders_within))
+
+
+@lru_cache(KEPT)
+def zip_fits_state(zip_code: str, state: str, rules: Rules) -> bool:
+    """Whether USPS delivers this ZIP code (12345 or 12345-6789) in this state (two letters, territories
+    and AA, AE, AP included). Source: USPS three-digit ZIP prefixes; whole codes that differ come first."""
+    try:
+        zip5, code = normal_zip(zip_code, "us"), fold(state, "state")
+    except Malformed:
+        return False
+    states = rules.states_by_zip.get(zip5) or rules.states_by_prefix.get(zip5[:3], frozenset())
+    return code in states
+
+
+def is_complete_address(
+    *,
+    street_number: str,
+    street_name: str,
+    po_box: str,
+    city: str,
+    state: str,
+    zip_code: str,
+    rules: Rules,
+    form: AddressForm = "us",
+) -> bool:
+    """House number and street, or PO box; and city, state and ZIP code, each real. In the form "au" the
+    postcode has four digits and is not held against the state."""
+    try:
+        address = normal_address(
+            number=street_number,
+            street=street_name,
+            unit="",
+            po_box=po_box,
+            city=city,
+            state=state,
+            zip_code=zip_code,
+            rules=rules,
+            form=form,
+        )
+    except Malformed:
+        return False
+    if not (_is_real(city, rules) and _is_real(state, rules)):
+        return False
+    if form == "us" and not zip_fits_state(zip_code, state, rules):
+        return False
+    if address.number or address.street.base:
+        # A PO box beside it doesn't heal a street that is none.
+        return _is_number(address.number, _HOUSE_NUMBER) and _is_real(street_name, rules)
+    return _is_number(address.po_box, _BOX_NUMBER)
+
+
+def _is_number(text: str, form: re.Pattern[str]) -> bool:
+    return form.match(text) is not None and not _ONLY_ZEROS.match(text)
+
+
+def _is_real(text: str, rules: Rules) -> bool:
+    if is_placeholder(text, rules):
+        return False
+    return fold(text, "text") not in rules.placeholders_in_address

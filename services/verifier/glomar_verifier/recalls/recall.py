@@ -1,0 +1,156 @@
+"""Takes verdicts back, and says of which the destruction is not yet acknowledged. Called by the commands.
+
+The stream is the only memory: a recall is written once, and so is the ack to it.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from glomar_runtime.bus.stream import Stored, get_by_subject, moment, walk
+from glomar_schemas.agreement.model import SignedAgreement
+from glomar_schemas.crypto.dsse import Signer, open_envelope, require_signer, seal_envelope
+from glomar_schemas.errors import Malformed, Refused, Untrusted
+from glomar_schemas.messages import Ack, Cause, Recall
+from glomar_schemas.publish import SLOT_TAKEN, NotStored, Outgoing, store
+from glomar_schemas.subjects import Subjects, is_request_id, is_token
+from msgspec import Struct
+from nats.aio.client import Client
+
+from glomar_verifier.decisions.publish import Acknowledged, unheard
+from glomar_verifier.recalls.recall_file import Wanted
+
+
+class Already(Refused):
+    """The verdict is recalled; the first recall stands."""
+
+
+class Made(Struct, frozen=True, kw_only=True):
+    """A recall that the stream has. sequence: in the stream."""
+
+    request_id: str
+    agency: str
+    cause: Cause
+    sequence: int
+    recalled_at: datetime
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """A recall and what became of it. acknowledged_at: stream time of the ack; None: outstanding."""
+
+    request_id: str
+    agency: str
+    cause: Cause
+    sequence: int
+    recalled_at: datetime
+    recalled_by: str
+    acknowledged_at: datetime | None = None
+    destroyed_at: datetime | None = None
+    destroyed_for: str = ""
+    certified_by: str = ""
+
+
+class Recaller:
+    """The record holder's hand for recalls; it needs no running verifier."""
+
+    def __init__(
+        self,
+        client: Client,
+        subjects: Subjects,
+        signed: SignedAgreement,
+        signer: Signer,
+        office: str,
+        acknowledged: Acknowledged = unheard,
+    ) -> None:
+        """Raises Untrusted unless the signing key is the holder's and valid now: others would ignore it."""
+        party, _ = signed.ring.signer(signer.key_id, datetime.now(UTC))
+        if party != signed.agreement.holder:
+            raise Untrusted(f"the signing key is {party}'s in the agreement", where=signed.agreement.holder)
+        self._client = client
+        self._subjects = subjects
+        self._signer = signer
+        self._office = office
+        self._acknowledged = acknowledged
+
+    async def recall(self, wanted: Wanted) -> Made:
+        """Never fenced: no hold keeps a recall back.
+
+        Raises Malformed (no such id or agency can be), Refused (no verdict), Already, TimedOut (it may be
+        stored; asking again says so), Unreachable.
+        """
+        if not is_request_id(wanted.request_id) or not is_token(wanted.agency):
+            raise Malformed("not a request id and an agency", where="recall")
+        verdict = await self._read(self._subjects.verdict(wanted.agency, wanted.request_id))
+        if verdict is None:
+            raise Refused(
+                "no verdict to recall", where=wanted.request_id, fix=f"Was it {wanted.agency} who asked?"
+            )
+        recall = self._recall(wanted, verdict)
+        try:
+            outgoing = Outgoing(recall.subject, seal_envelope(recall, [self._signer]), {})
+            sequence = await store(self._client, outgoing)
+            self._acknowledged([sequence], [outgoing])
+        except NotStored as refusal:
+            if refusal.err_code != SLOT_TAKEN:
+                raise
+            raise Already(
+                "recalled already", where=wanted.request_id, fix="The first recall stands"
+            ) from None
+        return Made(
+            request_id=wanted.request_id,
+            agency=wanted.agency,
+            cause=wanted.cause,
+            sequence=sequence,
+            recalled_at=recall.recalled_at,
+        )
+
+    def _recall(self, wanted: Wanted, verdict: Stored) -> Recall:
+        return Recall(
+            request_id=wanted.request_id,
+            subject=self._subjects.recall(wanted.agency, wanted.request_id),
+            agreement=self._subjects.agreement,
+            agency=wanted.agency,
+            verdict_digest=sha256(verdict.body).hexdigest(),
+            cause=wanted.cause,
+            recalled_at=datetime.now(UTC),
+            recalled_by=self._office,
+        )
+
+    async def _read(self, subject: str) -> Stored | None:
+        return await get_by_subject(self._client, self._subjects.stream, subject)
+
+
+async def standings(client: Client, subjects: Subjects, signed: SignedAgreement) -> AsyncIterator[Standing]:
+    """Each recall that the holder has signed, in stream order. Raises Unreachable."""
+    async for stored in walk(client, subjects.stream, subjects.recall("*", "*")):
+        try:
+            recall, envelope = open_envelope(stored.body, Recall, stored.subject)
+            require_signer(envelope, signed.agreement.holder, signed.ring, moment(stored.time_ns))
+        except Refused:
+            # It stands in the stream, and changed nothing.
+            continue
+        subject = subjects.ack(recall.agency, recall.request_id)
+        answer = await get_by_subject(client, subjects.stream, subject)
+        ack = _ack(answer, subject, signed) if answer else None
+        yield Standing(
+            request_id=recall.request_id,
+            agency=recall.agency,
+            cause=recall.cause,
+            sequence=stored.sequence,
+            recalled_at=recall.recalled_at,
+            recalled_by=recall.recalled_by,
+            acknowledged_at=moment(answer.time_ns) if answer and ack else None,
+            destroyed_at=ack.destroyed_at if ack else None,
+            destroyed_for=ack.cause if ack else "",
+            certified_by=ack.certified_by if ack else "",
+        )
+
+
+def _ack(stored: Stored, subject: str, signed: SignedAgreement) -> Ack | None:
+    """None for one that the agency did not sign: nothing is acknowledged by it."""
+    try:
+        ack, envelope = open_envelope(stored.body, Ack, subject)
+        require_signer(envelope, ack.agency, signed.ring, moment(stored.time_ns))
+    except Refused:
+        return None
+    return ack

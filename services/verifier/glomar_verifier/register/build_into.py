@@ -1,0 +1,47 @@
+"""Builds a register where a flag says: into a file, or through a temporary file into PostgreSQL.
+`register build` and `glomar up` call it."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from glomar_verifier.matching.normalise import AddressForm
+from glomar_verifier.matching.rules import Rules
+from glomar_verifier.register.build import BuildReport, build
+from glomar_verifier.register.open import is_server, require_driver
+
+Progress = Callable[[str, int, int], None]
+"""progress(what is done, done, of)."""
+
+
+def build_into(
+    place: str,
+    source: Path,
+    rules: Rules,
+    *,
+    address_form: AddressForm = "us",
+    progress: Progress | None = None,
+) -> BuildReport:
+    """`place`: a path, or a postgresql:// URL. For a server the register is built in the directory for
+    temporary files (TMPDIR), which only we can read and which is gone afterwards; then it is loaded.
+
+    Raises Malformed, Misconfigured, Unreachable; whatever is raised, the old register stays.
+    """
+    tell = progress or (lambda what, done, of: None)
+
+    def building(done: int, of: int) -> None:
+        tell("building", done, of)
+
+    if not is_server(place):
+        return build(source, Path(place), rules, address_form=address_form, progress=building)
+    require_driver()
+    from glomar_verifier.register.postgres_connection import connect
+    from glomar_verifier.register.postgres_load import load
+
+    # Said now, and not after minutes.
+    connect(place, reading=True).close()
+    with tempfile.TemporaryDirectory(prefix="glomar-register-") as directory:
+        built = Path(directory) / "register.db"
+        report = build(source, built, rules, address_form=address_form, progress=building)
+        load(built, place, lambda done, of: tell("loading", done, of))
+    return report

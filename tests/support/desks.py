@@ -1,0 +1,184 @@
+"""The verifier's desk on real files, without a stream: what it answers, and when that is published.
+
+Keys and agreement are provisioned, the register is built, requests are composed as an agency's client does.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+from glomar_local import ports
+from glomar_local.demo.answers import identity_of
+from glomar_local.layout import Layout
+from glomar_local.provision.credentials import epoch_files
+from glomar_local.provision.provision import System, provision
+from glomar_requester.ask import Ask, Question
+from glomar_requester.outgoing.compose import Label, compose, new_request_id
+from glomar_runtime.bus.stream import Stored
+from glomar_runtime.telemetry.spans import Spans
+from glomar_schemas.agreement.controls import Hold, InForce
+from glomar_schemas.agreement.keyholder import Keyholder
+from glomar_schemas.agreement.versions import Versions
+from glomar_schemas.crypto.dsse import Signer, open_envelope
+from glomar_schemas.crypto.sealing import Context, Opener
+from glomar_schemas.decoding import decode
+from glomar_schemas.keys import key_id, read_sealing_key, read_secret, read_signing_key
+from glomar_schemas.messages import Answer, Verdict
+from glomar_verifier.decisions.decide import Desk, Work
+from glomar_verifier.decisions.verdict_writer import Clerk, Decided
+from glomar_verifier.holder_lists.case_roll import Rolls
+from glomar_verifier.holder_lists.veto import VetoList
+from glomar_verifier.quotas.counts import Counts
+from glomar_verifier.quotas.tags import Tagger
+from glomar_verifier.register.build import build
+from glomar_verifier.register.sqlite import open_register
+from msgspec import Struct
+from msgspec.structs import replace
+from opentelemetry.trace import INVALID_SPAN
+
+from tests.support.registers import ANA, RULES, write_csv
+
+COLUMNS = ("first_name", "last_name", "street_number", "street_name", "unit", "city", "state", "zip")
+
+
+CASES = 3_000
+"""So many are on the roll."""
+_CASES = count(1)
+
+
+def about(row: Mapping[str, str] = ANA, /, **changes: object) -> Ask:
+    """A lawful request about a person of the register, at that address; case and reason its own."""
+    number = next(_CASES)
+    told: dict[str, object] = {column: row[column] for column in COLUMNS} | {
+        "tax_periods": (2023, 2024),
+        "ground": "criminal-investigation",
+        "statute": "8 U.S.C. 1326",
+        "final_order_date": date(2025, 1, 2),
+        "removal_class": "8 U.S.C. 1227(a)(1)",
+        "relief_pending": False,
+        "wilfulness_attested": True,
+        "case_id": f"CASE-{number}",
+        "officer_id": "OFF-001",
+        "reason": f"Left the address on file; the return's decides where to serve warrant {number}.",
+        "intended_use": "criminal-investigation",
+        "authorised_by": "DEL-2025-01",
+        "jurisdiction": "txsd",
+    }
+    return Ask(**told | changes)  # type: ignore[arg-type]
+
+
+class Said(Struct, frozen=True):
+    """One verdict, opened with the oversight body's key."""
+
+    verdict: Verdict
+    answer: Answer
+    decided: Decided
+
+    @property
+    def outcome(self) -> str:
+        """confirm, deny or the conditions of a refusal."""
+        refusals = ";".join(refusal.condition for refusal in self.answer.refusals)
+        return self.answer.outcome if self.answer.record_consulted else refusals
+
+
+class Office:
+    """A data directory, and any number of workers' desks on its files, side by side or one after another."""
+
+    def __init__(self, root: Path, rows: Sequence[Mapping[str, str]], source: Path | None = None) -> None:
+        self.system: System = provision(Layout(root.resolve()), ports.free(), source)
+        for agency in self.system.agreement.requesters:
+            _write_roll(self.system.layout.rolls / f"{agency}.csv")
+        build(write_csv(root / "register.csv", rows), self.system.layout.register, RULES)
+        self._identity = identity_of(self.system)
+        signed = self.system.signed
+        self._in_force = InForce(slot=1, signed=signed, versions=((1, signed.digest),))
+        self._sequence = 1
+
+    @contextmanager
+    def desk(self) -> Iterator[Desk]:
+        layout, signed = self.system.layout, self.system.signed
+        holder = signed.agreement.holder
+        keyholder = Keyholder(holder, epoch_files(layout).load)
+        keyholder.follow(self._in_force)
+        with ExitStack() as stack:
+            register = open_register(layout.register, RULES)
+            stack.callback(register.close)
+            counts = Counts(layout.counts, window_days=signed.agreement.limits.window_days)
+            stack.callback(counts.close)
+            yield Desk(
+                Versions({signed.digest: signed}),
+                self.system.subjects,
+                rules=RULES,
+                register=register,
+                counts=counts,
+                rolls=Rolls(layout.rolls, signed.agreement.requesters),
+                veto=VetoList(layout.veto),
+                tagger=Tagger(read_secret(layout.tag_key(holder))),
+                opener=keyholder.opener,
+                clerk=Clerk(
+                    self.system.subjects,
+                    Signer(read_signing_key(layout.private_key(holder, "sign"))),
+                    "test",
+                ),
+            )
+
+    def hold(self, *scopes: str) -> None:
+        """From now on these holds are in force, and no others."""
+        holds = tuple(Hold(slot, scope, "an order") for slot, scope in enumerate(scopes, 2))
+        self._in_force = replace(self._in_force, holds=holds)
+
+    def requests(self, asks: Sequence[Ask]) -> list[Work]:
+        """As the stream would hold them, stored now."""
+        now = datetime.now(UTC)
+        now_ns = int(now.timestamp() * 1000) * 1_000_000
+        labels = [Label(new_request_id(now_ns // 1_000_000, os.urandom(10)), "") for _ in asks]
+        prepared = compose([Question(ask) for ask in asks], labels, self._identity, now)
+        work = []
+        for label, request in zip(labels, prepared, strict=True):
+            self._sequence += 1
+            subject = self.system.subjects.request(self._identity.agency, label.request_id)
+            work.append(Work(Stored(self._sequence, now_ns, subject, request.body), INVALID_SPAN))
+        return work
+
+    def answers(
+        self, desk: Desk, work: Sequence[Work], clock: Callable[[], datetime] | None = None
+    ) -> list[Said]:
+        outcomes = desk.decide(work, self._in_force, clock or still(), Spans(self.system.subjects))
+        return [self._opened(each) for each in outcomes if isinstance(each, Decided)]
+
+    def ask(self, desk: Desk, asks: Sequence[Ask]) -> list[str]:
+        """What becomes of them, asked in one batch."""
+        return [said.outcome for said in self.answers(desk, self.requests(asks))]
+
+    def _opened(self, decided: Decided) -> Said:
+        agreement = self.system.agreement
+        private = read_sealing_key(self.system.layout.private_key(agreement.oversight, "seal"))
+        opener = Opener({key_id(private.public_key()): private})
+        verdict, _ = open_envelope(decided.body, Verdict, decided.subject)
+        context = Context("verdict", agreement.id, self._identity.agency)
+        plaintext = opener.open(verdict.answer, context, "answer", verdict.request_id)
+        return Said(verdict, decode(plaintext, Answer, what="answer"), decided)
+
+
+def _write_roll(out: Path) -> None:
+    """Two officers who are engaged in every case that the tests name."""
+    cases = [f"{kind}-{number}" for kind in ("C", "CASE") for number in range(CASES)]
+    rows = [f"{case},{officer},2025-01-02," for case in cases for officer in ("OFF-001", "OFF-002")]
+    out.write_text("\n".join(["case_id,officer_id,opened_on,closed_on", *rows, ""]), encoding="utf-8")
+
+
+def still(at: datetime | None = None) -> Callable[[], datetime]:
+    """A clock that stands."""
+    shown = at or datetime.now(UTC)
+    return lambda: shown
+
+
+def stepping(start: datetime, *steps_ms: float) -> Callable[[], datetime]:
+    """A clock that shows `start`, and each time it is looked at again has gone on by the next step."""
+    shown = [start]
+    for step in steps_ms:
+        shown.append(shown[-1] + timedelta(milliseconds=step))
+    return lambda: shown.pop(0) if len(shown) > 1 else shown[0]

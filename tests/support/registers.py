@@ -1,0 +1,77 @@
+"""One made-up person, and small registers and requests around her. Used by the verifier's unit tests.
+
+A person is a dict in the columns of the register file; nobody here exists.
+"""
+
+import csv
+from collections.abc import Iterable, Mapping
+from datetime import date
+from pathlib import Path
+from types import SimpleNamespace
+
+from glomar_verifier.matching.match import Candidates, Finding, Query, Record, decide
+from glomar_verifier.matching.normalise import AddressForm
+from glomar_verifier.matching.query import normal_query
+from glomar_verifier.matching.rules import load_rules
+from glomar_verifier.readers.csv_rows import Row
+from glomar_verifier.register.build import build
+from glomar_verifier.register.extract import COLUMNS, read_record
+from glomar_verifier.register.sqlite import SqliteRegister, open_register
+
+RULES = load_rules()
+YEARS = (2023, 2024)
+ANA = {
+    "person_id": "P1",
+    "first_name": "Ana",
+    "middle_name": "",
+    "last_name": "García López",
+    "suffix": "",
+    "date_of_birth": "1980-05-17",
+    "street_number": "120",
+    "street_name": "N Chestnut St",
+    "unit": "Apt 4B",
+    "po_box": "",
+    "city": "Houston",
+    "state": "TX",
+    "zip": "77002",
+    "from_year": "2015",
+    "to_year": "",
+}
+
+
+def particulars(row: Mapping[str, str]) -> SimpleNamespace:
+    """The row as `conform.Particulars`: text as it is, the birth date as a date or None."""
+    born = row["date_of_birth"]
+    return SimpleNamespace(**{**row, "date_of_birth": date.fromisoformat(born) if born else None})
+
+
+def query(row: Mapping[str, str], years: tuple[int, ...] = YEARS, form: AddressForm = "us") -> Query:
+    return normal_query(particulars(row), years, RULES, form)
+
+
+def record(row: Mapping[str, str], form: AddressForm = "us") -> Record:
+    found = read_record(Row(2, 0, row), RULES, form)
+    assert isinstance(found, Record), found
+    return found
+
+
+def decided(
+    rows: Iterable[Mapping[str, str]], asked: Mapping[str, str], years: tuple[int, ...] = YEARS
+) -> Finding:
+    """The decision with every row as a candidate, without a register between."""
+    return decide(Candidates(tuple(record(row) for row in rows)), query(asked, years), RULES)
+
+
+def write_csv(path: Path, rows: Iterable[Mapping[str, str]]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def opened(folder: Path, rows: Iterable[Mapping[str, str]], form: AddressForm = "us") -> SqliteRegister:
+    """A register built from the rows in `folder`, open; the caller closes it."""
+    source, target = write_csv(folder / "register.csv", rows), folder / "register.db"
+    build(source, target, RULES, address_form=form)
+    return open_register(target, RULES)

@@ -1,0 +1,231 @@
+"""The watch and the recorder on a stream that loses things between two looks."""
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from glomar_auditor.ledger.ledger import Ledger
+from glomar_auditor.recording.consistency import Watch
+from glomar_auditor.recording.contradictions import GAP_LOOKS
+from glomar_auditor.recording.recorder import Recorder
+from glomar_auditor.recording.stream_origin import OriginFile
+from glomar_runtime.bus.stream import Stored
+from glomar_runtime.bus.topology import stream_config
+from glomar_schemas.subjects import Subjects
+from glomar_schemas.tlog.leaf import Gap
+from msgspec import Struct
+from nats.aio.client import Client
+
+SUBJECTS = Subjects("a")
+NOT_FOUND = {"error": {"code": 404, "err_code": 10037}}
+
+
+class Reply(Struct):
+    data: bytes
+
+
+class Stream:
+    """A stream as its API shows it, and a connection to it. unreadable: counted, and not handed out."""
+
+    def __init__(self, number: int) -> None:
+        self.stats = {"reconnects": 0}
+        self.created = "2026-11-26T19:03:01Z"
+        self.config: dict[str, Any] = stream_config(SUBJECTS)
+        self.bodies = {sequence: b"%d" % sequence for sequence in range(1, number + 1)}
+        self.last = number
+        self.unreadable: set[int] = set()
+
+    def stored(self, sequence: int) -> Stored:
+        return Stored(sequence, sequence * 10**9, f"glomar.a.request.r.{sequence}", self.bodies[sequence])
+
+    def lose(self, *sequences: int) -> None:
+        for sequence in sequences:
+            del self.bodies[sequence]
+
+    def cut(self, last: int) -> None:
+        """As after a kill -9: what is behind was never there."""
+        self.bodies = {sequence: body for sequence, body in self.bodies.items() if sequence <= last}
+        self.last = last
+        self.stats["reconnects"] += 1
+
+    def add(self, body: bytes = b"new") -> Stored:
+        self.last += 1
+        self.bodies[self.last] = body
+        return self.stored(self.last)
+
+    async def request(self, subject: str, body: bytes, timeout: float) -> Reply:  # noqa: ASYNC109
+        query = json.loads(body or b"{}")
+        found = self._info() if ".STREAM.INFO." in subject else self._get(query)
+        return Reply(json.dumps(found).encode())
+
+    def _info(self) -> dict[str, Any]:
+        first = min(self.bodies, default=self.last + 1)
+        deleted = [each for each in range(first, self.last + 1) if each not in self.bodies]
+        state = {"messages": len(self.bodies), "first_seq": first, "last_seq": self.last, "deleted": deleted}
+        return {"created": self.created, "config": self.config, "state": state}
+
+    def _get(self, query: dict[str, Any]) -> dict[str, Any]:
+        readable = sorted(self.bodies.keys() - self.unreadable)
+        if "next_by_subj" in query:
+            sequence = next((each for each in readable if each >= query["seq"]), 0)
+        else:
+            sequence = query["seq"]
+        if sequence not in readable:
+            return NOT_FOUND
+        stored = self.stored(sequence)
+        data = base64.b64encode(stored.body).decode()
+        time = f"1970-01-01T00:00:{sequence:02d}Z"
+        return {"message": {"subject": stored.subject, "seq": sequence, "time": time, "data": data}}
+
+
+class World(Struct):
+    """A ledger of ten messages, and the stream that it comes from."""
+
+    stream: Stream
+    ledger: Ledger
+    watch: Watch
+    recorder: Recorder
+
+    @property
+    def client(self) -> Client:
+        return cast(Client, self.stream)
+
+    @property
+    def kind(self) -> object:
+        halted = self.watch.shown["halted"]
+        return halted and cast(dict[str, Any], halted)["kind"]
+
+    def look(self, times: int = 1) -> None:
+        """What the app does each second."""
+
+        async def looks() -> None:
+            for _ in range(times):
+                last = await self.watch.compare(self.client)
+                if self.watch.may_record:
+                    await self.recorder.catch_up(self.client, last)
+
+        asyncio.run(looks())
+
+    def bring(self, *arrived: Stored) -> list[int]:
+        """What the feed delivers -> the sequences that were recorded."""
+        recorded: Coroutine[Any, Any, list[Stored]] = self.recorder.record(self.client, arrived)
+        return [each.sequence for each in asyncio.run(recorded)]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with closing(Ledger.open(tmp_path, Ed25519PrivateKey.generate(), "log")) as ledger:
+        watch = Watch(ledger, SUBJECTS, OriginFile(tmp_path, SUBJECTS.stream))
+        made = World(Stream(10), ledger, watch, Recorder(ledger, SUBJECTS, watch))
+        made.look()
+        assert (ledger.size, made.kind) == (10, None)
+        yield made
+
+
+def test_sequences_given_out_again_are_not_recorded_though_they_go_on_behind_the_ledger(
+    world: World,
+) -> None:
+    world.stream.cut(4)
+    reused = [world.stream.add() for _ in range(8)]
+
+    # In the same second, before any comparison.
+    assert world.bring(*reused[-2:]) == []
+    assert (world.kind, world.ledger.size) == ("changed", 10)
+
+
+def test_a_redelivered_message_that_differs_halts_even_on_the_same_connection(world: World) -> None:
+    world.stream.bodies[10] = b"other"
+    assert world.bring(world.stream.stored(10), world.stream.add()) == []
+    assert (world.kind, world.ledger.size) == ("changed", 10)
+
+
+HARMS: dict[str, tuple[Callable[[Stream], object], str]] = {
+    "one removed": (lambda stream: stream.lose(3), "missing"),
+    "all removed": (lambda stream: stream.lose(*range(1, 11)), "missing"),
+    "the last unreadable": (lambda stream: stream.unreadable.add(10), "unreadable"),
+    "cut short": (lambda stream: stream.cut(9), "shorter"),
+    "made anew": (lambda stream: setattr(stream, "created", "2027"), "recreated"),
+    "settings relaxed": (lambda stream: stream.config.update(max_age=1), "settings"),
+}
+
+
+@pytest.mark.parametrize("name", HARMS)
+def test_each_harm_halts_at_the_next_look_and_stays_though_it_is_undone(name: str, world: World) -> None:
+    harm, kind = HARMS[name]
+    harm(world.stream)
+    world.look()
+    assert world.kind == kind
+
+    world.stream.__init__(10)  # type: ignore[misc]
+    world.look()
+    assert world.kind == kind
+    with pytest.raises(Exception, match="releases are halted"):
+        asyncio.run(world.watch.check())
+
+
+def test_under_relaxed_settings_the_ledger_goes_on_until_something_worse_is_seen(world: World) -> None:
+    world.stream.config.update(max_age=1)
+    world.look()
+    assert world.bring(world.stream.add()) == [11]
+    assert (world.watch.halted, world.watch.may_record) == (True, True)
+    world.stream.lose(11)
+    world.look()
+    assert (world.kind, world.watch.may_record) == ("missing", False)
+
+
+def test_a_lost_message_becomes_a_gap_at_the_last_look_and_what_is_behind_it_is_recorded(
+    world: World,
+) -> None:
+    world.stream.add()
+    world.stream.add()
+    world.stream.lose(11)
+    world.look(GAP_LOOKS - 1)
+    assert (world.ledger.size, world.kind) == (10, None)
+    world.look(2)
+    assert (world.ledger.leaf(10), world.ledger.size) == (Gap(11), 12)
+    world.look()
+    assert (world.kind, world.watch.shown["gaps"]) == (None, 1)
+
+
+def test_without_a_message_behind_it_nothing_is_given_up(world: World) -> None:
+    world.stream.add()
+    world.stream.lose(11)
+    world.look(2 * GAP_LOOKS)
+    assert (world.ledger.size, world.kind) == (10, None)
+
+
+def test_a_message_that_is_counted_and_not_handed_out_halts_and_is_no_gap(world: World) -> None:
+    world.stream.add()
+    world.stream.add()
+    world.stream.unreadable.add(11)
+    world.look(2 * GAP_LOOKS)
+    assert (world.ledger.size, world.kind) == (10, "unreadable")
+
+
+def test_a_message_that_comes_after_all_is_recorded(world: World) -> None:
+    world.stream.add()
+    world.stream.add()
+    world.stream.unreadable.add(11)
+    world.look(GAP_LOOKS - 1)
+    world.stream.unreadable.clear()
+    world.look(GAP_LOOKS)
+    assert (world.ledger.size, world.kind) == (12, None)
+
+
+def test_a_gap_that_a_restored_store_brings_back_hides_no_other_loss(world: World) -> None:
+    world.stream.add()
+    world.stream.add()
+    world.stream.lose(11)
+    world.look(GAP_LOOKS + 2)
+    assert world.ledger.leaf(10) == Gap(11)
+    world.stream.bodies[11] = b"11"
+    world.stream.lose(5)
+    world.stream.stats["reconnects"] += 1
+    world.look()
+    assert world.kind == "missing"

@@ -1,0 +1,217 @@
+"""What a report counts as what: violations, void and sealed answers, requests that are nobody's."""
+
+from datetime import timedelta
+
+import pytest
+from glomar_auditor.index.control_history import Docket
+from glomar_auditor.index.database import Index, Wanted
+from glomar_auditor.index.record import GAP, UNREADABLE, Outcome, Record
+from glomar_auditor.ledger.view import LedgerView
+from glomar_auditor.reports.accounting import account
+from glomar_auditor.reports.affidavit import affidavit
+from glomar_auditor.reports.count import Period, Source, count
+from glomar_auditor.reports.document import as_html, as_text
+from glomar_auditor.reports.model import Report
+from glomar_auditor.reports.public import public
+from glomar_runtime.bus.stream import Stored
+from glomar_schemas.agreement.versions import Versions
+from glomar_schemas.crypto.dsse import seal_envelope
+from glomar_schemas.keys import KeyUse
+from glomar_schemas.messages import Control, Refusal
+from glomar_schemas.tlog.note import Checkpoint
+from msgspec.structs import replace
+
+from tests.support import samples
+from tests.unit.auditor.controls.test_controls import SIGNED
+from tests.unit.auditor.index.test_index import OVERSIGHTS, READING, stored_verdict
+from tests.unit.auditor.ledger.test_fsck import KEY
+
+VERSIONS = Versions({SIGNED.digest: SIGNED})
+START_NS = int(samples.VALID_FROM.timestamp()) * 10**9
+TAG = "a" * 64
+EVERYTHING = Period(None, None, Wanted())
+
+
+def body(control: Control, *parties: str) -> bytes:
+    official: KeyUse = "official"
+    return seal_envelope(control, [samples.signer(party, official) for party in parties])
+
+
+def ordered(slot: int, action: str, **fields: object) -> Control:
+    base = replace(samples.control(), slot=slot, subject=samples.SUBJECTS.control(slot), action=action)
+    return replace(base, issued_at=samples.VALID_FROM + timedelta(days=1), **fields)
+
+
+AGREED = body(samples.control(), samples.HOLDER, samples.REQUESTER)
+HELD = body(ordered(2, "hold", scope=f"person:{TAG}"), samples.HOLDER)
+LIFTED = body(ordered(3, "lift", lifts=2), samples.HOLDER, samples.REQUESTER)
+LIFTED_BY_ONE = body(ordered(3, "lift", lifts=2), samples.HOLDER)
+
+
+def control(sequence: int, slot: int, content: bytes) -> Record:
+    return Record(
+        sequence=sequence, kind="control", token=str(slot), body=content, time_ns=START_NS + sequence
+    )
+
+
+def request(sequence: int, token: str, **fields: str) -> Record:
+    asked = Record(sequence=sequence, kind="request", agency="ice", token=token, time_ns=START_NS + sequence)
+    return replace(replace(asked, officer="OFF-1", ground="g", statute="s"), **fields)
+
+
+def verdict(sequence: int, token: str, outcome: Outcome | None, fault: str = "") -> Record:
+    """outcome: None: sealed to a key that is not held any more."""
+    says = outcome or confirmed()
+    refusals = tuple(Refusal(condition=each, citation="c", message="m") for each in says.conditions)
+    answer = replace(
+        samples.CONFIRMED,
+        outcome="confirm" if says.outcome == "confirm" else "deny",
+        record_consulted=says.outcome != "refused",
+        refusals=refusals,
+    )
+    named = replace(answer, salt=bytes(16)) if says.outcome == "void" else answer
+    to = OVERSIGHTS if outcome else replace(OVERSIGHTS, id="0" * 32)
+    tags = replace(samples.TAGS, person=says.person)
+    body = stored_verdict(answer, named, tags, to, token).body
+    stored = START_NS + sequence
+    return Record(
+        sequence=sequence, kind="verdict", agency="ice", token=token, body=body, fault=fault, time_ns=stored
+    )
+
+
+def source(*records: Record) -> Source:
+    index = Index(None, "origin")
+    assert index.add(records)
+    view = LedgerView.__new__(LedgerView)
+    view.note, view.checkpoint, view.key = "note", Checkpoint("origin", len(records), bytes(32)), KEY
+    return Source(index, READING, view, VERSIONS, samples.SUBJECTS, evidence=True)
+
+
+def counted(*records: Record) -> Report:
+    return count(source(*records), EVERYTHING)
+
+
+def confirmed(person: str = TAG) -> Outcome:
+    return Outcome("confirm", (), person)
+
+
+def test_an_answer_behind_a_hold_that_covers_its_person_is_a_violation() -> None:
+    asked = (request(2, "a"), request(3, "b"), control(4, 2, HELD))
+    answered = (verdict(5, "a", confirmed()), verdict(6, "b", confirmed("b" * 64)))
+    report = counted(control(1, 1, AGREED), *asked, *answered)
+    assert report.violations == (5,)
+    [hold] = report.holds
+    assert (hold.slot, hold.by, hold.lifted_slot) == (2, ("irs",), None)
+    assert "sequences 5" in as_text(affidavit(report))
+
+
+def test_an_answer_after_the_lift_is_none_and_a_lift_by_one_party_is_void() -> None:
+    start = (control(1, 1, AGREED), request(2, "a"), control(3, 2, HELD))
+    lifted = counted(*start, control(4, 3, LIFTED), verdict(5, "a", confirmed()))
+    assert (lifted.violations, lifted.holds[0].lifted_by) == ((), ("ice", "irs"))
+    void = counted(*start, control(4, 3, LIFTED_BY_ONE), verdict(5, "a", confirmed()))
+    early = (request(2, "a"), verdict(3, "a", confirmed()), control(4, 2, HELD))
+    assert counted(control(1, 1, AGREED), *early).violations == ()
+    assert (void.violations, void.holds[0].lifted_slot, void.left_out.void_controls) == ((5,), None, 1)
+
+
+@pytest.mark.parametrize("fault", ["", UNREADABLE], ids=["quick", "evidence"])
+def test_an_answer_that_does_not_open_is_no_violation_however_the_index_was_filled(fault: str) -> None:
+    held = body(ordered(2, "hold", scope="all"), samples.HOLDER)
+    start = (control(1, 1, AGREED), request(2, "a"), request(3, "b"), control(4, 2, held))
+    report = counted(*start, verdict(5, "a", Outcome("void"), fault), verdict(6, "b", confirmed()))
+    assert (report.violations, report.left_out.unreadable, report.total.void) == ((6,), 1, 1)
+
+
+def test_each_request_counts_once_and_under_what_became_of_it() -> None:
+    report = counted(
+        control(1, 1, AGREED),
+        request(2, "confirmed"),
+        verdict(3, "confirmed", confirmed()),
+        request(4, "refused"),
+        verdict(5, "refused", Outcome("refused", ("L2", "L7"), TAG)),
+        request(6, "unanswered"),
+        request(7, "void"),
+        verdict(8, "void", confirmed(), fault="signed by another party than the one it speaks for"),
+        request(9, "shredded"),
+        verdict(10, "shredded", None),
+        request(11, "forged", officer="OFF-9", fault="a signature does not hold"),
+        verdict(12, "forged", Outcome("refused", ("untrusted",))),
+        Record(sequence=13, kind=GAP),
+        request(14, "unreadable"),
+        verdict(15, "unreadable", Outcome("void")),
+    )
+    total = report.total
+    assert (total.requests, total.confirm, total.deny, total.refused) == (7, 1, 0, 2)
+    assert (total.unanswered, total.void, total.unknown) == (1, 2, 1)
+    assert {line.name: line.requests for line in report.by_officer} == {"OFF-1": 6, "": 1}
+    under = {line.condition: line.requests for line in report.refused_under}
+    assert under == {"L2": 1, "L7": 1, "untrusted": 1}
+    # The forged and the void message, the gap, and the answer that does not open.
+    left_out = report.left_out
+    assert (left_out.untrusted, left_out.gaps, left_out.unreadable) == (2, 1, 1)
+    assert (report.people.asked_about, report.people.more_than_once) == (1, 1)
+    assert report.people.repeated[0].requests == 2
+
+
+def test_an_ack_that_does_not_count_leaves_a_recall_outstanding() -> None:
+    def recalled(fault: str) -> int:
+        return counted(
+            control(1, 1, AGREED),
+            Record(sequence=2, kind="recall", agency="ice", token="a", cause="wrong-match"),
+            Record(sequence=3, kind="ack", agency="ice", token="a", cause="recall", fault=fault),
+        ).outstanding
+
+    assert recalled("") == 0
+    assert recalled("a signature does not hold") == 1
+
+
+def test_an_accounting_says_how_many_answers_can_no_longer_be_told_apart() -> None:
+    found = account(
+        source(
+            control(1, 1, AGREED),
+            request(2, "mine"),
+            verdict(3, "mine", Outcome("deny", (), TAG)),
+            request(4, "refused"),
+            verdict(5, "refused", Outcome("refused", ("L2",), TAG)),
+            request(6, "other"),
+            verdict(7, "other", confirmed("b" * 64)),
+            request(8, "shredded"),
+            verdict(9, "shredded", None),
+        ),
+        TAG,
+    )
+    assert [each.matter.request_id for each in found.disclosures] == ["mine"]
+    assert [each.matter.request_id for each in found.refused] == ["refused"]
+    assert found.sealed == 1
+
+
+def test_the_public_view_prints_no_word_that_the_agreement_does_not_know() -> None:
+    canary = "Zyxquilla Vombrattenhof"
+    report = counted(control(1, 1, AGREED), request(2, "a", ground=canary, statute=canary))
+    assert canary in as_html(affidavit(report))
+    shown = public(report, SIGNED.agreement.allowed)
+    assert canary not in repr(shown)
+    assert [(line.name, line.requests) for line in shown.by_ground] == [("none of the agreement", "under 10")]
+
+
+@pytest.mark.parametrize(("signer", "fault"), [(samples.REQUESTER, False), (samples.HOLDER, True)])
+def test_a_request_counts_by_the_signature_of_its_agency(signer: str, fault: bool) -> None:
+    docket = Docket(VERSIONS, samples.SUBJECTS)
+    docket.add(Stored(1, START_NS, samples.SUBJECTS.control(1), AGREED))
+    message = samples.request()
+    stored = Stored(2, START_NS + 1, message.subject, seal_envelope(message, [samples.signer(signer)]))
+    assert bool(docket.judge(stored)) is fault
+
+
+def test_a_slot_that_is_filled_too_early_waits_for_the_one_before_it() -> None:
+    docket = Docket(VERSIONS, samples.SUBJECTS)
+    for sequence, slot, content in ((1, 1, AGREED), (2, 3, LIFTED), (5, 2, HELD)):
+        docket.add(Stored(sequence, START_NS + sequence, samples.SUBJECTS.control(slot), content))
+    assert [(order.slot, order.sequence, order.fault) for order in docket.orders] == [
+        (1, 1, ""),
+        (2, 5, ""),
+        (3, 2, ""),
+    ]
+    assert docket.at(5).slot == 1
+    assert docket.at(6).slot == 3

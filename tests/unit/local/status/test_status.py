@@ -1,0 +1,109 @@
+"""What `glomar status` says of holds, out of what auditor and verifier say of themselves."""
+
+import io
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from glomar_local.status import ledger_shown
+from glomar_local.status.status import (
+    Halted,
+    HoldShown,
+    Standing,
+    Violations,
+    Waiting,
+    Witnesses,
+    WitnessShown,
+    merged,
+    render,
+)
+from glomar_schemas.errors import IntegrityError
+from glomar_schemas.tlog.inclusion_watch import Standing as Ledger
+from rich.console import Console
+
+HOLD = HoldShown(2, "jurisdiction:mad", "Order of the court")
+AUDITOR = Standing(3, (HOLD,), violations=Violations(2, (41, 43)))
+VERIFIER = Standing(2, (), waiting=Waiting(1_200, {2: 1_200}))
+
+
+def shown(standing: Standing) -> str:
+    out = io.StringIO()
+    Console(file=out, width=120).print(render(standing))
+    return out.getvalue()
+
+
+def test_whoever_has_come_further_is_believed_about_what_is_in_force() -> None:
+    for order in ({"a": AUDITOR, "v": VERIFIER}, {"v": VERIFIER, "a": AUDITOR}):
+        assert merged(order) == Standing(3, (HOLD,), VERIFIER.waiting, AUDITOR.violations)
+
+
+def test_holds_are_shown_with_how_many_wait_and_violations_with_their_sequences() -> None:
+    words = shown(merged({"auditor": AUDITOR, "verifier": VERIFIER}))
+
+    for word in ("slot 3", "jurisdiction:mad", "1,200", "Order of the court", "violations: 2", "41, 43"):
+        assert word in words
+
+
+def test_what_no_service_says_is_shown_as_unknown_and_not_as_none() -> None:
+    words = shown(merged({}))
+
+    assert "waiting requests: unknown" in words and "violations: unknown" in words
+    assert "waiting requests: 0" in shown(Standing(1, (), Waiting(), Violations()))
+
+
+def test_what_each_publisher_finds_in_the_ledger_is_shown() -> None:
+    checked = datetime.now(UTC) - timedelta(seconds=90)
+    words = shown(
+        merged(
+            {
+                "verifier": Standing(ledger=Ledger("ok", 1_200, checked)),
+                "requester": Standing(ledger=Ledger("alert", 1_200, checked, 2, (41, 43), "something else")),
+                "auditor": AUDITOR,
+            }
+        )
+    )
+
+    assert "ledger, says the verifier: has all of its messages; checked up to 1,200 9" in words
+    assert "ledger, says the requester: LACKS 2 of its messages, the first at sequence 41, 43" in words
+    assert "says the auditor" not in words
+
+
+@pytest.mark.parametrize(
+    ("ledger", "said"),
+    [
+        (Ledger(), "not checked; no ledger_url is set"),
+        (Ledger("unchecked", fault="it does not answer"), "never checked: it does not answer"),
+        (Ledger("behind", 7, datetime.now(UTC), fault="it does not grow"), "checked up to 7"),
+        (Ledger("alert", fault="it was rewritten"), "NOT TO BE TRUSTED: it was rewritten"),
+    ],
+)
+def test_a_ledger_that_was_not_checked_is_not_shown_as_well(ledger: Ledger, said: str) -> None:
+    assert said in shown(merged({"verifier": Standing(ledger=ledger)}))
+
+
+def test_an_alert_of_any_publisher_is_an_integrity_failure() -> None:
+    ledger_shown.require_trusted({"verifier": Ledger("ok"), "requester": Ledger("unchecked")})
+
+    with pytest.raises(IntegrityError, match="says the requester"):
+        ledger_shown.require_trusted({"verifier": Ledger("ok"), "requester": Ledger("alert")})
+
+
+def test_a_halt_is_shown_first_with_what_it_may_mean_and_what_to_do() -> None:
+    halted = Halted("the stream ends at sequence 5, the ledger at 9", 6, "It was damaged", "Restore it")
+    words = shown(merged({"auditor": Standing(3, (), halted=halted, gaps=2), "verifier": VERIFIER}))
+
+    order = ["RELEASES ARE HALTED: the stream ends at sequence 5", "since sequence 6"]
+    order += ["It was damaged", "Restore it", "last control", "gaps in the ledger: 2"]
+    places = [words.index(each) for each in order]
+    assert places == sorted(places)
+    assert "HALTED" not in shown(merged({"auditor": AUDITOR, "verifier": VERIFIER}))
+    assert "gaps" not in shown(merged({"auditor": AUDITOR, "verifier": VERIFIER}))
+
+
+def test_witnesses_are_shown_with_what_keeps_them() -> None:
+    each = (WitnessShown("w1", 1_200, 1_764_194_400), WitnessShown("w2", fault="no connection"))
+    words = shown(merged({"auditor": Standing(witnesses=Witnesses(1_200, each)), "verifier": VERIFIER}))
+
+    assert "cosigned by a quorum of witnesses: the first 1,200 entries" in words
+    assert "w1: 1,200, 2025-11-26 22:00:00 UTC" in words
+    assert "w2: nothing yet; no connection" in words
+    assert "witnesses" not in shown(merged({"auditor": AUDITOR}))

@@ -1,0 +1,232 @@
+"""The HTTP API, called as an ASGI application."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from faststream.asgi.types import Message
+from glomar_requester.service.api import Api, read_token_hash
+from glomar_schemas.errors import Misconfigured
+from glomar_schemas.keys import write_secret
+from glomar_schemas.messages import encode
+from msgspec import Struct
+
+from tests.support import samples
+from tests.unit.requester.test_client import Desk
+from tests.unit.requester.world import Reply, a_recall, notice
+
+TOKEN = "a-token-of-the-tests"
+ASK = {"reference": "H-1", "first_name": "Marisol", "last_name": "Ferreira-Canary", "officer_id": "OFF-001"}
+
+
+class Response(Struct):
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path / "store.db")
+
+
+async def call(
+    api: Api, method: str, path: str, body: object = None, token: str | None = TOKEN, **headers: str
+) -> Response:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    if token is not None:
+        sent["authorization"] = f"Bearer {token}"
+    events: list[Message] = []
+    half = len(raw) // 2
+    parts: Iterator[Message] = iter([{"body": raw[:half], "more_body": True}, {"body": raw[half:]}])
+
+    async def receive() -> Message:
+        return {"type": "http.request", **next(parts)}
+
+    async def send(event: Message) -> None:
+        events.append(event)
+
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path.partition("?")[0],
+        "query_string": path.partition("?")[2].encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
+    }
+    await api(scope, receive, send)
+    found = {name.decode(): value.decode() for name, value in events[0]["headers"]}
+    return Response(events[0]["status"], found, json.loads(events[1]["body"]))
+
+
+def run(desk: Desk, *calls: tuple[Any, ...], **headers: str) -> list[Response]:
+    async def steps(client: Any) -> list[Response]:
+        api = Api(client, hashlib.sha256(TOKEN.encode()).hexdigest())
+        return [await call(api, *one, **headers) for one in calls]
+
+    found: list[Response] = desk.run(steps)
+    return found
+
+
+def test_202_means_that_the_stream_has_it(desk: Desk) -> None:
+    [response] = run(desk, ("POST", "/v1/requests", ASK))
+    request_id = response.body["request_id"]
+    assert (response.status, response.headers["location"]) == (202, f"/v1/requests/{request_id}")
+    assert samples.SUBJECTS.request(samples.REQUESTER, request_id) in desk.bus.stream
+
+
+def test_the_result_is_there_to_be_fetched(desk: Desk) -> None:
+    async def steps(client: Any) -> Response:
+        api = Api(client, hashlib.sha256(TOKEN.encode()).hexdigest())
+        asked = await call(api, "POST", "/v1/requests", ASK)
+        await asyncio.sleep(0.05)
+        return await call(api, "GET", asked.headers["location"])
+
+    response = desk.run(steps)
+    assert response.status == 200
+    assert (response.body["outcome"], response.body["reference"]) == ("confirm", "H-1")
+    assert response.body["receipt_ok"] is True
+
+
+def test_a_request_without_a_verdict_is_pending(desk: Desk) -> None:
+    desk.bus.answering = False
+    [asked] = run(desk, ("POST", "/v1/requests", ASK))
+    [response] = run(desk, ("GET", asked.headers["location"]))
+    assert (response.status, response.body["outcome"]) == (202, "pending")
+    assert response.body["witnessed"] is True
+
+
+def test_an_unknown_request_is_404(desk: Desk) -> None:
+    [response] = run(desk, ("GET", f"/v1/requests/{samples.REQUEST_ID}"))
+    assert response.status == 404
+
+
+@pytest.mark.parametrize("token", [None, "", "wrong", TOKEN + "x", "\xe9"])
+def test_nothing_is_said_without_the_token(desk: Desk, token: str | None) -> None:
+    first, second = run(
+        desk, ("POST", "/v1/requests", ASK, token), ("GET", f"/v1/requests/{samples.REQUEST_ID}", None, token)
+    )
+    assert (first.status, second.status) == (401, 401)
+    assert not desk.bus.stream
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        ({**ASK, "first_name": 5}, ["first_name"]),
+        ({**ASK, "tax_periods": [2022, "x"]}, ["tax_periods[1]"]),
+        ({**ASK, "last_name": "x" * 101}, ["last_name"]),
+        ({**ASK, "nobody": 1}, [""]),
+        (b"{", [""]),
+        (b"\xff", [""]),
+        (b"[]", [""]),
+        (b" " * 70_000, [""]),
+        ({**ASK, "reason": "Ferreira-Canary\x00"}, [""]),
+    ],
+)
+def test_a_bad_body_is_told_by_field_and_never_repeated(desk: Desk, body: object, fields: list[str]) -> None:
+    [response] = run(desk, ("POST", "/v1/requests", body))
+    assert response.status == 400
+    assert [error["field"] for error in response.body["errors"]] == fields
+    assert "Ferreira" not in json.dumps(response.body)
+    assert not desk.bus.stream
+
+
+def test_the_same_idempotency_key_is_the_same_request(desk: Desk) -> None:
+    first, second, third = run(
+        desk,
+        ("POST", "/v1/requests", ASK),
+        ("POST", "/v1/requests", ASK),
+        ("POST", "/v1/requests", {**ASK, "last_name": "Another"}),
+        idempotency_key="one",
+    )
+    assert first.body == second.body
+    assert third.status == 409
+    assert len(desk.bus.stream) == 1
+
+
+def test_a_bus_that_is_away_is_503_and_the_request_is_not_asked_twice(desk: Desk) -> None:
+    desk.bus.away = True
+    [response] = run(desk, ("POST", "/v1/requests", ASK), idempotency_key="one")
+    assert (response.status, response.headers["retry-after"]) == (503, "5")
+    desk.bus.away = False
+    [again] = run(desk, ("POST", "/v1/requests", ASK), idempotency_key="one")
+    assert again.status == 202
+    assert len(desk.bus.stream) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("PUT", "/v1/requests", 405),
+        ("DELETE", f"/v1/requests/{samples.REQUEST_ID}", 405),
+        ("GET", "/v1/", 404),
+        ("GET", "/v1/requests/a/b", 404),
+        ("GET", "/v1/requests/", 404),
+    ],
+)
+def test_other_methods_and_paths_do_nothing(desk: Desk, method: str, path: str, status: int) -> None:
+    [response] = run(desk, (method, path))
+    assert response.status == status
+
+
+def test_the_token_is_kept_as_it_is_or_as_its_hash(tmp_path: Path) -> None:
+    wanted = hashlib.sha256(TOKEN.encode()).hexdigest()
+    write_secret(tmp_path / "plain", TOKEN.encode() + b"\n")
+    write_secret(tmp_path / "hashed", wanted.encode())
+    write_secret(tmp_path / "empty", b"\n")
+    assert read_token_hash(tmp_path / "plain") == read_token_hash(tmp_path / "hashed") == wanted
+    with pytest.raises(Misconfigured):
+        read_token_hash(tmp_path / "empty")
+
+
+def test_a_recalled_answer_is_gone_and_the_recall_is_told(desk: Desk) -> None:
+    async def steps(client: Any) -> None:
+        api = Api(client, hashlib.sha256(TOKEN.encode()).hexdigest())
+        assert (await call(api, "GET", "/v1/recalls")).body == {"recalls": [], "after": 0}
+        posted = await call(api, "POST", "/v1/requests", ASK)
+        request_id = posted.body["request_id"]
+        told = notice(a_recall(request_id), 7, samples.signer(samples.HOLDER), at=datetime.now(UTC))
+        waiting = asyncio.create_task(call(api, "GET", "/v1/recalls?after=0&wait_s=20"))
+        await asyncio.sleep(0)
+        await client.receive_notice(Reply(client.notices, encode(told)))
+
+        heard = (await waiting).body
+        [recall] = heard["recalls"]
+        assert (recall["request_id"], recall["reference"], recall["cause"]) == (
+            request_id,
+            "H-1",
+            "wrong-match",
+        )
+        assert heard["after"] == recall["number"]
+        behind = await call(api, "GET", f"/v1/recalls?after={heard['after']}")
+        assert behind.body == {"recalls": [], "after": heard["after"]}
+
+        found = await call(api, "GET", f"/v1/requests/{request_id}")
+        assert (found.status, found.body["outcome"]) == (410, "recalled")
+
+    desk.run(steps)
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "token", "status"),
+    [
+        ("GET", "?after=x", TOKEN, 400),
+        ("GET", "?before=1", TOKEN, 400),
+        ("POST", "", TOKEN, 405),
+        ("GET", "", "another", 401),
+    ],
+)
+def test_recalls_are_told_to_who_asks_rightly(
+    desk: Desk, method: str, query: str, token: str, status: int
+) -> None:
+    async def steps(client: Any) -> int:
+        api = Api(client, hashlib.sha256(TOKEN.encode()).hexdigest())
+        return (await call(api, method, f"/v1/recalls{query}", token=token)).status
+
+    assert desk.run(steps) == status

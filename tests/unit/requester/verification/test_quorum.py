@@ -1,0 +1,250 @@
+"""An agency with a policy: no answer without a quorum of witnesses, and each as soon as there is one."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from glomar_requester import Client, Question
+from glomar_requester.ask import Asked
+from glomar_requester.identity import Identity, Quorum
+from glomar_requester.store.store import Store
+from glomar_requester.verification.release import Result
+from glomar_schemas.errors import IntegrityError, TimedOut
+from glomar_schemas.tlog import receipt as receipts
+from glomar_schemas.tlog.cosignature import format_witness_vkey
+from glomar_schemas.tlog.note import format_vkey
+from glomar_schemas.tlog.policy import parse_policy
+from msgspec.structs import replace
+
+from tests.support import samples
+from tests.support.witness import cosign
+from tests.unit.requester import test_client, world
+from tests.unit.requester.world import FakeBus, an_ask, sealed
+
+PRIVATE = Ed25519PrivateKey.from_private_bytes(b"w" * 32)
+FORGER = Ed25519PrivateKey.from_private_bytes(b"f" * 32)
+VKEY = format_witness_vkey("witness.example/w1", PRIVATE.public_key())
+HOUR_S = 3600.0
+PATIENT_S = 60.0
+
+
+def quorum(*lines: str, rule: str = "w1") -> Quorum:
+    text = "\n".join([*lines, f"witness w1 {VKEY}", f"quorum {rule}"])
+    return Quorum(parse_policy(text.encode()), max_age_s=HOUR_S)
+
+
+class WitnessedBus(FakeBus):
+    """An auditor whose receipts rest on what a witness cosigned. cosigned: from now on; age_s: when it was;
+    by: another key; queries: how often it was asked for a result; made: what it has released.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cosigned = False
+        self.age_s = 0.0
+        self.by = PRIVATE
+        self.spoilt = False
+        self.queries = 0
+        self.made: dict[str, world.Made] = {}
+        self.asked_again = asyncio.Event()
+
+    def _result(self, request_id: str) -> Any:
+        self.queries += 1
+        self.asked_again.set()
+        return super()._result(request_id)
+
+    def _release(self, request_id: str) -> bytes:
+        _, body = self.stream[samples.SUBJECTS.request(samples.REQUESTER, request_id)]
+        asked = Asked(request_id, "", "", b"", hashlib.sha256(body).hexdigest(), "", world.NOW)
+        now = datetime.now(UTC)
+        made = self.made.setdefault(request_id, world.decide(asked, decided_at=now))
+        receipt = made.release.receipt.decode()
+        note = receipts.parse(receipt).checkpoint
+        if self.cosigned:
+            line = cosign(note, self.by, at=int(now.timestamp() - self.age_s))
+            if self.spoilt:
+                line = cosign(note, PRIVATE, at=1)[:-6] + cosign(note, PRIVATE)[-6:]
+            receipt += line
+        return sealed(made, made.with_release(receipt=receipt.encode()))
+
+
+class Desk:
+    def __init__(self, path: Path, used: Quorum | None) -> None:
+        self.bus = WitnessedBus()
+        self.path = path
+        self.quorum = used
+
+    @property
+    def identity(self) -> Identity:
+        return replace(test_client.identity(), quorum=self.quorum)
+
+    @asynccontextmanager
+    async def client(self) -> AsyncIterator[Client]:
+        async with Client(self.bus, self.identity, Store(self.path)) as client:
+            self.bus.receive = client.receive
+            yield client
+
+    def run(self, steps: Any) -> Any:
+        async def inside() -> Any:
+            async with self.client() as client:
+                return await steps(client)
+
+        return asyncio.run(inside())
+
+
+async def fetching(client: Client) -> Result:
+    return await client.result(await client.submit(an_ask()), timeout_s=PATIENT_S)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path / "store.db", quorum())
+
+
+def asking(timeout_s: float = PATIENT_S) -> Any:
+    return lambda client: client.ask(an_ask(), timeout_s=timeout_s, key="one")
+
+
+def test_an_answer_that_the_quorum_cosigned_is_handed_out(desk: Desk) -> None:
+    desk.bus.cosigned = True
+    assert desk.run(asking()).outcome == "confirm"
+    assert desk.bus.queries == 0
+
+
+def test_an_answer_without_the_quorum_is_not_handed_out_and_the_reason_is_said(desk: Desk) -> None:
+    with pytest.raises(TimedOut, match=r"answered, but .* no quorum among the 0 of 1 witnesses") as found:
+        desk.run(asking(timeout_s=0.5))
+    assert found.value.exit_code == 4
+    assert desk.path.stat().st_size
+    store = Store(desk.path)
+    assert [entry.release for entry in store.by_keys(["one"]).values()] == [None]
+    store.close()
+
+
+def test_who_asks_for_it_by_http_is_told_that_it_waits_for_witnesses(desk: Desk) -> None:
+    async def steps(client: Client) -> tuple[bool, bool]:
+        request_id = await client.submit(an_ask())
+        before = client.lacks_quorum(request_id)
+        assert not isinstance(await client.peek(request_id), Result)
+        return before, client.lacks_quorum(request_id)
+
+    assert desk.run(steps) == (False, True)
+
+
+def test_it_is_fetched_again_until_the_quorum_is_there(desk: Desk) -> None:
+    async def steps(client: Client) -> Result:
+        asked = asyncio.create_task(client.ask(an_ask(), timeout_s=PATIENT_S))
+        await desk.bus.asked_again.wait()
+        assert not asked.done()
+        desk.bus.cosigned = True
+        return await asked
+
+    assert desk.run(steps).outcome == "confirm"
+    assert desk.bus.queries >= 2
+
+
+def test_a_file_waits_for_the_quorum_too(desk: Desk) -> None:
+    async def steps(client: Client) -> set[str]:
+        async def later() -> None:
+            await desk.bus.asked_again.wait()
+            desk.bus.cosigned = True
+
+        waiting = asyncio.create_task(later())
+        asked = [Question(an_ask(n), key=f"{n}") for n in range(5)]
+        found: set[str] = {result.outcome async for result in client.ask_many(asked, timeout_s=PATIENT_S)}
+        await waiting
+        return found
+
+    assert desk.run(steps) == {"confirm"}
+
+
+def test_of_a_file_it_is_said_which_answers_lack_the_quorum(desk: Desk) -> None:
+    async def steps(client: Client) -> list[Result]:
+        return [result async for result in client.ask_many([Question(an_ask(), key="1")], timeout_s=0.3)]
+
+    [result] = desk.run(steps)
+    assert (result.outcome, result.witnessed) == ("unanswered", False)
+
+
+@pytest.mark.parametrize(("age_s", "what"), [(2 * HOUR_S, "too old: w1"), (-HOUR_S, "future: w1")])
+def test_a_cosignature_that_is_not_fresh_does_not_count(desk: Desk, age_s: float, what: str) -> None:
+    desk.bus.cosigned, desk.bus.age_s = True, age_s
+    with pytest.raises(TimedOut, match=what):
+        desk.run(asking(timeout_s=0.3))
+
+
+def test_a_stored_answer_stays_good_when_its_cosignature_is_old(desk: Desk) -> None:
+    desk.bus.cosigned = True
+    request_id = desk.run(asking()).request_id
+    desk.quorum = replace(quorum(), max_age_s=-1.0)
+    assert desk.run(lambda client: client.result(request_id, timeout_s=PATIENT_S)).outcome == "confirm"
+    assert desk.bus.queries == 0
+
+
+def test_anothers_cosignature_does_not_count(desk: Desk) -> None:
+    desk.bus.cosigned, desk.bus.by = True, FORGER
+    with pytest.raises(TimedOut, match="no quorum"):
+        desk.run(asking(timeout_s=0.3))
+
+
+def test_a_cosignature_that_does_not_hold_is_an_integrity_failure(desk: Desk) -> None:
+    desk.bus.cosigned = desk.bus.spoilt = True
+    desk.bus.pushes = False
+    with pytest.raises(IntegrityError, match="cosignature"):
+        desk.run(fetching)
+
+
+def test_a_log_that_the_policy_does_not_list_is_an_integrity_failure(desk: Desk) -> None:
+    other = format_vkey(samples.SUBJECTS.origin(samples.OVERSIGHT), FORGER.public_key())
+    desk.quorum = quorum(f"log {other}", rule="none")
+    desk.bus.pushes = False
+    with pytest.raises(IntegrityError, match="no log that the policy lists"):
+        desk.run(fetching)
+
+
+def test_an_answer_from_before_there_was_a_policy_is_fetched_again_and_replaced(desk: Desk) -> None:
+    desk.quorum = None
+    request_id = desk.run(asking()).request_id
+    desk.quorum, desk.bus.cosigned = quorum(), True
+    assert desk.run(lambda client: client.result(request_id, timeout_s=PATIENT_S)).outcome == "confirm"
+    assert desk.bus.queries == 1
+
+    async def proving(client: Client) -> str:
+        return (await client.prove(request_id)).receipt
+
+    receipt = desk.run(proving)
+    assert quorum().policy.judge(receipts.parse(receipt).checkpoint).lacking == ""
+    assert desk.bus.queries == 1
+
+
+def test_without_a_policy_a_receipt_is_renewed_when_asked_for(desk: Desk) -> None:
+    desk.quorum = None
+
+    async def steps(client: Client) -> list[str]:
+        result = await client.ask(an_ask(), timeout_s=PATIENT_S)
+        before = await client.prove(result.request_id)
+        desk.bus.cosigned = True
+        await client.result(result.request_id, timeout_s=PATIENT_S, anew=True)
+        return [before.receipt, (await client.prove(result.request_id)).receipt]
+
+    before, after = desk.run(steps)
+    assert after.startswith(before) and "witness.example/w1" in after.removeprefix(before)
+
+
+def test_a_renewed_receipt_of_another_entry_is_an_integrity_failure(desk: Desk) -> None:
+    desk.quorum = None
+
+    async def steps(client: Client) -> None:
+        result = await client.ask(an_ask(), timeout_s=PATIENT_S)
+        desk.bus.made.clear()
+        with pytest.raises(IntegrityError, match="another entry"):
+            await client.result(result.request_id, timeout_s=PATIENT_S, anew=True)
+        assert (await client.prove(result.request_id)).result == result
+
+    desk.run(steps)

@@ -1,0 +1,203 @@
+"""Whoever asks for a person under any spelling that the gates take for theirs is counted for that person."""
+
+import tracemalloc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from datetime import date
+from itertools import count
+from pathlib import Path
+from string import ascii_uppercase
+
+import pytest
+from glomar_verifier.matching.corrections import prepare, readings, spellings
+from glomar_verifier.matching.match import Query, Record, gates
+from glomar_verifier.matching.normalise import NormalName, normal_name
+from glomar_verifier.matching.spelling import surname_slips
+from glomar_verifier.quotas.counts import Counts, Lookup
+from glomar_verifier.quotas.tags import Tagger
+from hypothesis import assume, example, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tests.support.registers import ANA, RULES, query, record
+
+TAGGER = Tagger(bytes(range(32)))
+BORN = date(1980, 5, 17)
+OF_NAMES = {"first-name", "surname", "one-slip", "suffix", "middle-name"}
+_AGENCIES = count(1)
+
+Counter = Callable[[Query, Record], int]
+
+
+def normal(first: str, last: str, suffix: str = "") -> NormalName:
+    return normal_name(first, "", last, suffix, RULES)
+
+
+@pytest.fixture(scope="module")
+def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counter]:
+    """After one lookup under the name that was asked, elsewhere, how many addresses count for the person who
+    is then looked up under the register's own name: 2, or 1 if the first is not theirs."""
+    prepare(RULES)
+    path: Path = tmp_path_factory.mktemp("counts") / "counts.db"
+    with closing(Counts(path, window_days=30)) as counts:
+
+        def run(asked: Query, known: Record) -> int:
+            agency = f"agency-{next(_AGENCIES)}"
+            births = (known.date_of_birth,) if known.date_of_birth else ()
+            meant = TAGGER.known(agency, (known.name,), births, RULES)
+            first, second = (
+                Lookup(agency=agency, request_id=place, asked=like, meant=meant, address=place, at_ns=10**18)
+                for place, like in (
+                    ("elsewhere", TAGGER.asked(agency, asked.name, asked.date_of_birth, RULES)),
+                    ("home", TAGGER.asked(agency, known.name, known.date_of_birth, RULES)),
+                )
+            )
+            return counts.observe_lookups([first, second])[1]
+
+        yield run
+
+
+def someone(name: NormalName, born: date | None) -> tuple[Query, Record]:
+    """The same name on both sides, at an address."""
+    asked, known = query(ANA), record(ANA)
+    return replace(asked, name=name, date_of_birth=born), replace(known, name=name, date_of_birth=born)
+
+
+FIRSTS = st.sampled_from(["Mariana", "Juan", "Ana", "Robert", "García", "Qxvanna", "Maraina", "Li"])
+WORDS = st.sampled_from(
+    ["García", "López", "Martinez", "Hernández", "Kim", "Li", "de", "la", "Cruz", "Vanderbilt", "Mariana",
+     "Qxvandopoulos", "Garcqia", "Garciaxlopez", "Garcias", "McDonald", "Smith", "B"]
+)  # fmt: skip
+
+
+@st.composite
+def slipped(draw: st.DrawFn, text: str) -> str:
+    """With a letter or a blank put in, left out or changed, or two neighbours swapped."""
+    at = draw(st.integers(0, max(0, len(text) - 1)))
+    letter = draw(st.sampled_from([*ascii_uppercase, " "]))
+    head, tail = text[:at], text[at:]
+    ways = [head + letter + tail, head + tail[1:], head + letter + tail[1:], head + tail[1::-1] + tail[2:]]
+    slip: str = draw(st.sampled_from(ways))
+    return slip
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[NormalName, NormalName]:
+    """A name on record, and one that is asked: its surnames dropped, exchanged or joined, then slips."""
+    first, words = draw(FIRSTS), draw(st.lists(WORDS, min_size=1, max_size=3))
+    known = normal(first, " ".join(words))
+    asked_first, tokens = known.first, list(draw(st.permutations(known.surname)))
+    tokens = tokens[: draw(st.integers(1, max(1, len(tokens))))]
+    surname = draw(st.sampled_from([" ", "", " "])).join(tokens)
+    if draw(st.booleans()):
+        asked_first = draw(slipped(asked_first)).replace(" ", "")
+    for _ in range(draw(st.integers(0, 2))):
+        surname = draw(slipped(surname))
+    if draw(st.integers(0, 3)) == 0:
+        asked_first, surname = surname.replace(" ", ""), asked_first
+    return known, normal(asked_first, surname)
+
+
+BIRTHS = st.sampled_from([(BORN, BORN), (BORN, BORN), (None, None), (None, BORN), (BORN, None)])
+
+
+@settings(max_examples=150, deadline=None)
+@given(pairs(), BIRTHS)
+@example((normal("Mariana", "García"), normal("Maraina", "Garcqia")), (BORN, BORN))
+@example((normal("Mariana", "García"), normal("García", "Maraina")), (BORN, BORN))
+@example((normal("Mariana", "García"), normal("Garcqia", "Mariana")), (BORN, BORN))
+@example((normal("Robert", "Hernández"), normal("Robert", "Hernanxxez")), (BORN, BORN))
+@example((normal("Robert", "Hernanxxez"), normal("Robert", "Hernández")), (BORN, BORN))
+@example((normal("Robert", "Qxvandopoulos"), normal("Robert", "Qxvandopulos")), (BORN, BORN))
+@example((normal("Robert", "Shingledecker"), normal("Robert", "Shinglede ker")), (None, None))
+@example((normal("Robert", "Martínez Vanderbilt"), normal("Robert", "Martinezxvanderbilt")), (None, None))
+@example((normal("Robert", "Martinezxvanderbilt"), normal("Robert", "Martínez Vanderbilt")), (None, None))
+def test_an_address_counts_for_the_person_under_every_name_that_the_gates_take_for_theirs(
+    counted: Counter, names: tuple[NormalName, NormalName], births: tuple[date | None, date | None]
+) -> None:
+    (_, known), (asked, _) = someone(names[0], births[1]), someone(names[1], births[0])
+    assume(not OF_NAMES.intersection(gates(asked, known, RULES)))
+    assert counted(asked, known) == 2
+
+
+@pytest.mark.parametrize(
+    ("known", "asked", "born"),
+    [
+        (("Chen", "Wei"), ("Cheng", "Wei"), None),
+        (("Robert", "Chen"), ("Robert", "Cheng"), None),
+        (("Robert", "Chen"), ("Robert", "Cheng"), BORN),
+        (("Juan", "Smith"), ("Juana", "Smith"), BORN),
+        (("Robert", "García López"), ("Robert", "García Martínez"), None),
+        (("Robert", "Smith"), ("Bob", "Smith"), BORN),
+        (("Robert", "Smith"), ("Bobb", "Smith"), BORN),
+        (("Robert", "Smith"), ("Robret", "Jones"), BORN),
+        (("Robert", "Smith"), ("Robert", "Hernanxxez"), None),
+        (("Mohamed", "Hassan"), ("Mohamed", "Ali"), BORN),
+    ],
+)
+def test_another_person_of_a_like_name_is_counted_apart(
+    counted: Counter, known: tuple[str, str], asked: tuple[str, str], born: date | None
+) -> None:
+    (_, one), (other, _) = someone(normal(*known), born), someone(normal(*asked), born)
+    assert counted(other, one) == 1
+
+
+def test_another_birth_date_vouches_for_nobody(counted: Counter) -> None:
+    (_, known), (asked, _) = (
+        someone(normal("Robert", "Hernández"), BORN),
+        someone(normal("Robert", "Hernanxxez"), date(1980, 5, 18)),
+    )
+    assert counted(asked, known) == 1
+
+
+@pytest.mark.parametrize("known", [("Robert", "Martinez"), ("Robert", "Qxmartinqz")])
+def test_two_slips_of_one_name_count_together_though_neither_is_the_others(
+    counted: Counter, known: tuple[str, str]
+) -> None:
+    """Two letters lie between them: no gate takes one for the other, but either for the person."""
+    name = normal(*known)
+    slips = [replace(name, surname=(name.surname[0][:at] + "Q" + name.surname[0][at:],)) for at in (2, 6)]
+    assert surname_slips(slips[0].surname, slips[1].surname, RULES, vouched=False) is None
+    born = BORN if known[1].startswith("Q") else None
+    for slip in slips:
+        (asked, _), (_, person) = someone(slip, born), someone(name, born)
+        assert not OF_NAMES.intersection(gates(asked, person, RULES))
+        assert counted(asked, person) == 2
+
+
+def test_a_known_name_is_read_as_itself_and_a_slip_as_all_that_it_may_be() -> None:
+    assert readings(normal("Robert", "García López"), RULES) == (normal("Robert", "García López"),)
+    assert normal("Robert", "Smith") in readings(normal("Robret", "Smith"), RULES)
+    read = readings(normal("Robret", "Martniez"), RULES)
+    assert {normal("Robert", "Martniez"), normal("Robret", "Martinez")} < set(read)
+    assert normal("Robert", "Martinez") not in read
+
+
+def test_a_name_that_may_be_too_many_others_has_no_readings() -> None:
+    long = "Qay Zin Wex Xor Kiq Yun Vob Jik Zef Qul Wuz Xad"
+    assert len(readings(normal("Robert", "Qay Zin"), RULES)) > 1
+    assert readings(normal("Robert", long), RULES) == ()
+    known = "García López Martínez Hernández Smith Kim Cruz Jones Brown Lee Young Hall"
+    assert len(readings(normal("Robert", known), RULES)) == 1
+
+
+@pytest.mark.parametrize(("first", "last"), [("﷽" * 100, "Lopez"), ("Ana", "Q" * 100)])
+def test_a_word_far_longer_than_any_name_has_no_readings_but_itself(first: str, last: str) -> None:
+    """A hundred characters may fold to thousands of letters, and their edits took 300 MB."""
+    name = normal(first, last)
+    prepare(RULES)
+    tracemalloc.start()
+    try:
+        assert readings(name, RULES) == (name,)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_all_spellings_of_a_name_are_its_persons() -> None:
+    name = normal("Ana", "de la Cruz García López")
+    written: Sequence[NormalName] = list(spellings(name, RULES))
+    assert {normal("Ana", "Cruz"), normal("Ana", "López Cruz"), normal("Ana", "Delacruzgarcialopez")} < set(
+        written
+    )
+    assert all(surname_slips(one.surname, name.surname, RULES, vouched=False) == 0 for one in written)
