@@ -80,10 +80,22 @@ class InForce(Struct, frozen=True):
 
 
 class Applied(Struct, frozen=True):
-    """What is in force after a control. fault: why it was void and changed nothing; "" if it counts."""
+    """One control, and what is in force from it on. sequence, at: where and when the stream stored it.
 
+    fault: why it is void and changed nothing; "" if it counts. control: None if it can't be opened.
+    parties: those whose officials signed it.
+    """
+
+    sequence: int
+    at: datetime
     in_force: InForce
-    fault: str = ""
+    fault: str
+    control: Control | None
+    parties: frozenset[str]
+
+    @property
+    def slot(self) -> int:
+        return self.in_force.slot
 
 
 class _Opened(Struct, frozen=True):
@@ -113,18 +125,20 @@ def apply(
     tell what is in force must not decide.
     """
     slot = slot or state.slot + 1
+    control, parties = None, frozenset[str]()
     try:
-        control, parties = ordered(state, body, versions, subjects.control(slot), at)
+        control, parties = _ordered(state, body, versions, subjects.control(slot), at)
         judge = _judge(state, control, versions)
         if needed := lacking(control.action, parties, judge.agreement):
             raise Untrusted(needed)
         opened = _Opened(control, parties, sequence, at)
-        return Applied(replace(_ACTIONS[control.action](state, opened, versions), slot=slot))
+        after = _ACTIONS[control.action](state, opened, versions)
+        return Applied(sequence, at, replace(after, slot=slot), "", control, parties)
     except Refused as fault:
-        return Applied(replace(state, slot=slot), fault.what)
+        return Applied(sequence, at, replace(state, slot=slot), fault.what, control, parties)
 
 
-def ordered(
+def _ordered(
     state: InForce, body: bytes, versions: Versions, subject: str, at: datetime
 ) -> tuple[Control, frozenset[str]]:
     """A control behind `state`, and the parties whose officials signed it. Raises Malformed, Untrusted."""

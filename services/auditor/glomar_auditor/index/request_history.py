@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 import msgspec
+from glomar_runtime.bus.controls import ControlHistory
 from glomar_runtime.bus.stream import Stored, get_by_sequence, get_by_subject, moment
 from glomar_schemas.agreement.controls import Hold
 from glomar_schemas.crypto.dsse import open_envelope
@@ -14,8 +15,8 @@ from glomar_schemas.subjects import is_request_id
 from msgspec import Struct
 
 from glomar_auditor.index.context import Sight
-from glomar_auditor.index.control_history import Docket
-from glomar_auditor.index.orders import HoldLine, hold_lines
+from glomar_auditor.index.control_history import HoldLine, hold_lines
+from glomar_auditor.index.signatures import SignatureCheck
 from glomar_auditor.index.stream_messages import fetch
 
 
@@ -54,8 +55,9 @@ async def stories(seen: Sight, wanted: str) -> list[Story]:
 
     Raises Refused (no such request in the ledger), IntegrityError, Unreachable.
     """
-    docket = await _docket(seen)
-    found = [await _story(seen, docket, request) async for request in _requests(seen, wanted)]
+    history = ControlHistory(seen.versions, seen.subjects)
+    await history.follow(seen.client)
+    found = [await _story(seen, history, request) async for request in _requests(seen, wanted)]
     if not found:
         raise Refused(
             "no such request is in the ledger", where=seen.origin, fix="`glomar-auditor search` finds ids"
@@ -79,18 +81,7 @@ async def _requests(seen: Sight, wanted: str) -> AsyncIterator[Stored]:
                 yield stored
 
 
-async def _docket(seen: Sight) -> Docket:
-    docket, slot = Docket(seen.versions, seen.subjects), 1
-    while True:
-        subject = seen.subjects.control(slot)
-        stored = await get_by_subject(seen.client, seen.subjects.stream, subject)
-        if stored is None:
-            return docket
-        docket.add(stored)
-        slot += 1
-
-
-async def _story(seen: Sight, docket: Docket, request: Stored) -> Story:
+async def _story(seen: Sight, history: ControlHistory, request: Stored) -> Story:
     address = seen.subjects.parse(request.subject)
     slot = address.token if is_request_id(address.token) else f"~{request.sequence}"
     found = {"request": request}
@@ -102,20 +93,22 @@ async def _story(seen: Sight, docket: Docket, request: Stored) -> Story:
         stored = await get_by_subject(seen.client, seen.subjects.stream, subject)
         if stored is not None and stored.sequence <= seen.view.size:
             found[kind] = stored
-    told = {kind: await _told(seen, docket, kind, stored) for kind, stored in found.items()}
+    told = {kind: await _told(seen, history, kind, stored) for kind, stored in found.items()}
     clear = _clear(request)
     answer, person = _answer(seen, found.get("verdict"), address.agency)
     jurisdiction = str(clear.get("jurisdiction", ""))
     last = found["verdict"].sequence if "verdict" in found else seen.view.size
     holds = (
         hold
-        for hold in hold_lines(docket.orders)
+        for hold in hold_lines(history.controls)
         if Hold(hold.slot, hold.scope, "").covers(address.agency, jurisdiction, person)
         and (hold.lifted_sequence is None or request.sequence < hold.lifted_sequence)
         and (hold.lifted_sequence is None or hold.sequence <= last)
     )
-    now = docket.in_force.hold_on(address.agency, jurisdiction, person)
-    behind = docket.at(last).hold_on(address.agency, jurisdiction, person) if "verdict" in found else None
+    now = history.in_force.hold_on(address.agency, jurisdiction, person)
+    behind = (
+        history.before(last).hold_on(address.agency, jurisdiction, person) if "verdict" in found else None
+    )
     return Story(
         request_id=address.token,
         agency=address.agency,
@@ -132,11 +125,11 @@ async def _story(seen: Sight, docket: Docket, request: Stored) -> Story:
     )
 
 
-async def _told(seen: Sight, docket: Docket, kind: str, stored: Stored) -> Told:
+async def _told(seen: Sight, history: ControlHistory, kind: str, stored: Stored) -> Told:
     """Raises IntegrityError unless the ledger has just this message, and proves it."""
     leaf = next(seen.view.leaves(stored.sequence - 1))
     await fetch(seen.client, seen.subjects.stream, stored.sequence, leaf)
-    record = seen.reading.read(stored, docket.judge)
+    record = seen.reading.read(stored, SignatureCheck(history, seen.subjects).fault)
     return Told(
         kind=kind,
         sequence=stored.sequence,

@@ -6,10 +6,9 @@ behind a hold; this also keeps back what a dishonest one stored.
 
 import asyncio
 import logging
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
-from glomar_runtime.bus.controls import newer, tell
+from glomar_runtime.bus.controls import ControlHistory, tell
 from glomar_runtime.bus.stream import Stored, get_by_subject
 from glomar_schemas.agreement.controls import Hold, InForce
 from glomar_schemas.agreement.keyholder import Keyholder
@@ -41,18 +40,16 @@ class Withholding:
     """The controls of the stream, as far as they go, and what was in force at each of its sequences."""
 
     def __init__(self, versions: Versions, subjects: Subjects, keyholder: Keyholder) -> None:
-        self._versions = versions
+        self.controls = ControlHistory(versions, subjects)
         self._subjects = subjects
         self._keyholder = keyholder
-        self._sequences = [0]
-        self._states = [InForce()]
         self._one_at_a_time = asyncio.Lock()
         self._violations: dict[int, None] = {}
 
     @property
     def in_force(self) -> InForce:
-        """As far as has been followed."""
-        return self._states[-1]
+        """After the last control that was read."""
+        return self.controls.in_force
 
     @property
     def violations(self) -> list[int]:
@@ -80,36 +77,25 @@ class Withholding:
             if each.sequence not in scopes or self._is_free(each.sequence, scopes[each.sequence])
         ]
 
-    def around(self, sequence: int) -> tuple[InForce, InForce]:
-        """What was in force before the message with that sequence, and from it on."""
-        before = bisect_left(self._sequences, sequence) - 1
-        return self._states[max(before, 0)], self._then(sequence)
-
     async def follow(self, client: Client) -> None:
         """Asks the stream itself, since a hold may stand behind what has been recorded so far.
 
         Raises Misconfigured if oversight has no private key to a sealing key in force.
         """
         async with self._one_at_a_time:
-            known = self.in_force.slot
-            async for stored, applied in newer(client, self.in_force, self._versions, self._subjects):
-                tell(stored, applied)
-                # A slot may have been filled before an earlier one; it counts once all before it are.
-                self._sequences.append(max(self._sequences[-1], stored.sequence))
-                self._states.append(applied.in_force)
-            if self.in_force.slot > known and self.in_force.signed is not None:
-                # Once all are read: a key that the first controls named may have been destroyed since.
+            read = await self.controls.follow(client)
+            for control in read:
+                tell(control)
+            if read and self.in_force.signed is not None:
+                # Only after all are read: a key that an early control named may have been destroyed since.
                 self._keyholder.follow(self.in_force)
-
-    def _then(self, sequence: int) -> InForce:
-        return self._states[bisect_right(self._sequences, sequence) - 1]
 
     def _is_doubtful(self, verdict: Stored) -> bool:
         """Some hold was in force when it was stored, or is now; where none was, nothing is looked up."""
-        return bool(self._then(verdict.sequence).holds or self.in_force.holds)
+        return bool(self.controls.before(verdict.sequence).holds or self.in_force.holds)
 
     def _is_free(self, sequence: int, scope: Scope) -> bool:
-        if scope.under(self._then(sequence)) is not None:
+        if scope.under(self.controls.before(sequence)) is not None:
             # For ever: it was decided or stored against a hold, and lifting that does not mend it.
             if sequence not in self._violations:
                 log.error("violation: a verdict behind a hold", extra={"sequence": sequence})

@@ -71,7 +71,8 @@ class Noticing:
         return await next_by_subject(client, self._subjects.stream, subject, after + 1)
 
     def _concerned(self, message: Stored) -> Iterator[str]:
-        before, after = self._withholding.around(message.sequence)
+        controls = self._withholding.controls
+        before, after = controls.before(message.sequence), controls.since(message.sequence)
         if self._kind(message) == "recall":
             if (recall := open_recall(message, after)) is not None:
                 yield recall.agency

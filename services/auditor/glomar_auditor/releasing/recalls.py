@@ -65,7 +65,7 @@ class Recalls:
         return found
 
     def _add(self, stored: Stored) -> None:
-        _, in_force = self._withholding.around(stored.sequence)
+        in_force = self._withholding.controls.before(stored.sequence)
         if (recall := open_recall(stored, in_force)) is not None:
             self._recalled.add((recall.agency, recall.request_id))
 

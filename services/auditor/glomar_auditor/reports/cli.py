@@ -19,7 +19,7 @@ from glomar_auditor.reports import accounting as accounts
 from glomar_auditor.reports import public as publicly
 from glomar_auditor.reports.accounting import Accounting
 from glomar_auditor.reports.affidavit import affidavit
-from glomar_auditor.reports.count import Period, count, docket_of
+from glomar_auditor.reports.count import Period, control_history, count
 from glomar_auditor.reports.document import Document, as_html, as_text
 from glomar_auditor.reports.full_check import source
 from glomar_auditor.reports.model import Report
@@ -75,7 +75,7 @@ def accounting(
 
     async def run() -> tuple[Accounting, tuple[str, ...]]:
         async with source(config, NAME, quick=quick, checkpoint=checkpoint) as (_, found):
-            versions = docket_of(found).in_force.versions
+            versions = control_history(found).in_force.versions
             return accounts.account(found, person_tag), tuple(digest for _, digest in versions)
 
     made, digests = asyncio.run(run())

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime
 
+from glomar_runtime.bus.controls import ControlHistory
 from glomar_runtime.bus.stream import Stored, moment
 from glomar_schemas.agreement.controls import InForce
 from glomar_schemas.agreement.model import Agreement
@@ -15,9 +16,8 @@ from glomar_schemas.agreement.versions import Versions
 from glomar_schemas.subjects import Subjects
 from msgspec import Struct
 
-from glomar_auditor.index.control_history import Docket
+from glomar_auditor.index.control_history import hold_lines
 from glomar_auditor.index.database import Index, Wanted
-from glomar_auditor.index.orders import hold_lines
 from glomar_auditor.index.record import GAP, MALFORMED, OTHER, UNREADABLE, Outcome, Reading, Record
 from glomar_auditor.index.search import VOID, named, opened_of
 from glomar_auditor.ledger.view import LedgerView
@@ -84,23 +84,23 @@ class _Tally:
         return tuple(Line(name=name, **counts) for name, counts in sorted(found, key=_most_first))
 
 
-def docket_of(source: Source) -> Docket:
+def control_history(source: Source) -> ControlHistory:
     """The controls that the index holds."""
-    docket = Docket(source.versions, source.subjects)
+    history = ControlHistory(source.versions, source.subjects)
     for record in source.index.records("control"):
         subject = source.subjects.control(record.token)
-        docket.add(Stored(record.sequence, record.time_ns, subject, record.body))
-    return docket
+        history.add(Stored(record.sequence, record.time_ns, subject, record.body))
+    return history
 
 
 def count(source: Source, period: Period) -> Report:
     """Raises Damaged."""
-    agreement, docket, tally = source.versions.newest.agreement, docket_of(source), _Tally()
+    agreement, history, tally = source.versions.newest.agreement, control_history(source), _Tally()
     for request, verdict in source.index.matters(period.wanted):
         opened = opened_of(source.reading, verdict)
         outcome = named(verdict, opened)
         tally.add(request, outcome, opened)
-        if verdict and outcome != VOID and _behind_hold(docket.at(verdict.sequence), request, opened):
+        if verdict and outcome != VOID and _behind_hold(history.before(verdict.sequence), request, opened):
             tally.violations.append(verdict.sequence)
         tally.unreadable += opened is not None and opened.outcome == VOID
     recalls = tuple(_recalls(source.index))
@@ -109,7 +109,7 @@ def count(source: Source, period: Period) -> Report:
         agreement=agreement.id,
         title=agreement.title,
         oversight=agreement.parties[agreement.oversight].name,
-        digests=tuple(digest for _, digest in docket.in_force.versions),
+        digests=tuple(digest for _, digest in history.in_force.versions),
         rests=rests(source),
         since=period.since,
         until=period.until,
@@ -119,13 +119,13 @@ def count(source: Source, period: Period) -> Report:
         by_ground=tally.lines("ground"),
         by_statute=tally.lines("statute"),
         refused_under=tuple(_refused(tally.conditions, source.versions)),
-        holds=hold_lines(docket.orders),
+        holds=hold_lines(history.controls),
         violations=tuple(tally.violations),
         recalls=recalls,
         outstanding=sum(each.certified_at is None for each in recalls),
         certificates=_certificates(source.index),
         people=_people(tally.people),
-        left_out=_left_out(source.index, docket, tally.unreadable),
+        left_out=_left_out(source.index, history, tally.unreadable),
     )
 
 
@@ -192,7 +192,7 @@ def _people(people: Counter[bytes]) -> People:
     )
 
 
-def _left_out(index: Index, docket: Docket, unreadable: int) -> LeftOut:
+def _left_out(index: Index, history: ControlHistory, unreadable: int) -> LeftOut:
     faults = Counter({UNREADABLE: unreadable})
     for kind, fault, number in index.faults():
         faults[_reason(kind, fault)] += number
@@ -202,7 +202,7 @@ def _left_out(index: Index, docket: Docket, unreadable: int) -> LeftOut:
         untrusted=faults["untrusted"],
         unreadable=faults[UNREADABLE],
         other=faults[OTHER],
-        void_controls=sum(bool(order.fault) for order in docket.orders),
+        void_controls=sum(bool(order.fault) for order in history.controls),
     )
 
 

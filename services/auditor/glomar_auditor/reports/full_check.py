@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from glomar_runtime.bus.controls import ControlHistory
 from glomar_runtime.cli import Advance, progress
 from glomar_schemas.errors import Refused
 
 from glomar_auditor.index.context import Sight, sight
-from glomar_auditor.index.control_history import Docket
 from glomar_auditor.index.database import Index
 from glomar_auditor.index.fill import fill
+from glomar_auditor.index.signatures import SignatureCheck
 from glomar_auditor.reports.count import Source
 
 
@@ -45,7 +46,7 @@ async def source(
 
 async def _filled(seen: Sight, advance: Advance) -> Index:
     index = Index(None, seen.origin)
-    docket = Docket(seen.versions, seen.subjects)
+    check = SignatureCheck(ControlHistory(seen.versions, seen.subjects), seen.subjects)
     stream = seen.subjects.stream
-    await fill(index, seen.reading, seen.client, stream, seen.view, judge=docket.judge, advance=advance)
+    await fill(index, seen.reading, seen.client, stream, seen.view, judge=check.fault, advance=advance)
     return index

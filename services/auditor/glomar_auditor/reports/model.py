@@ -4,7 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from glomar_auditor.index.orders import HoldLine
+from glomar_auditor.index.control_history import HoldLine
 
 
 class Rests(Struct, frozen=True, kw_only=True):

@@ -228,9 +228,9 @@ class Worker:
 
     async def _follow(self, client: Client) -> None:
         in_force = self._in_force
-        async for stored, applied in newer(client, in_force, self._versions, self._subjects):
-            tell(stored, applied)
-            in_force = applied.in_force
+        async for control in newer(client, in_force, self._versions, self._subjects):
+            tell(control)
+            in_force = control.in_force
         if in_force.slot > self._in_force.slot and in_force.signed is not None:
             self._keyholder.follow(in_force)
         self._in_force = in_force

@@ -3,9 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from glomar_auditor.index.control_history import Docket
 from glomar_auditor.index.database import Index, Wanted
 from glomar_auditor.index.record import GAP, UNREADABLE, Outcome, Record
+from glomar_auditor.index.signatures import SignatureCheck
 from glomar_auditor.ledger.view import LedgerView
 from glomar_auditor.reports.accounting import account
 from glomar_auditor.reports.affidavit import affidavit
@@ -13,6 +13,7 @@ from glomar_auditor.reports.count import Period, Source, count
 from glomar_auditor.reports.document import as_html, as_text
 from glomar_auditor.reports.model import Report
 from glomar_auditor.reports.public import public
+from glomar_runtime.bus.controls import ControlHistory
 from glomar_runtime.bus.stream import Stored
 from glomar_schemas.agreement.versions import Versions
 from glomar_schemas.crypto.dsse import seal_envelope
@@ -197,21 +198,8 @@ def test_the_public_view_prints_no_word_that_the_agreement_does_not_know() -> No
 
 @pytest.mark.parametrize(("signer", "fault"), [(samples.REQUESTER, False), (samples.HOLDER, True)])
 def test_a_request_counts_by_the_signature_of_its_agency(signer: str, fault: bool) -> None:
-    docket = Docket(VERSIONS, samples.SUBJECTS)
-    docket.add(Stored(1, START_NS, samples.SUBJECTS.control(1), AGREED))
+    history = ControlHistory(VERSIONS, samples.SUBJECTS)
+    history.add(Stored(1, START_NS, samples.SUBJECTS.control(1), AGREED))
     message = samples.request()
     stored = Stored(2, START_NS + 1, message.subject, seal_envelope(message, [samples.signer(signer)]))
-    assert bool(docket.judge(stored)) is fault
-
-
-def test_a_slot_that_is_filled_too_early_waits_for_the_one_before_it() -> None:
-    docket = Docket(VERSIONS, samples.SUBJECTS)
-    for sequence, slot, content in ((1, 1, AGREED), (2, 3, LIFTED), (5, 2, HELD)):
-        docket.add(Stored(sequence, START_NS + sequence, samples.SUBJECTS.control(slot), content))
-    assert [(order.slot, order.sequence, order.fault) for order in docket.orders] == [
-        (1, 1, ""),
-        (2, 5, ""),
-        (3, 2, ""),
-    ]
-    assert docket.at(5).slot == 1
-    assert docket.at(6).slot == 3
+    assert bool(SignatureCheck(history, samples.SUBJECTS).fault(stored)) is fault

@@ -93,11 +93,17 @@ def test_the_first_control_puts_the_agreement_in_force() -> None:
 
 
 def test_one_official_places_a_hold() -> None:
-    assert place().applied() == Applied(HELD)
+    applied = place().applied()
+
+    assert (applied.in_force, applied.fault) == (HELD, "")
+    assert applied.parties == {samples.HOLDER}
 
 
 def test_officials_of_two_parties_lift_it() -> None:
-    assert lift(OFFICIALS).applied() == Applied(replace(STARTED, slot=3))
+    applied = lift(OFFICIALS).applied()
+
+    assert (applied.in_force, applied.fault) == (replace(STARTED, slot=3), "")
+    assert applied.parties == {*OFFICIALS}
 
 
 def test_a_new_version_is_in_force_behind_its_control() -> None:
