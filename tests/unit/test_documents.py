@@ -154,7 +154,18 @@ def test_every_module_that_is_named_exists(path: Path) -> None:
         for span in spans(path.read_text(encoding="utf-8"))
         if re.fullmatch(r"\w+(\.\w+)*", span) and span.split(".")[0] in PACKAGES.values()
     ]
-    assert [name for name in named if not exists(name)] == []
+    run = re.findall(r"\bpython -m ([\w.]+)", path.read_text(encoding="utf-8"))
+    assert [name for name in [*named, *run] if not exists(name)] == []
+
+
+def test_every_document_that_the_code_names_exists() -> None:
+    sources = [path for folder in (*PACKAGES, "tests") for path in (ROOT / folder).rglob("*.py")]
+    named = {
+        (name, str(path.relative_to(ROOT)))
+        for path in sources
+        for name in re.findall(r"\bdocs/[\w./-]+\.md\b", path.read_text(encoding="utf-8"))
+    }
+    assert [pair for pair in sorted(named) if not (ROOT / pair[0]).is_file()] == []
 
 
 def test_every_command_is_in_the_reference() -> None:

@@ -23,7 +23,11 @@ def require_trusted(own: Mapping[str, Ledger]) -> None:
     """Raises IntegrityError if a publisher's messages are not in the ledger, or that was rewritten."""
     for name, ledger in own.items():
         if ledger.state == "alert":
-            raise IntegrityError(ledger.fault, where=f"ledger, says the {name}", fix="See docs/operate.md")
+            raise IntegrityError(
+                ledger.fault,
+                where=f"ledger, says the {name}",
+                fix="See docs/how-to/operate/find-a-missing-message.md",
+            )
 
 
 def _said(ledger: Ledger, now: datetime) -> str:

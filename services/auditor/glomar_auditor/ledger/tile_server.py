@@ -1,7 +1,7 @@
 """The ledger over HTTP, for anybody: checkpoint, tiles and bundles, c2sp.org/tlog-tiles. Mounted by the app.
 
 Read only, no token: it holds nothing about a person, and outsiders are meant to check it. Any web server can
-do the same with the files themselves (docs/operate.md).
+do the same with the files themselves (docs/how-to/operate/publish-the-ledger.md).
 """
 
 import os
