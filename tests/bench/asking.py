@@ -13,15 +13,15 @@ from pathlib import Path
 
 import msgspec
 import uvloop
-from glomar_requester.ask import Ask, Question
+from glomar_requester.ask import Question
 from glomar_requester.client import Client
-from glomar_requester.files.request_file import COLUMNS, parse_ask
 from glomar_requester.service.otel_tracing import OtelTracing
 from glomar_requester.settings import RequesterSettings
 from glomar_requester.verification.release import Result
 from glomar_runtime.service import calm_collector
 from glomar_runtime.settings import load_settings
 from glomar_runtime.telemetry import spans as telemetry
+from glomar_schemas.request_file import COLUMNS, Ask, parse_ask
 
 from tests.bench.figures import Failed
 from tests.bench.orders import obey

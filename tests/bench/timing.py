@@ -21,7 +21,7 @@ from pathlib import Path
 
 import msgspec
 from glomar_evaluation.synth.kinds import KLASSES, Case
-from glomar_evaluation.synth.requests import REQUEST_COLUMNS, case_and_officer, lawful
+from glomar_evaluation.synth.requests import case_and_officer, lawful
 from glomar_local import ports
 from glomar_local.demo.answers import identity_of
 from glomar_local.demo.population import make_rolls, today
@@ -29,14 +29,14 @@ from glomar_local.layout import Layout
 from glomar_local.provision.credentials import OPERATOR
 from glomar_local.provision.provision import System, provision
 from glomar_local.system.open_bus import connected
-from glomar_requester.ask import Ask, Question
-from glomar_requester.files.request_file import COLUMNS, parse_ask
+from glomar_requester.ask import Question
 from glomar_requester.outgoing.compose import Label, compose, new_request_id
 from glomar_schemas.crypto.dsse import open_envelope
 from glomar_schemas.crypto.sealing import Context, Opener
 from glomar_schemas.decoding import decode
 from glomar_schemas.keys import key_id, read_sealing_key
 from glomar_schemas.messages import Answer, Verdict
+from glomar_schemas.request_file import COLUMNS, Ask, parse_ask
 from glomar_verifier.holder_lists import veto
 from msgspec import Struct
 from msgspec.structs import replace
@@ -116,7 +116,7 @@ def _asks(rows: Iterable[Mapping[str, str]]) -> tuple[dict[str, list[Ask]], list
         kind = min(fitting, key=lambda kind: len(asks[kind]))
         if len(asks[kind]) < PEOPLE_OF_A_KIND:
             row = lawful(case, serial) | klasses[OF_KLASS[kind]].change(case)
-            ask = parse_ask({column: row[column] for column in COLUMNS if column in REQUEST_COLUMNS})
+            ask = parse_ask({column: row[column] for column in COLUMNS})
             assert isinstance(ask, Ask), ask
             asks[kind].append(ask)
             if kind == "veto":

@@ -9,8 +9,7 @@ from glomar_local import ports
 from glomar_local.demo import population
 from glomar_local.layout import Layout
 from glomar_local.provision.provision import System, provision
-from glomar_requester.ask import Ask
-from glomar_requester.files.request_file import COLUMNS, parse_ask
+from glomar_schemas.request_file import COLUMNS, Ask, parse_ask
 from msgspec import Struct
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from glomar_local.demo import population
 from glomar_local.layout import Layout
 from glomar_requester import Ask, Client, Profile, Question, Result
-from glomar_requester.files.request_file import COLUMNS, parse_ask
 from glomar_requester.settings import RequesterSettings
 from glomar_runtime.settings import load_settings
+from glomar_schemas.request_file import COLUMNS, parse_ask
 from msgspec.structs import replace
 
 LIMIT_S = 300.0

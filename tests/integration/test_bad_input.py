@@ -25,12 +25,11 @@ from glomar_local.ports import HOST
 from glomar_local.provision.credentials import official
 from glomar_local.provision.provision import provision
 from glomar_local.system.process import program
-from glomar_requester.ask import Ask
-from glomar_requester.files.request_file import COLUMNS
 from glomar_schemas.agreement.model import load_trust, sign_agreement
 from glomar_schemas.agreement.versions import load_versions
 from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.keys import generate, read_signing_key, write_private
+from glomar_schemas.request_file import COLUMNS, Ask
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog.leaf import Leaf
 from glomar_schemas.tlog.note import format_vkey

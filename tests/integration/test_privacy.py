@@ -21,12 +21,12 @@ from glomar_local.demo import answers, population
 from glomar_local.provision.provision import System
 from glomar_local.system.open_bus import connected
 from glomar_local.system.process import program
-from glomar_requester.ask import Ask
 from glomar_requester.outgoing.compose import new_request_id
 from glomar_schemas.crypto.dsse import seal_envelope
 from glomar_schemas.crypto.sealing import PARTICULARS_SIZES, Sealer
 from glomar_schemas.messages import Officer, Request
 from glomar_schemas.publish import Outgoing, store
+from glomar_schemas.request_file import Ask
 from msgspec.structs import replace
 
 from tests.integration import leaks, web

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from glomar_local.system.process import program
 from glomar_schemas.errors import GlomarError
-from glomar_verifier.matching.query import check
+from glomar_verifier.offline.decide_file import check
 from glomar_verifier.register.build_into import build_into
 from glomar_verifier.register.open import open_place
 from glomar_verifier.register.postgres_connection import connect

@@ -11,10 +11,10 @@ import pytest
 from glomar_schemas.errors import IntegrityError, Malformed, Misconfigured
 from glomar_verifier.cli import check_register
 from glomar_verifier.matching.match import Record
-from glomar_verifier.matching.query import check
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.offline.cli_explain import explain
-from glomar_verifier.offline.question import QUESTION_COLUMNS
+from glomar_verifier.offline.decide_file import check
+from glomar_verifier.offline.request_row import QUERY_COLUMNS
 from glomar_verifier.register import LiveRegister, integrity
 from glomar_verifier.register.build_into import build_into
 from glomar_verifier.register.open import is_server, open_place
@@ -167,7 +167,7 @@ def test_explain_says_the_same_on_every_register(
 ) -> None:
     opened(ANA, EVA)
     asked = {**ANA, "street_number": "122", "tax_periods": "2024"}
-    particulars = [f"{name}={asked[name]}" for name in QUESTION_COLUMNS]
+    particulars = [f"{name}={asked[name]}" for name in QUERY_COLUMNS]
     explain(*particulars, db=place.where)
     assert capsys.readouterr().out.splitlines() == [
         "line 1: deny, nobody passes every gate",

@@ -15,7 +15,7 @@ from glomar_local.demo.answers import identity_of
 from glomar_local.layout import Layout
 from glomar_local.provision.credentials import epoch_files
 from glomar_local.provision.provision import System, provision
-from glomar_requester.ask import Ask, Question
+from glomar_requester.ask import Question
 from glomar_requester.outgoing.compose import Label, compose, new_request_id
 from glomar_runtime.bus.stream import Stored
 from glomar_runtime.telemetry.spans import Spans
@@ -27,6 +27,7 @@ from glomar_schemas.crypto.sealing import Context, Opener
 from glomar_schemas.decoding import decode
 from glomar_schemas.keys import key_id, read_sealing_key, read_secret, read_signing_key
 from glomar_schemas.messages import Answer, Verdict
+from glomar_schemas.request_file import Ask
 from glomar_verifier.decisions.decide import Desk, Work
 from glomar_verifier.decisions.verdict_writer import Clerk, Decided
 from glomar_verifier.holder_lists.case_roll import Rolls

@@ -7,8 +7,8 @@ import csv
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
-from types import SimpleNamespace
 
+from glomar_schemas.messages import Subject
 from glomar_verifier.matching.match import Candidates, Finding, Query, Record, decide
 from glomar_verifier.matching.normalise import AddressForm
 from glomar_verifier.matching.query import normal_query
@@ -39,10 +39,11 @@ ANA = {
 }
 
 
-def particulars(row: Mapping[str, str]) -> SimpleNamespace:
-    """The row as `conform.Particulars`: text as it is, the birth date as a date or None."""
-    born = row["date_of_birth"]
-    return SimpleNamespace(**{**row, "date_of_birth": date.fromisoformat(born) if born else None})
+def particulars(row: Mapping[str, str]) -> Subject:
+    """The particulars that a register row holds."""
+    texts = {name: row[name] for name in Subject.__struct_fields__ if row.get(name)}
+    born = texts.pop("date_of_birth", "")
+    return Subject(**texts, date_of_birth=date.fromisoformat(born) if born else None)  # type: ignore[arg-type]
 
 
 def query(row: Mapping[str, str], years: tuple[int, ...] = YEARS, form: AddressForm = "us") -> Query:

@@ -10,6 +10,7 @@ import msgspec
 from cyclopts import Parameter
 from glomar_runtime.cli import progress
 from glomar_schemas.errors import Misconfigured
+from glomar_schemas.request_file import COLUMNS
 from glomar_verifier.matching.rules import load_rules
 
 from glomar_evaluation import synth as made
@@ -44,7 +45,7 @@ def synth(
                     per_name=max(1, requests // 500),
                 )
             )
-            _write(requests_out, made.REQUEST_COLUMNS, rows)
+            _write(requests_out, COLUMNS, rows)
             print(f"{requests_out}: {len(rows)} requests")
             if truth is not None:
                 _write(truth, ("reference", *made.TRUTH_COLUMNS), rows)

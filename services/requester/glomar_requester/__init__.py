@@ -4,7 +4,9 @@ async with Client.connect(profile) as client:
     result = await client.ask(Ask(first_name=..., last_name=..., officer_id=...), timeout_s=30)
 """
 
-from glomar_requester.ask import Ask, Question
+from glomar_schemas.request_file import Ask
+
+from glomar_requester.ask import Question
 from glomar_requester.bus.publish import Conflict
 from glomar_requester.client import Client
 from glomar_requester.profile import Profile

@@ -14,10 +14,11 @@ from glomar_runtime.cli import progress, run_cli
 from glomar_runtime.cli_receipt import verify_receipt, write_receipt
 from glomar_runtime.settings import load_settings
 from glomar_schemas.errors import IntegrityError, Misconfigured, TimedOut
+from glomar_schemas.request_file import COLUMNS, Ask, parse_ask
 
-from glomar_requester.ask import Ask, BadForm
+from glomar_requester.ask import BadForm
 from glomar_requester.client import Client, Proof
-from glomar_requester.files.request_file import COLUMNS, BadRow, parse_ask
+from glomar_requester.files.request_file import BadRow
 from glomar_requester.files.result_file import ResultWriter
 from glomar_requester.files.submit import Batch, Summary
 from glomar_requester.settings import RequesterSettings

@@ -13,6 +13,7 @@ from typing import Self
 
 from glomar_schemas.errors import GlomarError, Refused, Retryable, TimedOut
 from glomar_schemas.publish import Connection
+from glomar_schemas.request_file import Ask
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog.inclusion_watch import Publication
 from glomar_schemas.tlog.inclusion_watch import Standing as Ledger
@@ -20,7 +21,7 @@ from glomar_schemas.tlog.note import Checkpoint
 from msgspec import Struct
 from nats.aio.msg import Msg
 
-from glomar_requester.ask import Ask, Asked, Question
+from glomar_requester.ask import Asked, Question
 from glomar_requester.bus.connection import close, connect
 from glomar_requester.bus.publish import Conflict
 from glomar_requester.identity import Identity, load_identity

@@ -14,6 +14,7 @@ from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.crypto.sealing import Context, Opener
 from glomar_schemas.errors import Misconfigured, Untrusted
 from glomar_schemas.keys import key_id, read_sealing_keys, read_signing_key
+from glomar_schemas.request_file import Defaults
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint, parse_vkey
 from glomar_schemas.tlog.policy import Policy, load_policy
@@ -22,15 +23,6 @@ from msgspec.structs import replace
 
 from glomar_requester.profile import Profile
 from glomar_requester.store.vault import Vault
-
-
-class Defaults(Struct, frozen=True):
-    """What a request says where its row is silent."""
-
-    officer_unit: str = ""
-    authorised_by: str = ""
-    jurisdiction: str = ""
-    validity_hours: int = 72
 
 
 class Quorum(Struct, frozen=True):

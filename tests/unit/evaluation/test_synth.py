@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from glomar_evaluation.cli import synth as command
-from glomar_evaluation.synth import REQUEST_COLUMNS, TRUTH_COLUMNS, people, requests, write_register
+from glomar_evaluation.synth import TRUTH_COLUMNS, people, requests, write_register
 from glomar_evaluation.synth.kinds import klasses
 from glomar_evaluation.synth.scenario import load_scenario
 from glomar_schemas.errors import Misconfigured
-from glomar_verifier.matching.query import check
-from glomar_verifier.offline.decide_file import DecisionsFile
+from glomar_schemas.request_file import COLUMNS as REQUEST_COLUMNS
+from glomar_verifier.offline.decide_file import DecisionsFile, check
 from glomar_verifier.policy.sufficiency import is_complete_address, is_placeholder
 from glomar_verifier.register.extract import COLUMNS
 

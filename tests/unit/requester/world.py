@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from glomar_requester.ask import Ask, Asked, Prepared, Question
-from glomar_requester.identity import Defaults, Identity, make_identity
+from glomar_requester.ask import Asked, Prepared, Question
+from glomar_requester.identity import Identity, make_identity
 from glomar_requester.outgoing.compose import Label, compose, new_request_id
 from glomar_schemas.agreement.model import SignedAgreement, parse_agreement
 from glomar_schemas.crypto.dsse import Signer, seal_envelope
@@ -34,6 +34,7 @@ from glomar_schemas.messages import (
     Verdict,
     encode,
 )
+from glomar_schemas.request_file import Ask, Defaults
 from glomar_schemas.subjects import BATCH_COMMIT, BATCH_ID
 from glomar_schemas.tlog import leaf as leaves
 from glomar_schemas.tlog import note, receipt

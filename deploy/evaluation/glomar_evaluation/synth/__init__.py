@@ -2,7 +2,6 @@
 
 from glomar_evaluation.synth.people import people, write_register
 from glomar_evaluation.synth.requests import (
-    REQUEST_COLUMNS,
     TRUTH_COLUMNS,
     case_and_officer,
     requests,
@@ -11,7 +10,6 @@ from glomar_evaluation.synth.requests import (
 from glomar_evaluation.synth.scenario import Scenario, load_scenario
 
 __all__ = [
-    "REQUEST_COLUMNS",
     "TRUTH_COLUMNS",
     "Scenario",
     "case_and_officer",

@@ -9,12 +9,11 @@ from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
 
-from glomar_verifier.offline.request_row import COLUMNS
+from glomar_schemas.request_file import COLUMNS
 
 from glomar_evaluation.synth.kinds import YEARS, Case, klasses
 from glomar_evaluation.synth.scenario import Row, Scenario, drawn, load_scenario
 
-REQUEST_COLUMNS = COLUMNS
 TRUTH_COLUMNS = ("truth", "klass")
 PER_HOUSE = 8
 """People in one building, a dormitory say: fewer than any shipped agreement lets an agency ask about."""
@@ -91,7 +90,7 @@ def lawful(case: Case, serial: int, scenario: Scenario | None = None) -> Row:
     """
     scenario = scenario or load_scenario()
     case_id, officer_id = case_and_officer(serial, scenario)
-    request = dict.fromkeys(REQUEST_COLUMNS, "")
+    request = dict.fromkeys(COLUMNS, "")
     request |= {column: value for column, value in case.person.items() if column in request}
     request |= drawn(scenario.every, case.today, case.dice)
     request |= drawn(case.dice.choice(scenario.grounds), case.today, case.dice)

@@ -4,7 +4,7 @@
 from datetime import date, timedelta
 
 from anyascii import anyascii
-from glomar_verifier.offline.question import Question
+from glomar_schemas.request_file import Ask
 from msgspec.structs import replace
 
 from glomar_evaluation.trials.slips import look_alike
@@ -20,7 +20,7 @@ NICKNAMES = {
 }  # fmt: skip
 
 
-def _other_name(subject: Subject, column: str, known: frozenset[str], born: str) -> Question | None:
+def _other_name(subject: Subject, column: str, known: frozenset[str], born: str) -> Ask | None:
     """A look-alike who is someone else. Born: with the registered birth date (the hardest), or without."""
     name = subject.row[column]
     head, _, rest = name.partition(" ")
@@ -32,48 +32,48 @@ def _other_name(subject: Subject, column: str, known: frozenset[str], born: str)
     return replace(asked, first_name=changed) if column == "first_name" else replace(asked, last_name=changed)
 
 
-def _first(subject: Subject, born: str) -> Question | None:
+def _first(subject: Subject, born: str) -> Ask | None:
     return _other_name(subject, "first_name", subject.known.first, born)
 
 
-def _last(subject: Subject, born: str) -> Question | None:
+def _last(subject: Subject, born: str) -> Ask | None:
     return _other_name(subject, "last_name", subject.known.last, born)
 
 
-def _rare(subject: Subject) -> Question | None:
+def _rare(subject: Subject) -> Ask | None:
     return _other_name(subject, "last_name", subject.known.rare, "")
 
 
-def _twin(subject: Subject) -> Question | None:
+def _twin(subject: Subject) -> Ask | None:
     """Born the same day, called nearly the same, and not in the register."""
     asked = _first(subject, "same")
     return replace(asked, middle_name="") if asked and asked.date_of_birth else None
 
 
-def _number(subject: Subject, change: int) -> Question | None:
+def _number(subject: Subject, change: int) -> Ask | None:
     number = subject.row["street_number"]
     return replace(subject.asked, street_number=str(int(number) + change)) if number.isdigit() else None
 
 
-def _number_turned(subject: Subject) -> Question | None:
+def _number_turned(subject: Subject) -> Ask | None:
     number = subject.row["street_number"]
     turned = number[1:2] + number[:1] + number[2:]
     return replace(subject.asked, street_number=turned) if turned != number else None
 
 
-def _number_with(subject: Subject) -> Question | None:
+def _number_with(subject: Subject) -> Ask | None:
     number = subject.row["street_number"]
     more = subject.dice.choice(("A", " 1/2", "½", "-1"))
     return replace(subject.asked, street_number=number + more) if number else None
 
 
-def _street(subject: Subject, others: dict[str, str]) -> Question | None:
+def _street(subject: Subject, others: dict[str, str]) -> Ask | None:
     words = subject.row["street_name"].split()
     changed = [others.get(word, word) for word in words]
     return replace(subject.asked, street_name=" ".join(changed)) if changed != words else None
 
 
-def _street_look_alike(subject: Subject) -> Question | None:
+def _street_look_alike(subject: Subject) -> Ask | None:
     """Another street: one word of its name becomes another known one; its type is tried elsewhere."""
     name = subject.row["street_name"].split()[:-1]
     words = [word for word in name if word.isalpha() and len(word) > 3]
@@ -85,7 +85,7 @@ def _street_look_alike(subject: Subject) -> Question | None:
     return None
 
 
-def _numbered_street(subject: Subject) -> Question | None:
+def _numbered_street(subject: Subject) -> Ask | None:
     words = subject.row["street_name"].split()
     at = next((at for at, word in enumerate(words) if word[0].isdigit()), None)
     if at is None:
@@ -95,35 +95,35 @@ def _numbered_street(subject: Subject) -> Question | None:
     return replace(subject.asked, street_name=" ".join(words))
 
 
-def _unit(subject: Subject) -> Question | None:
+def _unit(subject: Subject) -> Ask | None:
     unit = subject.row["unit"]
     return replace(subject.asked, unit=unit + subject.dice.choice("12CD")) if unit else None
 
 
-def _zip(subject: Subject) -> Question | None:
+def _zip(subject: Subject) -> Ask | None:
     zip5 = subject.row["zip"]
     return replace(subject.asked, zip=f"{(int(zip5) + subject.dice.choice((-1, 1))) % 100_000:05d}")
 
 
-def _po_box(subject: Subject) -> Question | None:
+def _po_box(subject: Subject) -> Ask | None:
     row = subject.row
     if row["po_box"].isdigit():
         return replace(subject.asked, po_box=str(int(row["po_box"]) + 1))
     return replace(subject.asked, street_number="", street_name="", unit="", po_box=row["street_number"])
 
 
-def _moved_away(subject: Subject) -> Question | None:
+def _moved_away(subject: Subject) -> Ask | None:
     """The old address, asked for a year in which the person lived at the new one."""
     if len(subject.spells) < 2:
         return None
     return replace(as_registered(subject.spells[0]), tax_periods=as_registered(subject.row).tax_periods)
 
 
-def _before(subject: Subject) -> Question:
+def _before(subject: Subject) -> Ask:
     return replace(subject.asked, tax_periods=(min(int(row["from_year"]) for row in subject.spells) - 1,))
 
 
-def _born(subject: Subject, how: str) -> Question | None:
+def _born(subject: Subject, how: str) -> Ask | None:
     asked = as_registered(subject.row)
     born = asked.date_of_birth
     if born is None or (how == "turned" and (born.day > 12 or born.day == born.month)):
@@ -133,7 +133,7 @@ def _born(subject: Subject, how: str) -> Question | None:
     return replace(asked, date_of_birth=born + timedelta(days=1 if how == "day" else 366))
 
 
-def _generation(subject: Subject) -> Question | None:
+def _generation(subject: Subject) -> Ask | None:
     """The Jr of a Sr, the Sr of a Jr, the III of either; and the Jr of whoever has none on file."""
     suffix = {"Sr": "Jr", "Jr": subject.dice.choice(("Sr", "III")), "": "Jr"}.get(subject.row["suffix"])
     there = {row["suffix"] for row in subject.household if row["first_name"] == subject.row["first_name"]}
@@ -143,28 +143,28 @@ def _generation(subject: Subject) -> Question | None:
     return replace(as_registered(subject.row, with_birth_date=False), suffix=suffix)
 
 
-def _generation_in_the_name(subject: Subject) -> Question | None:
+def _generation_in_the_name(subject: Subject) -> Ask | None:
     asked = _generation(subject)
     return asked and replace(asked, suffix="", last_name=f"{asked.last_name} {asked.suffix}.")
 
 
-def _middle(subject: Subject) -> Question | None:
+def _middle(subject: Subject) -> Ask | None:
     initial = anyascii(subject.row["middle_name"][:1])
     if not initial:
         return None
     return replace(subject.asked, middle_name=subject.dice.choice([x for x in "ABJLMR" if x != initial]))
 
 
-def _nickname(subject: Subject) -> Question | None:
+def _nickname(subject: Subject) -> Ask | None:
     nickname = NICKNAMES.get(subject.row["first_name"])
     return replace(subject.asked, first_name=nickname) if nickname else None
 
 
-def _first_initial(subject: Subject) -> Question:
+def _first_initial(subject: Subject) -> Ask:
     return replace(subject.asked, first_name=subject.row["first_name"][0])
 
 
-def _neighbour(subject: Subject) -> Question | None:
+def _neighbour(subject: Subject) -> Ask | None:
     """One person's name with another's birth date, who lives there too."""
     dates = {row["date_of_birth"] for row in subject.household} - {subject.row["date_of_birth"], ""}
     if not dates or not subject.row["date_of_birth"]:

@@ -2,7 +2,7 @@
 `run` draws trials from POSITIVES; pure."""
 
 from anyascii import anyascii
-from glomar_verifier.offline.question import Question
+from glomar_schemas.request_file import Ask
 from msgspec.structs import replace
 
 from glomar_evaluation.trials.slips import mistyped, mistyped_in
@@ -22,14 +22,14 @@ def _double(subject: Subject) -> list[str] | None:
     return tokens if len(tokens) == 2 else None
 
 
-def _surname(subject: Subject, pattern: str) -> Question | None:
+def _surname(subject: Subject, pattern: str) -> Ask | None:
     tokens = _double(subject)
     if tokens is None:
         return None
     return replace(subject.asked, last_name=pattern.format(*tokens, lower=tokens[1].lower()))
 
 
-def _without_accents(subject: Subject) -> Question | None:
+def _without_accents(subject: Subject) -> Ask | None:
     asked = subject.asked
     if (asked.first_name + asked.last_name).isascii():
         return None
@@ -38,7 +38,7 @@ def _without_accents(subject: Subject) -> Question | None:
     )
 
 
-def _first_mistyped(subject: Subject) -> Question | None:
+def _first_mistyped(subject: Subject) -> Ask | None:
     asked = subject.asked
     return (
         replace(asked, first_name=mistyped(asked.first_name, subject.dice))
@@ -47,42 +47,42 @@ def _first_mistyped(subject: Subject) -> Question | None:
     )
 
 
-def _last_mistyped(subject: Subject) -> Question | None:
+def _last_mistyped(subject: Subject) -> Ask | None:
     wrong = mistyped_in(subject.row["last_name"], subject.dice)
     return replace(subject.asked, last_name=wrong) if wrong else None
 
 
-def _street_mistyped(subject: Subject) -> Question | None:
+def _street_mistyped(subject: Subject) -> Ask | None:
     wrong = mistyped_in(subject.row["street_name"], subject.dice)
     return replace(subject.asked, street_name=wrong) if wrong else None
 
 
-def _street_spelt_out(subject: Subject) -> Question | None:
+def _street_spelt_out(subject: Subject) -> Ask | None:
     words = subject.row["street_name"].split()
     spelt = " ".join(SPELT_OUT.get(word, word) for word in words).upper()
     return replace(subject.asked, street_name=spelt) if spelt != " ".join(words).upper() else None
 
 
-def _unit(subject: Subject, form: str) -> Question | None:
+def _unit(subject: Subject, form: str) -> Ask | None:
     unit = subject.row["unit"]
     return replace(subject.asked, unit=form.format(unit.split()[-1])) if unit else None
 
 
-def _older_address(subject: Subject) -> Question | None:
+def _older_address(subject: Subject) -> Ask | None:
     return as_registered(subject.spells[0]) if len(subject.spells) > 1 else None
 
 
-def _middle_initial(subject: Subject) -> Question | None:
+def _middle_initial(subject: Subject) -> Ask | None:
     middle = subject.row["middle_name"]
     return replace(subject.asked, middle_name=middle[0]) if len(middle) > 1 else None
 
 
-def _direction_dropped(subject: Subject) -> Question | None:
+def _direction_dropped(subject: Subject) -> Ask | None:
     head, _, rest = subject.row["street_name"].partition(" ")
     return replace(subject.asked, street_name=rest) if head in ("N", "S", "E", "W") and rest else None
 
 
-def _names_exchanged(subject: Subject) -> Question | None:
+def _names_exchanged(subject: Subject) -> Ask | None:
     asked = as_registered(subject.row)
     if asked.date_of_birth is None:
         return None

@@ -12,11 +12,11 @@ from itertools import groupby
 from pathlib import Path
 
 from glomar_schemas.errors import Malformed
+from glomar_schemas.request_file import Ask, particulars_of
 from glomar_verifier.matching.match import decide, gates
 from glomar_verifier.matching.normalise import fold
 from glomar_verifier.matching.query import normal_query
 from glomar_verifier.matching.rules import Rules
-from glomar_verifier.offline.question import Question
 from glomar_verifier.register import Register
 from glomar_verifier.register.build import build
 from glomar_verifier.register.extract import COLUMNS
@@ -123,7 +123,7 @@ class _Court:
     def _try(self, case: Trial, subject: Subject) -> None:
         confirmed, failed = False, ["no normal form"]
         with contextlib.suppress(Malformed):
-            query = normal_query(case.asked, case.asked.tax_periods, self.rules, "us")
+            query = normal_query(particulars_of(case.asked), case.asked.tax_periods, self.rules, "us")
             found = self._register.candidates(query)
             confirmed = decide(found, query, self.rules).outcome == "confirm"
             mine = [one for one in found.records if one.person_id == subject.row["person_id"]]
@@ -143,5 +143,5 @@ def _who(row: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(fold(row[column], column) for column in ("first_name", "last_name", *AT_HOME))
 
 
-def _who_is_asked(asked: Question) -> tuple[str, ...]:
+def _who_is_asked(asked: Ask) -> tuple[str, ...]:
     return tuple(fold(getattr(asked, column), column) for column in ("first_name", "last_name", *AT_HOME))

@@ -4,11 +4,11 @@
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
+from glomar_schemas.request_file import COLUMNS, Ask
 from glomar_verifier.matching.rules import Rules
-from glomar_verifier.offline.question import Question
 
 Row = Mapping[str, str]
 Truth = Literal["confirm", "deny"]
@@ -20,7 +20,7 @@ class Trial(msgspec.Struct, frozen=True):
     klass: str
     truth: Truth
     surname: str
-    asked: Question
+    asked: Ask
 
 
 class KnownNames(msgspec.Struct, frozen=True):
@@ -55,12 +55,12 @@ class Subject(msgspec.Struct, frozen=True):
         return self.spells[-1]
 
     @property
-    def asked(self) -> Question:
+    def asked(self) -> Ask:
         """As registered, for the newest address; half of all requests that may lack the birth date do."""
         return as_registered(self.row, with_birth_date=self.crowded or self.dice.random() < 0.5)
 
 
-Change = Callable[[Subject], Question | None]
+Change = Callable[[Subject], Ask | None]
 
 
 class Klass(msgspec.Struct, frozen=True):
@@ -73,17 +73,16 @@ class Klass(msgspec.Struct, frozen=True):
     make: Change
 
 
-def as_registered(row: Row, *, with_birth_date: bool = True) -> Question:
+def as_registered(row: Row, *, with_birth_date: bool = True) -> Ask:
     born = row["date_of_birth"] if with_birth_date else ""
     last_year = int(row["to_year"] or "2024")
-    return Question(
-        **{
-            column: row[column]
-            for column in Question.__struct_fields__
-            if column in row and column != "date_of_birth"
-        },
-        date_of_birth=date.fromisoformat(born) if born else None,
-        tax_periods=(max(int(row["from_year"]), min(last_year, 2024)),),
+    texts: dict[str, Any] = {column: row[column] for column in COLUMNS if row.get(column)}
+    return Ask(
+        **texts
+        | {
+            "date_of_birth": date.fromisoformat(born) if born else None,
+            "tax_periods": (max(int(row["from_year"]), min(last_year, 2024)),),
+        }
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
-from glomar_requester.ask import Ask, Question
+from glomar_requester.ask import Question
 from glomar_requester.identity import Identity
 from glomar_requester.outgoing.compose import Label, compose, new_request_id
 from glomar_schemas.crypto.dsse import Envelope, Signature, Signer
@@ -18,6 +18,7 @@ from glomar_schemas.decoding import decode
 from glomar_schemas.keys import generate
 from glomar_schemas.messages import encode
 from glomar_schemas.publish import Outgoing, store
+from glomar_schemas.request_file import Ask
 from msgspec import Struct
 from nats.aio.client import Client
 

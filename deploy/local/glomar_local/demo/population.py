@@ -10,7 +10,6 @@ from datetime import date, datetime
 from pathlib import Path
 
 from glomar_evaluation.synth import (
-    REQUEST_COLUMNS,
     load_scenario,
     people,
     requests,
@@ -19,6 +18,7 @@ from glomar_evaluation.synth import (
 )
 from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.agreement.model import Agreement, parse_agreement
+from glomar_schemas.request_file import COLUMNS
 from glomar_verifier.holder_lists.case_roll import read_roll
 from glomar_verifier.matching.rules import load_rules
 from glomar_verifier.policy.gate import time_zone
@@ -90,6 +90,6 @@ def make_requests(number: int, today: date, agreement: str | None = None) -> lis
 def write_requests(rows: Iterable[Row], out: Path) -> None:
     """The requests file, without what only the generator knows."""
     with out.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, REQUEST_COLUMNS, extrasaction="ignore")
+        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)

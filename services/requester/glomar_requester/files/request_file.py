@@ -6,31 +6,20 @@ Called by the batch, and for the flags of `ask`. No fault ever holds a value: th
 import codecs
 import csv
 import hashlib
-import re
-from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime
+from collections.abc import Iterator
 from typing import BinaryIO, Literal
 
 from glomar_schemas.decoding import decode
 from glomar_schemas.errors import Malformed
+from glomar_schemas.request_file import COLUMNS, Ask, Fault, form_faults, parse_ask
 from msgspec import Struct
-
-from glomar_requester.ask import Ask, Fault, form_faults
 
 Form = Literal["csv", "ndjson"]
 
-COLUMNS = Ask.__struct_fields__
 MAX_COLUMNS = 200
 MAX_LINE_BYTES = 65_536
 """More than any lawful row; an unlawful one may be as long as the file."""
 _BLOCK_BYTES = 1 << 20
-
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
-_MOMENT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})\Z"
-)
-_YEARS = re.compile(r"[0-9]{4}(;[0-9]{4})*\Z")
-_FLAGS = {"true": True, "false": False}
 
 
 class Row(Struct, frozen=True):
@@ -91,23 +80,6 @@ def read_rows(file: BinaryIO, form: Form) -> Iterator[Row | BadRow]:
     for number, raw in lines:
         if raw.strip():
             yield _csv_row(number, raw, header)
-
-
-def parse_ask(fields: Mapping[str, str]) -> Ask | list[Fault]:
-    """Texts as a file holds them, by column -> an Ask, or all that is wrong with them. "" is absent."""
-    faults: list[Fault] = []
-    values: dict[str, object] = {}
-    for column, text in fields.items():
-        parse = _PARSERS.get(column)
-        if not text:
-            continue
-        try:
-            values[column] = parse(text) if parse else text
-        except ValueError as error:
-            faults.append(Fault(column, str(error)))
-    ask = Ask(**values)  # type: ignore[arg-type]
-    faults += form_faults(ask)
-    return faults or ask
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
@@ -174,49 +146,3 @@ def _values(raw: bytes) -> list[str]:
 
 def _bad(number: int, what: str) -> BadRow:
     return BadRow(number, "", (Fault("row", what),))
-
-
-def _date(text: str) -> date:
-    try:
-        if _DATE.match(text):
-            return date.fromisoformat(text)
-    except ValueError:
-        pass
-    raise ValueError("not a day as 2025-03-04")
-
-
-def _moment(text: str) -> datetime:
-    try:
-        if _MOMENT.match(text):
-            return datetime.fromisoformat(text)
-    except ValueError:
-        pass
-    raise ValueError("not a time with its offset as 2025-03-04T12:00:00Z")
-
-
-def _flag(text: str) -> bool:
-    if text not in _FLAGS:
-        raise ValueError("neither true nor false")
-    return _FLAGS[text]
-
-
-def _years(text: str) -> tuple[int, ...]:
-    if not _YEARS.match(text):
-        raise ValueError("not years with ; between them as 2023;2024")
-    return tuple(int(year) for year in text.split(";"))
-
-
-def _flag_or_id(text: str) -> bool | str:
-    return _FLAGS.get(text, text)
-
-
-_PARSERS: dict[str, Callable[[str], object]] = {
-    "date_of_birth": _date,
-    "tax_periods": _years,
-    "final_order_date": _date,
-    "court_order_date": _date,
-    "relief_pending": _flag,
-    "wilfulness_attested": _flag,
-    "automated_analysis": _flag_or_id,
-    "expires_at": _moment,
-}

@@ -5,15 +5,16 @@ The particulars are sealed to the record holder, with one wrapped key a batch; o
 
 import hashlib
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from glomar_schemas.crypto.dsse import seal_envelope
 from glomar_schemas.crypto.sealing import PARTICULARS_SIZES, Sealer
 from glomar_schemas.errors import Untrusted
-from glomar_schemas.messages import Officer, Request, Sealed, Subject, encode
+from glomar_schemas.messages import encode
+from glomar_schemas.request_file import particulars_of, request_of
 from msgspec import Struct
 
-from glomar_requester.ask import Ask, Asked, Prepared, Question, require_form
+from glomar_requester.ask import Asked, Prepared, Question, require_form
 from glomar_requester.identity import Identity
 
 
@@ -54,8 +55,17 @@ def compose(
 def _compose(question: Question, label: Label, identity: Identity, sealer: Sealer, now: datetime) -> Prepared:
     ask = question.ask
     require_form(ask)
-    particulars = sealer.seal("particulars", label.request_id, encode(_subject(ask)), PARTICULARS_SIZES)
-    request = _request(ask, label.request_id, identity, particulars, now)
+    particulars = sealer.seal("particulars", label.request_id, encode(particulars_of(ask)), PARTICULARS_SIZES)
+    request = request_of(
+        ask,
+        label.request_id,
+        identity.subjects,
+        identity.agency,
+        identity.defaults,
+        agreement_digest=identity.signed.digest,
+        particulars=particulars,
+        now=now,
+    )
     body = seal_envelope(request, [identity.signer])
     asked = Asked(
         request_id=label.request_id,
@@ -67,49 +77,3 @@ def _compose(question: Question, label: Label, identity: Identity, sealer: Seale
         expires_at=request.expires_at,
     )
     return Prepared(asked, body)
-
-
-def _request(ask: Ask, request_id: str, identity: Identity, particulars: Sealed, now: datetime) -> Request:
-    defaults = identity.defaults
-    return Request(
-        id=request_id,
-        subject=identity.subjects.request(identity.agency, request_id),
-        agreement=identity.signed.agreement.id,
-        agreement_digest=identity.signed.digest,
-        agency=identity.agency,
-        officer=Officer(id=ask.officer_id, unit=ask.officer_unit or defaults.officer_unit),
-        authorised_by=ask.authorised_by or defaults.authorised_by,
-        jurisdiction=ask.jurisdiction or defaults.jurisdiction,
-        ground=ask.ground,
-        statute=ask.statute,
-        tax_periods=ask.tax_periods,
-        intended_use=ask.intended_use,
-        automated_analysis=ask.automated_analysis,
-        issued_at=now,
-        expires_at=ask.expires_at or now + timedelta(hours=defaults.validity_hours),
-        particulars=particulars,
-    )
-
-
-def _subject(ask: Ask) -> Subject:
-    return Subject(
-        first_name=ask.first_name,
-        middle_name=ask.middle_name,
-        last_name=ask.last_name,
-        suffix=ask.suffix,
-        date_of_birth=ask.date_of_birth,
-        street_number=ask.street_number,
-        street_name=ask.street_name,
-        unit=ask.unit,
-        po_box=ask.po_box,
-        city=ask.city,
-        state=ask.state,
-        zip=ask.zip,
-        reason=ask.reason,
-        case_id=ask.case_id,
-        final_order_date=ask.final_order_date,
-        court_order_date=ask.court_order_date,
-        removal_class=ask.removal_class,
-        relief_pending=ask.relief_pending,
-        wilfulness_attested=ask.wilfulness_attested,
-    )

@@ -16,9 +16,10 @@ from faststream.asgi.types import ASGIApp, Receive, Scope, Send
 from glomar_schemas.decoding import decode
 from glomar_schemas.errors import GlomarError, IntegrityError, Malformed, Misconfigured, Retryable, Untrusted
 from glomar_schemas.keys import read_secret
+from glomar_schemas.request_file import Ask
 from glomar_schemas.subjects import TRACEPARENT, is_request_id
 
-from glomar_requester.ask import Ask, BadForm
+from glomar_requester.ask import BadForm
 from glomar_requester.bus.publish import Conflict
 from glomar_requester.client import Client, Unknown
 from glomar_requester.service.otel_tracing import served

@@ -8,13 +8,13 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 from glomar_schemas.errors import Malformed, Misconfigured
+from glomar_schemas.messages import Subject
 
 from glomar_verifier.matching.rules import load_rules
 from glomar_verifier.offline.explain import Explanation
 from glomar_verifier.offline.explain import explain as explain_one
-from glomar_verifier.offline.question import QUESTION_COLUMNS, Question, read_question
-from glomar_verifier.offline.request_row import COLUMNS, MAX_CHARACTERS
-from glomar_verifier.readers.csv_rows import BLANK, RowFault, read_rows
+from glomar_verifier.offline.request_row import QUERY_COLUMNS, read_query, read_request_rows
+from glomar_verifier.readers.csv_rows import RowFault
 from glomar_verifier.register.open import open_place
 
 AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
@@ -26,34 +26,34 @@ def explain(
     request: Annotated[Path | None, Parameter(help="a request file: CSV, or NDJSON by its name")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say which gate each person near a request failed. For the record holder's staff alone."""
+    """Say which gates each person near a request fails. For the record holder's staff only."""
     if request is not None and fields:
         raise Misconfigured("a file and columns at once", where="explain", fix="Give one of them")
     rules = load_rules()
     register = open_place(db, rules)
     try:
-        for line, asked in _asked(request, fields):
-            _print(line, explain_one(register, asked, rules), as_json)
+        for line, (particulars, tax_periods) in _queries(request, fields):
+            _print(line, explain_one(register, particulars, tax_periods, rules), as_json)
     finally:
         register.close()
 
 
-def _asked(request: Path | None, fields: tuple[str, ...]) -> Iterator[tuple[int, Question]]:
-    """(line of the file, or 1; the particulars)."""
+def _queries(
+    request: Path | None, fields: tuple[str, ...]
+) -> Iterator[tuple[int, tuple[Subject, tuple[int, ...]]]]:
+    """(line of the file, or 1; particulars and tax periods)."""
     if request is None:
         given = dict(field.partition("=")[::2] for field in fields)
-        unknown = set(given) - set(QUESTION_COLUMNS)
+        unknown = set(given) - set(QUERY_COLUMNS)
         if unknown or not given:
-            raise Misconfigured("no request", where="explain", fix=f"Columns: {', '.join(QUESTION_COLUMNS)}")
-        yield 1, read_question(given)
+            raise Misconfigured("no request", where="explain", fix=f"Columns: {', '.join(QUERY_COLUMNS)}")
+        yield 1, read_query(given)
         return
     required = ("first_name", "last_name", "zip")
-    for row in read_rows(request, COLUMNS, required, max_characters=MAX_CHARACTERS):
+    for row in read_request_rows(request, required):
         if isinstance(row, RowFault):
-            if row.what == BLANK:
-                continue
             raise Malformed(row.what, where=f"{request}, line {row.line}")
-        yield row.line, read_question(row.fields)
+        yield row.line, read_query(row.fields)
 
 
 def _print(line: int, found: Explanation, as_json: bool) -> None:

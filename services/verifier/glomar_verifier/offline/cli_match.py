@@ -1,4 +1,4 @@
-"""`glomar-verifier match`: what the verifier would answer to a requests file, for the holder's own staff."""
+"""`glomar-verifier match`: the verifier's answers to a request file, for the record holder's own staff."""
 
 import sys
 from collections import Counter
@@ -13,11 +13,11 @@ from glomar_schemas.errors import Misconfigured
 
 from glomar_verifier.holder_lists.case_roll import read_roll
 from glomar_verifier.matching.rules import load_rules
-from glomar_verifier.offline.decide_file import DecisionsFile, Offline, decisions
-from glomar_verifier.offline.request_row import Asker, default_asker
+from glomar_verifier.offline.decide_file import DecisionsFile, FileDecider, decisions
+from glomar_verifier.offline.request_row import Requester, default_requester
 from glomar_verifier.register.open import open_place
 
-FAULTS_TOLD = 20
+MAX_FAULTS_SHOWN = 20
 
 
 def match(
@@ -26,29 +26,29 @@ def match(
     requests: Annotated[Path, Parameter(help="a requests file: CSV, or NDJSON (.ndjson, .jsonl)")],
     out: Annotated[Path, Parameter(help="CSV to write: reference, outcome, refusals")],
     agreement: Annotated[
-        Path | None, Parameter(help="its conditions come first; without it, no gate")
+        Path | None, Parameter(help="its conditions are checked first; without it, none is")
     ] = None,
-    agency: Annotated[str, Parameter(help="who asks; by default the agreement's first requester")] = "",
+    agency: Annotated[str, Parameter(help="the agency; by default the agreement's first requester")] = "",
     roll: Annotated[
-        Path | None, Parameter(help="that agency's case roll; without it, cases count as open")
+        Path | None, Parameter(help="that agency's case roll; without it, every case counts as open")
     ] = None,
 ) -> None:
-    """Decide a requests file without a bus: nothing is signed, counted or recorded, and no key is needed.
+    """Decide a request file without a bus: nothing is signed, counted or recorded, and no key is needed.
 
-    Conditions on quotas hold, as for the first request of everybody.
+    Conditions on quotas hold, as for the first request of each official and person.
     """
     rules = load_rules()
-    law = _agreement(agreement)
-    asker = default_asker(law, agency) if law else Asker("none", "", "")
+    terms = _agreement(agreement)
+    requester = default_requester(terms, agency) if terms else Requester("none")
     register = open_place(db, rules)
-    offline = Offline(register, rules, law, asker, read_roll(roll) if roll else None)
-    now, totals, told = datetime.now(UTC), Counter[str](), 0
+    decider = FileDecider(register, rules, terms, requester, read_roll(roll) if roll else None)
+    now, totals, faults_shown = datetime.now(UTC), Counter[str](), 0
     with progress("matching") as advance, DecisionsFile(out) as file:
-        for done, (decision, fault) in enumerate(decisions(requests, offline, now), start=1):
+        for done, (decision, fault) in enumerate(decisions(requests, decider, now), start=1):
             file.write(decision)
             totals[decision.outcome] += 1
-            if fault and told < FAULTS_TOLD:
-                told += 1
+            if fault and faults_shown < MAX_FAULTS_SHOWN:
+                faults_shown += 1
                 print(
                     f"{requests}: line {fault.line}, {fault.column or 'row'}: {fault.what}", file=sys.stderr
                 )
@@ -59,7 +59,7 @@ def match(
         f"{out}: "
         + (", ".join(f"{number} {outcome}" for outcome, number in sorted(totals.items())) or "no row")
     )
-    if law and roll is None:
+    if terms and roll is None:
         print("no case roll was given: every case counted as open", file=sys.stderr)
 
 

@@ -1,5 +1,7 @@
-"""Decides a requests file without a bus: the gate without quotas, then the register, as the desk would.
-`match` calls it. No verdict is signed and nothing recorded, so only the record holder's staff may see it."""
+"""Decides a request file without a bus: the conditions, then the register; quotas count nothing.
+
+No verdict is signed and nothing is recorded, so only the record holder's staff may see the results.
+"""
 
 import csv
 import os
@@ -16,12 +18,13 @@ from msgspec import Struct
 from glomar_verifier.agreement.examples import FIRST_OF_ITS_KIND
 from glomar_verifier.decisions.open_request import MALFORMED
 from glomar_verifier.holder_lists.case_roll import Roll
-from glomar_verifier.matching.query import check
+from glomar_verifier.matching.match import Finding, decide
+from glomar_verifier.matching.query import normal_query
 from glomar_verifier.matching.rules import Rules
-from glomar_verifier.offline.request_row import COLUMNS, MAX_CHARACTERS, Asker, read_asked
+from glomar_verifier.offline.request_row import Requester, read_request, read_request_rows
 from glomar_verifier.policy.facts import Engagement, Registry
 from glomar_verifier.policy.gate import Gate
-from glomar_verifier.readers.csv_rows import BLANK, Row, RowFault, read_rows
+from glomar_verifier.readers.csv_rows import Row, RowFault
 from glomar_verifier.register import Register
 
 RESULT_COLUMNS = ("reference", "outcome", "refusals")
@@ -29,32 +32,37 @@ _ENGAGED = Engagement(case_open=True, officer_engaged=True)
 
 
 class Decision(Struct, frozen=True):
-    """outcome: confirm or deny (looked up), refused (by the conditions named), rejected (can't be sent)."""
+    """outcome: confirm or deny (looked up), refused (by the conditions named), rejected (cannot be sent)."""
 
     reference: str
     outcome: str
     refusals: tuple[str, ...] = ()
 
 
-class Offline:
+class FileDecider:
     """`agreement` None: no gate. `roll` None: every case counts as open, every officer as engaged in it."""
 
     def __init__(
-        self, register: Register, rules: Rules, agreement: Agreement | None, asker: Asker, roll: Roll | None
+        self,
+        register: Register,
+        rules: Rules,
+        agreement: Agreement | None,
+        requester: Requester,
+        roll: Roll | None,
     ) -> None:
-        """Raises Malformed naming the condition that doesn't compile."""
+        """Raises Malformed, naming the condition, if one does not compile."""
         self._register = register
         self._rules = rules
-        self._asker = asker
+        self._requester = requester
         self._roll = roll
         self._agreement = agreement.id if agreement else "none"
-        self._law = (Gate(agreement, rules), Registry(agreement)) if agreement else None
+        self._gate = (Gate(agreement, rules), Registry(agreement)) if agreement else None
 
     def decide(self, row: Row, now: datetime) -> Decision | RowFault:
-        """A RowFault: the row could not have been sent. Raises IntegrityError, Retryable (the register)."""
+        """A RowFault: the row cannot be sent. Raises IntegrityError, Retryable (the register)."""
         reference = row.fields["reference"]
         try:
-            request, particulars = read_asked(row.fields, self._agreement, self._asker, now)
+            request, particulars = read_request(row.fields, self._agreement, self._requester, now)
         except Malformed as fault:
             return RowFault(row.line, fault.where, fault.what)
         if refusals := self._refusals(request, particulars, now):
@@ -66,9 +74,9 @@ class Offline:
         return Decision(reference, finding.outcome)
 
     def _refusals(self, request: Request, particulars: Subject, now: datetime) -> tuple[str, ...]:
-        if self._law is None:
+        if self._gate is None:
             return ()
-        gate, registry = self._law
+        gate, registry = self._gate
         today = gate.today(now)
         engagement = _ENGAGED
         if self._roll is not None:
@@ -77,14 +85,21 @@ class Offline:
         return tuple(refusal.condition for refusal in gate.refusals(request, particulars, facts, now))
 
 
-def decisions(source: Path, offline: Offline, now: datetime) -> Iterator[tuple[Decision, RowFault | None]]:
-    """Each row's decision, blank lines left out; with the fault, where a row could not have been sent."""
-    for row in read_rows(source, COLUMNS, (), max_characters=MAX_CHARACTERS):
+def check(register: Register, particulars: Subject, tax_periods: tuple[int, ...], rules: Rules) -> Finding:
+    """Normalise, look up, decide. Raises Malformed for text that has no normal form, before any lookup."""
+    query = normal_query(particulars, tax_periods, rules, register.info().address_form)
+    return decide(register.candidates(query), query, rules)
+
+
+def decisions(
+    source: Path, decider: FileDecider, now: datetime
+) -> Iterator[tuple[Decision, RowFault | None]]:
+    """The decision on each row but blank lines; with the fault, where a row cannot be sent."""
+    for row in read_request_rows(source):
         if isinstance(row, RowFault):
-            if row.what != BLANK:
-                yield Decision("", "rejected"), row
+            yield Decision("", "rejected"), row
             continue
-        found = offline.decide(row, now)
+        found = decider.decide(row, now)
         if isinstance(found, RowFault):
             reference = "" if found.column == "reference" else row.fields["reference"]
             yield Decision(reference, "rejected"), found
@@ -93,7 +108,7 @@ def decisions(source: Path, offline: Offline, now: datetime) -> Iterator[tuple[D
 
 
 class DecisionsFile:
-    """A CSV that only its owner reads and that gets its name when it is complete."""
+    """A CSV file of mode 0600, renamed into place when it is complete."""
 
     def __init__(self, path: Path) -> None:
         """Raises Misconfigured."""

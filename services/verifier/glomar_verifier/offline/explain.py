@@ -1,14 +1,13 @@
-"""Why the register confirms or denies a request: which gate each person near it failed, by register id.
-For the record holder's own staff, through `glomar-verifier explain`; nothing of it goes on the bus."""
+"""Why the register confirms or denies a request: the gates that each person near it fails, by register id."""
 
 from typing import Literal
 
 import msgspec
+from glomar_schemas.messages import Subject
 
 from glomar_verifier.matching.match import decide, gates
 from glomar_verifier.matching.query import normal_query
 from glomar_verifier.matching.rules import Rules
-from glomar_verifier.offline.question import Question
 from glomar_verifier.register import Register
 
 
@@ -22,8 +21,8 @@ class Near(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """`near` are the spells that share a blocking key with the request, the nearest first. Not `complete`:
-    there were more than the rules let anyone weigh, and that is a deny."""
+    """`near` are the spells that share a blocking key with the request, those with the fewest failed gates
+    first. Not `complete`: there are more than the rules allow to compare, and the answer is deny."""
 
     outcome: Literal["confirm", "deny"]
     complete: bool
@@ -43,9 +42,11 @@ class Explanation(msgspec.Struct, frozen=True):
         return "nobody passes every gate" if self.near else "nobody near: no such ZIP code, number and name"
 
 
-def explain(register: Register, asked: Question, rules: Rules) -> Explanation:
+def explain(
+    register: Register, particulars: Subject, tax_periods: tuple[int, ...], rules: Rules
+) -> Explanation:
     """Raises Malformed for text that has no normal form."""
-    query = normal_query(asked, asked.tax_periods, rules, register.info().address_form)
+    query = normal_query(particulars, tax_periods, rules, register.info().address_form)
     found = register.candidates(query)
     near = [
         Near(one.person_id, one.from_year, one.to_year, gates(query, one, rules)) for one in found.records

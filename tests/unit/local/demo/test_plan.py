@@ -5,10 +5,10 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from glomar_evaluation.synth import REQUEST_COLUMNS
 from glomar_local.demo.population import write_requests
 from glomar_local.demo.run import plan
 from glomar_local.demo.tables import KLASSES
+from glomar_schemas.request_file import COLUMNS
 
 TODAY = date(2026, 3, 2)
 
@@ -33,4 +33,4 @@ def test_the_truth_is_not_in_the_file(tmp_path: Path) -> None:
     write_requests(plan(50, TODAY).rows, path)
 
     with path.open(encoding="utf-8", newline="") as file:
-        assert tuple(next(csv.reader(file))) == REQUEST_COLUMNS
+        assert tuple(next(csv.reader(file))) == COLUMNS

@@ -5,9 +5,9 @@ import time
 from datetime import UTC, date, datetime
 
 import pytest
-from glomar_requester.ask import Ask
-from glomar_requester.files.request_file import COLUMNS, MAX_LINE_BYTES, BadRow, Form, Row, read_rows, survey
+from glomar_requester.files.request_file import MAX_LINE_BYTES, BadRow, Form, Row, read_rows, survey
 from glomar_schemas.errors import Malformed
+from glomar_schemas.request_file import COLUMNS, Ask
 from hypothesis import given
 from hypothesis import strategies as st
 

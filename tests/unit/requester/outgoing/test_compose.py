@@ -5,13 +5,14 @@ import uuid
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from glomar_requester.ask import Ask, BadForm, Question
+from glomar_requester.ask import BadForm, Question
 from glomar_requester.identity import make_identity
 from glomar_requester.outgoing.compose import Label, compose, new_request_id
 from glomar_schemas.crypto.dsse import open_envelope, require_signer
 from glomar_schemas.decoding import decode
 from glomar_schemas.errors import Misconfigured, Untrusted
 from glomar_schemas.messages import Request, Subject
+from glomar_schemas.request_file import Ask
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,7 +7,7 @@ import pytest
 from glomar_schemas.errors import GlomarError, Misconfigured
 from glomar_verifier.offline.cli_explain import explain as command
 from glomar_verifier.offline.explain import explain
-from glomar_verifier.offline.question import read_question
+from glomar_verifier.offline.request_row import read_query
 from glomar_verifier.register.sqlite import SqliteRegister
 
 from tests.support.registers import ANA, RULES, opened
@@ -24,8 +24,8 @@ def register(tmp_path: Path) -> SqliteRegister:
 
 
 def why(register: SqliteRegister, **changes: str) -> tuple[str, dict[str, tuple[str, ...]]]:
-    asked = read_question({**ASKED, "tax_periods": "2023;2024", **changes})
-    found = explain(register, asked, RULES)
+    asked = read_query({**ASKED, "tax_periods": "2023;2024", **changes})
+    found = explain(register, *asked, RULES)
     return found.reason, {one.person_id: one.failed for one in found.near}
 
 
@@ -78,7 +78,7 @@ def test_what_is_no_request_is_refused_in_one_line(tmp_path: Path, fields: tuple
 
 def test_a_request_without_years_is_refused() -> None:
     with pytest.raises(GlomarError, match="tax_periods"):
-        read_question(ASKED)
+        read_query(ASKED)
 
 
 def test_a_file_and_columns_at_once_are_a_mistake(tmp_path: Path) -> None:

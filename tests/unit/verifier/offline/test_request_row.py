@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 from glomar_evaluation.synth import people, requests
-from glomar_requester.ask import Ask
-from glomar_requester.files.request_file import COLUMNS as ASKED
-from glomar_requester.files.request_file import parse_ask
 from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.agreement.model import parse_agreement
+from glomar_schemas.decoding import decode
 from glomar_schemas.errors import Malformed
-from glomar_verifier.offline.decide_file import Decision, Offline, decisions
-from glomar_verifier.offline.request_row import COLUMNS, Asker, default_asker, read_asked
+from glomar_schemas.messages import Request, Subject, encode
+from glomar_schemas.request_file import COLUMNS, Ask, Defaults, parse_ask
+from glomar_verifier.offline.decide_file import Decision, FileDecider, decisions
+from glomar_verifier.offline.request_row import Requester, default_requester, read_request
 
 from tests.support.registers import ANA, RULES, opened
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
-ASKER = Asker("dhs-ice", "D-1", "J-1")
+REQUESTER = Requester("dhs-ice", Defaults(authorised_by="D-1", jurisdiction="J-1"))
 
 [GOOD] = requests(people(1, 1), 1, 1, date(2025, 6, 1))
 FIELDS = {column: GOOD[column] for column in COLUMNS}
@@ -52,23 +52,21 @@ CHANGES: list[dict[str, str]] = [
 ]
 
 
-def test_the_columns_are_those_of_a_requests_file() -> None:
-    assert COLUMNS == ASKED
-
-
 @pytest.mark.parametrize("change", CHANGES, ids=str)
 def test_what_the_requester_would_not_send_is_not_read(change: dict[str, str]) -> None:
     sent = parse_ask(FIELDS | change)
     try:
-        read_asked(FIELDS | change, "irs-ice-2025", ASKER, NOW)
+        request, about = read_request(FIELDS | change, "irs-ice-2025", REQUESTER, NOW)
     except Malformed:
         assert not isinstance(sent, Ask)
     else:
         assert isinstance(sent, Ask), sent
+        assert decode(encode(request), Request, what="request") == request
+        assert decode(encode(about), Subject, what="particulars") == about
 
 
 def test_request_and_particulars_say_what_the_row_says() -> None:
-    request, about = read_asked(FIELDS | {"jurisdiction": "J-2"}, "irs-ice-2025", ASKER, NOW)
+    request, about = read_request(FIELDS | {"jurisdiction": "J-2"}, "irs-ice-2025", REQUESTER, NOW)
     assert (about.first_name, about.zip, about.reason) == (GOOD["first_name"], GOOD["zip"], GOOD["reason"])
     assert (request.agency, request.authorised_by, request.jurisdiction) == ("dhs-ice", "D-1", "J-2")
     assert (request.officer.id, request.tax_periods) == (GOOD["officer_id"], (2023, 2024))
@@ -77,7 +75,7 @@ def test_request_and_particulars_say_what_the_row_says() -> None:
 def test_rows_that_can_not_be_read_are_rejected_and_the_others_decided(tmp_path: Path) -> None:
     law = parse_agreement(shipped.agreement().read_bytes(), where="agreement")
     register = opened(tmp_path, [ANA])
-    offline = Offline(register, RULES, law, default_asker(law), None)
+    decider = FileDecider(register, RULES, law, default_requester(law), None)
     ana = FIELDS | {column: ANA[column] for column in FIELDS if column in ANA} | {"reference": "R-1"}
     lines = [
         ",".join(COLUMNS),
@@ -89,7 +87,7 @@ def test_rows_that_can_not_be_read_are_rejected_and_the_others_decided(tmp_path:
     ]
     source = tmp_path / "requests.csv"
     source.write_text("\n".join(lines) + "\n")
-    found = list(decisions(source, offline, NOW))
+    found = list(decisions(source, decider, NOW))
     assert [decision for decision, _ in found] == [
         Decision("R-1", "confirm"),
         Decision("", "rejected"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from glomar_schemas.errors import Malformed, Misconfigured
-from glomar_verifier.matching.query import check
+from glomar_verifier.offline.decide_file import check
 from glomar_verifier.readers.csv_rows import MAX_FIELD_CHARACTERS, MAX_LINE_BYTES
 from glomar_verifier.register.build import BuildReport, build
 from glomar_verifier.register.extract import COLUMNS

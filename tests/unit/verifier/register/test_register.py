@@ -12,8 +12,8 @@ import msgspec
 import pytest
 from glomar_schemas.errors import GlomarError, IntegrityError, Misconfigured
 from glomar_verifier.matching.match import Record
-from glomar_verifier.matching.query import Particulars, check
 from glomar_verifier.matching.rules import load_rules
+from glomar_verifier.offline.decide_file import check
 from glomar_verifier.register import Register, integrity
 from glomar_verifier.register import digests as sections
 from glomar_verifier.register.lookup import Meta
@@ -61,9 +61,8 @@ def test_years_that_no_spell_touches_have_no_candidates(built: Built) -> None:
 
 
 def test_check_confirms_the_person_and_denies_her_with_another_number(built: Built) -> None:
-    asked: Particulars = particulars(ANA)
-    assert check(built.register, asked, YEARS, RULES).outcome == "confirm"
-    elsewhere: Particulars = particulars({**ANA, "street_number": "122"})
+    assert check(built.register, particulars(ANA), YEARS, RULES).outcome == "confirm"
+    elsewhere = particulars({**ANA, "street_number": "122"})
     assert check(built.register, elsewhere, YEARS, RULES).outcome == "deny"
 
 
