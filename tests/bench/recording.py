@@ -38,7 +38,7 @@ from tests.bench.processes import Meter
 from tests.faults.processes import BUS, Processes, processes
 
 REQUEST_BYTES = 3_250
-"""As the product's requests have (docs/explanation/performance.md)."""
+"""As the product's requests have (docs/performance.md)."""
 TICK_S = 0.01
 IN_FLIGHT = 20
 CHECK_ONE_OF = 100

@@ -67,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench.register",
         description="Builds registers and looks up in them, on file and on a PostgreSQL server of its own; "
-        "prints the tables of docs/explanation/performance.md.",
+        "prints the tables of docs/performance.md.",
         epilog="Every goal, on file and server: --people 1000000 10000000. Extracts and registers stay under "
         "bench-results/cache.",
     )

@@ -1,4 +1,4 @@
-"""Results -> Markdown, for the terminal and for docs/explanation/performance.md. Pure."""
+"""Results -> Markdown, for the terminal and for docs/performance.md. Pure."""
 
 from collections.abc import Iterable, Sequence
 from statistics import median
