@@ -33,6 +33,7 @@ from cryptography.hazmat.primitives.serialization import (
 from msgspec import Meta, Struct
 
 from glomar_schemas.errors import Misconfigured, Untrusted
+from glomar_schemas.files import create
 
 KeyId = Annotated[str, Meta(pattern=r"^[0-9a-f]{32}\Z")]
 KeyUse = Literal["sign", "seal", "ledger", "official"]
@@ -169,14 +170,8 @@ def generate(use: KeyUse) -> PrivateKey:
 
 
 def write_private(path: Path, key: PrivateKey) -> None:
-    write_secret(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-
-
-def write_secret(path: Path, content: bytes) -> None:
-    """Creates the file with mode 0600 from its first byte; never overwrites."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+    """Creates the file, for its owner alone, and never overwrites. Raises Misconfigured."""
+    create(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
 
 
 def read_secret(path: Path) -> bytes:

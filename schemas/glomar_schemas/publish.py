@@ -110,6 +110,16 @@ async def store_atomically(
     return list(range(last - len(messages) + 1, last + 1))
 
 
+def connection_attempts(url: str) -> list[list[str]]:
+    """One server, or the nodes of a cluster separated by commas -> the servers of each attempt to connect.
+
+    Each server is the first of one attempt: nats-py gives up its first connection when the first server does
+    not answer.
+    """
+    servers = url.split(",")
+    return [servers[first:] + servers[:first] for first in range(len(servers))]
+
+
 def _fence(empty_slot: str | None) -> dict[str, str]:
     if empty_slot is None:
         return {}

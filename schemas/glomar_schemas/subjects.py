@@ -46,7 +46,7 @@ _TOKEN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}\Z")
 _WIRE_TOKEN = re.compile(r"[0-9A-Za-z_-]{1,64}\Z")
 
 
-class Address(Struct, frozen=True):
+class ParsedSubject(Struct, frozen=True):
     """What a subject of the stream says: kind, agency ("" for control and opening) and the last token."""
 
     kind: str
@@ -151,14 +151,14 @@ class Subjects(Struct, frozen=True):
             case _:
                 return f"{self.root}.{kind}.{{agency}}.{{request_id}}"
 
-    def parse(self, subject: str) -> Address:
+    def parse(self, subject: str) -> ParsedSubject:
         """Raises Malformed when the subject is not one that the stream stores."""
         tokens = subject.split(".")
         if tokens[:2] == ["glomar", self.agreement]:
             if len(tokens) == 4 and tokens[2] in ("control", "opening"):
-                return Address(tokens[2], "", tokens[3])
+                return ParsedSubject(tokens[2], "", tokens[3])
             if len(tokens) == 5 and tokens[2] in ("request", "verdict", "recall", "ack"):
-                return Address(tokens[2], tokens[3], tokens[4])
+                return ParsedSubject(tokens[2], tokens[3], tokens[4])
         raise Malformed("not a subject of this agreement", where=self.root)
 
 

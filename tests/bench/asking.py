@@ -18,7 +18,7 @@ from glomar_requester.client import Client
 from glomar_requester.service.otel_tracing import OtelTracing
 from glomar_requester.settings import RequesterSettings
 from glomar_requester.verification.release import Result
-from glomar_runtime.service import calm_collector
+from glomar_runtime.service import tune_garbage_collector
 from glomar_runtime.settings import load_settings
 from glomar_runtime.telemetry import spans as telemetry
 from glomar_schemas.request_file import COLUMNS, Ask, parse_ask
@@ -82,5 +82,5 @@ async def main(config: Path, rows: list[dict[str, str]]) -> None:
 
 if __name__ == "__main__":
     asked = msgspec.json.Decoder(dict[str, str]).decode_lines(Path(sys.argv[2]).read_bytes())
-    calm_collector()
+    tune_garbage_collector()
     uvloop.run(main(Path(sys.argv[1]), asked))

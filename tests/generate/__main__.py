@@ -1,4 +1,4 @@
-"""Files that are written by program: JSON Schemas and test vectors. Run by `make check` and `make schemas`.
+"""Files that are made from the code. `make check` compares them, `make schemas` writes them.
 
     python -m tests.generate --check    says which files differ from what the code makes, exit 1 if any
     python -m tests.generate --write    writes them
@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.generate.asyncapi import asyncapi
 from tests.generate.json_schemas import KINDS, json_schema, leaf_schema
+from tests.generate.settings_reference import settings_reference
 from tests.generate.vectors import VECTORS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,7 @@ GENERATORS: dict[str, Callable[[], bytes]] = {
     "schemas/json/leaf.schema.json": leaf_schema,
     **VECTORS,
     "schemas/asyncapi.yaml": asyncapi,
+    "docs/reference/settings.md": settings_reference,
 }
 """Path below the checkout -> its content. Sealed vectors are kept as they are while they still open."""
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.ledger.ledger import Ledger
 from glomar_auditor.ledger.tile_server import PREFIX, Publication
 from glomar_schemas.tlog.client import signed_by
-from glomar_schemas.tlog.inclusion_watch import Noted, noted
+from glomar_schemas.tlog.inclusion_watch import OwnMessage, own_message
 from glomar_schemas.tlog.leaf import Leaf
 from glomar_schemas.tlog.note import format_vkey, parse_vkey
 
@@ -33,9 +33,9 @@ def leaves(count: int, *, changed: Sequence[int] = ()) -> list[Leaf]:
     ]
 
 
-def own(*sequences: int) -> list[Noted]:
-    """What their publisher noted of the messages behind `leaves`, unchanged."""
-    return [noted(n, f"glomar.a.request.r.{n}", sha256(b"%d" % n).digest()) for n in sequences]
+def own(*sequences: int) -> list[OwnMessage]:
+    """The entries of a publisher that sent the messages of `leaves` with these sequences, unchanged."""
+    return [own_message(n, f"glomar.a.request.r.{n}", sha256(b"%d" % n).digest()) for n in sequences]
 
 
 def extend(directory: Path, log: Sequence[Leaf], *sizes: int) -> Path:

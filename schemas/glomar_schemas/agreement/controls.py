@@ -98,7 +98,7 @@ class Applied(Struct, frozen=True):
         return self.in_force.slot
 
 
-class _Opened(Struct, frozen=True):
+class _SignedControl(Struct, frozen=True):
     """A control, whose officials signed it, and where and when the stream stored it."""
 
     control: Control
@@ -127,18 +127,18 @@ def apply(
     slot = slot or state.slot + 1
     control, parties = None, frozenset[str]()
     try:
-        control, parties = _ordered(state, body, versions, subjects.control(slot), at)
+        control, parties = _open_control(state, body, versions, subjects.control(slot), at)
         judge = _judge(state, control, versions)
-        if needed := lacking(control.action, parties, judge.agreement):
+        if needed := missing_signatures(control.action, parties, judge.agreement):
             raise Untrusted(needed)
-        opened = _Opened(control, parties, sequence, at)
+        opened = _SignedControl(control, parties, sequence, at)
         after = _ACTIONS[control.action](state, opened, versions)
         return Applied(sequence, at, replace(after, slot=slot), "", control, parties)
     except Refused as fault:
         return Applied(sequence, at, replace(state, slot=slot), fault.what, control, parties)
 
 
-def _ordered(
+def _open_control(
     state: InForce, body: bytes, versions: Versions, subject: str, at: datetime
 ) -> tuple[Control, frozenset[str]]:
     """A control behind `state`, and the parties whose officials signed it. Raises Malformed, Untrusted."""
@@ -152,7 +152,7 @@ def _judge(state: InForce, control: Control, versions: Versions) -> SignedAgreem
     return named or state.signed or versions.newest
 
 
-def lacking(action: str, parties: frozenset[str], agreement: Agreement) -> str:
+def missing_signatures(action: str, parties: frozenset[str], agreement: Agreement) -> str:
     """Whose officials must sign, while these parties' have; "" when that is enough."""
     match action:
         case "agreement":
@@ -164,7 +164,7 @@ def lacking(action: str, parties: frozenset[str], agreement: Agreement) -> str:
             return "" if len(parties) >= 2 else f"a {action} needs officials of two parties"
 
 
-def _agreement(state: InForce, opened: _Opened, versions: Versions) -> InForce:
+def _agreement(state: InForce, opened: _SignedControl, versions: Versions) -> InForce:
     control = opened.control
     signed = versions.get(control.agreement_digest)
     if signed is None:
@@ -183,20 +183,20 @@ def _agreement(state: InForce, opened: _Opened, versions: Versions) -> InForce:
     )
 
 
-def _hold(state: InForce, opened: _Opened, versions: Versions) -> InForce:
+def _hold(state: InForce, opened: _SignedControl, versions: Versions) -> InForce:
     control = opened.control
     require_known(control.scope, (state.signed or versions.newest).agreement)
     return replace(state, holds=(*state.holds, Hold(control.slot, control.scope, control.authority)))
 
 
-def _lift(state: InForce, opened: _Opened, versions: Versions) -> InForce:
+def _lift(state: InForce, opened: _SignedControl, versions: Versions) -> InForce:
     remaining = tuple(hold for hold in state.holds if hold.slot != opened.control.lifts)
     if len(remaining) == len(state.holds):
         raise Untrusted("lifts a hold that is not in force")
     return replace(state, holds=remaining)
 
 
-def _key(state: InForce, opened: _Opened, versions: Versions) -> InForce:
+def _key(state: InForce, opened: _SignedControl, versions: Versions) -> InForce:
     signed, record = _in_force(state), opened.control.key
     if record is None:
         raise Untrusted("names no key")
@@ -211,7 +211,7 @@ def _key(state: InForce, opened: _Opened, versions: Versions) -> InForce:
     return replace(state, signed=replace(signed, ring=ring), added=(*state.added, record))
 
 
-def _shred(state: InForce, opened: _Opened, versions: Versions) -> InForce:
+def _shred(state: InForce, opened: _SignedControl, versions: Versions) -> InForce:
     signed, key_id = _in_force(state), opened.control.key_id or ""
     key = signed.ring.get(key_id)
     if key is None or key.use != "seal":
@@ -230,7 +230,7 @@ def _in_force(state: InForce) -> SignedAgreement:
     return state.signed
 
 
-_ACTIONS: dict[str, Callable[[InForce, _Opened, Versions], InForce]] = {
+_ACTIONS: dict[str, Callable[[InForce, _SignedControl, Versions], InForce]] = {
     "agreement": _agreement,
     "hold": _hold,
     "lift": _lift,

@@ -25,7 +25,7 @@ from glomar_schemas.messages import Answer, Line, Moment, Officer, Refusal, Shor
 T = TypeVar("T")
 
 Count = Annotated[int, Meta(ge=0)]
-Stated = Annotated[str, Meta(min_length=1, max_length=200)]
+NonBlankLine = Annotated[str, Meta(min_length=1, max_length=200)]
 """A line that may not be left blank: whoever is refused reads it."""
 
 
@@ -119,10 +119,10 @@ class Condition(_Table, frozen=True, kw_only=True):
     """One legal element: `holds` is CEL over request, particulars, agreement, facts, now and today."""
 
     id: Annotated[str, Meta(pattern=r"^L[0-9]{1,2}[a-z]?\Z")]
-    name: Stated
-    citation: Stated
+    name: NonBlankLine
+    citation: NonBlankLine
     holds: Text
-    refusal: Stated
+    refusal: NonBlankLine
     accepted: dict[str, object] = {}
     """An example that passes: dotted field names -> values laid over the agreement's example."""
     refused: dict[str, object] = {}

@@ -27,7 +27,7 @@ USER_AGENT: Final = "glomar-ledger-check"
 
 _EVIDENCE: Final = "Keep both checkpoints as evidence and show them to the other parties"
 
-Opened = Callable[[str], Checkpoint]
+OpenNote = Callable[[str], Checkpoint]
 """A signed note -> its checkpoint, or Untrusted or Malformed."""
 
 
@@ -112,7 +112,7 @@ def source(where: str) -> Iterator[Source]:
         yield Directory(Path(where))
 
 
-def signed_by(keys: Iterable[VerifierKey]) -> Opened:
+def signed_by(keys: Iterable[VerifierKey]) -> OpenNote:
     """Opens what any of the keys has signed: a log may change its key."""
     known = list(keys)
 
@@ -141,7 +141,7 @@ class PublishedLog:
             raise _contradiction("its tiles do not hash to the signed root", "tile")
 
     @classmethod
-    def read(cls, files: Source, opened: Opened) -> "PublishedLog":
+    def read(cls, files: Source, opened: OpenNote) -> "PublishedLog":
         """The newest checkpoint and the edge of the tree under it: one file, and at most one for each level.
 
         Raises Unreachable (also where a file that must be there is not: a publication may lag, or be
@@ -162,7 +162,7 @@ class PublishedLog:
     def size(self) -> int:
         return self.checkpoint.size
 
-    def require_extends(self, older_note: str, opened: Opened) -> None:
+    def require_extends(self, older_note: str, opened: OpenNote) -> None:
         """Returns once it is proved that this log only appends to what the older checkpoint signed.
 
         Raises Forked; Unreachable if this one is smaller: a copy that lags can't be told from a log that was

@@ -1,7 +1,8 @@
-"""Are a publisher's own messages in the ledger, as it sent them? What it notes of each, and the comparison.
+"""Checks that a publisher's own messages are in the published ledger, unchanged.
 
-Called by requester and verifier: `noted` when the stream has acknowledged, `OwnMessages.look` from time to
-time. An auditor that leaves out or changes a message, or shows two histories, is caught by whoever sent it.
+A publisher records an `OwnMessage` for each message that the stream has acknowledged, and runs
+`InclusionWatch.check` at intervals. The check detects an auditor that omits or changes one of these messages,
+or that shows two histories.
 """
 
 import logging
@@ -16,35 +17,37 @@ from msgspec import Struct
 
 from glomar_schemas.errors import GlomarError, IntegrityError
 from glomar_schemas.tlog import leaf as leaves
-from glomar_schemas.tlog.client import Forked, Opened, PublishedLog, Source, source
+from glomar_schemas.tlog.client import Forked, OpenNote, PublishedLog, Source, source
 from glomar_schemas.tlog.tree import TILE_WIDTH
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 10.0
+CHECK_EVERY_S: Final = 10.0
 STALLED_S: Final = 60.0
-"""How long a ledger may stand still while it lacks a message, before that is said."""
+"""How long a ledger may lack a message without growing before its state is `behind`."""
 SHOWN: Final = 100
-"""Sequences in a standing, the oldest ones."""
+"""The largest number of absent sequences in a status, and of log lines in one check."""
 
 _PAGE: Final = 5_000
 _TIME_CHARS: Final = len('1970-01-01T00:00:00.000000000Z"}')
-"""A leaf ends in the stream's time, which an acknowledgement does not say."""
+"""A leaf ends in the stream time, which an acknowledgement does not contain."""
 
 
-class Noted(Struct, frozen=True, gc=False):
+class OwnMessage(Struct, frozen=True, gc=False):
     """A message that the stream has acknowledged. digest: SHA-256 of its leaf without the time, 32 B."""
 
     sequence: int
     digest: bytes
 
 
-class Standing(Struct, frozen=True):
-    """What a publisher can say of the ledger, ready for JSON.
+class InclusionStatus(Struct, frozen=True):
+    """What a publisher knows about the ledger, in a form ready for JSON.
 
-    state: `off` (no ledger_url); `ok`; `unchecked` (it can't be read now; `checked_at` says since when);
-    `behind` (it stands still and lacks newer messages); `alert` (a message is absent, or it was rewritten).
-    size: its entries at `checked_at`. absent_sequences: the oldest of them.
+    state: `off` (no ledger_url); `ok`; `unchecked` (it can't be read now; `checked_at` is the last check that
+    worked); `behind` (it does not grow and lacks newer messages); `alert` (a message is absent, or the ledger
+    was rewritten).
+    size: its entries at `checked_at`. absent: how many of our messages it lacks. absent_sequences: the first
+    of them.
     """
 
     state: Literal["off", "ok", "unchecked", "behind", "alert"] = "off"
@@ -55,143 +58,147 @@ class Standing(Struct, frozen=True):
     fault: str = ""
 
 
-class Memory(Protocol):
-    """What a publisher keeps about one ledger over restarts. Each raises Retryable."""
+class InclusionStore(Protocol):
+    """What a publisher stores about one ledger, durable across restarts. Each method raises Retryable."""
 
-    async def kept(self) -> tuple[str, str]:
+    async def checkpoints(self) -> tuple[str, str]:
         """The note of the largest checkpoint so far, and of one that contradicts it; "" for none."""
         ...
 
-    async def keep(self, note: str, size: int) -> None: ...
+    async def save_checkpoint(self, note: str, size: int) -> None: ...
 
-    async def accuse(self, note: str) -> None:
-        """A checkpoint that contradicts the one kept. It is evidence: the first one stays for ever."""
+    async def save_contradiction(self, note: str) -> None:
+        """note: contradicts the saved checkpoint. It is evidence: the first one is never replaced."""
         ...
 
-    async def unseen(self, after: int, through: int, limit: int) -> list[Noted]:
-        """The noted ones with after < sequence <= through that are not forgotten, in order."""
+    async def unconfirmed(self, after: int, through: int, limit: int) -> list[OwnMessage]:
+        """The messages with after < sequence <= through that were not confirmed, in order."""
         ...
 
-    async def forget(self, seen: Sequence[Noted]) -> None:
-        """They were seen in the ledger."""
+    async def confirm(self, found: Sequence[OwnMessage]) -> None:
+        """Marks messages as found in the ledger."""
         ...
 
 
-def noted(sequence: int, subject: str, body_sha256: bytes) -> Noted:
-    return Noted(sequence, _digest(leaves.encode(leaves.Leaf(sequence, 0, subject, body_sha256))))
+def own_message(sequence: int, subject: str, body_sha256: bytes) -> OwnMessage:
+    """body_sha256: 32 B. Raises Malformed."""
+    return OwnMessage(sequence, _digest(leaves.encode(leaves.Leaf(sequence, 0, subject, body_sha256))))
 
 
-def absent(published: PublishedLog, own: Iterable[Noted]) -> list[int]:
-    """The sequences, of those up to the log's end and in order, in whose place it has something else.
+def absent(published: PublishedLog, own: Iterable[OwnMessage]) -> list[int]:
+    """The sequences whose entry in the ledger is not the one of our message.
 
-    Reads each bundle once. Raises Unreachable, IntegrityError.
+    own: in order, none past the end of the log. Reads each bundle once. Raises Unreachable, IntegrityError.
     """
     missing = []
-    for index, group in groupby(own, lambda each: (each.sequence - 1) // TILE_WIDTH):
+    for index, group in groupby(own, lambda message: (message.sequence - 1) // TILE_WIDTH):
         entries = published.bundle(index)
-        for each in group:
-            if _digest(entries[(each.sequence - 1) % TILE_WIDTH]) != each.digest:
-                missing.append(each.sequence)
+        for message in group:
+            if _digest(entries[(message.sequence - 1) % TILE_WIDTH]) != message.digest:
+                missing.append(message.sequence)
     return missing
 
 
 class Publication(Struct, frozen=True):
-    """Where a ledger is published, URL or directory, and how often to look at it."""
+    """Where a ledger is published, URL or directory, and the seconds between two checks."""
 
     where: str
-    every_s: float = LOOK_EVERY_S
+    every_s: float = CHECK_EVERY_S
 
 
-class OwnMessages:
-    """One publisher's watch over one ledger. standing: as of the last look."""
+class InclusionWatch:
+    """Checks one ledger for one publisher. status: the result of the last check."""
 
-    def __init__(self, ledger: Publication, opened: Opened, memory: Memory) -> None:
+    def __init__(self, ledger: Publication, open_note: OpenNote, store: InclusionStore) -> None:
         self.ledger = ledger
-        self._opened, self._memory = opened, memory
-        self._told: set[int] = set()
-        self._heard = ""
-        self._heard_size = 0
+        self._open_note, self._store = open_note, store
+        self._logged: set[int] = set()
+        self._observed = ""
+        self._observed_size = 0
         self._grown_at: datetime | None = None
-        self.standing = Standing("unchecked", fault="it was not looked at yet")
+        self.status = InclusionStatus("unchecked", fault="it was not checked yet")
 
-    def heard(self, note: str, size: int) -> None:
-        """A checkpoint that a receipt rests on: it must belong to the history that is published."""
-        if size > self._heard_size:
-            self._heard, self._heard_size = note, size
+    def observe_checkpoint(self, note: str, size: int) -> None:
+        """note: a checkpoint from a receipt. The next check requires that the published log extends it."""
+        if size > self._observed_size:
+            self._observed, self._observed_size = note, size
 
-    async def look(self, now: datetime, in_thread: Callable[..., Awaitable[Any]]) -> Standing:
-        """Reads the ledger as it is now; what it finds goes to the log too. in_thread: asyncio.to_thread.
+    async def check(self, now: datetime, in_thread: Callable[..., Awaitable[Any]]) -> InclusionStatus:
+        """Reads the published ledger, updates `status` and logs changes. in_thread: asyncio.to_thread.
 
-        Raises nothing of ours: what went wrong is in the standing.
+        Raises no GlomarError: a fault becomes part of the status.
         """
-        before = self.standing
+        before = self.status
         try:
-            self.standing = await self._look(now, in_thread)
+            self.status = await self._check(now, in_thread)
         except IntegrityError as fault:
-            self.standing = msgspec.structs.replace(before, state="alert", fault=str(fault))
+            self.status = msgspec.structs.replace(before, state="alert", fault=str(fault))
         except GlomarError as fault:
-            # No proof of anything: an alert that stands is not taken back by it.
+            # Such a fault proves nothing, so it does not clear an alert.
             state = "alert" if before.state == "alert" else "unchecked"
-            self.standing = msgspec.structs.replace(before, state=state, fault=str(fault))
-        _tell(before, self.standing)
-        return self.standing
+            self.status = msgspec.structs.replace(before, state=state, fault=str(fault))
+        _log_change(before, self.status)
+        return self.status
 
-    async def _look(self, now: datetime, in_thread: Callable[..., Awaitable[Any]]) -> Standing:
-        last, accusing = await self._memory.kept()
-        if accusing:
-            raise Forked("the ledger was rewritten; both checkpoints are kept", (last, accusing))
+    async def _check(self, now: datetime, in_thread: Callable[..., Awaitable[Any]]) -> InclusionStatus:
+        last, contradiction = await self._store.checkpoints()
+        if contradiction:
+            raise Forked("the ledger was rewritten; both checkpoints are stored", (last, contradiction))
         with source(self.ledger.where) as files:
             try:
                 published: PublishedLog = await in_thread(self._read, files, last)
             except Forked as fork:
-                await self._memory.accuse(fork.notes[1])
+                await self._store.save_contradiction(fork.notes[1])
                 raise
-            await self._memory.keep(published.note, published.size)
-            await self._compare_heard(published, in_thread)
+            await self._store.save_checkpoint(published.note, published.size)
+            await self._compare_observed(published, in_thread)
             missing: list[int] = []
             after = 0
-            while page := await self._memory.unseen(after, published.size, _PAGE):
-                found = await in_thread(absent, published, page)
-                missing += found
-                lost = set(found)
-                await self._memory.forget([each for each in page if each.sequence not in lost])
+            while page := await self._store.unconfirmed(after, published.size, _PAGE):
+                page_missing = await in_thread(absent, published, page)
+                missing += page_missing
+                lost = set(page_missing)
+                await self._store.confirm([message for message in page if message.sequence not in lost])
                 after = page[-1].sequence
-        self._tell_absent(missing)
-        waiting = await self._memory.unseen(published.size, leaves.MAX_SEQUENCE, 1)
-        return self._standing(now, published.size, missing, bool(waiting))
+        self._log_absent(missing)
+        later = await self._store.unconfirmed(published.size, leaves.MAX_SEQUENCE, 1)
+        return self._status(now, published.size, missing, bool(later))
 
-    async def _compare_heard(self, published: PublishedLog, in_thread: Callable[..., Awaitable[Any]]) -> None:
-        if not self._heard or self._heard_size > published.size:
+    async def _compare_observed(
+        self, published: PublishedLog, in_thread: Callable[..., Awaitable[Any]]
+    ) -> None:
+        if not self._observed or self._observed_size > published.size:
             return
-        note, self._heard = self._heard, ""
+        note, self._observed = self._observed, ""
         try:
-            await in_thread(published.require_extends, note, self._opened)
+            await in_thread(published.require_extends, note, self._open_note)
         except Forked:
-            await self._memory.accuse(note)
+            await self._store.save_contradiction(note)
             raise
 
     def _read(self, files: Source, last: str) -> PublishedLog:
-        published = PublishedLog.read(files, self._opened)
+        published = PublishedLog.read(files, self._open_note)
         if last:
-            published.require_extends(last, self._opened)
+            published.require_extends(last, self._open_note)
         return published
 
-    def _standing(self, now: datetime, size: int, missing: Sequence[int], waiting: bool) -> Standing:
-        if self._grown_at is None or size > self.standing.size or not waiting:
+    def _status(self, now: datetime, size: int, missing: Sequence[int], has_later: bool) -> InclusionStatus:
+        """has_later: the stream has acknowledged a message past the end of the ledger."""
+        if self._grown_at is None or size > self.status.size or not has_later:
             self._grown_at = now
-        found = Standing("ok", size, now, len(missing), tuple(missing[:SHOWN]))
+        status = InclusionStatus("ok", size, now, len(missing), tuple(missing[:SHOWN]))
         if missing:
-            fault = "the ledger has something else in the place of messages that the stream took from us"
-            return msgspec.structs.replace(found, state="alert", fault=fault)
+            fault = "the ledger holds other entries in the place of messages that the stream took from us"
+            return msgspec.structs.replace(status, state="alert", fault=fault)
         if (now - self._grown_at).total_seconds() > STALLED_S:
             fault = f"the ledger does not grow beyond {size}, and the stream took later messages from us"
-            return msgspec.structs.replace(found, state="behind", fault=fault)
-        return found
+            return msgspec.structs.replace(status, state="behind", fault=fault)
+        return status
 
-    def _tell_absent(self, missing: Sequence[int]) -> None:
-        fresh = [sequence for sequence in missing if sequence not in self._told]
-        self._told.update(fresh)
-        for sequence in fresh[:SHOWN]:
+    def _log_absent(self, missing: Sequence[int]) -> None:
+        new = [sequence for sequence in missing if sequence not in self._logged]
+        self._logged.update(new)
+        for sequence in new[:SHOWN]:
             log.error("the ledger lacks a message of ours", extra={"sequence": sequence})
 
 
@@ -199,8 +206,8 @@ def _digest(entry: bytes) -> bytes:
     return sha256(entry[:-_TIME_CHARS]).digest()
 
 
-def _tell(before: Standing, after: Standing) -> None:
-    """When the state changes; each absent message is told by itself."""
+def _log_change(before: InclusionStatus, after: InclusionStatus) -> None:
+    """One line when the state changes; absent messages have lines of their own."""
     extra = {"fault": after.fault, "count": after.absent}
     if after.state == before.state and (after.state != "alert" or after.fault == before.fault):
         return
@@ -208,7 +215,7 @@ def _tell(before: Standing, after: Standing) -> None:
         case "alert":
             log.error("the ledger is not to be trusted", extra=extra)
         case "behind":
-            log.warning("the ledger stands still", extra=extra)
+            log.warning("the ledger does not grow", extra=extra)
         case "unchecked":
             log.warning("the ledger can't be checked", extra=extra)
         case _:

@@ -1,6 +1,5 @@
-"""Which checkpoints are believed: a policy file with logs, witnesses, groups of them, and a quorum. Pure.
+"""Policy files: which logs and witnesses are trusted, and which quorum of witnesses a checkpoint needs. Pure.
 
-Called by requesters and `verify-receipt`, which require the quorum, and by the auditor, which collects it.
 Format: c2sp.org/tlog-policy. Only the quorum line is mandatory.
 """
 
@@ -18,7 +17,7 @@ from glomar_schemas.tlog.note import Checkpoint, VerifierKey, open_checkpoint, p
 
 MAX_POLICY_BYTES: Final = 1_000_000
 MAX_CLOCK_SKEW_S: Final = 300
-"""How far a cosignature may be dated ahead of the reader's clock, and still count."""
+"""A cosignature counts if its time is at most this far ahead of the reader's clock."""
 
 _NONE: Final = "none"
 _CONTROL: Final = re.compile(rb"[^\t\n\x20-\x7e\x80-\xff]")
@@ -26,7 +25,7 @@ _COUNT: Final = re.compile(r"[1-9][0-9]{0,3}\Z", re.ASCII)
 
 
 class Witness(msgspec.Struct, frozen=True):
-    """name: in this policy; key: of its cosignatures; url: its submission prefix, "" if none is given."""
+    """name: in this policy; key: checks its cosignatures; url: its submission prefix, "" for none."""
 
     name: str
     key: VerifierKey
@@ -34,20 +33,17 @@ class Witness(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """At least `threshold` of the members, which are names of witnesses and groups."""
+    """At least `threshold` of `members` must cosign. members: names of witnesses and groups."""
 
     threshold: int
     members: tuple[str, ...]
 
 
-class Cosigned(msgspec.Struct, frozen=True):
-    """How a checkpoint stands under a policy. times: witness -> when it cosigned (s since 1970).
-
-    lacking: "" if the quorum is there, else what is missing, in one clause.
-    """
+class QuorumResult(msgspec.Struct, frozen=True):
+    """times: witness -> when it cosigned (s since 1970). missing: one clause, or "" if it is met."""
 
     times: dict[str, int]
-    lacking: str
+    missing: str
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -66,13 +62,15 @@ class Policy(msgspec.Struct, frozen=True):
         for log in self.logs:
             with suppress(Untrusted):
                 return open_checkpoint(note, log)
-        raise Untrusted("no log that the policy lists signed it", where="checkpoint")
+        raise Untrusted("no log of the policy signed it", where="checkpoint")
 
-    def judge(self, note: str, *, now: float | None = None, max_age_s: float | None = None) -> Cosigned:
-        """Counts the cosignatures below `note`. With `now` (s since 1970): only those of the last
-        `max_age_s`, and none from the future. The log's own signature is not looked at.
+    def check_quorum(
+        self, note: str, *, now: float | None = None, max_age_s: float | None = None
+    ) -> QuorumResult:
+        """Counts the cosignatures of `note`. Does not check the log's own signature.
 
-        Raises Malformed for the form, Untrusted for a cosignature that does not hold.
+        now, max_age_s: with `now` (s since 1970), cosignatures older than `max_age_s` and those from the
+        future do not count. Raises Malformed for the form, Untrusted for an invalid cosignature.
         """
         found = {
             witness.name: time
@@ -84,22 +82,22 @@ class Policy(msgspec.Struct, frozen=True):
         too_new = {name for name, age in ages.items() if age < -MAX_CLOCK_SKEW_S}
         counted = found.keys() - too_old - too_new
         times = {_shown(name): time for name, time in found.items()}
-        if self.met_by(counted):
-            return Cosigned(times, "")
-        lacking = f"no quorum among the {len(counted)} of {len(self.witnesses)} witnesses that cosigned it"
+        if self.quorum_met(counted):
+            return QuorumResult(times, "")
+        missing = f"no quorum among the {len(counted)} of {len(self.witnesses)} witnesses that cosigned it"
         for what, names in (("too old", too_old), ("dated in the future", too_new)):
-            lacking += f"; {what}: {', '.join(sorted(map(_shown, names)))}" if names else ""
-        return Cosigned(times, lacking)
+            missing += f"; {what}: {', '.join(sorted(map(_shown, names)))}" if names else ""
+        return QuorumResult(times, missing)
 
-    def met_by(self, names: Collection[str]) -> bool:
-        """Do cosignatures of these witnesses make the quorum?"""
-        return self._holds(self.quorum, names)
+    def quorum_met(self, names: Collection[str]) -> bool:
+        """True if cosignatures of these witnesses meet the quorum."""
+        return self._is_met(self.quorum, names)
 
-    def _holds(self, name: str, cosigned: Collection[str]) -> bool:
+    def _is_met(self, name: str, cosigned: Collection[str]) -> bool:
         group = self.groups.get(name)
         if group is None:
             return name == _NONE or name in cosigned
-        return sum(self._holds(member, cosigned) for member in group.members) >= group.threshold
+        return sum(self._is_met(member, cosigned) for member in group.members) >= group.threshold
 
 
 def load_policy(path: Path) -> Policy:
@@ -115,24 +113,24 @@ def load_policy(path: Path) -> Policy:
 
 
 def parse_policy(data: bytes) -> Policy:
-    """Read a policy file. Raises Malformed, whose `where` names the line."""
+    """data: the content of a policy file. Raises Malformed, whose `where` names the line."""
     if len(data) > MAX_POLICY_BYTES:
         raise Malformed(f"longer than {MAX_POLICY_BYTES} bytes", where="policy")
-    reader = _Reader()
-    # Octets with the high bit are opaque; surrogateescape keeps those that are not UTF-8 apart as well.
+    parser = _PolicyParser()
+    # Bytes from 0x80 are opaque; surrogateescape keeps different bytes different, also where not UTF-8.
     for number, line in enumerate(data.split(b"\n"), 1):
         where = f"line {number}"
         if _CONTROL.search(line):
-            raise Malformed("a control character", where=where)
+            raise Malformed("contains a control character", where=where)
         try:
-            reader.take(line.decode(errors="surrogateescape").replace("\t", " ").strip(" "))
+            parser.read_line(line.decode(errors="surrogateescape").replace("\t", " ").strip(" "))
         except Malformed as fault:
             raise Malformed(fault.what, where=where) from None
-    return reader.policy()
+    return parser.policy()
 
 
-class _Reader:
-    """Takes a policy line by line; a name may only be used below the line that defines it."""
+class _PolicyParser:
+    """Reads a policy line by line. A line may use only names that an earlier line defines."""
 
     def __init__(self) -> None:
         self._logs: list[VerifierKey] = []
@@ -142,19 +140,19 @@ class _Reader:
         self._members: set[str] = set()
         self._quorum = ""
 
-    def take(self, line: str) -> None:
+    def read_line(self, line: str) -> None:
         if not line or line.startswith("#"):
             return
         keyword, *items = [item for item in line.split(" ") if item]
-        lines: dict[str, tuple[int, int, Callable[[list[str]], None]]] = {
+        keywords: dict[str, tuple[int, int, Callable[[list[str]], None]]] = {
             "log": (1, 2, self._log),
             "witness": (2, 3, self._witness),
             "group": (3, 1 << 20, self._group),
             "quorum": (1, 1, self._set_quorum),
         }
-        if keyword not in lines:
-            raise Malformed("begins with none of log, witness, group, quorum")
-        least, most, read = lines[keyword]
+        if keyword not in keywords:
+            raise Malformed("does not begin with log, witness, group or quorum")
+        least, most, read = keywords[keyword]
         if not least <= len(items) <= most:
             raise Malformed(f"{keyword} has too {'few' if len(items) < least else 'many'} items")
         read(items)
@@ -181,14 +179,14 @@ class _Reader:
         for member in members:
             self._require_known(member)
             if member in self._members:
-                raise Malformed("a member that stands in a group already: it would count twice")
+                raise Malformed("the member is in another group already and would count twice")
             self._members.add(member)
         words = {"any": 1, "all": len(members)}
         if threshold not in words and not _COUNT.match(threshold):
-            raise Malformed("the threshold is none of any, all, or a number from 1")
+            raise Malformed("the threshold is not any, all, or a number from 1")
         count = words[threshold] if threshold in words else int(threshold)
         if count > len(members):
-            raise Malformed(f"asks for {count} of {len(members)} members")
+            raise Malformed(f"the threshold is {count} of {len(members)} members")
         self._define(name)
         self._groups[name] = Group(count, tuple(members))
 
@@ -201,20 +199,20 @@ class _Reader:
 
     def _define(self, name: str) -> None:
         if name == _NONE or name in self._names:
-            raise Malformed("a name that is taken")
+            raise Malformed("the name is taken")
         self._names.add(name)
 
     def _require_known(self, name: str) -> None:
         if name not in self._names:
-            raise Malformed("a name that no line above defines")
+            raise Malformed("no earlier line defines the name")
 
 
 def _require_new(key: VerifierKey, known: list[VerifierKey]) -> None:
-    """Two vkeys around the same public key are duplicates, whatever they are called."""
+    """Two vkeys with the same public key are duplicates, also under different names."""
     if key.public_key.public_bytes_raw() in {other.public_key.public_bytes_raw() for other in known}:
-        raise Malformed("a public key that stands above already")
+        raise Malformed("an earlier line has the same public key")
 
 
 def _shown(name: str) -> str:
-    """Names are octets; those that are no UTF-8 are escaped for people."""
+    """A name for people to read: bytes that are not UTF-8 are escaped."""
     return name.encode(errors="surrogateescape").decode(errors="backslashreplace")

@@ -8,9 +8,8 @@ from collections.abc import AsyncIterator
 from faststream.asgi import AsgiFastStream
 from glomar_runtime.bus.broker import Bus
 from glomar_runtime.bus.stream import Stored, get_by_subject, stored
-from glomar_runtime.health import controls_shown, routes
-from glomar_runtime.mounting import MountedApp
-from glomar_runtime.service import Stop, background, ending
+from glomar_runtime.health import control_status, routes
+from glomar_runtime.service import MountedApp, Stop, background, stop_on_error
 from glomar_runtime.telemetry.spans import SpanMiddleware, Spans, handled_spans, header
 from glomar_schemas.agreement.keyholder import Keyholder, key_files
 from glomar_schemas.agreement.model import load_trust
@@ -89,7 +88,7 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
         description="Every stored message, in stream order, into the ledger.",
     )
     async def record(messages: list[Msg]) -> None:
-        with ending(stop):
+        with stop_on_error(stop):
             arrived = [stored(message) for message in messages]
             opened = {message.sequence: span for message, span in zip(arrived, handled_spans(), strict=True)}
             await release(await recorder.record(bus.client, arrived), opened)
@@ -173,7 +172,7 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
         violations = withholding.violations
         return {
             "ledger_size": ledger.size,
-            **controls_shown(withholding.in_force),
+            **control_status(withholding.in_force),
             "witnesses": {
                 "cosigned_size": cosigned.size,
                 "each": witnesses.status() if witnesses else [],
@@ -201,9 +200,9 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
     async def compare() -> None:
         size = -1
         while True:
-            with ending(stop):
+            with stop_on_error(stop):
                 last = await watch.compare(bus.client)
-                stop.is_held = watch.halted
+                stop.work_halted = watch.halted
                 await withholding.follow(bus.client)
                 idle, size = ledger.size == size, ledger.size
                 if idle and watch.may_record:
@@ -212,7 +211,7 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
 
     async def be_witnessed() -> None:
         if witnesses is not None:
-            with ending(stop):
+            with stop_on_error(stop):
                 await witnesses.run()
 
     background(app, compare)

@@ -81,9 +81,9 @@ def submit(
                 batch = Batch(client, file, writer, report)
                 return await batch.run(wait=wait, timeout_s=timeout_s, advance=advance)
 
-    from glomar_runtime.service import calm_collector
+    from glomar_runtime.service import tune_garbage_collector
 
-    calm_collector()
+    tune_garbage_collector()
     summary = uvloop.run(run())
     if shown > BAD_ROWS_SHOWN:
         print(f"{file}: {shown - BAD_ROWS_SHOWN} more rows left out", file=sys.stderr)

@@ -15,8 +15,7 @@ from glomar_schemas.errors import GlomarError, Refused, Retryable, TimedOut
 from glomar_schemas.publish import Connection
 from glomar_schemas.request_file import Ask
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.tlog.inclusion_watch import Publication
-from glomar_schemas.tlog.inclusion_watch import Standing as Ledger
+from glomar_schemas.tlog.inclusion_watch import InclusionStatus, Publication
 from glomar_schemas.tlog.note import Checkpoint
 from msgspec import Struct
 from nats.aio.msg import Msg
@@ -147,7 +146,7 @@ class Client:
         return self._standing.identity.subjects.release(self._standing.identity.agency)
 
     @property
-    def ledger(self) -> Ledger:
+    def ledger(self) -> InclusionStatus:
         """Whether all that the stream took from this store is in the published ledger, as of the last look.
 
         An `alert` is also an error in the log, with the sequence of each message that is missing.

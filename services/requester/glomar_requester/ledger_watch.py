@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TypeVar
 
-from glomar_schemas.tlog.inclusion_tables import Database, OwnTables, Write
-from glomar_schemas.tlog.inclusion_watch import OwnMessages, Publication, Standing, noted
+from glomar_schemas.tlog.inclusion_tables import Database, InclusionTables, Write
+from glomar_schemas.tlog.inclusion_watch import InclusionStatus, InclusionWatch, Publication, own_message
 from glomar_schemas.tlog.note import Checkpoint
 
 from glomar_requester.ask import Prepared
@@ -29,12 +29,12 @@ class OwnRequests:
         self._commits, self._known = commits, known
         identity = known.identity
         origin = identity.subjects.origin(identity.signed.agreement.oversight)
-        self._tables = OwnTables(origin, self._write, self._read)
-        self._watch = OwnMessages(ledger, self._opened, self._tables) if ledger else None
+        self._tables = InclusionTables(origin, self._write, self._read)
+        self._watch = InclusionWatch(ledger, self._opened, self._tables) if ledger else None
 
     @property
-    def standing(self) -> Standing:
-        return self._watch.standing if self._watch else Standing()
+    def standing(self) -> InclusionStatus:
+        return self._watch.status if self._watch else InclusionStatus()
 
     def requests(self, published: Sequence[Published], batch: Sequence[Prepared]) -> list[Write]:
         """To be written beside `published`: those of the batch that the stream took."""
@@ -56,24 +56,24 @@ class OwnRequests:
         """A receipt was believed; the published ledger must have its checkpoint in its past, too."""
         if self._watch is not None:
             _, _, note = proven.receipt.partition("\n\n")
-            self._watch.heard(note, proven.checkpoint.size)
+            self._watch.observe_checkpoint(note, proven.checkpoint.size)
 
     async def watch(self) -> None:
         """For ever; a command that is over sooner leaves it to the next one, or to the service."""
         while self._watch is not None:
             await asyncio.sleep(self._watch.ledger.every_s)
-            await self._watch.look(datetime.now(UTC), asyncio.to_thread)
+            await self._watch.check(datetime.now(UTC), asyncio.to_thread)
 
     def _written(self, stored: Iterable[tuple[int | None, str, str]]) -> list[Write]:
         """(sequence, subject, SHA-256 of the body in hex) of each."""
         if self._watch is None:
             return []
         own = [
-            noted(sequence, subject, bytes.fromhex(digest))
+            own_message(sequence, subject, bytes.fromhex(digest))
             for sequence, subject, digest in stored
             if sequence
         ]
-        return [self._tables.noting(own)]
+        return [self._tables.insert(own)]
 
     def _opened(self, note: str) -> Checkpoint:
         """Under the keys that are in force by then."""

@@ -20,7 +20,7 @@ from glomar_schemas.tlog.policy import Policy, load_policy
 MAX_RECEIPT_BYTES = 1_000_000
 
 
-class Proved(msgspec.Struct, frozen=True):
+class ProvenReceipt(msgspec.Struct, frozen=True):
     """What a receipt proves: that message, by subject, stream time and SHA-256 (hex) of its body, is leaf
     `index` of the log `origin` of `size` leaves. cosigned: witness of the policy -> time; None without one.
     """
@@ -58,23 +58,23 @@ def verify_receipt(
         print(msgspec.json.encode({"version": 1, **msgspec.to_builtins(proved)}).decode())
         return
     print(f"{file}: holds")
-    for line in in_words(proved):
+    for line in describe(proved):
         print(f"  {line}")
 
 
-def check_receipt(text: str, key: VerifierKey | None, policy: Policy | None, *, where: str) -> Proved:
+def check_receipt(text: str, key: VerifierKey | None, policy: Policy | None, *, where: str) -> ProvenReceipt:
     """key: None if the policy alone says whose log it is. Raises IntegrityError if it does not hold."""
     try:
         leaf = receipts.leaf_within(text)
         note = receipts.parse(text).checkpoint
         checkpoint = receipts.check_under(text, leaf, partial(_opened, key=key, policy=policy))
-        judged = policy.judge(note) if policy is not None else None
+        judged = policy.check_quorum(note) if policy is not None else None
     except (Refused, IntegrityError) as fault:
         raise _does_not_hold(f"{fault.where}: {fault.what}", where) from None
-    if judged is not None and judged.lacking:
-        raise _does_not_hold(judged.lacking, where)
+    if judged is not None and judged.missing:
+        raise _does_not_hold(judged.missing, where)
     wire = msgspec.json.decode(leaves.encode(leaf))
-    return Proved(
+    return ProvenReceipt(
         origin=checkpoint.origin,
         size=checkpoint.size,
         index=leaf.sequence - 1,
@@ -94,7 +94,7 @@ def _opened(note: str, key: VerifierKey | None, policy: Policy | None) -> Checkp
     return checkpoint
 
 
-def in_words(proved: Proved) -> list[str]:
+def describe(proved: ProvenReceipt) -> list[str]:
     """A line for each thing that a court may rely on."""
     lines = [
         f"the log {proved.origin} has signed that its first {proved.size} leaves are fixed",

@@ -58,7 +58,7 @@ def routes(
     return [("/live", live), ("/ready", ready), ("/status", shown)]
 
 
-def controls_shown(in_force: InForce) -> dict[str, object]:
+def control_status(in_force: InForce) -> dict[str, object]:
     """The part of a status that says which control is the last one, and which holds are in force."""
     holds = [{"slot": hold.slot, "scope": hold.scope, "authority": hold.authority} for hold in in_force.holds]
     return {"control_slot": in_force.slot, "holds": holds}

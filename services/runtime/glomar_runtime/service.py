@@ -10,11 +10,13 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from typing import Any
 
 import uvicorn
 import uvloop
 from faststream.asgi import AsgiFastStream
+from faststream.asgi.types import ASGIApp, Receive, Scope, Send
 from glomar_schemas.errors import Fatal, GlomarError, Retryable, Unreachable
 
 from glomar_runtime.bus.broker import Bus
@@ -33,15 +35,15 @@ class Stop:
 
     def __init__(self) -> None:
         self.cause: GlomarError | None = None
-        self.is_held = False
+        self.work_halted = False
         """While true a consumer that is gone does not end the service: it has stopped work, and says why."""
         self._event = asyncio.Event()
 
-    def because(self, cause: GlomarError) -> None:
+    def fail(self, cause: GlomarError) -> None:
         self.cause = self.cause or cause
         self._event.set()
 
-    def please(self) -> None:
+    def request(self) -> None:
         self._event.set()
 
     async def wait(self) -> None:
@@ -49,7 +51,7 @@ class Stop:
 
 
 @contextlib.contextmanager
-def ending(stop: Stop) -> Iterator[None]:
+def stop_on_error(stop: Stop) -> Iterator[None]:
     """Around a handler: what can be tried again is left to the next delivery, all else ends the process.
 
     The start after that recovers from what is on disk; FastStream alone would hand over the next batch.
@@ -59,9 +61,9 @@ def ending(stop: Stop) -> Iterator[None]:
     except Retryable as fault:
         log.warning("will be done later", extra={"fault": fault.what})
     except GlomarError as fault:
-        stop.because(fault)
+        stop.fail(fault)
     except OSError as error:
-        stop.because(Fatal(f"storage failed ({error.strerror})"))
+        stop.fail(Fatal(f"storage failed ({error.strerror})"))
 
 
 def background(app: AsgiFastStream, job: Callable[[], Coroutine[None, None, None]]) -> None:
@@ -78,13 +80,29 @@ def background(app: AsgiFastStream, job: Callable[[], Coroutine[None, None, None
             task.cancel()
 
 
+class MountedApp(AsgiFastStream):
+    """FastStream's application with other ASGI applications under path prefixes; its own routes are exact."""
+
+    def __init__(self, *arguments: Any, mounts: Mapping[str, ASGIApp], **options: Any) -> None:
+        """mounts: path prefix, such as `/v1/` -> the application that answers below it."""
+        super().__init__(*arguments, **options)
+        self._mounts = mounts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            for prefix, mounted in self._mounts.items():
+                if scope["path"].startswith(prefix):
+                    return await mounted(scope, receive, send)
+        return await super().__call__(scope, receive, send)
+
+
 Build = Callable[[Stop], tuple[AsgiFastStream, Bus]]
 
 
 def run(name: str, settings: ServiceSettings, build: Build) -> None:
     """Serves until told to stop. Raises the GlomarError that ended it, if one did."""
     logs.set_up(name)
-    calm_collector()
+    tune_garbage_collector()
     provider = telemetry.set_up(name, dict(os.environ))
     try:
         uvloop.run(_serve(settings, build))
@@ -92,7 +110,7 @@ def run(name: str, settings: ServiceSettings, build: Build) -> None:
         provider.shutdown()
 
 
-def calm_collector() -> None:
+def tune_garbage_collector() -> None:
     """Messages make no cycles; by default the collector walks through all that waits every few hundred."""
     gc.freeze()
     gc.set_threshold(50_000, 50, 100)
@@ -102,7 +120,7 @@ async def _serve(settings: ServiceSettings, build: Build) -> None:
     stop = Stop()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.please)
+        loop.add_signal_handler(number, stop.request)
     app, bus = build(stop)
     server = _Server(uvicorn.Config(app, lifespan="off", log_config=None, access_log=False))
 
@@ -160,8 +178,8 @@ async def _watch(bus: Bus, limit_s: float, stop: Stop) -> None:
             if not lost_s:
                 log.warning("cut off", extra={"fault": fault.what})
             lost_s += WATCH_EVERY_S
-            if lost_s >= limit_s and not (stop.is_held and bus.is_connected):
-                stop.because(
+            if lost_s >= limit_s and not (stop.work_halted and bus.is_connected):
+                stop.fail(
                     Unreachable(
                         f"{fault.what} for {limit_s:.0f} s", fix="Mend the bus; then start this again"
                     )

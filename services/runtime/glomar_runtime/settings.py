@@ -8,7 +8,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, NewType, TypeVar
+from typing import Annotated, Any, NewType, TypeVar, get_type_hints
 
 import msgspec
 from glomar_schemas.errors import Misconfigured
@@ -23,28 +23,48 @@ BusUrl = Annotated[str, Meta(pattern=rf"^{_SERVER}(,{_SERVER})*\Z")]
 """One server, or the nodes of a cluster with commas between. Without user and password: a party is known by
 its nkey, and settings hold no secret."""
 
-LedgerUrl = Annotated[str, Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?\Z")]
-"""Of a published ledger: what comes before `/checkpoint`."""
-LedgerEvery = Annotated[float, Meta(gt=0)]
-"""Seconds between two looks at it."""
-
+LedgerUrl = Annotated[
+    str,
+    Meta(
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#@]*)?\Z",
+        description="Where oversight publishes the ledger: the part of the address before `/checkpoint`. "
+        "With it, the service checks that its own messages are in the ledger.",
+    ),
+]
+LedgerEvery = Annotated[float, Meta(gt=0, description="Seconds between two checks of the published ledger.")]
 
 PathOrUrl = NewType("PathOrUrl", str)
 """A path, relative to the file like the others; or a URL, which stays as it is."""
 
 
 class ServiceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every service needs to know."""
+    """What every service needs. docs/reference/settings.md is generated from the descriptions."""
 
-    url: BusUrl = "nats://127.0.0.1:4222"
-    nkey: Path
-    agreement: Path
-    trust: Path
-    incarnation: Annotated[int, Meta(ge=1)] = 1
-    http_host: str = "127.0.0.1"
-    http_port: Annotated[int, Meta(ge=1, le=65535)]
-    disconnected_limit_s: Annotated[float, Meta(gt=0)] = 60.0
-    """A service without its bus for this long ends with exit code 5, for its supervisor to start anew."""
+    url: Annotated[
+        BusUrl, Meta(description="The bus: one `nats://` or `tls://` server, or several with commas.")
+    ] = "nats://127.0.0.1:4222"
+    nkey: Annotated[Path, Meta(description="The party's NATS user seed (nkey), a file of mode 0600.")]
+    agreement: Annotated[
+        Path,
+        Meta(
+            description="The signed agreement.toml, with its `.sig` beside it. Other versions lie in the "
+            "same directory."
+        ),
+    ]
+    trust: Annotated[Path, Meta(description="The officials' public keys, one line for each party.")]
+    incarnation: Annotated[
+        int, Meta(ge=1, description="The number of the stream that is in use; the operator raises it.")
+    ] = 1
+    http_host: Annotated[str, Meta(description="The address on which the service listens.")] = "127.0.0.1"
+    http_port: Annotated[int, Meta(ge=1, le=65535, description="The port on which the service listens.")]
+    disconnected_limit_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            description="Seconds without the bus after which the service ends with exit code 5, so that its "
+            "supervisor restarts it.",
+        ),
+    ] = 60.0
 
 
 def load_settings(kind: type[S], file: Path, flags: Mapping[str, str] | None = None) -> S:
@@ -56,8 +76,8 @@ def load_settings(kind: type[S], file: Path, flags: Mapping[str, str] | None = N
         raise Misconfigured(f"can't be read ({error.strerror})", where=str(file)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Misconfigured(f"not TOML: {error}", where=str(file)) from None
-    annotations = ServiceSettings.__annotations__ | kind.__annotations__
-    paths = {name for name, annotation in annotations.items() if annotation in (Path, Path | None, PathOrUrl)}
+    hints = get_type_hints(kind)
+    paths = {name for name, hint in hints.items() if hint in (Path, Path | None, PathOrUrl)}
     values = {
         name: str(file.parent / value)
         if name in paths and isinstance(value, str) and "://" not in value

@@ -9,7 +9,7 @@ from faststream.asgi import AsgiFastStream
 from glomar_runtime.bus.broker import Bus
 from glomar_runtime.bus.stream import delivery, stored
 from glomar_runtime.health import routes
-from glomar_runtime.service import Stop, background, ending
+from glomar_runtime.service import Stop, background, stop_on_error
 from glomar_runtime.telemetry.spans import SpanMiddleware, Spans, handled_spans
 from glomar_schemas.agreement.keyholder import Keyholder
 from glomar_schemas.agreement.model import load_trust
@@ -18,7 +18,7 @@ from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.keys import read_secret, read_signing_key
 from glomar_schemas.messages import Request, Verdict
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.tlog.inclusion_watch import Standing
+from glomar_schemas.tlog.inclusion_watch import InclusionStatus
 from nats.aio.msg import Msg
 
 from glomar_verifier.decisions.decide import Desk, Work
@@ -93,7 +93,7 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
     async def answer(messages: list[Msg]) -> None:
         spans_of = zip(messages, handled_spans(), strict=True)
         work = [(message, delivery(message).count, Work(stored(message), span)) for message, span in spans_of]
-        with ending(stop):
+        with stop_on_error(stop):
             for first_time in (True, False):
                 group = [(message, item) for message, count, item in work if (count == 1) is first_time]
                 if group:
@@ -106,7 +106,7 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
     async def resume() -> None:
         while True:
             resumed = 0
-            with ending(stop):
+            with stop_on_error(stop):
                 await worker.rebuild(bus.client)
                 resumed = await worker.resume(bus.client)
             if not resumed:
@@ -121,7 +121,7 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
             register.refresh()
 
     def status() -> dict[str, object]:
-        standing = own.standing if own else Standing()
+        standing = own.standing if own else InclusionStatus()
         return {**worker.status(), "ledger": msgspec.to_builtins(standing)}
 
     app = AsgiFastStream(

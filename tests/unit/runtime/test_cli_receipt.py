@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_local.system.process import program
-from glomar_runtime.cli_receipt import check_receipt, in_words, verify_receipt
+from glomar_runtime.cli_receipt import check_receipt, describe, verify_receipt
 from glomar_schemas.errors import IntegrityError, Misconfigured
 from glomar_schemas.tlog import receipt as receipts
 from glomar_schemas.tlog.cosignature import format_witness_vkey
@@ -84,7 +84,7 @@ def test_the_logs_key_comes_from_a_file_or_from_the_policy(
 
 
 def test_without_a_policy_it_says_that_witnesses_were_not_asked() -> None:
-    words = in_words(check_receipt(COSIGNED, KEY, None, where="file"))
+    words = describe(check_receipt(COSIGNED, KEY, None, where="file"))
     assert words[-1] == "whether witnesses saw the same log was not asked (--policy)"
 
 
@@ -111,7 +111,7 @@ def test_another_logs_key_does_not_hold(folder: Path) -> None:
     with pytest.raises(IntegrityError, match="no signature by the log's key"):
         verify_receipt(folder / "answer.tlog-proof", vkey=folder / "log.vkey", policy=folder / "policy")
     (folder / "policy").write_text(f"log {format_vkey(ORIGIN, other)}\nquorum none\n")
-    with pytest.raises(IntegrityError, match="no log that the policy lists"):
+    with pytest.raises(IntegrityError, match="no log of the policy"):
         verify_receipt(folder / "answer.tlog-proof", policy=folder / "policy")
 
 

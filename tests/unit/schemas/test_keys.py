@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 from glomar_schemas.errors import Misconfigured, Untrusted
+from glomar_schemas.files import create
 from glomar_schemas.keys import (
     KeyRing,
     KeyUse,
@@ -32,7 +33,6 @@ from glomar_schemas.keys import (
     read_signing_key,
     spki,
     write_private,
-    write_secret,
 )
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,8 +74,8 @@ def test_a_key_file_belongs_to_its_owner_alone(tmp_path: Path) -> None:
 def test_a_key_file_is_never_overwritten(tmp_path: Path) -> None:
     path = written(tmp_path, generate("sign"))
     before = path.read_bytes()
-    with pytest.raises(FileExistsError):
-        write_secret(path, b"other")
+    with pytest.raises(Misconfigured, match="there is a file already"):
+        write_private(path, generate("sign"))
     assert path.read_bytes() == before
 
 
@@ -120,7 +120,7 @@ def test_garbage_in_a_key_file_is_refused_and_not_quoted(
     tmp_path: Path, use: KeyUse, read: Callable[[Path], Any], content: bytes
 ) -> None:
     path = tmp_path / "key.pem"
-    write_secret(path, content)
+    create(path, content)
     with pytest.raises(Misconfigured) as caught:
         read(path)
     assert "Zzyzxcanary" not in str(caught.value)
@@ -131,7 +131,7 @@ def test_an_encrypted_key_file_is_refused(tmp_path: Path) -> None:
     pem = signing_key(HOLDER).private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
     )
-    write_secret(path, pem)
+    create(path, pem)
     with pytest.raises(Misconfigured):
         read_signing_key(path)
 

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 from glomar_schemas.errors import Malformed
-from glomar_schemas.subjects import Address, Subjects, is_request_id, is_token
+from glomar_schemas.subjects import ParsedSubject, Subjects, is_request_id, is_token
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,19 +18,19 @@ def test_the_stream_is_named_after_agreement_and_incarnation() -> None:
 
 
 def test_a_request_subject_comes_apart_as_it_was_built() -> None:
-    assert SUBJECTS.parse(SUBJECTS.request(REQUESTER, REQUEST_ID)) == Address(
+    assert SUBJECTS.parse(SUBJECTS.request(REQUESTER, REQUEST_ID)) == ParsedSubject(
         "request", REQUESTER, REQUEST_ID
     )
 
 
 def test_a_verdict_subject_comes_apart_as_it_was_built() -> None:
-    assert SUBJECTS.parse(SUBJECTS.verdict(REQUESTER, REQUEST_ID)) == Address(
+    assert SUBJECTS.parse(SUBJECTS.verdict(REQUESTER, REQUEST_ID)) == ParsedSubject(
         "verdict", REQUESTER, REQUEST_ID
     )
 
 
 def test_a_control_subject_has_a_slot_and_no_agency() -> None:
-    assert SUBJECTS.parse(SUBJECTS.control(7)) == Address("control", "", "7")
+    assert SUBJECTS.parse(SUBJECTS.control(7)) == ParsedSubject("control", "", "7")
 
 
 def test_every_stored_subject_is_a_pattern_of_exact_depth() -> None:

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from itertools import groupby
 from pathlib import Path
 
+from glomar_schemas.files import replacing_text
 from glomar_schemas.request_file import COLUMNS
 
 from glomar_evaluation.synth.kinds import YEARS, Case, klasses
@@ -75,7 +76,7 @@ def case_and_officer(serial: int, scenario: Scenario | None = None) -> tuple[str
 def write_roll(cases: int, out: Path, today: date, scenario: Scenario | None = None) -> None:
     """The agency's roll, in which the first so many cases have been open for a year."""
     opened_on = today - timedelta(days=365)
-    with out.open("w", encoding="utf-8", newline="") as file:
+    with replacing_text(out) as file:
         writer = csv.writer(file)
         writer.writerow(("case_id", "officer_id", "opened_on", "closed_on"))
         writer.writerows(

@@ -18,6 +18,7 @@ from glomar_evaluation.synth import (
 )
 from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.agreement.model import Agreement, parse_agreement
+from glomar_schemas.files import replacing, replacing_text
 from glomar_schemas.request_file import COLUMNS
 from glomar_verifier.holder_lists.case_roll import read_roll
 from glomar_verifier.matching.rules import load_rules
@@ -57,12 +58,11 @@ def make_rolls(layout: Layout, agreement: Agreement, source: Path | None = None,
         roll = layout.rolls / f"{agency}.csv"
         if source is None and roll.exists():
             continue
-        draft = roll.with_suffix(".draft")
         if source is None:
-            write_roll(cases, draft, today(agreement), load_scenario(agreement.id))
+            write_roll(cases, roll, today(agreement), load_scenario(agreement.id))
         else:
-            shutil.copyfile(source, draft)
-        draft.replace(roll)
+            with source.open("rb") as given, replacing(roll) as file:
+                shutil.copyfileobj(given, file)
 
 
 def today(agreement: Agreement | None = None) -> date:
@@ -89,7 +89,7 @@ def make_requests(number: int, today: date, agreement: str | None = None) -> lis
 
 def write_requests(rows: Iterable[Row], out: Path) -> None:
     """The requests file, without what only the generator knows."""
-    with out.open("w", encoding="utf-8", newline="") as file:
+    with replacing_text(out) as file:
         writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)

@@ -11,6 +11,7 @@ from datetime import datetime
 import nkeys
 from glomar_schemas.agreement.model import Agreement
 from glomar_schemas.crypto.dsse import Signer
+from glomar_schemas.files import create
 from glomar_schemas.keys import (
     KeyRecord,
     KeyUse,
@@ -20,7 +21,6 @@ from glomar_schemas.keys import (
     read_secret,
     read_signing_key,
     write_private,
-    write_secret,
 )
 from glomar_verifier.epochs.files import EpochFiles
 
@@ -56,7 +56,7 @@ def make_missing(layout: Layout, agreement: Agreement) -> None:
     for name, content in _others(agreement):
         path = layout.keys / name
         if not path.exists():
-            write_secret(path, content())
+            create(path, content())
 
 
 def require_all(layout: Layout, agreement: Agreement) -> None:

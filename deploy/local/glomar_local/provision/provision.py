@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from glomar_schemas import files
 from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.agreement.model import (
     Agreement,
@@ -118,7 +119,7 @@ def _provision(layout: Layout, ports: Ports, source: Path | None) -> System:
     require_all(layout, signed.agreement)
     system = System(layout, ports, signed)
     for service, text in settings_files.render(layout, ports, system.agreement).items():
-        layout.settings(service).write_text(text, encoding="utf-8")
+        files.replace(layout.settings(service), text.encode())
     if not layout.veto.exists():
         veto.write({}, layout.veto)
     return system
@@ -152,11 +153,11 @@ def _establish(layout: Layout, source: Path) -> None:
     text = source.read_bytes()
     agreement = parse_agreement(text, where=str(source))
     make_missing(layout, agreement)
-    layout.trust.write_text(_trust_file(layout, agreement), encoding="utf-8")
+    files.replace(layout.trust, _trust_file(layout, agreement).encode())
     signed_text = text + _keys_tables(layout, agreement).encode()
-    layout.agreement.write_bytes(signed_text)
+    files.replace(layout.agreement, signed_text)
     signers = [official(layout, party) for party in (agreement.holder, *agreement.requesters)]
-    layout.signatures.write_bytes(sign_agreement(signed_text, signers))
+    files.replace(layout.signatures, sign_agreement(signed_text, signers))
 
 
 def _trust_file(layout: Layout, agreement: Agreement) -> str:
@@ -192,4 +193,4 @@ def _write_conf(system: System) -> None:
     tenants = [tenant(each) for each in system.all]
     store = system.layout.nats_store.resolve()
     conf = nats_conf.render(tenants, port=system.ports.bus, store=store)
-    system.layout.nats_conf.write_text(conf, encoding="utf-8")
+    files.replace(system.layout.nats_conf, conf.encode())

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from glomar_schemas.errors import IntegrityError
-from glomar_schemas.tlog.inclusion_watch import Standing as Ledger
+from glomar_schemas.tlog.inclusion_watch import InclusionStatus
 from rich.text import Text
 
 STYLES = {"ok": "green", "alert": "bold red", "behind": "yellow", "unchecked": "yellow"}
 SEQUENCES = 5
 
 
-def lines(own: Mapping[str, Ledger], now: datetime) -> list[Text]:
+def lines(own: Mapping[str, InclusionStatus], now: datetime) -> list[Text]:
     """A line for each service that publishes; own: by its name."""
     return [
         Text(f"ledger, says the {name}: {_said(ledger, now)}", STYLES.get(ledger.state, ""))
@@ -19,7 +19,7 @@ def lines(own: Mapping[str, Ledger], now: datetime) -> list[Text]:
     ]
 
 
-def require_trusted(own: Mapping[str, Ledger]) -> None:
+def require_trusted(own: Mapping[str, InclusionStatus]) -> None:
     """Raises IntegrityError if a publisher's messages are not in the ledger, or that was rewritten."""
     for name, ledger in own.items():
         if ledger.state == "alert":
@@ -30,7 +30,7 @@ def require_trusted(own: Mapping[str, Ledger]) -> None:
             )
 
 
-def _said(ledger: Ledger, now: datetime) -> str:
+def _said(ledger: InclusionStatus, now: datetime) -> str:
     checked = "never checked"
     if ledger.checked_at is not None:
         ago_s = max(0, round((now - ledger.checked_at).total_seconds()))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
-from glomar_schemas.tlog.inclusion_watch import Standing as Ledger
+from glomar_schemas.tlog.inclusion_watch import InclusionStatus
 from msgspec import Struct
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -75,8 +75,8 @@ class Standing(Struct, frozen=True):
     halted: Halted | None = None
     gaps: int = 0
     witnesses: Witnesses = Witnesses()
-    ledger: Ledger | None = None
-    own: dict[str, Ledger] = {}
+    ledger: InclusionStatus | None = None
+    own: dict[str, InclusionStatus] = {}
     """By service, once merged: what each publisher found of its own messages in the ledger."""
 
 

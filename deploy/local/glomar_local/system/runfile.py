@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 from glomar_schemas.errors import Misconfigured
+from glomar_schemas.files import replace
 from msgspec import Struct
 
 from glomar_local.layout import Layout
@@ -102,9 +103,7 @@ def _is_locked(path: Path) -> bool:
 
 
 def write(layout: Layout, run: Run) -> None:
-    draft = layout.run.with_name("run.json.draft")
-    draft.write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n")
-    draft.replace(layout.run)
+    replace(layout.run, msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n")
 
 
 def read(layout: Layout) -> Run | None:

@@ -7,6 +7,7 @@ from glomar_schemas.agreement.model import parse_agreement
 from glomar_schemas.crypto.dsse import AGREEMENT_TYPE, Signature, Signer
 from glomar_schemas.decoding import decode
 from glomar_schemas.errors import Misconfigured, Refused
+from glomar_schemas.files import replace
 
 Signatures = tuple[Signature, ...]
 
@@ -22,12 +23,7 @@ def add_signature(file: Path, signer: Signer) -> Signatures:
     if signer.key_id in (each.keyid for each in before):
         raise Refused("this key has signed it already", where=str(beside))
     signed = (*before, signer.sign(AGREEMENT_TYPE, raw))
-    new = beside.with_name(f".{beside.name}.new")
-    try:
-        new.write_bytes(msgspec.json.encode(signed))
-        new.replace(beside)
-    except OSError as error:
-        raise Misconfigured(f"can't be written ({error.strerror})", where=str(beside)) from None
+    replace(beside, msgspec.json.encode(signed), mode=0o644)
     return signed
 
 

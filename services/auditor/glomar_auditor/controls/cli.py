@@ -11,7 +11,7 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import App, Parameter
-from glomar_schemas.agreement.controls import lacking
+from glomar_schemas.agreement.controls import missing_signatures
 from glomar_schemas.agreement.model import SignedAgreement
 from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.keys import KeyRecord, KeyUse, read_signing_key
@@ -183,7 +183,7 @@ def _write(file: Path, control: Control, under: SignedAgreement, as_json: bool) 
 def _report(file: Path, found: Draft, under: SignedAgreement, as_json: bool) -> None:
     now = datetime.now(UTC)
     control, parties = draft_file.opened(found, under, now)
-    missing = lacking(control.action, parties, under.agreement)
+    missing = missing_signatures(control.action, parties, under.agreement)
     if not as_json:
         print(f"{file}: {control.action} for slot {control.slot}; {missing or 'enough have signed'}")
         return

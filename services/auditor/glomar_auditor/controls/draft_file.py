@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
+from glomar_schemas import files
 from glomar_schemas.agreement.model import SignedAgreement
 from glomar_schemas.crypto.dsse import Envelope, Signature, Signer, open_envelope, payload_type, signers
 from glomar_schemas.decoding import decode
@@ -90,23 +91,12 @@ def read(path: Path) -> Draft:
 
 def create(path: Path, content: Draft) -> None:
     """Raises Misconfigured rather than overwrite what may already be signed."""
-    try:
-        with path.open("xb") as file:
-            file.write(_text(content))
-    except FileExistsError:
-        raise Misconfigured("there is a file already", where=str(path), fix="Choose another name") from None
-    except OSError as error:
-        raise Misconfigured(f"can't be written ({error.strerror})", where=str(path)) from None
+    files.create(path, _text(content), mode=0o644)
 
 
 def replace(path: Path, content: Draft) -> None:
-    """In one step: a file that is signed halfway is never seen."""
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        beside.write_bytes(_text(content))
-        beside.replace(path)
-    except OSError as error:
-        raise Misconfigured(f"can't be written ({error.strerror})", where=str(path)) from None
+    """In one step, so that no reader sees half a signature. Raises Misconfigured."""
+    files.replace(path, _text(content), mode=0o644)
 
 
 def _text(content: Draft) -> bytes:

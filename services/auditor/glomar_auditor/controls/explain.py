@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from glomar_schemas.agreement.controls import lacking
+from glomar_schemas.agreement.controls import missing_signatures
 from glomar_schemas.agreement.model import Agreement, SignedAgreement
 from glomar_schemas.keys import OFFICIAL
 from glomar_schemas.messages import Control
@@ -26,7 +26,7 @@ def explain(found: Draft, control: Control, signed: SignedAgreement, at: datetim
         "",
     ]
     lines += [f"Signed by an official of {party} (key {key})" for party, key in signed_by]
-    missing = lacking(control.action, frozenset(party for party, _ in signed_by), agreement)
+    missing = missing_signatures(control.action, frozenset(party for party, _ in signed_by), agreement)
     lines.append(f"Not enough signatures yet: {missing}." if missing else "Enough have signed to publish it.")
     return lines
 

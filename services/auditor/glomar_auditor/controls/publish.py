@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from glomar_runtime.bus.connection import BusClient, connect
-from glomar_runtime.bus.controls import newest
+from glomar_runtime.bus.controls import latest_in_force
 from glomar_runtime.bus.stream import get_by_subject
 from glomar_schemas.agreement.controls import InForce, apply
 from glomar_schemas.errors import Refused, Unreachable
@@ -19,7 +19,7 @@ from glomar_auditor.controls.settings import Office
 async def in_force(office: Office) -> InForce:
     """After every control that the stream holds. Raises Unreachable, Fatal."""
     async with _connected(office) as client:
-        return await newest(client, office.versions, office.subjects)
+        return await latest_in_force(client, office.versions, office.subjects)
 
 
 async def publish(office: Office, control: Control, draft: Draft) -> int:
@@ -31,7 +31,7 @@ async def publish(office: Office, control: Control, draft: Draft) -> int:
     if not draft.signatures:
         raise Refused("nobody has signed it yet", fix="Sign it with: glomar-auditor control sign")
     async with _connected(office) as client:
-        state = await newest(client, office.versions, office.subjects)
+        state = await latest_in_force(client, office.versions, office.subjects)
         if control.slot <= state.slot:
             return await _stored_before(client, office, control, draft)
         if control.slot > state.slot + 1:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from glomar_runtime.bus.connection import connect
-from glomar_runtime.bus.controls import newest
+from glomar_runtime.bus.controls import latest_in_force
 from glomar_runtime.settings import load_settings
 from glomar_schemas.agreement.keyholder import Keyholder, key_files
 from glomar_schemas.agreement.model import Agreement, load_trust
@@ -56,7 +56,7 @@ async def sight(config: Path, name: str, checkpoint: Path | None = None) -> Asyn
     keyholder = Keyholder(agreement.oversight, key_files(settings.sealing_key))
     client = await connect(settings, name, quiet=True)
     try:
-        in_force = await newest(client, versions, subjects)
+        in_force = await latest_in_force(client, versions, subjects)
         keyholder.follow(in_force)
         # After the controls: what the checkpoint covers is opened by keys that are in force now.
         view = open_view(settings.ledger, ledger_keys(in_force.require(), subjects), checkpoint)

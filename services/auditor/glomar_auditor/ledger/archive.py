@@ -6,16 +6,15 @@ tlog-tiles reads; nothing can be added to it.
 
 import hashlib
 import io
-import os
 import re
 import tarfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from glomar_runtime.cli import Advance
 from glomar_schemas.errors import IntegrityError, Misconfigured
+from glomar_schemas.files import replacing
 from glomar_schemas.tlog.layout import bundle_path, encode_bundle, tile_path
 from glomar_schemas.tlog.merkle import HASH_BYTES, leaf_hash
 from glomar_schemas.tlog.note import VerifierKey, format_vkey
@@ -36,28 +35,9 @@ def freeze(view: LedgerView, out: Path, advance: Advance) -> str:
     Raises Misconfigured (it is there already, can't be written), IntegrityError (the ledger is not what was
     signed).
     """
-    draft = out.with_name(f"{out.name}.tmp")
-    try:
-        if out.exists():
-            raise FileExistsError
-        with draft.open("wb") as file:
-            _write(view, file, advance)
-            file.flush()
-            os.fsync(file.fileno())
-        digest = _digest(draft)
-        # Unlike a rename, a link replaces nothing that came in between.
-        os.link(draft, out)
-        directory = os.open(out.parent, os.O_RDONLY)
-        os.fsync(directory)
-        os.close(directory)
-    except FileExistsError:
-        raise Misconfigured("it is there already", where=str(out), fix="Name a new file") from None
-    except OSError as error:
-        raise Misconfigured(f"can't be written ({error.strerror})", where=str(out)) from None
-    finally:
-        with suppress(OSError):
-            draft.unlink()
-    return digest
+    with replacing(out, mode=0o644, new=True) as file:
+        _write(view, file, advance)
+    return _digest(out)
 
 
 def thaw(archive: Path, directory: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from glomar_schemas.errors import Misconfigured
-from glomar_schemas.tlog.client import Directory, Opened, PublishedLog
+from glomar_schemas.tlog.client import Directory, OpenNote, PublishedLog
 from glomar_schemas.tlog.layout import CHECKPOINT, COSIGNED, bundle_path, encode_bundle, tile_path
 from glomar_schemas.tlog.merkle import leaf_hash
 from glomar_schemas.tlog.tree import TILE_HEIGHT, TILE_WIDTH
@@ -25,7 +25,7 @@ class Copied(Struct, frozen=True):
     files: int
 
 
-def publish(ledger: Path, target: Path, opened: Opened) -> Copied:
+def publish(ledger: Path, target: Path, opened: OpenNote) -> Copied:
     """Brings the copy in `target` up to the ledger's checkpoint, which may belong to a live auditor.
 
     Raises Forked if the copy shows another history, IntegrityError if the ledger contradicts itself,

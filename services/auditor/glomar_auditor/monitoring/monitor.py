@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 from glomar_schemas.errors import IntegrityError, Misconfigured, Refused
-from glomar_schemas.tlog.client import Forked, Opened, PublishedLog, Source, signed_by
+from glomar_schemas.tlog.client import Forked, OpenNote, PublishedLog, Source, signed_by
 from glomar_schemas.tlog.layout import CHECKPOINT, bundle_path
 from glomar_schemas.tlog.note import Checkpoint, VerifierKey
 from glomar_schemas.tlog.tree import TILE_WIDTH
@@ -53,7 +53,7 @@ def monitor(
     return Seen(log.checkpoint, before)
 
 
-def _kept(state: Path, opened: Opened) -> str | None:
+def _kept(state: Path, opened: OpenNote) -> str | None:
     try:
         # As bytes: text mode would turn a carriage return into a newline and hide a changed byte.
         note = state.read_bytes().decode()
@@ -71,7 +71,7 @@ def _kept(state: Path, opened: Opened) -> str | None:
     return note
 
 
-def _published(files: Source, opened: Opened) -> PublishedLog:
+def _published(files: Source, opened: OpenNote) -> PublishedLog:
     try:
         return PublishedLog.read(files, opened)
     except Refused as error:
@@ -83,7 +83,7 @@ def _published(files: Source, opened: Opened) -> PublishedLog:
 
 
 def _require_extends(
-    log: PublishedLog, kept: str, before: Checkpoint, opened: Opened, key: VerifierKey, state: Path
+    log: PublishedLog, kept: str, before: Checkpoint, opened: OpenNote, key: VerifierKey, state: Path
 ) -> None:
     if log.size < before.size:
         what = (

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from glomar_runtime.bus.controls import ControlHistory, tell
+from glomar_runtime.bus.controls import ControlHistory, log_control
 from glomar_runtime.bus.stream import Stored, get_by_subject
 from glomar_schemas.agreement.controls import Hold, InForce
 from glomar_schemas.agreement.keyholder import Keyholder
@@ -85,7 +85,7 @@ class Withholding:
         async with self._one_at_a_time:
             read = await self.controls.follow(client)
             for control in read:
-                tell(control)
+                log_control(control)
             if read and self.in_force.signed is not None:
                 # Only after all are read: a key that an early control named may have been destroyed since.
                 self._keyholder.follow(self.in_force)

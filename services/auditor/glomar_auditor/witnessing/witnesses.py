@@ -129,7 +129,7 @@ class Witnesses:
                 task.cancel()
 
     async def _publish(self, head: Head) -> None:
-        if not head.lines or not self._policy.met_by(head.lines):
+        if not head.lines or not self._policy.quorum_met(head.lines):
             return
         head.published = len(head.lines)
         note = head.note + "".join(head.lines.values())
@@ -190,7 +190,7 @@ def _usable(policy: Policy) -> list[Witness]:
         require_url(witness.url)
     if sum(_LINE_BYTES + len(witness.key.name.encode()) for witness in found) > MAX_COSIGNATURES_BYTES:
         raise Misconfigured("more witnesses than fit into a receipt", where="policy", fix="Ask a dozen")
-    if not policy.met_by([witness.name for witness in found]):
+    if not policy.quorum_met([witness.name for witness in found]):
         raise Misconfigured(
             "its quorum can't be reached by the witnesses that have a URL",
             where="policy",

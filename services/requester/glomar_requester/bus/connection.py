@@ -6,7 +6,7 @@ from typing import Any
 
 from glomar_schemas.errors import Unreachable
 from glomar_schemas.keys import require_nkey
-from glomar_schemas.servers import attempts
+from glomar_schemas.publish import connection_attempts
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.errors import NoServersError
@@ -21,7 +21,7 @@ async def connect(url: str, nkey: Path) -> Client:
     Raises Misconfigured (the key file), Unreachable.
     """
     require_nkey(nkey)
-    *others, last = attempts(url)
+    *others, last = connection_attempts(url)
     for servers in others:
         with contextlib.suppress(Unreachable):
             return await _connect(servers, nkey, url)

@@ -9,8 +9,7 @@ from typing import Any
 from faststream.asgi import AsgiFastStream
 from glomar_runtime.bus.broker import Bus
 from glomar_runtime.health import routes
-from glomar_runtime.mounting import MountedApp
-from glomar_runtime.service import Stop
+from glomar_runtime.service import MountedApp, Stop
 from glomar_runtime.telemetry.spans import Spans
 from glomar_schemas.errors import GlomarError, Retryable
 from glomar_schemas.messages import Ack, Notice, Request, Sealed
@@ -71,7 +70,7 @@ def build_app(settings: RequesterSettings, stop: Stop) -> tuple[AsgiFastStream, 
         description="Signed requests, their particulars sealed to the record holder.",
     )
 
-    @bus.pushes(
+    @bus.core_batches(
         subjects,
         subjects.release(agency, "{request_id}"),
         carries=Sealed,
@@ -104,7 +103,7 @@ def build_app(settings: RequesterSettings, stop: Stop) -> tuple[AsgiFastStream, 
             except Retryable as fault:
                 log.warning("unfinished requests wait", extra={"fault": fault.what})
             except GlomarError as fault:
-                stop.because(fault)
+                stop.fail(fault)
                 return
             await asyncio.sleep(RESUME_EVERY_S)
 

@@ -153,7 +153,7 @@ def quorum_lacks(receipt: str, identity: Identity, now: datetime | None = None) 
     try:
         if quorum.policy.logs:
             quorum.policy.open(note)
-        return quorum.policy.judge(note, now=at, max_age_s=quorum.max_age_s).lacking
+        return quorum.policy.check_quorum(note, now=at, max_age_s=quorum.max_age_s).missing
     except Refused as fault:
         raise _broken(fault.what) from None
 

@@ -103,7 +103,7 @@ class Bus(NatsBroker):
         """Decorates the handler of a core subject, which gets one nats-py message."""
         return self._subscribed(subject, carries, description=description)
 
-    def pushes(
+    def core_batches(
         self, subjects: Subjects, subject: str, *, carries: type[Struct], description: str
     ) -> Callable[[BatchHandler], BatchHandler]:
         """The same for a core subject on which much comes: it gets in one batch what is there.

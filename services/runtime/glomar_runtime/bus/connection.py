@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from glomar_schemas.errors import GlomarError, Unreachable
 from glomar_schemas.keys import require_nkey
-from glomar_schemas.servers import attempts
+from glomar_schemas.publish import connection_attempts
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import (
@@ -136,7 +136,7 @@ async def connect(settings: Access, name: str, *, quiet: bool = False) -> BusCli
     Raises Misconfigured, Unreachable.
     """
     require_nkey(settings.nkey)
-    *others, last = attempts(settings.url)
+    *others, last = connection_attempts(settings.url)
     for servers in others:
         with contextlib.suppress(Unreachable):
             return await _connect(settings, name, servers, quiet)

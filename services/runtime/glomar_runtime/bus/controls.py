@@ -42,8 +42,11 @@ class ControlHistory:
         return self._states[bisect_right(self._sequences, sequence)]
 
     async def follow(self, client: Client) -> list[Applied]:
-        """Reads and adds each control after the last known one. One caller at a time. Raises as `newer`."""
-        found = [each async for each in newer(client, self.in_force, self._versions, self._subjects)]
+        """Reads and adds each control after the last known one. One caller at a time.
+
+        Raises as `newer_controls`.
+        """
+        found = [each async for each in newer_controls(client, self.in_force, self._versions, self._subjects)]
         for control in found:
             self._append(control)
         return found
@@ -66,7 +69,7 @@ class ControlHistory:
         self.controls.append(control)
 
 
-async def newer(
+async def newer_controls(
     client: Client, state: InForce, versions: Versions, subjects: Subjects
 ) -> AsyncIterator[Applied]:
     """Each control after `state`. Raises Unreachable; Misconfigured for a version that is not installed."""
@@ -79,15 +82,15 @@ async def newer(
         state = control.in_force
 
 
-async def newest(client: Client, versions: Versions, subjects: Subjects) -> InForce:
-    """What is in force after every control that the stream holds. Raises as `newer`."""
+async def latest_in_force(client: Client, versions: Versions, subjects: Subjects) -> InForce:
+    """What is in force after every control that the stream holds. Raises as `newer_controls`."""
     state = InForce()
-    async for control in newer(client, state, versions, subjects):
+    async for control in newer_controls(client, state, versions, subjects):
         state = control.in_force
     return state
 
 
-def tell(control: Applied) -> None:
+def log_control(control: Applied) -> None:
     """Logs one line for a control that a service has read."""
     if control.fault:
         log.error("a control is void", extra={"sequence": control.sequence, "fault": control.fault})

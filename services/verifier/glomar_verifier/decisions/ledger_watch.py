@@ -19,9 +19,9 @@ from glomar_schemas.errors import Misconfigured, Retryable
 from glomar_schemas.keys import KeyRing
 from glomar_schemas.publish import Outgoing
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.tlog.client import Opened, signed_by
-from glomar_schemas.tlog.inclusion_tables import TABLES, Database, OwnTables, Write
-from glomar_schemas.tlog.inclusion_watch import OwnMessages, Publication, Standing, noted
+from glomar_schemas.tlog.client import OpenNote, signed_by
+from glomar_schemas.tlog.inclusion_tables import TABLES, Database, InclusionTables, Write
+from glomar_schemas.tlog.inclusion_watch import InclusionStatus, InclusionWatch, Publication, own_message
 from glomar_schemas.tlog.note import Checkpoint, format_vkey, parse_vkey
 
 from glomar_verifier.settings import VerifierSettings
@@ -37,7 +37,7 @@ BUSY_S = 10.0
 class OwnVerdicts:
     """One file for one verifier; the recall command may share it."""
 
-    def __init__(self, path: Path, ledger: Publication, origin: str, opened: Opened) -> None:
+    def __init__(self, path: Path, ledger: Publication, origin: str, opened: OpenNote) -> None:
         """Raises Misconfigured."""
         try:
             self._database = sqlite3.connect(
@@ -50,12 +50,12 @@ class OwnVerdicts:
             raise Misconfigured("the list of own messages can't be opened", where=str(path)) from None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="own-verdicts")
         self._stored: list[tuple[int, Outgoing]] = []
-        self._tables = OwnTables(origin, self._write, self._read)
-        self._watch = OwnMessages(ledger, opened, self._tables)
+        self._tables = InclusionTables(origin, self._write, self._read)
+        self._watch = InclusionWatch(ledger, opened, self._tables)
 
     @property
-    def standing(self) -> Standing:
-        return self._watch.standing
+    def standing(self) -> InclusionStatus:
+        return self._watch.status
 
     def acknowledged(self, sequences: Sequence[int], messages: Sequence[Outgoing]) -> None:
         """The stream has acknowledged them. Costs nothing now: they are hashed and written later."""
@@ -82,7 +82,7 @@ class OwnVerdicts:
             except Retryable as fault:
                 log.warning("own messages are not written down", extra={"fault": fault.what})
             if clock() - looked_at >= every_s:
-                await self._watch.look(datetime.now(UTC), asyncio.to_thread)
+                await self._watch.check(datetime.now(UTC), asyncio.to_thread)
                 looked_at = clock()
 
     def close(self) -> None:
@@ -96,8 +96,10 @@ class OwnVerdicts:
 
     def _note(self, stored: Sequence[tuple[int, Outgoing]]) -> None:
         if stored:
-            own = [noted(sequence, each.subject, sha256(each.body).digest()) for sequence, each in stored]
-            self._transact(self._tables.noting(own))
+            own = [
+                own_message(sequence, each.subject, sha256(each.body).digest()) for sequence, each in stored
+            ]
+            self._transact(self._tables.insert(own))
 
     def _transact(self, write: Write) -> None:
         with self._database:

@@ -8,7 +8,7 @@ import asyncio
 
 from glomar_runtime.bus.stream import Stored, delivered_up_to, get_by_sequence
 from glomar_schemas.errors import Malformed
-from glomar_schemas.subjects import Address, Subjects
+from glomar_schemas.subjects import ParsedSubject, Subjects
 from nats.aio.client import Client
 
 from glomar_verifier.decisions.held_requests import NO_HOLD, Held
@@ -35,7 +35,7 @@ async def unanswered(client: Client, subjects: Subjects) -> list[Held]:
 
 def _note(stored: Stored, subjects: Subjects, open_slots: dict[tuple[str, str], Held]) -> None:
     try:
-        address: Address = subjects.parse(stored.subject)
+        address: ParsedSubject = subjects.parse(stored.subject)
     except Malformed:
         return
     if address.kind == "request":

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 
-from glomar_runtime.bus.controls import newer, tell
+from glomar_runtime.bus.controls import log_control, newer_controls
 from glomar_runtime.bus.stream import Stored, get_by_sequence, get_by_subject, moment
-from glomar_runtime.health import controls_shown
+from glomar_runtime.health import control_status
 from glomar_runtime.telemetry.spans import Spans, end_all, header
 from glomar_schemas.agreement.controls import Hold, InForce
 from glomar_schemas.agreement.keyholder import Keyholder
@@ -101,7 +101,7 @@ class Worker:
         """For /status: what is in force, and how many wait for which hold."""
         by_hold = self._waiting.by_hold()
         waiting = {"total": sum(by_hold.values()), "by_hold": by_hold, "complete": self._waiting.is_complete}
-        return {**controls_shown(self._in_force), "waiting": waiting}
+        return {**control_status(self._in_force), "waiting": waiting}
 
     async def rebuild(self, client: Client) -> None:
         """Makes the list of what waits complete, if it is a new one. Raises Unreachable."""
@@ -228,8 +228,8 @@ class Worker:
 
     async def _follow(self, client: Client) -> None:
         in_force = self._in_force
-        async for control in newer(client, in_force, self._versions, self._subjects):
-            tell(control)
+        async for control in newer_controls(client, in_force, self._versions, self._subjects):
+            log_control(control)
             in_force = control.in_force
         if in_force.slot > self._in_force.slot and in_force.signed is not None:
             self._keyholder.follow(in_force)

@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import App, Parameter
 from glomar_runtime.bus.connection import connect
-from glomar_runtime.bus.controls import newest
+from glomar_runtime.bus.controls import latest_in_force
 from glomar_runtime.settings import load_settings
 from glomar_schemas.agreement.controls import InForce
 from glomar_schemas.agreement.model import load_trust
@@ -109,7 +109,7 @@ async def _in_force(settings: VerifierSettings, versions: Versions) -> InForce:
     client = await connect(settings, "glomar-verifier epoch")
     try:
         subjects = Subjects(versions.newest.agreement.id, settings.incarnation)
-        return await newest(client, versions, subjects)
+        return await latest_in_force(client, versions, subjects)
     finally:
         await client.close()
 

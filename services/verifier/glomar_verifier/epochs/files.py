@@ -11,7 +11,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from glomar_schemas.decoding import decode
 from glomar_schemas.errors import Malformed, Misconfigured
-from glomar_schemas.keys import KeyRecord, generate, public_text, read_secret, write_secret
+from glomar_schemas.files import create, sync
+from glomar_schemas.keys import KeyRecord, generate, public_text, read_secret
 from glomar_schemas.messages import encode
 
 from glomar_verifier.epochs.epoch import SHARE_BYTES, Wrapped, make_shares, unwrap, wrap
@@ -45,7 +46,7 @@ class EpochFiles:
             *zip(parts, shares, strict=True),
             (wrapped, encode(wrap(private, record, shares))),
         ):
-            _write(path, content)
+            create(path, content)
         return record
 
     def load(self, key_id: str) -> EllipticCurvePrivateKey:
@@ -100,15 +101,6 @@ class EpochFiles:
             raise Misconfigured("one custodian holds both shares", where=str(self._custodians[0]))
 
 
-def _write(path: Path, content: bytes) -> None:
-    try:
-        write_secret(path, content)
-        _sync(path)
-        _sync(path.parent)
-    except OSError as error:
-        raise Misconfigured(f"can't be written ({error.strerror})", where=str(path)) from None
-
-
 def _destroy(path: Path) -> None:
     """What a disk has copied elsewhere by itself stays there: so the shares are on media of their own."""
     try:
@@ -118,14 +110,6 @@ def _destroy(path: Path) -> None:
             os.fsync(file.fileno())
         with suppress(FileNotFoundError):
             path.unlink()
-        _sync(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise Misconfigured(f"can't be destroyed ({error.strerror})", where=str(path)) from None
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from glomar_schemas.errors import Malformed, Misconfigured
+from glomar_schemas.files import replacing_text
 from msgspec import Struct
 
 from glomar_verifier.readers.csv_rows import Row, RowFault, read_day, read_rows
@@ -53,17 +54,10 @@ def write(veto: Veto, to: Path) -> None:
 
     Raises Misconfigured.
     """
-    draft = to.with_name(f"{to.name}.draft")
-    try:
-        with open(draft, "w", encoding="utf-8", newline="", opener=_private) as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(REQUIRED)
-            writer.writerows((person, since.isoformat()) for person, since in sorted(veto.items()))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(to)
-    except OSError as error:
-        raise Misconfigured(f"can't be written ({error.strerror})", where=str(to)) from None
+    with replacing_text(to) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(REQUIRED)
+        writer.writerows((person, since.isoformat()) for person, since in sorted(veto.items()))
 
 
 class VetoList:

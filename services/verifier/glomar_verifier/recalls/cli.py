@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import Parameter
 from glomar_runtime.bus.connection import connect
-from glomar_runtime.bus.controls import newest
+from glomar_runtime.bus.controls import latest_in_force
 from glomar_runtime.cli import Advance, progress
 from glomar_runtime.settings import load_settings
 from glomar_schemas.agreement.model import SignedAgreement, load_trust
@@ -170,7 +170,7 @@ async def _holder(config: Path) -> AsyncIterator[_Holder]:
     try:
         client = await connect(settings, "glomar-verifier recalls", quiet=True)
         try:
-            in_force = await newest(client, versions, subjects)
+            in_force = await latest_in_force(client, versions, subjects)
             yield _Holder(client, subjects, in_force.require(), signer, own)
         finally:
             await client.close()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 from glomar_schemas.errors import Malformed, Misconfigured
+from glomar_schemas.files import sync
 
 from glomar_verifier.matching.match import Record
 from glomar_verifier.matching.normalise import AddressForm
@@ -104,17 +105,9 @@ def _workplace(target: Path) -> Iterator[Path]:
 
 def _put_in_place(draft: Path, target: Path) -> None:
     """Durable once it returns: first the rows, then the name."""
-    _sync(draft)
+    sync(draft)
     draft.replace(target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(target.parent)
 
 
 class _Builder:

@@ -108,7 +108,7 @@ def run(running: Running, steps: Callable[[Running], Awaitable[None]]) -> None:
 
 def require_proof(receipt: str, index: int, used: Policy, body: int = 0) -> Checkpoint:
     """As a requester checks it."""
-    assert used.judge(receipts.parse(receipt).checkpoint).lacking == ""
+    assert used.check_quorum(receipts.parse(receipt).checkpoint).missing == ""
     return receipts.check(receipt, a_leaf(index + 1, body), KEY)
 
 
@@ -122,7 +122,7 @@ def test_a_quorum_cosigns_each_newest_checkpoint(
         published = (tmp_path / "ledger" / COSIGNED).read_text()
         assert open_checkpoint(published, KEY).size == 604
         assert published == running.cosigned.note
-        assert running.policy.judge(published).times.keys() == {"w0", "w1", "w2"}
+        assert running.policy.check_quorum(published).times.keys() == {"w0", "w1", "w2"}
         for index in (0, 2, 3, 255, 256, 602, 603):
             assert require_proof(running.cosigned.receipt(index), index, running.policy).size == 604
 
@@ -142,7 +142,7 @@ def test_a_receipt_beyond_what_is_cosigned_rests_on_the_newest_checkpoint(
     grow(ledger, 300)
     assert require_proof(running.cosigned.receipt(2), 2, running.policy).size == 3
     newest = running.cosigned.receipt(3)
-    assert running.policy.judge(receipts.parse(newest).checkpoint).lacking
+    assert running.policy.check_quorum(receipts.parse(newest).checkpoint).missing
     assert receipts.check(newest, a_leaf(4), KEY).size == 303
 
 
@@ -192,7 +192,7 @@ def test_one_bad_witness_of_three_holds_up_nothing(
         for _ in range(2):
             grow(ledger, 2)
             await running.until_cosigned(ledger.size)
-        assert {"w1", "w2"} == running.policy.judge(running.cosigned.note).times.keys()
+        assert {"w1", "w2"} == running.policy.check_quorum(running.cosigned.note).times.keys()
         assert ledger.size == 4
         await running.until(lambda: running.faults()[0] != "")
         assert running.faults()[1:] == ["", ""]

@@ -17,7 +17,7 @@ from glomar_local.status.status import (
     render,
 )
 from glomar_schemas.errors import IntegrityError
-from glomar_schemas.tlog.inclusion_watch import Standing as Ledger
+from glomar_schemas.tlog.inclusion_watch import InclusionStatus
 from rich.console import Console
 
 HOLD = HoldShown(2, "jurisdiction:mad", "Order of the court")
@@ -55,8 +55,10 @@ def test_what_each_publisher_finds_in_the_ledger_is_shown() -> None:
     words = shown(
         merged(
             {
-                "verifier": Standing(ledger=Ledger("ok", 1_200, checked)),
-                "requester": Standing(ledger=Ledger("alert", 1_200, checked, 2, (41, 43), "something else")),
+                "verifier": Standing(ledger=InclusionStatus("ok", 1_200, checked)),
+                "requester": Standing(
+                    ledger=InclusionStatus("alert", 1_200, checked, 2, (41, 43), "something else")
+                ),
                 "auditor": AUDITOR,
             }
         )
@@ -70,21 +72,25 @@ def test_what_each_publisher_finds_in_the_ledger_is_shown() -> None:
 @pytest.mark.parametrize(
     ("ledger", "said"),
     [
-        (Ledger(), "not checked; no ledger_url is set"),
-        (Ledger("unchecked", fault="it does not answer"), "never checked: it does not answer"),
-        (Ledger("behind", 7, datetime.now(UTC), fault="it does not grow"), "checked up to 7"),
-        (Ledger("alert", fault="it was rewritten"), "NOT TO BE TRUSTED: it was rewritten"),
+        (InclusionStatus(), "not checked; no ledger_url is set"),
+        (InclusionStatus("unchecked", fault="it does not answer"), "never checked: it does not answer"),
+        (InclusionStatus("behind", 7, datetime.now(UTC), fault="it does not grow"), "checked up to 7"),
+        (InclusionStatus("alert", fault="it was rewritten"), "NOT TO BE TRUSTED: it was rewritten"),
     ],
 )
-def test_a_ledger_that_was_not_checked_is_not_shown_as_well(ledger: Ledger, said: str) -> None:
+def test_a_ledger_that_was_not_checked_is_not_shown_as_well(ledger: InclusionStatus, said: str) -> None:
     assert said in shown(merged({"verifier": Standing(ledger=ledger)}))
 
 
 def test_an_alert_of_any_publisher_is_an_integrity_failure() -> None:
-    ledger_shown.require_trusted({"verifier": Ledger("ok"), "requester": Ledger("unchecked")})
+    ledger_shown.require_trusted(
+        {"verifier": InclusionStatus("ok"), "requester": InclusionStatus("unchecked")}
+    )
 
     with pytest.raises(IntegrityError, match="says the requester"):
-        ledger_shown.require_trusted({"verifier": Ledger("ok"), "requester": Ledger("alert")})
+        ledger_shown.require_trusted(
+            {"verifier": InclusionStatus("ok"), "requester": InclusionStatus("alert")}
+        )
 
 
 def test_a_halt_is_shown_first_with_what_it_may_mean_and_what_to_do() -> None:

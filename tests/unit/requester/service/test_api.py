@@ -12,7 +12,7 @@ import pytest
 from faststream.asgi.types import Message
 from glomar_requester.service.api import Api, read_token_hash
 from glomar_schemas.errors import Misconfigured
-from glomar_schemas.keys import write_secret
+from glomar_schemas.files import create
 from glomar_schemas.messages import encode
 from msgspec import Struct
 
@@ -177,9 +177,9 @@ def test_other_methods_and_paths_do_nothing(desk: Desk, method: str, path: str, 
 
 def test_the_token_is_kept_as_it_is_or_as_its_hash(tmp_path: Path) -> None:
     wanted = hashlib.sha256(TOKEN.encode()).hexdigest()
-    write_secret(tmp_path / "plain", TOKEN.encode() + b"\n")
-    write_secret(tmp_path / "hashed", wanted.encode())
-    write_secret(tmp_path / "empty", b"\n")
+    create(tmp_path / "plain", TOKEN.encode() + b"\n")
+    create(tmp_path / "hashed", wanted.encode())
+    create(tmp_path / "empty", b"\n")
     assert read_token_hash(tmp_path / "plain") == read_token_hash(tmp_path / "hashed") == wanted
     with pytest.raises(Misconfigured):
         read_token_hash(tmp_path / "empty")

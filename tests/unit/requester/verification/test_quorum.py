@@ -204,7 +204,7 @@ def test_a_log_that_the_policy_does_not_list_is_an_integrity_failure(desk: Desk)
     other = format_vkey(samples.SUBJECTS.origin(samples.OVERSIGHT), FORGER.public_key())
     desk.quorum = quorum(f"log {other}", rule="none")
     desk.bus.pushes = False
-    with pytest.raises(IntegrityError, match="no log that the policy lists"):
+    with pytest.raises(IntegrityError, match="no log of the policy"):
         desk.run(fetching)
 
 
@@ -219,7 +219,7 @@ def test_an_answer_from_before_there_was_a_policy_is_fetched_again_and_replaced(
         return (await client.prove(request_id)).receipt
 
     receipt = desk.run(proving)
-    assert quorum().policy.judge(receipts.parse(receipt).checkpoint).lacking == ""
+    assert quorum().policy.check_quorum(receipts.parse(receipt).checkpoint).missing == ""
     assert desk.bus.queries == 1
 
 

@@ -14,7 +14,7 @@ from glomar_requester.store.store import Store
 from glomar_schemas.crypto.dsse import open_envelope
 from glomar_schemas.errors import Retryable
 from glomar_schemas.messages import Ack, Notice, encode
-from glomar_schemas.tlog.inclusion_watch import Noted, Publication, noted
+from glomar_schemas.tlog.inclusion_watch import OwnMessage, Publication, own_message
 
 from tests.support import samples
 from tests.unit.requester import world
@@ -178,9 +178,9 @@ def test_what_the_stream_took_is_noted_to_be_looked_for_in_the_ledger(desk: Desk
     asyncio.run(steps())
     rows = Store(desk.path).query(lambda db: db.execute("SELECT sequence, digest FROM unseen").fetchall())
     sent = [(*desk.bus.stream[subject], subject) for subject in desk.bus.stream]
-    expected = [noted(sequence, subject, sha256(body).digest()) for sequence, body, subject in sent]
+    expected = [own_message(sequence, subject, sha256(body).digest()) for sequence, body, subject in sent]
     assert [subject.split(".")[2] for _, _, subject in sent] == ["request", "ack"]
-    assert [Noted(*row) for row in rows] == expected
+    assert [OwnMessage(*row) for row in rows] == expected
 
 
 class Clock:

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 from glomar_schemas.tlog import leaf
-from glomar_schemas.tlog.inclusion_tables import TABLES, OwnTables, Write
+from glomar_schemas.tlog.inclusion_tables import TABLES, InclusionTables, Write
 from glomar_schemas.tlog.inclusion_watch import (
     SHOWN,
     STALLED_S,
-    Noted,
-    OwnMessages,
+    InclusionStatus,
+    InclusionWatch,
+    OwnMessage,
     Publication,
-    Standing,
-    noted,
+    own_message,
 )
 from glomar_schemas.tlog.leaf import Leaf
 
@@ -33,8 +33,8 @@ class Publisher:
 
     def __init__(self, database: sqlite3.Connection, where: object) -> None:
         self._database = database
-        self.tables = OwnTables(ORIGIN, self._write, self._read)
-        self.messages = OwnMessages(Publication(str(where)), OPENED, self.tables)
+        self.tables = InclusionTables(ORIGIN, self._write, self._read)
+        self.watch = InclusionWatch(Publication(str(where)), OPENED, self.tables)
 
     async def _write(self, write: Write) -> None:
         with self._database:
@@ -43,14 +43,14 @@ class Publisher:
     async def _read(self, query: Callable[[Any], Any]) -> Any:
         return query(self._database)
 
-    def sent(self, messages: Sequence[Noted]) -> None:
-        asyncio.run(self._write(self.tables.noting(messages)))
+    def sent(self, messages: Sequence[OwnMessage]) -> None:
+        asyncio.run(self._write(self.tables.insert(messages)))
 
-    def look(self, after_s: float = 0.0) -> Standing:
-        return asyncio.run(self.messages.look(NOW + timedelta(seconds=after_s), asyncio.to_thread))
+    def check(self, after_s: float = 0.0) -> InclusionStatus:
+        return asyncio.run(self.watch.check(NOW + timedelta(seconds=after_s), asyncio.to_thread))
 
     def unseen(self) -> list[int]:
-        return [each.sequence for each in asyncio.run(self.tables.unseen(0, 10**9, 10**9))]
+        return [each.sequence for each in asyncio.run(self.tables.unconfirmed(0, 10**9, 10**9))]
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_messages_that_are_there_are_seen_once_and_forgotten(publisher: Publishe
     extend(ledger, leaves(300), 300)
     publisher.sent(own(1, 2, 256, 257, 300, 301))
 
-    assert publisher.look() == Standing("ok", 300, NOW)
+    assert publisher.check() == InclusionStatus("ok", 300, NOW)
     assert publisher.unseen() == [301]
 
 
@@ -85,7 +85,7 @@ def test_a_publication_over_http_is_read_the_same(database: sqlite3.Connection, 
         publisher = Publisher(database, url)
         publisher.sent(own(6, 7))
 
-        assert publisher.look().absent_sequences == (7,)
+        assert publisher.check().absent_sequences == (7,)
 
 
 def changed(entry: Leaf, **fields: Any) -> Leaf:
@@ -103,7 +103,7 @@ def test_whatever_its_publisher_knows_of_a_message_is_compared(
     extend(ledger, log, 5)
     publisher.sent(own(2, 3, 4))
 
-    assert publisher.look().absent_sequences == (3,)
+    assert publisher.check().absent_sequences == (3,)
 
 
 def test_a_sequence_that_was_given_out_twice_is_an_alert_for_the_second_message(
@@ -112,10 +112,10 @@ def test_a_sequence_that_was_given_out_twice_is_an_alert_for_the_second_message(
     """An older copy of the stream's store was put back, and the first message was not looked for yet."""
     extend(ledger, leaves(5), 5)
     publisher.sent(own(2, 3))
-    publisher.sent([noted(3, "glomar.a.request.r.30", bytes(32))])
+    publisher.sent([own_message(3, "glomar.a.request.r.30", bytes(32))])
 
-    assert publisher.look().absent_sequences == (3,)
-    assert publisher.look().absent_sequences == (3,)
+    assert publisher.check().absent_sequences == (3,)
+    assert publisher.check().absent_sequences == (3,)
 
 
 def test_the_stream_time_is_not_known_to_a_publisher(publisher: Publisher, ledger: Path) -> None:
@@ -124,7 +124,7 @@ def test_the_stream_time_is_not_known_to_a_publisher(publisher: Publisher, ledge
     extend(ledger, log, 5)
     publisher.sent(own(3))
 
-    assert publisher.look().state == "ok"
+    assert publisher.check().state == "ok"
 
 
 def test_a_message_that_was_left_out_is_an_alert_that_stays(
@@ -137,14 +137,14 @@ def test_a_message_that_was_left_out_is_an_alert_that_stays(
     publisher.sent(own(39, 40))
 
     with caplog.at_level(logging.INFO):
-        found = publisher.look()
-        publisher.look()
+        found = publisher.check()
+        publisher.check()
     assert (found.state, found.absent, found.absent_sequences) == ("alert", 1, (40,))
     errors = [
         (each.message, getattr(each, "sequence", None)) for each in caplog.records if each.levelno >= 40
     ]
     assert errors == [("the ledger lacks a message of ours", 40), ("the ledger is not to be trusted", None)]
-    assert Publisher(database, ledger).look().absent_sequences == (40,), "also after a restart"
+    assert Publisher(database, ledger).check().absent_sequences == (40,), "also after a restart"
 
 
 def test_more_absent_messages_than_are_shown_are_counted(publisher: Publisher, ledger: Path) -> None:
@@ -152,7 +152,7 @@ def test_more_absent_messages_than_are_shown_are_counted(publisher: Publisher, l
     extend(ledger, leaves(300, changed=lost), 300)
     publisher.sent(own(*range(1, 301)))
 
-    found = publisher.look()
+    found = publisher.check()
 
     assert (found.absent, found.absent_sequences) == (len(lost), tuple(lost[:SHOWN]))
     assert publisher.unseen() == lost
@@ -162,17 +162,17 @@ def test_a_ledger_that_was_rewritten_is_an_alert_for_ever(
     publisher: Publisher, ledger: Path, tmp_path: Path, database: sqlite3.Connection
 ) -> None:
     extend(ledger, leaves(300), 300)
-    assert publisher.look().state == "ok"
+    assert publisher.check().state == "ok"
     other = extend(tmp_path / "other", leaves(400, changed=[2]), 400)
 
     shown_another = Publisher(database, other)
-    assert shown_another.look().state == "alert"
-    notes = asyncio.run(shown_another.tables.kept())
+    assert shown_another.check().state == "alert"
+    notes = asyncio.run(shown_another.tables.checkpoints())
     assert notes == ((ledger / "checkpoint").read_text(), (other / "checkpoint").read_text()), "the evidence"
 
     again = Publisher(database, ledger)
-    assert again.look().state == "alert", "the first ledger is shown again, and a restart"
-    assert "rewritten" in again.look().fault
+    assert again.check().state == "alert", "the first ledger is shown again, and a restart"
+    assert "rewritten" in again.check().fault
 
 
 def test_a_receipt_of_another_history_than_the_published_one_is_an_alert_for_ever(
@@ -180,31 +180,31 @@ def test_a_receipt_of_another_history_than_the_published_one_is_an_alert_for_eve
 ) -> None:
     extend(ledger, leaves(300), 200)
     other = extend(tmp_path / "other", leaves(300, changed=[2]), 250)
-    publisher.messages.heard((ledger / "checkpoint").read_text(), 200)
-    assert publisher.look().state == "ok"
-    publisher.messages.heard((other / "checkpoint").read_text(), 250)
-    assert publisher.look().state == "ok", "the publication has not come so far"
+    publisher.watch.observe_checkpoint((ledger / "checkpoint").read_text(), 200)
+    assert publisher.check().state == "ok"
+    publisher.watch.observe_checkpoint((other / "checkpoint").read_text(), 250)
+    assert publisher.check().state == "ok", "the publication has not come so far"
     extend(ledger, leaves(300), 300)
 
-    assert publisher.look().state == "alert"
+    assert publisher.check().state == "alert"
     notes = ((ledger / "checkpoint").read_text(), (other / "checkpoint").read_text())
-    assert asyncio.run(publisher.tables.kept()) == notes, "the evidence"
-    assert Publisher(database, ledger).look().state == "alert", "also after a restart"
+    assert asyncio.run(publisher.tables.checkpoints()) == notes, "the evidence"
+    assert Publisher(database, ledger).check().state == "alert", "also after a restart"
 
 
 def test_a_ledger_that_is_away_is_not_checked_and_no_alert(
     publisher: Publisher, ledger: Path, tmp_path: Path
 ) -> None:
-    assert publisher.look().state == "unchecked"
+    assert publisher.check().state == "unchecked"
     extend(ledger, leaves(5), 5)
-    assert publisher.look().state == "ok"
+    assert publisher.check().state == "ok"
     ledger.rename(tmp_path / "gone")
 
-    away = publisher.look(after_s=3_600)
+    away = publisher.check(after_s=3_600)
 
     assert (away.state, away.size, away.checked_at) == ("unchecked", 5, NOW), "since when is said"
     (tmp_path / "gone").rename(ledger)
-    assert publisher.look().state == "ok"
+    assert publisher.check().state == "ok"
 
 
 def test_an_alert_is_not_taken_back_because_the_ledger_is_away(
@@ -212,50 +212,52 @@ def test_an_alert_is_not_taken_back_because_the_ledger_is_away(
 ) -> None:
     extend(ledger, leaves(5, changed=[3]), 5)
     publisher.sent(own(3))
-    publisher.look()
+    publisher.check()
     ledger.rename(tmp_path / "gone")
 
-    assert publisher.look().state == "alert"
+    assert publisher.check().state == "alert"
 
 
 def test_a_shorter_copy_is_not_checked_and_what_was_kept_stays(
     publisher: Publisher, ledger: Path, tmp_path: Path, database: sqlite3.Connection
 ) -> None:
     extend(ledger, leaves(300), 300)
-    publisher.look()
+    publisher.check()
 
     lagging = Publisher(database, extend(tmp_path / "copy", leaves(300), 200))
-    assert lagging.look().state == "unchecked"
-    assert asyncio.run(lagging.tables.kept())[0] == (ledger / "checkpoint").read_text()
+    assert lagging.check().state == "unchecked"
+    assert asyncio.run(lagging.tables.checkpoints())[0] == (ledger / "checkpoint").read_text()
 
 
 def test_a_ledger_that_stands_still_and_lacks_newer_messages_is_behind(
     publisher: Publisher, ledger: Path
 ) -> None:
     extend(ledger, leaves(5), 5)
-    publisher.look()
-    assert publisher.look(after_s=2 * STALLED_S).state == "ok", "nothing is missing"
+    publisher.check()
+    assert publisher.check(after_s=2 * STALLED_S).state == "ok", "nothing is missing"
     publisher.sent(own(6))
 
-    assert publisher.look(after_s=2 * STALLED_S).state == "ok", "not yet"
-    assert publisher.look(after_s=3 * STALLED_S + 1).state == "behind"
+    assert publisher.check(after_s=2 * STALLED_S).state == "ok", "not yet"
+    assert publisher.check(after_s=3 * STALLED_S + 1).state == "behind"
     extend(ledger, leaves(6), 6)
-    assert publisher.look(after_s=4 * STALLED_S) == Standing("ok", 6, NOW + timedelta(seconds=4 * STALLED_S))
+    assert publisher.check(after_s=4 * STALLED_S) == InclusionStatus(
+        "ok", 6, NOW + timedelta(seconds=4 * STALLED_S)
+    )
 
 
 def test_each_ledger_in_a_file_has_its_own_messages(
     publisher: Publisher, ledger: Path, database: sqlite3.Connection
 ) -> None:
     extend(ledger, leaves(5), 5)
-    other = OwnTables("audit.example/AGREEMENT_2", publisher._write, publisher._read)
-    asyncio.run(publisher._write(other.noting(own(1))))
+    other = InclusionTables("audit.example/AGREEMENT_2", publisher._write, publisher._read)
+    asyncio.run(publisher._write(other.insert(own(1))))
 
-    assert publisher.look().state == "ok"
-    assert [each.sequence for each in asyncio.run(other.unseen(0, 9, 9))] == [1]
-    assert asyncio.run(other.kept()) == ("", "")
+    assert publisher.check().state == "ok"
+    assert [each.sequence for each in asyncio.run(other.unconfirmed(0, 9, 9))] == [1]
+    assert asyncio.run(other.checkpoints()) == ("", "")
 
 
 def test_what_is_noted_is_the_leaf_without_its_time() -> None:
     early, late = (Leaf(7, at, "glomar.a.request.r.7", bytes(32)) for at in (0, 2**60))
     assert leaf.encode(early)[:-32] == leaf.encode(late)[:-32]
-    assert noted(7, early.subject, early.body_sha256) == noted(7, late.subject, late.body_sha256)
+    assert own_message(7, early.subject, early.body_sha256) == own_message(7, late.subject, late.body_sha256)

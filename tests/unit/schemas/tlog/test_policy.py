@@ -47,20 +47,20 @@ TWO_LEVELS = policy(
 @pytest.mark.parametrize("names", [names for n in range(6) for names in combinations(NAMES, n)])
 def test_the_quorum_of_the_published_example_counts_both_groups(names: tuple[str, ...]) -> None:
     wanted = len({"X1", "X2", "X3"} & {*names}) >= 2 and bool({"Y1", "Y2"} & {*names})
-    found = TWO_LEVELS.judge(cosigned(*names))
-    assert (found.lacking == "") is wanted
+    found = TWO_LEVELS.check_quorum(cosigned(*names))
+    assert (found.missing == "") is wanted
     assert found.times.keys() == {*names}
 
 
 @pytest.mark.parametrize(("rule", "least"), [("any", 1), ("all", 3), ("1", 1), ("2", 2), ("3", 3)])
 def test_a_threshold_is_any_all_or_a_number(rule: str, least: int) -> None:
     read = policy(f"group X {rule} X1 X2 X3", "quorum X")
-    assert [read.met_by(NAMES[:n]) for n in range(4)] == [n >= least for n in range(4)]
+    assert [read.quorum_met(NAMES[:n]) for n in range(4)] == [n >= least for n in range(4)]
 
 
 def test_a_quorum_may_be_one_witness_or_none() -> None:
-    assert policy("quorum X2").met_by(["X2"]) and not policy("quorum X2").met_by(["X1"])
-    assert policy("quorum none").met_by([])
+    assert policy("quorum X2").quorum_met(["X2"]) and not policy("quorum X2").quorum_met(["X1"])
+    assert policy("quorum none").quorum_met([])
 
 
 def test_comments_blanks_and_tabs_are_skipped() -> None:
@@ -72,22 +72,25 @@ def test_comments_blanks_and_tabs_are_skipped() -> None:
 
 def test_names_are_octets_and_need_not_be_utf8() -> None:
     data = b"witness \xff " + VKEYS[0].encode() + b"\nwitness \xfe " + VKEYS[1].encode() + b"\nquorum \xff\n"
-    found = parse_policy(data).judge(cosigned("X2"))
+    found = parse_policy(data).check_quorum(cosigned("X2"))
     assert found.times == {"\\xfe": NOW}
-    assert found.lacking
+    assert found.missing
 
 
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("witnes A B", "none of log"),
+        ("witnes A B", "log, witness, group or quorum"),
         ("log", "too few"),
         ("log a b c", "too many"),
         ("log nonsense", "name[+]keyid[+]key"),
         (f"log {VKEYS[0]}", "0x01"),
         (f"witness A {format_vkey(ORIGIN, LOG.public_key())}", "0x04"),
-        (f"witness A {VKEYS[0]}", "public key that stands above"),
-        (f"witness A {format_witness_vkey('else.where', PRIVATE[0].public_key())}", "public key that stands"),
+        (f"witness A {VKEYS[0]}", "earlier line has the same public key"),
+        (
+            f"witness A {format_witness_vkey('else.where', PRIVATE[0].public_key())}",
+            "earlier line has the same public key",
+        ),
         (f"witness none {format_witness_vkey('z', LOG.public_key())}", "taken"),
         (f"witness X1 {format_witness_vkey('z', LOG.public_key())}", "taken"),
         ("group X1 any X2", "taken"),
@@ -96,11 +99,11 @@ def test_names_are_octets_and_need_not_be_utf8() -> None:
         ("group X 02 X1 X2", "threshold"),
         ("group X some X1", "threshold"),
         ("group X 2 X1", "2 of 1"),
-        ("group X any Z", "no line above"),
-        ("group X any none", "no line above"),
+        ("group X any Z", "no earlier line"),
+        ("group X any none", "no earlier line"),
         ("group X any X1 X1", "twice"),
-        ("group X any X", "no line above"),
-        ("quorum X9", "no line above"),
+        ("group X any X", "no earlier line"),
+        ("quorum X9", "no earlier line"),
         ("quorum X1 X2", "too many"),
         ("quorum X\x0b1", "control"),
         ("quorum X1\r", "control"),
@@ -133,22 +136,22 @@ def test_there_is_exactly_one_quorum_line(tmp_path: Path) -> None:
 def test_old_cosignatures_do_not_count_where_they_must_be_fresh() -> None:
     read = policy("quorum X1")
     note = cosigned("X1", at=NOW - 100)
-    assert read.judge(note).lacking == ""
-    assert read.judge(note, now=NOW, max_age_s=100).lacking == ""
-    assert "too old: X1" in read.judge(note, now=NOW, max_age_s=99).lacking
+    assert read.check_quorum(note).missing == ""
+    assert read.check_quorum(note, now=NOW, max_age_s=100).missing == ""
+    assert "too old: X1" in read.check_quorum(note, now=NOW, max_age_s=99).missing
 
 
 def test_a_cosignature_from_the_future_does_not_count() -> None:
     read = policy("quorum X1")
-    assert read.judge(cosigned("X1", at=NOW + 300), now=NOW).lacking == ""
-    assert "future: X1" in read.judge(cosigned("X1", at=NOW + 301), now=NOW).lacking
+    assert read.check_quorum(cosigned("X1", at=NOW + 300), now=NOW).missing == ""
+    assert "future: X1" in read.check_quorum(cosigned("X1", at=NOW + 301), now=NOW).missing
 
 
 def test_a_cosignature_that_does_not_hold_spoils_the_checkpoint() -> None:
     other = sign(Checkpoint(ORIGIN, 8, bytes(32)), LOG)
     forged = NOTE + cosigned("X1", note=other).removeprefix(other)
     with pytest.raises(Untrusted):
-        policy("quorum none").judge(forged)
+        policy("quorum none").check_quorum(forged)
 
 
 def test_only_a_listed_log_opens() -> None:

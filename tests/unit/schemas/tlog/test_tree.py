@@ -6,7 +6,7 @@ import pytest
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.tlog.merkle import EMPTY_ROOT, leaf_hash, verify_consistency, verify_inclusion
 from glomar_schemas.tlog.tree import MAX_CACHED_TILES, Tile, Tree
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.schemas.tlog.test_merkle import (
@@ -53,7 +53,6 @@ def test_standard_leaves_hash_to_the_published_roots() -> None:
         assert tree.root().hex() == expected
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 300), max_size=5))
 def test_root_and_proofs_do_not_depend_on_how_leaves_were_batched(batches: list[int]) -> None:
     shelf = TileShelf()

@@ -12,7 +12,7 @@ import pytest
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.publish import SLOT_TAKEN, Outgoing
 from glomar_schemas.subjects import BATCH_COMMIT, Subjects
-from glomar_schemas.tlog.inclusion_watch import Publication, Standing
+from glomar_schemas.tlog.inclusion_watch import InclusionStatus, Publication
 from glomar_schemas.tlog.leaf import Leaf
 from glomar_verifier.decisions.ledger_watch import OwnVerdicts, open_own
 from glomar_verifier.decisions.publish import store_verdicts
@@ -29,7 +29,7 @@ def opened(folder: Path) -> OwnVerdicts:
     return OwnVerdicts(folder / "own.db", Publication(str(folder / "ledger"), 0.01), ORIGIN, OPENED)
 
 
-async def standing_of(own: OwnVerdicts) -> Standing:
+async def standing_of(own: OwnVerdicts) -> InclusionStatus:
     """After the first complete look."""
     watching = asyncio.create_task(own.watch())
     async with asyncio.timeout(30):

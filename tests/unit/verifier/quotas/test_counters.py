@@ -18,7 +18,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(STEPS)
 def test_the_tally_is_what_a_dictionary_would_count(tmp_path_factory, steps: list[Step]) -> None:  # type: ignore[no-untyped-def]
     waiting = Waiting(tmp_path_factory.mktemp("tally") / "waiting.db")

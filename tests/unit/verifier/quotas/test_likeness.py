@@ -101,7 +101,7 @@ def pairs(draw: st.DrawFn) -> tuple[NormalName, NormalName]:
 BIRTHS = st.sampled_from([(BORN, BORN), (BORN, BORN), (None, None), (None, BORN), (BORN, None)])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(pairs(), BIRTHS)
 @example((normal("Mariana", "García"), normal("Maraina", "Garcqia")), (BORN, BORN))
 @example((normal("Mariana", "García"), normal("García", "Maraina")), (BORN, BORN))

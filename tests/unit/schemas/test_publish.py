@@ -3,16 +3,16 @@
 import msgspec
 import pytest
 from glomar_runtime.settings import BusUrl
-from glomar_schemas.servers import attempts
+from glomar_schemas.publish import connection_attempts
 
 
 def test_each_server_is_the_first_once() -> None:
-    assert attempts("nats://a:1,nats://b:2,nats://c:3") == [
+    assert connection_attempts("nats://a:1,nats://b:2,nats://c:3") == [
         ["nats://a:1", "nats://b:2", "nats://c:3"],
         ["nats://b:2", "nats://c:3", "nats://a:1"],
         ["nats://c:3", "nats://a:1", "nats://b:2"],
     ]
-    assert attempts("nats://a:1") == [["nats://a:1"]]
+    assert connection_attempts("nats://a:1") == [["nats://a:1"]]
 
 
 @pytest.mark.parametrize("url", ["nats://a:1", "tls://bus-1:4222,tls://bus-2:4222", "nats://[::1]:4222"])
