@@ -12,7 +12,7 @@ from cyclopts import App
 from glomar_auditor.cli import app as auditor
 from glomar_local.cli import app as local
 from glomar_requester.cli import app as requester
-from glomar_runtime.bus.cli import app as bus
+from glomar_runtime.cli_bus import app as bus
 from glomar_verifier.cli import app as verifier
 
 ROOT = Path(__file__).resolve().parents[2]
