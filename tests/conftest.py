@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 _WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
-ports.ASIDE = ports.ASIDE[_WORKER::_WORKERS]
+ports.FREE_RANGE = ports.FREE_RANGE[_WORKER::_WORKERS]
 
 # A busy machine is slow, and no example of a property is wrong for that.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -86,9 +86,9 @@ def _require_one_verdict_each(system: System, requests: int) -> None:
     audited = audit(system.layout.ledger, system.log_key, system.subjects)
     if audited.report is None:
         raise Failed(f"the ledger does not verify: {audited.fault}")
-    if not audited.tally.is_one_to_one or len(audited.tally.digests) != requests:
+    if not audited.counted.is_one_to_one or len(audited.counted.digests) != requests:
         raise Failed(
-            f"{len(audited.tally.digests)} requests in the ledger, not {requests} with a verdict each"
+            f"{len(audited.counted.digests)} requests in the ledger, not {requests} with a verdict each"
         )
 
 

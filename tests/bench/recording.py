@@ -69,7 +69,11 @@ async def measure(rate: int, seconds: float, directory: Path) -> Recording:
         found = await _Feeding(system, running).run(rate, seconds)
         running.stop("auditor")
     audited = audit(system.layout.ledger, system.log_key, system.subjects)
-    if audited.report is None or audited.report.size != found.entries + 1 or not audited.tally.is_one_to_one:
+    if (
+        audited.report is None
+        or audited.report.size != found.entries + 1
+        or not audited.counted.is_one_to_one
+    ):
         raise Failed(f"the ledger is not what was stored: {audited.fault or audited.report}")
     return found
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from glomar_auditor.ledger.fsck import verify
-from glomar_local.demo import ledger_count as tally
+from glomar_local.demo import ledger_count
 from glomar_local.provision.provision import System
 from glomar_runtime.bus.stream import Stored
 from glomar_schemas.crypto.dsse import open_envelope
@@ -57,7 +57,7 @@ def await_ledger(bus: Bus) -> list[Leaf]:
     wanted, ledger = bus.last_sequence(), bus.system.layout.ledger
     key = log_key(bus.system)
     assert wait_until(lambda: verify(ledger, key).size >= wanted, LIMIT_S)
-    return list(tally.read(ledger, verify(ledger, key).size))
+    return list(ledger_count.read(ledger, verify(ledger, key).size))
 
 
 def leaves_of(stored: Sequence[Stored]) -> list[Leaf]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from glomar_auditor.cli import app
 from glomar_auditor.index.database import Index
-from glomar_auditor.index.record import Record
+from glomar_auditor.index.record import IndexRecord
 from glomar_local.provision.credentials import OPERATOR
 from glomar_requester import Client, Result
 from glomar_schemas.crypto.dsse import Signer, open_envelope, seal_envelope
@@ -69,7 +69,7 @@ class World(Struct, frozen=True):
         path = layout.ledger.with_name("ledger.index.db")
         return Index(path, self.bus.subjects.origin(agreement.oversight), write=False)
 
-    def indexed(self) -> list[Record]:
+    def indexed(self) -> list[IndexRecord]:
         """Everything in the kept index, once it has all that the stream holds."""
         assert wait_until(self.is_up, LIMIT_S), "the index does not come up to the stream"
         index = self.index()

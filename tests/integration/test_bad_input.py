@@ -33,7 +33,7 @@ from glomar_schemas.request_file import COLUMNS, Ask
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog.leaf import Leaf
 from glomar_schemas.tlog.note import format_vkey
-from glomar_verifier.register.lookup import Meta
+from glomar_verifier.register.lookup import RegisterMeta
 
 from tests.faults.processes import messages
 from tests.integration.conftest import Up
@@ -475,7 +475,7 @@ def is_another_database(path: Path) -> None:
 def has_other_rules(path: Path) -> None:
     with closing(sqlite3.connect(path)) as database, database:
         (content,) = database.execute("SELECT content FROM meta").fetchone()
-        meta = msgspec.msgpack.decode(content, type=Meta)
+        meta = msgspec.msgpack.decode(content, type=RegisterMeta)
         info = msgspec.structs.replace(meta.info, rules_digest="0" * 64)
         other = msgspec.msgpack.encode(msgspec.structs.replace(meta, info=info))
         database.execute("UPDATE meta SET content = ?", (other,))

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from glomar_schemas.errors import IntegrityError, Malformed, Misconfigured
 from glomar_verifier.cli import check_register
-from glomar_verifier.matching.match import Record
+from glomar_verifier.matching.match import RegisterRecord
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.offline.cli_explain import explain
 from glomar_verifier.offline.decide_file import check
@@ -100,8 +100,8 @@ Opened = Callable[..., LiveRegister]
 
 
 def renew(register: LiveRegister) -> None:
-    register.look()
-    register.refresh()
+    register.open_replacement()
+    register.use_replacement()
 
 
 def test_candidates_come_back_as_they_went_in(opened: Opened) -> None:
@@ -266,4 +266,6 @@ def test_the_crowded_mark_is_kept(opened: Opened) -> None:
     register = opened(ANA, *others)
     assert outcome(register, ANA) == "confirm"
     assert outcome(register, {**ANA, "date_of_birth": ""}) == "deny"
-    assert all(isinstance(each, Record) and each.crowded for each in register.candidates(query(ANA)).records)
+    assert all(
+        isinstance(each, RegisterRecord) and each.crowded for each in register.candidates(query(ANA)).records
+    )

@@ -98,8 +98,8 @@ def test_both_answer_at_the_same_time_each_by_its_own_rules(both: Both, tmp_path
         await_ledger(bus)
         audited = audit(bus.system.layout.ledger, bus.system.log_key, bus.subjects)
         assert audited.report is not None, audited.fault
-        assert audited.tally.is_one_to_one
-        assert len(audited.tally.digests) >= ASKED
+        assert audited.counted.is_one_to_one
+        assert len(audited.counted.digests) >= ASKED
 
 
 def forbidden(bus: Bus) -> list[str]:

@@ -11,8 +11,8 @@ from datetime import date
 from pathlib import Path
 
 from glomar_evaluation.trials.figures import rate
-from glomar_verifier.matching.match import Candidates, Query, Record, decide, gates
-from glomar_verifier.readers.csv_rows import Row
+from glomar_verifier.matching.match import Candidates, Query, RegisterRecord, decide, gates
+from glomar_verifier.readers.csv_rows import FileRow
 from glomar_verifier.register.extract import read_record
 
 from tests.support import febrl4
@@ -53,15 +53,15 @@ def main() -> None:
         print(f"  {gate:20} {number:5}  alone {alone[gate]:5}")
 
 
-def _records() -> Iterator[tuple[str, Record]]:
+def _records() -> Iterator[tuple[str, RegisterRecord]]:
     """Without those whom the register leaves out, since their first name is blank."""
     for line, row in enumerate(febrl4.register_rows(), start=2):
-        found = read_record(Row(line, 0, row), RULES, febrl4.ADDRESS_FORM)
-        if isinstance(found, Record):
+        found = read_record(FileRow(line, 0, row), RULES, febrl4.ADDRESS_FORM)
+        if isinstance(found, RegisterRecord):
             yield found.person_id, found
 
 
-def _failed(asked: Query, meant: Record | None) -> tuple[str, ...]:
+def _failed(asked: Query, meant: RegisterRecord | None) -> tuple[str, ...]:
     return gates(asked, meant, RULES) if meant else ("not in the register",)
 
 

@@ -9,11 +9,11 @@ from datetime import date
 from pathlib import Path
 
 from glomar_schemas.messages import Subject
-from glomar_verifier.matching.match import Candidates, Finding, Query, Record, decide
+from glomar_verifier.matching.match import Candidates, MatchResult, Query, RegisterRecord, decide
 from glomar_verifier.matching.normalise import AddressForm
 from glomar_verifier.matching.query import normal_query
 from glomar_verifier.matching.rules import load_rules
-from glomar_verifier.readers.csv_rows import Row
+from glomar_verifier.readers.csv_rows import FileRow
 from glomar_verifier.register.build import build
 from glomar_verifier.register.extract import COLUMNS, read_record
 from glomar_verifier.register.sqlite import SqliteRegister, open_register
@@ -50,15 +50,15 @@ def query(row: Mapping[str, str], years: tuple[int, ...] = YEARS, form: AddressF
     return normal_query(particulars(row), years, RULES, form)
 
 
-def record(row: Mapping[str, str], form: AddressForm = "us") -> Record:
-    found = read_record(Row(2, 0, row), RULES, form)
-    assert isinstance(found, Record), found
+def record(row: Mapping[str, str], form: AddressForm = "us") -> RegisterRecord:
+    found = read_record(FileRow(2, 0, row), RULES, form)
+    assert isinstance(found, RegisterRecord), found
     return found
 
 
 def decided(
     rows: Iterable[Mapping[str, str]], asked: Mapping[str, str], years: tuple[int, ...] = YEARS
-) -> Finding:
+) -> MatchResult:
     """The decision with every row as a candidate, without a register between."""
     return decide(Candidates(tuple(record(row) for row in rows)), query(asked, years), RULES)
 

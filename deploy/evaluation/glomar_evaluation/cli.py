@@ -1,4 +1,4 @@
-"""`glomar synth` and `glomar evaluate`: synthetic people, and how often the match is right about them."""
+"""`glomar synth` and `glomar evaluate`: writes synthetic people, and measures the match on them."""
 
 import csv
 import json
@@ -10,6 +10,7 @@ import msgspec
 from cyclopts import Parameter
 from glomar_runtime.cli import progress
 from glomar_schemas.errors import Misconfigured
+from glomar_schemas.files import replace
 from glomar_schemas.request_file import COLUMNS
 from glomar_verifier.matching.rules import load_rules
 
@@ -30,7 +31,7 @@ def synth(
     requests_out: Annotated[Path | None, Parameter(help="the requests file, CSV")] = None,
     truth: Annotated[Path | None, Parameter(help="CSV of reference, right answer and class")] = None,
 ) -> None:
-    """Write synthetic people, requests about them, or both. Nobody in them exists."""
+    """Write synthetic people, requests about them, or both. None of these people exists."""
     _check(people, seed, requests, out, requests_out, truth)
     try:
         if out is not None:
@@ -59,7 +60,7 @@ def _check(
     if out is None and requests_out is None:
         raise Misconfigured("nothing to write", where="synth", fix="Name --out or --requests-out")
     if people < 1:
-        raise Misconfigured("nobody to make", where="--people", fix="Give a number above 0")
+        raise Misconfigured("no person to make", where="--people", fix="Give a number above 0")
     if seed < 0:
         raise Misconfigured("below 0", where="--seed", fix="Give 0 or more")
     if requests_out is not None and requests < 1:
@@ -84,14 +85,11 @@ def evaluate(
 ) -> None:
     """Measure precision and recall on synthetic people, by kind of request and by name group."""
     if people < 1:
-        raise Misconfigured("nobody to ask about", where="--people", fix="Give a number above 0")
+        raise Misconfigured("no person to ask about", where="--people", fix="Give a number above 0")
     if seed < 0:
         raise Misconfigured("below 0", where="--seed", fix="Give 0 or more")
-    with progress("asking") as advance:
+    with progress("evaluating") as advance:
         report = run_evaluation(people, seed, load_rules(), lambda done: advance(done, people))
     if html is not None:
-        try:
-            html.write_text(page(report), encoding="utf-8")
-        except OSError as error:
-            raise Misconfigured(f"can't be written ({error.strerror})", where=str(html)) from None
+        replace(html, page(report).encode(), mode=0o644)
     print(json.dumps(msgspec.to_builtins(report)) if as_json else table(report))

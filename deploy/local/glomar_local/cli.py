@@ -26,8 +26,8 @@ from glomar_local.demo import run as demonstration
 from glomar_local.demo import tables as demo_tables
 from glomar_local.layout import Layout
 from glomar_local.provision.provision import System, make_root, provision
-from glomar_local.status import ledger_shown, panel
-from glomar_local.status import status as standings
+from glomar_local.status import panel
+from glomar_local.status import status as agreement_status
 from glomar_local.system import control, interrupt, runfile
 from glomar_local.system.doctor import examine
 from glomar_local.system.supervisor import Supervisor, running
@@ -175,22 +175,22 @@ def status(*, data_dir: DataDir = DEFAULT_DIR, as_json: AsJson = False) -> None:
     layout = _layout(data_dir)
     run = control.require_running(layout)
     states = asyncio.run(control.states(run, layout))
-    standing = asyncio.run(standings.ask(run.ports))
-    others = {name: asyncio.run(standings.ask(ports)) for name, ports in run.others.items()}
+    own_status = asyncio.run(agreement_status.ask(run.ports))
+    others = {name: asyncio.run(agreement_status.ask(ports)) for name, ports in run.others.items()}
     if as_json:
         urls = panel.all_addresses(run)
         found = {
             name: {"pid": pid, "state": states[name], "url": urls.get(name)} for name, pid in run.pids.items()
         }
-        about = {"version": 1, "data_dir": str(layout.root), "processes": found, "control": standing}
+        about = {"version": 1, "data_dir": str(layout.root), "processes": found, "control": own_status}
         _print_json(about | {"others": others})
     else:
-        _out().print(panel.processes(run, states), standings.render(standing))
+        _out().print(panel.processes(run, states), agreement_status.render(own_status))
         for name, other in others.items():
-            _out().print("", f"Also {name}", standings.render(other))
-    for each in (standing, *others.values()):
-        ledger_shown.require_trusted(each.own)
-    control.require_well(states)
+            _out().print("", f"Also {name}", agreement_status.render(other))
+    for each in (own_status, *others.values()):
+        agreement_status.require_trusted(each.own)
+    control.require_ready(states)
 
 
 @app.command
@@ -215,10 +215,10 @@ def doctor(
     else:
         table = Table(show_header=False, box=None)
         for found in findings:
-            mark = Text("✓", "green") if found.well else Text("✗", "bold red")
+            mark = Text("✓", "green") if found.ok else Text("✗", "bold red")
             table.add_row(mark, found.name, found.text)
         _out().print(table)
-    if not all(found.well for found in findings):
+    if not all(found.ok for found in findings):
         sys.exit(GlomarError.exit_code)
 
 

@@ -1,4 +1,4 @@
-"""Where everything lies in a data directory. Called by whoever in this package reads or writes one."""
+"""The paths in a data directory."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from msgspec import Struct
 
 
 class Layout(Struct, frozen=True):
-    """A data directory: every path in it, and nothing about whether it exists."""
+    """Every path of a data directory. Says nothing about whether it exists."""
 
     root: Path
 
@@ -62,7 +62,7 @@ class Layout(Struct, frozen=True):
 
     @property
     def own_messages(self) -> Path:
-        """What the verifier has published and not yet seen in the ledger."""
+        """What the verifier has published and not yet found in the ledger."""
         return self.root / "verifier" / "own-messages.db"
 
     @property
@@ -71,7 +71,7 @@ class Layout(Struct, frozen=True):
         return self.root / "verifier" / "rolls"
 
     def beside(self, agreement_id: str) -> "Layout":
-        """Where everything of a further agreement lies, which runs on the same bus."""
+        """The layout of a further agreement on the same bus."""
         return Layout(self.root / "agreements" / agreement_id)
 
     def others(self) -> list[str]:
@@ -89,7 +89,7 @@ class Layout(Struct, frozen=True):
         return self.root / "verifier" / "epochs"
 
     def custodian(self, name: str) -> Path:
-        """The medium of custodian `a` or `b`: in no backup of the rest."""
+        """The medium of custodian `a` or `b`; backups of the rest do not include it."""
         return self.root / "custodians" / name
 
     @property
@@ -116,7 +116,7 @@ class Layout(Struct, frozen=True):
 
     @property
     def run(self) -> Path:
-        """Who runs: process ids and ports, for `status` and `down`."""
+        """Process ids and ports of the running system."""
         return self.root / "run.json"
 
     def settings(self, service: str) -> Path:
@@ -140,7 +140,7 @@ class Layout(Struct, frozen=True):
         return self.keys / f"{holder}.tag"
 
     def directories(self) -> list[Path]:
-        """Every directory, outermost first; only their owner may look inside."""
+        """Every directory, outermost first, all of mode 0700."""
         inner = {
             path.parent
             for path in (self.agreement, self.nats_conf, self.requests_store, self.register, self.traces)

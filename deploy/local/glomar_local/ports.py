@@ -1,6 +1,6 @@
 """The five loopback ports of a system: fixed ones for `up`, free ones for `demo` and tests.
 
-A further agreement on the same bus has three of its own, right after those of the ones before it.
+Each further agreement on the same bus has three of its own, after those of the one before it.
 """
 
 import random
@@ -12,10 +12,10 @@ from msgspec import Struct
 
 HOST = "127.0.0.1"
 FIRST_PORT = 26103
-"""26 U.S.C. 6103; below the range that Linux and macOS hand out to outgoing connections."""
+"""After 26 U.S.C. 6103. Below the range that Linux and macOS use for outgoing connections."""
 
-ASIDE = range(20_000, 32_000)
-"""Where free ones are looked for."""
+FREE_RANGE = range(20_000, 32_000)
+"""The range in which free ports are searched."""
 
 
 class Ports(Struct, frozen=True):
@@ -26,7 +26,7 @@ class Ports(Struct, frozen=True):
     traces: int
 
     def beside(self, number: int) -> "Ports":
-        """Those of the number-th further agreement, from 0: bus and traces are shared."""
+        """The ports of the number-th further agreement, from 0. Bus and traces are shared."""
         first = max(self.named().values()) + 1 + 3 * number
         return Ports(self.bus, first, first + 1, first + 2, self.traces)
 
@@ -37,18 +37,18 @@ class Ports(Struct, frozen=True):
 def consecutive(first: int = FIRST_PORT) -> Ports:
     """Five ports from `first` on. Raises Misconfigured when they are no ports."""
     if not 1 <= first <= 65535 - 4:
-        raise Misconfigured("not a port that four others can follow", where="--port", fix="Try 26103")
+        raise Misconfigured("not a port with four more after it", where="--port", fix="Try 26103")
     return Ports(*range(first, first + 5))
 
 
 def free() -> Ports:
-    """Five ports that nobody uses now.
+    """Five unused ports.
 
-    Not the ones that the kernel would pick: it might hand those out again, to an outgoing connection,
-    before a service has taken its own.
+    They are outside the kernel's range for outgoing connections: a port of that range could be in use again
+    before the service binds it.
     """
     while True:
-        candidates = random.SystemRandom().sample(ASIDE, 200)
+        candidates = random.SystemRandom().sample(FREE_RANGE, 200)
         found = Ports(*islice((port for port in candidates if not _is_taken(port)), 5))
         if not any(map(_is_taken, found.beside(0).named().values())):
             return found

@@ -26,7 +26,7 @@ from nats.aio.msg import Msg
 from opentelemetry.trace import Span
 
 from glomar_auditor.index.follower import Follower
-from glomar_auditor.index.record import Reading
+from glomar_auditor.index.record import MessageReader
 from glomar_auditor.ledger import tile_server as publication
 from glomar_auditor.ledger.incarnations import log_keys, require_unfinished
 from glomar_auditor.ledger.ledger import Ledger
@@ -76,7 +76,7 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
         signed = withholding.in_force.signed or versions.newest
         return open_view(settings.ledger, ledger_keys(signed, subjects))
 
-    reading = Reading(subjects, keyholder.opener)
+    reading = MessageReader(subjects, keyholder.opener)
     follower = Follower(settings.index_file, origin, subjects.stream, reading, view)
     spans = Spans(subjects, "auditor")
     bus = Bus(settings, "glomar-auditor")

@@ -116,9 +116,9 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
         while True:
             await asyncio.sleep(REFRESH_EVERY_S)
             await asyncio.to_thread(rolls.refresh)
-            await asyncio.to_thread(register.look)
+            await asyncio.to_thread(register.open_replacement)
             # Here and not in a thread: nothing may be looked up meanwhile.
-            register.refresh()
+            register.use_replacement()
 
     def status() -> dict[str, object]:
         standing = own.standing if own else InclusionStatus()

@@ -143,7 +143,7 @@ def _complete(row: Row) -> bool:
     ("given", "what"),
     [
         ({}, "nothing to write"),
-        ({"people": 0}, "nobody to make"),
+        ({"people": 0}, "no person to make"),
         ({"seed": -1}, "--seed: below 0"),
         ({"requests": 5}, "nowhere to write the requests"),
         ({"truth": Path("truth.csv")}, "nowhere to write the requests"),

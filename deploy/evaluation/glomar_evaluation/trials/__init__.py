@@ -1,1 +1,1 @@
-"""Trials of the match with a known truth, and the figures over their outcomes."""
+"""Trials of the match whose right answers are known, and the rates over their outcomes."""

@@ -1,5 +1,4 @@
-"""What the outcomes of trials amount to: rates with their bounds, by class and by name group.
-`run` feeds it, `page` and the command print it; pure."""
+"""Counts the outcomes of trials: rates with their bounds, by kind and by name group. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,11 +8,11 @@ import msgspec
 
 Z95 = 1.959964
 RULE_OF_THREE = 2.995732
-"""-ln 0.05: with none in n trials, a rate above this over n would have shown itself 19 times of 20."""
+"""-ln 0.05: with no hit in n trials, the true rate is below this divided by n, 19 times of 20."""
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """`hits` of `trials`, with the bounds within which the true rate lies 19 times of 20."""
+    """hits of trials, and the bounds within which the true rate lies 19 times of 20."""
 
     hits: int
     trials: int
@@ -25,11 +24,11 @@ class Rate(msgspec.Struct, frozen=True):
         return self.hits / self.trials if self.trials else 0.0
 
 
-class Report(msgspec.Struct, frozen=True):
-    """Shares of confirmed requests: of true ones that is recall, of negatives the false confirms.
+class EvaluationReport(msgspec.Struct, frozen=True):
+    """Shares of confirmed requests: of the true requests (recall) and of the negatives (false confirms).
 
-    `gap` is the distance in recall between the best and the worst served group, in points of a hundred, among
-    groups with at least GROUP_TRIALS true requests. `gates` counts what stopped true requests.
+    gap: difference in recall between the best and the worst served group, in percentage points, among groups
+    with at least GROUP_TRIALS true requests. gates: how many true requests failed each gate.
     """
 
     version: int
@@ -50,25 +49,25 @@ class Report(msgspec.Struct, frozen=True):
 GROUP_TRIALS = 500
 
 
-class Tally:
-    """Counts outcomes as they come."""
+class OutcomeCounter:
+    """Counts the outcomes of trials by truth, kind and name group."""
 
     def __init__(self) -> None:
-        self._asked: Counter[tuple[str, str, str]] = Counter()
+        self._requests: Counter[tuple[str, str, str]] = Counter()
         self._confirmed: Counter[tuple[str, str, str]] = Counter()
         self._gates: Counter[str] = Counter()
 
-    def add(self, truth: str, klass: str, group: str, *, confirmed: bool, gates: Iterable[str] = ()) -> None:
-        """gates: those that the person meant failed, if a true request was denied."""
-        self._asked[truth, klass, group] += 1
-        self._confirmed[truth, klass, group] += confirmed
+    def add(self, truth: str, kind: str, group: str, *, confirmed: bool, gates: Iterable[str] = ()) -> None:
+        """gates: those that the right person failed, if a true request was denied."""
+        self._requests[truth, kind, group] += 1
+        self._confirmed[truth, kind, group] += confirmed
         self._gates.update(gates)
 
-    def report(self, *, rules: str, seed: int, people: int) -> Report:
+    def report(self, *, rules: str, seed: int, people: int) -> EvaluationReport:
         groups = self._by(2, "confirm")
         large = [rate.value for rate in groups.values() if rate.trials >= GROUP_TRIALS]
         recall, wrong = self._rate("confirm"), self._rate("deny")
-        return Report(
+        return EvaluationReport(
             version=1,
             rules=rules,
             seed=seed,
@@ -85,21 +84,21 @@ class Tally:
         )
 
     def _rate(self, truth: str) -> Rate:
-        of = [key for key in self._asked if key[0] == truth]
-        return rate(sum(self._confirmed[key] for key in of), sum(self._asked[key] for key in of))
+        keys = [key for key in self._requests if key[0] == truth]
+        return rate(sum(self._confirmed[key] for key in keys), sum(self._requests[key] for key in keys))
 
     def _by(self, place: int, truth: str) -> dict[str, Rate]:
-        asked: Counter[str] = Counter()
+        requests: Counter[str] = Counter()
         confirmed: Counter[str] = Counter()
-        for key, number in self._asked.items():
+        for key, number in self._requests.items():
             if key[0] == truth:
-                asked[key[place]] += number
+                requests[key[place]] += number
                 confirmed[key[place]] += self._confirmed[key]
-        return {name: rate(confirmed[name], number) for name, number in asked.most_common()}
+        return {name: rate(confirmed[name], number) for name, number in requests.most_common()}
 
 
 def rate(hits: int, trials: int) -> Rate:
-    """Wilson's score interval at 95 %; for no hit at all the rule of three, from 0."""
+    """Wilson's score interval at 95 %; with no hit, from 0 to the bound of the rule of three."""
     if trials == 0:
         return Rate(0, 0, 0.0, 1.0)
     if hits == 0:

@@ -1,5 +1,4 @@
-"""The kinds of hard negative: nearly the person, nearly the address, and never to be confirmed.
-`run` draws trials from NEGATIVES; pure. Whoever is `absent` is asked about by their own particulars."""
+"""The kinds of hard negative: nearly the person or nearly the address, and never to be confirmed."""
 
 from datetime import date, timedelta
 
@@ -8,7 +7,7 @@ from glomar_schemas.request_file import Ask
 from msgspec.structs import replace
 
 from glomar_evaluation.trials.slips import look_alike
-from glomar_evaluation.trials.trials import Klass, Subject, as_registered
+from glomar_evaluation.trials.trials import TrialKind, TrialPerson, as_registered
 
 OTHER_DIRECTION = {"N": "S", "S": "N", "E": "W", "W": "E"}
 OTHER_TYPE = {"St": "Ave", "Ave": "St", "Rd": "Dr", "Dr": "Rd", "Ln": "Ct", "Ct": "Ln", "Blvd": "Pkwy"}
@@ -20,188 +19,190 @@ NICKNAMES = {
 }  # fmt: skip
 
 
-def _other_name(subject: Subject, column: str, known: frozenset[str], born: str) -> Ask | None:
-    """A look-alike who is someone else. Born: with the registered birth date (the hardest), or without."""
-    name = subject.row[column]
+def _other_name(person: TrialPerson, column: str, known: frozenset[str], born: str) -> Ask | None:
+    """Another person with a similar name. born: "same" keeps the registered birth date, the hardest case."""
+    name = person.row[column]
     head, _, rest = name.partition(" ")
-    other = look_alike(head, known, subject.dice)
+    other = look_alike(head, known, person.rng)
     if other is None or not head.isalpha():
         return None
-    asked = as_registered(subject.row, with_birth_date=born == "same")
+    request = as_registered(person.row, with_birth_date=born == "same")
     changed = f"{other} {rest}".strip()
-    return replace(asked, first_name=changed) if column == "first_name" else replace(asked, last_name=changed)
+    return (
+        replace(request, first_name=changed)
+        if column == "first_name"
+        else replace(request, last_name=changed)
+    )
 
 
-def _first(subject: Subject, born: str) -> Ask | None:
-    return _other_name(subject, "first_name", subject.known.first, born)
+def _first(person: TrialPerson, born: str) -> Ask | None:
+    return _other_name(person, "first_name", person.known.first, born)
 
 
-def _last(subject: Subject, born: str) -> Ask | None:
-    return _other_name(subject, "last_name", subject.known.last, born)
+def _last(person: TrialPerson, born: str) -> Ask | None:
+    return _other_name(person, "last_name", person.known.last, born)
 
 
-def _rare(subject: Subject) -> Ask | None:
-    return _other_name(subject, "last_name", subject.known.rare, "")
+def _rare(person: TrialPerson) -> Ask | None:
+    return _other_name(person, "last_name", person.known.rare, "")
 
 
-def _twin(subject: Subject) -> Ask | None:
-    """Born the same day, called nearly the same, and not in the register."""
-    asked = _first(subject, "same")
-    return replace(asked, middle_name="") if asked and asked.date_of_birth else None
+def _twin(person: TrialPerson) -> Ask | None:
+    """Born on the same day, with a similar name, and not in the register."""
+    request = _first(person, "same")
+    return replace(request, middle_name="") if request and request.date_of_birth else None
 
 
-def _number(subject: Subject, change: int) -> Ask | None:
-    number = subject.row["street_number"]
-    return replace(subject.asked, street_number=str(int(number) + change)) if number.isdigit() else None
+def _number(person: TrialPerson, change: int) -> Ask | None:
+    number = person.row["street_number"]
+    return replace(person.request, street_number=str(int(number) + change)) if number.isdigit() else None
 
 
-def _number_turned(subject: Subject) -> Ask | None:
-    number = subject.row["street_number"]
+def _number_turned(person: TrialPerson) -> Ask | None:
+    number = person.row["street_number"]
     turned = number[1:2] + number[:1] + number[2:]
-    return replace(subject.asked, street_number=turned) if turned != number else None
+    return replace(person.request, street_number=turned) if turned != number else None
 
 
-def _number_with(subject: Subject) -> Ask | None:
-    number = subject.row["street_number"]
-    more = subject.dice.choice(("A", " 1/2", "½", "-1"))
-    return replace(subject.asked, street_number=number + more) if number else None
+def _number_with(person: TrialPerson) -> Ask | None:
+    number = person.row["street_number"]
+    more = person.rng.choice(("A", " 1/2", "½", "-1"))
+    return replace(person.request, street_number=number + more) if number else None
 
 
-def _street(subject: Subject, others: dict[str, str]) -> Ask | None:
-    words = subject.row["street_name"].split()
+def _street(person: TrialPerson, others: dict[str, str]) -> Ask | None:
+    words = person.row["street_name"].split()
     changed = [others.get(word, word) for word in words]
-    return replace(subject.asked, street_name=" ".join(changed)) if changed != words else None
+    return replace(person.request, street_name=" ".join(changed)) if changed != words else None
 
 
-def _street_look_alike(subject: Subject) -> Ask | None:
-    """Another street: one word of its name becomes another known one; its type is tried elsewhere."""
-    name = subject.row["street_name"].split()[:-1]
+def _street_look_alike(person: TrialPerson) -> Ask | None:
+    """Another street: one word of its name becomes another known word. Its type stays."""
+    name = person.row["street_name"].split()[:-1]
     words = [word for word in name if word.isalpha() and len(word) > 3]
-    names = subject.known
+    names = person.known
     for known in (names.street, names.last, names.first):
-        other = look_alike(words[0], known, subject.dice) if words else None
+        other = look_alike(words[0], known, person.rng) if words else None
         if other:
-            return replace(subject.asked, street_name=subject.row["street_name"].replace(words[0], other, 1))
+            return replace(person.request, street_name=person.row["street_name"].replace(words[0], other, 1))
     return None
 
 
-def _numbered_street(subject: Subject) -> Ask | None:
-    words = subject.row["street_name"].split()
+def _numbered_street(person: TrialPerson) -> Ask | None:
+    words = person.row["street_name"].split()
     at = next((at for at, word in enumerate(words) if word[0].isdigit()), None)
     if at is None:
         return None
     figures = "".join(character for character in words[at] if character.isdigit())
-    words[at] = str(int(figures) + subject.dice.choice((1, 10)))
-    return replace(subject.asked, street_name=" ".join(words))
+    words[at] = str(int(figures) + person.rng.choice((1, 10)))
+    return replace(person.request, street_name=" ".join(words))
 
 
-def _unit(subject: Subject) -> Ask | None:
-    unit = subject.row["unit"]
-    return replace(subject.asked, unit=unit + subject.dice.choice("12CD")) if unit else None
+def _unit(person: TrialPerson) -> Ask | None:
+    unit = person.row["unit"]
+    return replace(person.request, unit=unit + person.rng.choice("12CD")) if unit else None
 
 
-def _zip(subject: Subject) -> Ask | None:
-    zip5 = subject.row["zip"]
-    return replace(subject.asked, zip=f"{(int(zip5) + subject.dice.choice((-1, 1))) % 100_000:05d}")
+def _zip(person: TrialPerson) -> Ask | None:
+    zip5 = person.row["zip"]
+    return replace(person.request, zip=f"{(int(zip5) + person.rng.choice((-1, 1))) % 100_000:05d}")
 
 
-def _po_box(subject: Subject) -> Ask | None:
-    row = subject.row
+def _po_box(person: TrialPerson) -> Ask | None:
+    row = person.row
     if row["po_box"].isdigit():
-        return replace(subject.asked, po_box=str(int(row["po_box"]) + 1))
-    return replace(subject.asked, street_number="", street_name="", unit="", po_box=row["street_number"])
+        return replace(person.request, po_box=str(int(row["po_box"]) + 1))
+    return replace(person.request, street_number="", street_name="", unit="", po_box=row["street_number"])
 
 
-def _moved_away(subject: Subject) -> Ask | None:
-    """The old address, asked for a year in which the person lived at the new one."""
-    if len(subject.spells) < 2:
+def _moved_away(person: TrialPerson) -> Ask | None:
+    """The old address, for a year in which the person lived at the new one."""
+    if len(person.spells) < 2:
         return None
-    return replace(as_registered(subject.spells[0]), tax_periods=as_registered(subject.row).tax_periods)
+    return replace(as_registered(person.spells[0]), tax_periods=as_registered(person.row).tax_periods)
 
 
-def _before(subject: Subject) -> Ask:
-    return replace(subject.asked, tax_periods=(min(int(row["from_year"]) for row in subject.spells) - 1,))
+def _before(person: TrialPerson) -> Ask:
+    return replace(person.request, tax_periods=(min(int(row["from_year"]) for row in person.spells) - 1,))
 
 
-def _born(subject: Subject, how: str) -> Ask | None:
-    asked = as_registered(subject.row)
-    born = asked.date_of_birth
+def _born(person: TrialPerson, how: str) -> Ask | None:
+    request = as_registered(person.row)
+    born = request.date_of_birth
     if born is None or (how == "turned" and (born.day > 12 or born.day == born.month)):
         return None
     if how == "turned":
-        return replace(asked, date_of_birth=date(born.year, born.day, born.month))
-    return replace(asked, date_of_birth=born + timedelta(days=1 if how == "day" else 366))
+        return replace(request, date_of_birth=date(born.year, born.day, born.month))
+    return replace(request, date_of_birth=born + timedelta(days=1 if how == "day" else 366))
 
 
-def _generation(subject: Subject) -> Ask | None:
-    """The Jr of a Sr, the Sr of a Jr, the III of either; and the Jr of whoever has none on file."""
-    suffix = {"Sr": "Jr", "Jr": subject.dice.choice(("Sr", "III")), "": "Jr"}.get(subject.row["suffix"])
-    there = {row["suffix"] for row in subject.household if row["first_name"] == subject.row["first_name"]}
-    named_so = {"Junior", "Senior"} & set(subject.row["middle_name"].split())
+def _generation(person: TrialPerson) -> Ask | None:
+    """The Jr of a Sr, the Sr or III of a Jr, and the Jr of a person without a suffix."""
+    suffix = {"Sr": "Jr", "Jr": person.rng.choice(("Sr", "III")), "": "Jr"}.get(person.row["suffix"])
+    there = {row["suffix"] for row in person.household if row["first_name"] == person.row["first_name"]}
+    named_so = {"Junior", "Senior"} & set(person.row["middle_name"].split())
     if suffix is None or suffix in there or named_so:
         return None
-    return replace(as_registered(subject.row, with_birth_date=False), suffix=suffix)
+    return replace(as_registered(person.row, with_birth_date=False), suffix=suffix)
 
 
-def _generation_in_the_name(subject: Subject) -> Ask | None:
-    asked = _generation(subject)
-    return asked and replace(asked, suffix="", last_name=f"{asked.last_name} {asked.suffix}.")
+def _generation_in_the_name(person: TrialPerson) -> Ask | None:
+    request = _generation(person)
+    return request and replace(request, suffix="", last_name=f"{request.last_name} {request.suffix}.")
 
 
-def _middle(subject: Subject) -> Ask | None:
-    initial = anyascii(subject.row["middle_name"][:1])
+def _middle(person: TrialPerson) -> Ask | None:
+    initial = anyascii(person.row["middle_name"][:1])
     if not initial:
         return None
-    return replace(subject.asked, middle_name=subject.dice.choice([x for x in "ABJLMR" if x != initial]))
+    return replace(person.request, middle_name=person.rng.choice([x for x in "ABJLMR" if x != initial]))
 
 
-def _nickname(subject: Subject) -> Ask | None:
-    nickname = NICKNAMES.get(subject.row["first_name"])
-    return replace(subject.asked, first_name=nickname) if nickname else None
+def _nickname(person: TrialPerson) -> Ask | None:
+    nickname = NICKNAMES.get(person.row["first_name"])
+    return replace(person.request, first_name=nickname) if nickname else None
 
 
-def _first_initial(subject: Subject) -> Ask:
-    return replace(subject.asked, first_name=subject.row["first_name"][0])
+def _first_initial(person: TrialPerson) -> Ask:
+    return replace(person.request, first_name=person.row["first_name"][0])
 
 
-def _neighbour(subject: Subject) -> Ask | None:
-    """One person's name with another's birth date, who lives there too."""
-    dates = {row["date_of_birth"] for row in subject.household} - {subject.row["date_of_birth"], ""}
-    if not dates or not subject.row["date_of_birth"]:
+def _neighbour(person: TrialPerson) -> Ask | None:
+    """The person's name with the birth date of another person in the household."""
+    dates = {row["date_of_birth"] for row in person.household} - {person.row["date_of_birth"], ""}
+    if not dates or not person.row["date_of_birth"]:
         return None
-    return replace(subject.asked, date_of_birth=date.fromisoformat(min(dates)))
+    return replace(person.request, date_of_birth=date.fromisoformat(min(dates)))
 
 
-ABSENT = Klass("household member not on file", "deny", 1, lambda s: s.asked)
+ABSENT = TrialKind("household member not on file", "deny", 1, lambda s: s.request)
 NEGATIVES = (
-    Klass("look-alike first name", "deny", 8, lambda s: _first(s, "")),
-    Klass("look-alike first name, same birth date", "deny", 8, lambda s: _first(s, "same")),
-    Klass("look-alike surname", "deny", 8, lambda s: _last(s, "")),
-    Klass("look-alike surname, same birth date", "deny", 8, lambda s: _last(s, "same")),
-    Klass("look-alike rare surname", "deny", 3, _rare),
-    Klass("absent twin", "deny", 5, _twin),
-    Klass("next house", "deny", 6, lambda s: _number(s, s.dice.choice((-1, 1)))),
-    Klass("house number further off", "deny", 3, lambda s: _number(s, s.dice.choice((-11, 11, 101)))),
-    Klass("house number's figures turned", "deny", 4, _number_turned),
-    Klass("house number with a letter or fraction", "deny", 3, _number_with),
-    Klass("another direction", "deny", 5, lambda s: _street(s, OTHER_DIRECTION)),
-    Klass("another street type", "deny", 5, lambda s: _street(s, OTHER_TYPE)),
-    Klass("look-alike street", "deny", 6, _street_look_alike),
-    Klass("another numbered street", "deny", 5, _numbered_street),
-    Klass("another unit", "deny", 5, _unit),
-    Klass("neighbouring ZIP code", "deny", 4, _zip),
-    Klass("another PO box, or a box for a house", "deny", 4, _po_box),
-    Klass("old address, later year", "deny", 6, _moved_away),
-    Klass("year before any address", "deny", 3, _before),
-    Klass("birth day and month turned", "deny", 4, lambda s: _born(s, "turned")),
-    Klass("birth date a day off", "deny", 3, lambda s: _born(s, "day")),
-    Klass("birth date a year off", "deny", 3, lambda s: _born(s, "year")),
-    Klass("birth date of another in the house", "deny", 4, _neighbour),
-    Klass("another generation", "deny", 5, _generation),
-    Klass("another generation, in the surname", "deny", 3, _generation_in_the_name),
-    Klass("another middle initial", "deny", 4, _middle),
-    Klass("nickname", "deny", 2, _nickname),
-    Klass(
-        "initial for the first name", "deny", 3, lambda s: replace(s.asked, first_name=s.row["first_name"][0])
-    ),
+    TrialKind("look-alike first name", "deny", 8, lambda s: _first(s, "")),
+    TrialKind("look-alike first name, same birth date", "deny", 8, lambda s: _first(s, "same")),
+    TrialKind("look-alike surname", "deny", 8, lambda s: _last(s, "")),
+    TrialKind("look-alike surname, same birth date", "deny", 8, lambda s: _last(s, "same")),
+    TrialKind("look-alike rare surname", "deny", 3, _rare),
+    TrialKind("absent twin", "deny", 5, _twin),
+    TrialKind("next house", "deny", 6, lambda s: _number(s, s.rng.choice((-1, 1)))),
+    TrialKind("house number further off", "deny", 3, lambda s: _number(s, s.rng.choice((-11, 11, 101)))),
+    TrialKind("house number's figures turned", "deny", 4, _number_turned),
+    TrialKind("house number with a letter or fraction", "deny", 3, _number_with),
+    TrialKind("another direction", "deny", 5, lambda s: _street(s, OTHER_DIRECTION)),
+    TrialKind("another street type", "deny", 5, lambda s: _street(s, OTHER_TYPE)),
+    TrialKind("look-alike street", "deny", 6, _street_look_alike),
+    TrialKind("another numbered street", "deny", 5, _numbered_street),
+    TrialKind("another unit", "deny", 5, _unit),
+    TrialKind("neighbouring ZIP code", "deny", 4, _zip),
+    TrialKind("another PO box, or a box for a house", "deny", 4, _po_box),
+    TrialKind("old address, later year", "deny", 6, _moved_away),
+    TrialKind("year before any address", "deny", 3, _before),
+    TrialKind("birth day and month turned", "deny", 4, lambda s: _born(s, "turned")),
+    TrialKind("birth date a day off", "deny", 3, lambda s: _born(s, "day")),
+    TrialKind("birth date a year off", "deny", 3, lambda s: _born(s, "year")),
+    TrialKind("birth date of another in the house", "deny", 4, _neighbour),
+    TrialKind("another generation", "deny", 5, _generation),
+    TrialKind("another generation, in the surname", "deny", 3, _generation_in_the_name),
+    TrialKind("another middle initial", "deny", 4, _middle),
+    TrialKind("nickname", "deny", 2, _nickname),
+    TrialKind("initial for the first name", "deny", 3, _first_initial),
 )

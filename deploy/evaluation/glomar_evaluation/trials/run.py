@@ -1,6 +1,6 @@
-"""Makes people, builds a register of most of them, and asks about all.
+"""Makes people, builds a register of most of them, and makes trials about all of them.
 
-One of each larger household is left out of the register, so that the absent are relatives of those on file.
+From a quarter of the larger households one person is left out of the register: a relative of people in it.
 """
 
 import contextlib
@@ -23,46 +23,48 @@ from glomar_verifier.register.extract import COLUMNS
 from glomar_verifier.register.sqlite import open_register
 
 from glomar_evaluation.synth import people
-from glomar_evaluation.trials.figures import Report, Tally
-from glomar_evaluation.trials.groups import Groups
+from glomar_evaluation.trials.figures import EvaluationReport, OutcomeCounter
+from glomar_evaluation.trials.groups import NameGroups
 from glomar_evaluation.trials.negatives import ABSENT, NEGATIVES
 from glomar_evaluation.trials.positives import POSITIVES
-from glomar_evaluation.trials.trials import KnownNames, Row, Subject, Trial, trials
+from glomar_evaluation.trials.trials import KnownNames, Row, Trial, TrialPerson, trials
 
 POSITIVES_EACH, NEGATIVES_EACH = 1, 4
 LEFT_OUT_SHARE = 0.25
-AT_HOME = ("street_number", "street_name", "unit", "po_box", "zip")
+ADDRESS_COLUMNS = ("street_number", "street_name", "unit", "po_box", "zip")
 
 Household = list[list[Row]]
 Progress = Callable[[int], None]
 
 
-def evaluate(number: int, seed: int, rules: Rules, progress: Progress | None = None) -> Report:
-    """About one true request and four negatives for each of `number` people; the same seed, the same report.
+def evaluate(number: int, seed: int, rules: Rules, progress: Progress | None = None) -> EvaluationReport:
+    """About one true request and four negatives a person. The same seed gives the same report.
 
-    `progress(people)` is called for each household. Raises Misconfigured if there is no space for the
-    register, which is thrown away.
+    progress(people) is called after each household. Raises Misconfigured if there is no space for the
+    temporary register.
     """
-    dice = random.Random(seed)  # noqa: S311 (reproducible test data, no secret)
+    rng = random.Random(seed)  # noqa: S311 (reproducible test data, no secret)
     with tempfile.TemporaryDirectory(prefix="glomar-evaluate-") as folder:
-        homes = [(home, _left_out(home, dice)) for home in households(number, seed)]
+        homes = [(home, _left_out(home, rng)) for home in households(number, seed)]
         on_file = [row for home, absent in homes for spells in home if spells is not absent for row in spells]
         source, target = Path(folder) / "register.csv", Path(folder) / "register.db"
         _write(on_file, source)
         build(source, target, rules)
         register = open_register(target, rules)
         try:
-            tally = _run(homes, _Court(register, rules, {_who(row) for row in on_file}), dice, progress)
+            counter = _run(
+                homes, _TrialRunner(register, rules, {_key(row) for row in on_file}), rng, progress
+            )
         finally:
             register.close()
-    return tally.report(rules=rules.label, seed=seed, people=number)
+    return counter.report(rules=rules.label, seed=seed, people=number)
 
 
 def households(number: int, seed: int) -> Iterator[Household]:
-    """The generator's people, each with their rows, by the newest address."""
+    """The generator's people, each with their rows, grouped by their newest address."""
     rows: Iterator[Row] = people(number, seed)
     everyone = [list(spells) for _, spells in groupby(rows, key=lambda row: row["person_id"])]
-    for _, home in groupby(everyone, key=lambda spells: [spells[-1][column] for column in AT_HOME]):
+    for _, home in groupby(everyone, key=lambda spells: [spells[-1][column] for column in ADDRESS_COLUMNS]):
         yield list(home)
 
 
@@ -73,75 +75,77 @@ def _write(rows: Sequence[Row], out: Path) -> None:
         writer.writerows(rows)
 
 
-def _left_out(home: Household, dice: random.Random) -> list[Row] | None:
-    return dice.choice(home) if len(home) > 1 and dice.random() < LEFT_OUT_SHARE else None
+def _left_out(home: Household, rng: random.Random) -> list[Row] | None:
+    return rng.choice(home) if len(home) > 1 and rng.random() < LEFT_OUT_SHARE else None
 
 
 def _run(
     homes: Sequence[tuple[Household, list[Row] | None]],
-    court: "_Court",
-    dice: random.Random,
+    runner: "_TrialRunner",
+    rng: random.Random,
     progress: Progress | None,
-) -> Tally:
-    done, known = 0, KnownNames.of(court.rules)
+) -> OutcomeCounter:
+    done, known = 0, KnownNames.of(runner.rules)
     for home, absent in homes:
         there = [spells[-1] for spells in home if spells is not absent]
         for spells in home:
             others = [row for row in there if row is not spells[-1]]
-            crowded = len(home) >= court.rules.crowded_people
-            subject = Subject(spells, others, dice, known, crowded)
+            crowded = len(home) >= runner.rules.crowded_people
+            person = TrialPerson(spells, others, rng, known, crowded)
             if spells is absent:
-                court.try_all(trials(subject, (ABSENT,), 1), subject)
+                runner.try_all(trials(person, (ABSENT,), 1), person)
             else:
-                court.try_all(trials(subject, POSITIVES, POSITIVES_EACH), subject)
-                court.try_all(trials(subject, NEGATIVES, NEGATIVES_EACH), subject)
+                runner.try_all(trials(person, POSITIVES, POSITIVES_EACH), person)
+                runner.try_all(trials(person, NEGATIVES, NEGATIVES_EACH), person)
         done += len(home)
         if progress:
             progress(done)
-    return court.tally
+    return runner.counter
 
 
-class _Court:
-    """Puts each trial to the register and counts."""
+class _TrialRunner:
+    """Runs trials against the register and counts their outcomes."""
 
     def __init__(self, register: Register, rules: Rules, residents: set[tuple[str, ...]]) -> None:
         self.rules = rules
-        self.tally = Tally()
+        self.counter = OutcomeCounter()
         self._register = register
         self._residents = residents
-        self._groups = Groups.load()
+        self._groups = NameGroups.load()
 
-    def try_all(self, cases: Iterator[Trial], subject: Subject) -> None:
-        own = {_who(row) for row in subject.spells}
+    def try_all(self, cases: Iterator[Trial], person: TrialPerson) -> None:
+        own = {_key(row) for row in person.spells}
         for case in cases:
-            asked = _who_is_asked(case.asked)
-            if case.truth == "deny" and asked in self._residents and asked not in own:
-                # Someone of this very name lives there: no negative.
+            request = _key_of_request(case.request)
+            if case.truth == "deny" and request in self._residents and request not in own:
+                # Another person of this name lives there: this is no negative.
                 continue
-            self._try(case, subject)
+            self._try(case, person)
 
-    def _try(self, case: Trial, subject: Subject) -> None:
+    def _try(self, case: Trial, person: TrialPerson) -> None:
         confirmed, failed = False, ["no normal form"]
         with contextlib.suppress(Malformed):
-            query = normal_query(particulars_of(case.asked), case.asked.tax_periods, self.rules, "us")
+            query = normal_query(particulars_of(case.request), case.request.tax_periods, self.rules, "us")
             found = self._register.candidates(query)
             confirmed = decide(found, query, self.rules).outcome == "confirm"
-            mine = [one for one in found.records if one.person_id == subject.row["person_id"]]
-            # Of several addresses, the one that came nearest.
+            mine = [one for one in found.records if one.person_id == person.row["person_id"]]
+            # Of several addresses, the one that failed the fewest gates.
             nearest = min((gates(query, one, self.rules) for one in mine), key=len, default=("not found",))
             failed = list(nearest) or ["not the only one"]
-        self.tally.add(
+        self.counter.add(
             case.truth,
-            case.klass,
+            case.kind,
             self._groups.of(case.surname),
             confirmed=confirmed,
             gates=failed if case.truth == "confirm" and not confirmed else (),
         )
 
 
-def _who(row: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(fold(row[column], column) for column in ("first_name", "last_name", *AT_HOME))
+def _key(row: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(fold(row[column], column) for column in ("first_name", "last_name", *ADDRESS_COLUMNS))
 
 
-def _who_is_asked(asked: Ask) -> tuple[str, ...]:
-    return tuple(fold(getattr(asked, column), column) for column in ("first_name", "last_name", *AT_HOME))
+def _key_of_request(request: Ask) -> tuple[str, ...]:
+    return tuple(
+        fold(getattr(request, column), column) for column in ("first_name", "last_name", *ADDRESS_COLUMNS)
+    )

@@ -1,4 +1,4 @@
-"""Slips of the pen and look-alikes, as the trials need them. `positives` and `negatives` call it; pure."""
+"""Typing errors, and look-alikes of names. Pure, apart from the random generator."""
 
 import random
 from functools import lru_cache
@@ -8,12 +8,12 @@ from anyascii import anyascii
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def mistyped(word: str, dice: random.Random) -> str:
-    """One letter put in, left out or changed, or two neighbours swapped, anywhere; never the same word."""
+def mistyped(word: str, rng: random.Random) -> str:
+    """One letter inserted, deleted or replaced, or two neighbours swapped; never the same word."""
     while True:
-        at = dice.randrange(len(word))
-        letter = dice.choice(LETTERS.lower() if word[-1:].islower() else LETTERS)
-        wrong = dice.choice(
+        at = rng.randrange(len(word))
+        letter = rng.choice(LETTERS.lower() if word[-1:].islower() else LETTERS)
+        wrong = rng.choice(
             (
                 word[:at] + letter + word[at:],
                 word[:at] + word[at + 1 :],
@@ -25,20 +25,20 @@ def mistyped(word: str, dice: random.Random) -> str:
             return wrong
 
 
-def mistyped_in(text: str, dice: random.Random) -> str | None:
-    """A slip in the longest word without figures; None if no word has three letters."""
+def mistyped_in(text: str, rng: random.Random) -> str | None:
+    """One typing error in the longest word of letters; None if no word has three letters."""
     words = text.split()
-    able = [word for word in words if word.isalpha() and len(word) >= 3]
-    if not able:
+    candidates = [word for word in words if word.isalpha() and len(word) >= 3]
+    if not candidates:
         return None
-    word = max(able, key=len)
-    return text.replace(word, mistyped(word, dice), 1)
+    word = max(candidates, key=len)
+    return text.replace(word, mistyped(word, rng), 1)
 
 
-def look_alike(name: str, known: frozenset[str], dice: random.Random) -> str | None:
-    """Another known name, one edit away; None if there is none."""
+def look_alike(name: str, known: frozenset[str], rng: random.Random) -> str | None:
+    """Another known name one edit away; None if there is none."""
     near = _near(anyascii(name).upper(), known)
-    return dice.choice(near).title() if near else None
+    return rng.choice(near).title() if near else None
 
 
 @lru_cache(maxsize=50_000)

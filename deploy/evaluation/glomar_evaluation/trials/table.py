@@ -1,16 +1,16 @@
-"""The report as plain text, for a terminal. Pure."""
+"""The evaluation report as plain text, for a terminal. Pure."""
 
 from collections.abc import Iterator, Mapping
 
-from glomar_evaluation.trials.figures import Rate, Report
+from glomar_evaluation.trials.figures import EvaluationReport, Rate
 
 
-def table(report: Report) -> str:
+def table(report: EvaluationReport) -> str:
     """Lines of at most 100 characters."""
     return "\n".join(_lines(report))
 
 
-def _lines(report: Report) -> Iterator[str]:
+def _lines(report: EvaluationReport) -> Iterator[str]:
     yield f"{report.people:,} synthetic people, seed {report.seed}, {report.rules}"
     wrong, recall = report.false_confirms, report.recall
     most = f"at most {wrong.high:.2g} of them"

@@ -1,5 +1,4 @@
-"""What a trial is, and the trials about one person of a register: true requests and hard negatives.
-`run` decides them and `figures` counts; pure but for the dice it is handed. Nobody here exists."""
+"""The trials about one person of a register: true requests and hard negatives. No such person exists."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,16 +14,16 @@ Truth = Literal["confirm", "deny"]
 
 
 class Trial(msgspec.Struct, frozen=True):
-    """`surname` is the person's as the register writes it, for the name group."""
+    """One request and its right answer. surname: the person's in the register, for the name group."""
 
-    klass: str
+    kind: str
     truth: Truth
     surname: str
-    asked: Ask
+    request: Ask
 
 
 class KnownNames(msgspec.Struct, frozen=True):
-    """The rules' word tables as sets, for the hundreds of look-ups that a look-alike takes."""
+    """The word tables of the rules as sets: one look-alike takes hundreds of look-ups."""
 
     first: frozenset[str]
     last: frozenset[str]
@@ -37,16 +36,16 @@ class KnownNames(msgspec.Struct, frozen=True):
         return cls(*(frozenset(table) for table in tables))
 
 
-class Subject(msgspec.Struct, frozen=True):
-    """One person of the register and all that a class may need to shape a request about them.
+class TrialPerson(msgspec.Struct, frozen=True):
+    """One person of the register, and what a kind of trial needs to make a request about them.
 
-    `spells` are the person's rows, the newest last; `household` the others who live there. `crowded`: so many
-    that the rules ask for the birth date.
+    spells: the person's rows, newest last. household: the rows of the others who live there. crowded: so many
+    live there that the rules require the birth date.
     """
 
     spells: Sequence[Row]
     household: Sequence[Row]
-    dice: random.Random
+    rng: random.Random
     known: KnownNames
     crowded: bool
 
@@ -55,22 +54,22 @@ class Subject(msgspec.Struct, frozen=True):
         return self.spells[-1]
 
     @property
-    def asked(self) -> Ask:
-        """As registered, for the newest address; half of all requests that may lack the birth date do."""
-        return as_registered(self.row, with_birth_date=self.crowded or self.dice.random() < 0.5)
+    def request(self) -> Ask:
+        """As registered, for the newest address. Half of the requests that need no birth date have none."""
+        return as_registered(self.row, with_birth_date=self.crowded or self.rng.random() < 0.5)
 
 
-Change = Callable[[Subject], Ask | None]
+MakeRequest = Callable[[TrialPerson], Ask | None]
 
 
-class Klass(msgspec.Struct, frozen=True):
-    """One kind of request. `weight` is its share of the trials of its truth; `make` gives the request, or
-    None where the kind doesn't fit the person."""
+class TrialKind(msgspec.Struct, frozen=True):
+    """One kind of request. weight: its share of the trials with the same truth. make: gives the request, or
+    None if the kind does not fit the person."""
 
     name: str
     truth: Truth
     weight: int
-    make: Change
+    make: MakeRequest
 
 
 def as_registered(row: Row, *, with_birth_date: bool = True) -> Ask:
@@ -86,14 +85,14 @@ def as_registered(row: Row, *, with_birth_date: bool = True) -> Ask:
     )
 
 
-def trials(subject: Subject, klasses: Sequence[Klass], each: int) -> Iterator[Trial]:
-    """Up to `each` trials about this person, by the classes' weights among those that fit."""
-    left = list(klasses)
+def trials(person: TrialPerson, kinds: Sequence[TrialKind], each: int) -> Iterator[Trial]:
+    """Up to `each` trials about the person, drawn by the weights of the kinds that fit."""
+    left = list(kinds)
     for _ in range(each):
         while left:
-            klass = subject.dice.choices(left, [k.weight for k in left])[0]
-            left.remove(klass)
-            asked = klass.make(subject)
-            if asked is not None:
-                yield Trial(klass.name, klass.truth, subject.row["last_name"], asked)
+            kind = person.rng.choices(left, [k.weight for k in left])[0]
+            left.remove(kind)
+            request = kind.make(person)
+            if request is not None:
+                yield Trial(kind.name, kind.truth, person.row["last_name"], request)
                 break

@@ -1,6 +1,6 @@
-"""Answers fetched from the auditor and checked anew, past the requester's own store. Called by `demo`.
+"""Fetches answers from the auditor and verifies them without the requester's store.
 
-The request's digest is taken from the ledger, so what is believed here rests on ledger and signatures alone.
+The request's digest comes from the ledger, so the check rests on the ledger and on signatures alone.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ POLL_S = 0.1
 
 
 def identity_of(system: System) -> Identity:
-    """The agency that this system plays, from the files of its data directory."""
+    """The identity of the local system's agency, from the files of the data directory."""
     layout, agency = system.layout, system.agency
     return load_identity(
         Profile(
@@ -38,9 +38,9 @@ def identity_of(system: System) -> Identity:
 
 
 async def fetch(bus: Client, identity: Identity, request_id: str, digest: str) -> Proven | None:
-    """The released verdict on the request whose body has this SHA-256; None while there is none.
+    """The released verdict on the request whose body has this SHA-256; None if there is none yet.
 
-    Raises IntegrityError for a release that does not prove what it says.
+    Raises IntegrityError for a release that does not verify.
     """
     query = encode(ResultQuery(request_id=request_id))
     try:
@@ -57,7 +57,7 @@ async def fetch(bus: Client, identity: Identity, request_id: str, digest: str) -
 async def wait_for(
     bus: Client, identity: Identity, digests: dict[str, str], limit_s: float
 ) -> dict[str, Proven]:
-    """digests: request id -> SHA-256 of its body. Request id -> answer, of those that came in time."""
+    """Request id -> SHA-256 of its body; returns request id -> answer, for answers within the time limit."""
     found: dict[str, Proven] = {}
 
     async def wait(request_id: str) -> None:

@@ -1,6 +1,6 @@
-"""Requests that no honest client sends: forged signatures and bytes that are no message. Called by `demo`.
+"""Requests that no honest client sends: forged signatures and bytes that are no message.
 
-They go out over the agency's own connection, as a compromised system of the agency could send them.
+They are sent over the agency's own connection, as a compromised system of the agency could do.
 """
 
 import hashlib
@@ -30,11 +30,11 @@ MALFORMED_BODIES = (
     b'{"payload": "e30=", "payload": "e30=", "payloadType": "x", "signatures": []}',
     b"GET / HTTP/1.1\r\n\r\n",
 )
-"""Nothing, wrong encoding, cut off, nested past any stack, a key given twice, another protocol."""
+"""Empty, wrong encoding, truncated, nested too deeply, a duplicate key, another protocol."""
 
 
-class Hostile(Struct, frozen=True):
-    """One such request. klass: `forged-signature` or `malformed-bytes`."""
+class HostileRequest(Struct, frozen=True):
+    """One hostile request. klass: `forged-signature` or `malformed-bytes`."""
 
     request_id: str
     klass: str
@@ -45,21 +45,21 @@ class Hostile(Struct, frozen=True):
         return hashlib.sha256(self.body).hexdigest()
 
 
-def make(forged: int, malformed: int, identity: Identity) -> list[Hostile]:
-    """That many of each; no two alike."""
+def make(forged: int, malformed: int, identity: Identity) -> list[HostileRequest]:
+    """So many requests of each kind, all different."""
     now = datetime.now(UTC)
     labels = [Label(_new_id(), "") for _ in range(forged)]
     questions = [Question(Ask(first_name="Mallory", last_name=f"Forger {n}")) for n in range(forged)]
     prepared = compose(questions, labels, identity, now) if forged else []
-    found = [Hostile(each.asked.request_id, "forged-signature", forge(each.body)) for each in prepared]
+    found = [HostileRequest(each.asked.request_id, "forged-signature", forge(each.body)) for each in prepared]
     for number in range(malformed):
         body = MALFORMED_BODIES[number % len(MALFORMED_BODIES)]
-        found.append(Hostile(_new_id(), "malformed-bytes", body))
+        found.append(HostileRequest(_new_id(), "malformed-bytes", body))
     return found
 
 
 def forge(body: bytes) -> bytes:
-    """The same message under the same key id, signed by somebody who does not hold that key."""
+    """The same message under the same key id, signed with another key."""
     envelope = decode(body, Envelope, what="envelope")
     stranger = Signer(generate("sign"))  # type: ignore[arg-type]
     false = stranger.sign(envelope.payload_type, envelope.payload)
@@ -67,8 +67,8 @@ def forge(body: bytes) -> bytes:
     return encode(msgspec.structs.replace(envelope, signatures=(signature,)))
 
 
-async def send(bus: Client, requests: Sequence[Hostile], identity: Identity) -> None:
-    """Returns once the stream has stored them all."""
+async def send(bus: Client, requests: Sequence[HostileRequest], identity: Identity) -> None:
+    """Stores all of them in the stream."""
     for request in requests:
         subject = identity.subjects.request(identity.agency, request.request_id)
         await store(bus, Outgoing(subject, request.body, {}))

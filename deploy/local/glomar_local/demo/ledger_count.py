@@ -1,7 +1,4 @@
-"""What the ledger says happened: each request and how many verdicts it got. Called by `demo`.
-
-Independent of what any service reports: it reads the signed log and nothing else.
-"""
+"""Counts the verdicts to each request in the ledger. Reads the signed log and nothing else."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -19,10 +16,10 @@ from glomar_schemas.tlog.tree import TILE_WIDTH
 from msgspec import Struct
 
 
-class Tally(Struct, frozen=True):
+class LedgerCount(Struct, frozen=True):
     """digests: request id -> SHA-256 of its body, hex; verdicts: request id -> how many followed it.
 
-    strays: verdicts that no request stands before.
+    strays: verdicts without an earlier request.
     """
 
     digests: dict[str, str]
@@ -31,27 +28,27 @@ class Tally(Struct, frozen=True):
 
     @property
     def is_one_to_one(self) -> bool:
-        """Every request has exactly one verdict, and every verdict a request."""
+        """Every request has exactly one verdict, and every verdict has a request."""
         return not self.strays and all(self.verdicts[each] == 1 for each in self.digests)
 
 
-class Audited(Struct, frozen=True):
-    """A ledger that was verified (`report`) or was not (`fault` says why), and what it holds."""
+class AuditedLedger(Struct, frozen=True):
+    """The result of a check: `report` if the ledger verifies, else the reason in `fault`; and its counts."""
 
     report: Report | None
     fault: str
-    tally: Tally
+    counted: LedgerCount
 
 
 def audit(
     directory: Path, key: VerifierKey, subjects: Subjects, progress: Callable[[int, int], None] | None = None
-) -> Audited:
+) -> AuditedLedger:
     """Verifies the whole ledger, then counts its leaves."""
     try:
         report = verify(directory, key, progress)
     except IntegrityError as error:
-        return Audited(None, str(error), Tally({}, Counter()))
-    return Audited(report, "", count(read(directory, report.size), subjects))
+        return AuditedLedger(None, str(error), LedgerCount({}, Counter()))
+    return AuditedLedger(report, "", count(read(directory, report.size), subjects))
 
 
 def read(directory: Path, size: int) -> Iterator[Leaf]:
@@ -63,8 +60,8 @@ def read(directory: Path, size: int) -> Iterator[Leaf]:
                 yield leaves.decode(entry)
 
 
-def count(found: Iterable[Leaf], subjects: Subjects) -> Tally:
-    """Pure. Leaves in the ledger's order -> what happened."""
+def count(found: Iterable[Leaf], subjects: Subjects) -> LedgerCount:
+    """Counts leaves in the ledger's order. Pure."""
     digests: dict[str, str] = {}
     verdicts: Counter[str] = Counter()
     strays = 0
@@ -79,4 +76,4 @@ def count(found: Iterable[Leaf], subjects: Subjects) -> Tally:
             verdicts[address.token] += 1
         elif address.kind == "verdict":
             strays += 1
-    return Tally(digests, verdicts, strays)
+    return LedgerCount(digests, verdicts, strays)

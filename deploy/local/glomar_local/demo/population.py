@@ -1,7 +1,4 @@
-"""The synthetic people of a local system, and requests about them. Called by `up` and `demo`.
-
-Nobody in them exists; the same numbers make the same people.
-"""
+"""The synthetic people of a local system, and requests about them. The same numbers make the same people."""
 
 import csv
 import shutil
@@ -16,7 +13,7 @@ from glomar_evaluation.synth import (
     write_register,
     write_roll,
 )
-from glomar_schemas.agreement import bundled as shipped
+from glomar_schemas.agreement import bundled
 from glomar_schemas.agreement.model import Agreement, parse_agreement
 from glomar_schemas.files import replacing, replacing_text
 from glomar_schemas.request_file import COLUMNS
@@ -37,7 +34,7 @@ Row = Mapping[str, str]
 def make_register(layout: Layout, agreement: Agreement, source: Path | None) -> BuildReport | None:
     """Builds the register from `source`, or from synthetic people where there is none yet.
 
-    None: there was one already, and no source was given. Raises Malformed, Misconfigured.
+    Returns None if there is a register already and no source was given. Raises Malformed, Misconfigured.
     """
     if source is None:
         if layout.register.exists():
@@ -48,9 +45,9 @@ def make_register(layout: Layout, agreement: Agreement, source: Path | None) -> 
 
 
 def make_rolls(layout: Layout, agreement: Agreement, source: Path | None = None, cases: int = PEOPLE) -> None:
-    """Files each agency's roll of open cases: `source`, or so many synthetic cases where there is none yet.
+    """Writes each agency's case roll: from `source`, or with `cases` synthetic cases if there is no roll yet.
 
-    Raises Malformed, Misconfigured; then the old one stays.
+    Raises Malformed, Misconfigured; then the old roll stays.
     """
     if source is not None:
         read_roll(source)
@@ -66,9 +63,9 @@ def make_rolls(layout: Layout, agreement: Agreement, source: Path | None = None,
 
 
 def today(agreement: Agreement | None = None) -> date:
-    """Where the agreement, by default the first shipped one, counts its days; not where this machine is."""
+    """The date in the agreement's time zone; by default, in that of the first bundled agreement."""
     if agreement is None:
-        path = shipped.agreement()
+        path = bundled.agreement()
         agreement = parse_agreement(path.read_bytes(), where=path.name)
     return datetime.now(time_zone(agreement)).date()
 
@@ -76,7 +73,7 @@ def today(agreement: Agreement | None = None) -> date:
 def make_requests(number: int, today: date, agreement: str | None = None) -> list[dict[str, str]]:
     """Requests about the synthetic people, each with its hidden `truth` and `klass`.
 
-    agreement: the id of a shipped one, by default the first.
+    agreement: the id of a bundled one, by default the first.
     More than the people's names allow gives fewer rows; then names are asked about more than once.
     """
     register, scenario = list(people(PEOPLE, SEED)), load_scenario(agreement)
@@ -88,7 +85,7 @@ def make_requests(number: int, today: date, agreement: str | None = None) -> lis
 
 
 def write_requests(rows: Iterable[Row], out: Path) -> None:
-    """The requests file, without what only the generator knows."""
+    """Writes a request file, without the expected outcomes."""
     with replacing_text(out) as file:
         writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
         writer.writeheader()

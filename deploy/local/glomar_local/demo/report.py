@@ -1,4 +1,4 @@
-"""What a demo found: one row for each request, and the figures that follow. Pure; made by `demo`."""
+"""The demo's result: one row for each request, and the figures that follow. Pure."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from glomar_requester.verification.release import Proven
 from msgspec import Struct
 
-from glomar_local.demo.ledger_count import Audited
+from glomar_local.demo.ledger_count import AuditedLedger
 from glomar_local.traces import tree as trace_tree
-from glomar_local.traces.tree import Span
+from glomar_local.traces.tree import TraceSpan
 
 OUTCOMES = ("confirm", "deny", "refused", "rejected", "unanswered")
 
 
-class Row(Struct, frozen=True):
-    """One request and what became of it. expected: `confirm`, `deny` or `refused`."""
+class DemoRow(Struct, frozen=True):
+    """One request and its outcome. expected: `confirm`, `deny` or `refused`."""
 
     klass: str
     expected: str
@@ -29,18 +29,18 @@ class Row(Struct, frozen=True):
 
     @property
     def is_misjudged(self) -> bool:
-        """An unlawful question that was looked up, or a lawful one that was refused."""
+        """An unlawful request reached the register, or a lawful one was refused."""
         return self.outcome in OUTCOMES[:3] and (self.outcome == "refused") != (self.expected == "refused")
 
 
-class Report(Struct, frozen=True):
-    """All that a demo found. refusal, confirm: one answer each, checked anew; None if there was none."""
+class DemoReport(Struct, frozen=True):
+    """The whole result. refusal, confirm: one verified answer of each; None if there was none."""
 
-    rows: Sequence[Row]
-    audited: Audited
+    rows: Sequence[DemoRow]
+    audited: AuditedLedger
     refusal: Proven | None
     confirm: Proven | None
-    trace: Sequence[Span]
+    trace: Sequence[TraceSpan]
     seconds: float
     answering_seconds: float
 
@@ -59,7 +59,7 @@ class Report(Struct, frozen=True):
     @property
     def is_answered_once(self) -> bool:
         """Every request of this run has exactly one verdict, and so has every other in the ledger."""
-        counted = self.audited.tally
+        counted = self.audited.counted
         return counted.is_one_to_one and all(row.request_id in counted.digests for row in self.rows)
 
     @property
@@ -69,7 +69,7 @@ class Report(Struct, frozen=True):
         return self.is_answered_once and self.audited.report is not None and is_right
 
 
-def figures(report: Report) -> dict[str, object]:
+def figures(report: DemoReport) -> dict[str, object]:
     """The demo as JSON. confirm + deny + refused + rejected + unanswered = requests."""
     ledger = report.audited.report
     return {

@@ -1,7 +1,7 @@
-"""`glomar demo`: synthetic people, lawful and unlawful requests about them, and every promise checked after.
+"""`glomar demo`: lawful and unlawful requests about synthetic people, then a check of every promise.
 
-Called by the command line. What the services say of themselves is not believed: verdicts are counted in the
-ledger, and the answers that are shown are fetched and verified anew.
+The check does not rely on what the services report: it counts verdicts in the ledger, and it fetches and
+verifies the answers that it shows.
 """
 
 import asyncio
@@ -21,8 +21,8 @@ from nats.aio.client import Client
 
 from glomar_local import ports
 from glomar_local.demo import answers, hostile, population
-from glomar_local.demo.ledger_count import Audited, audit
-from glomar_local.demo.report import Report, Row
+from glomar_local.demo.ledger_count import AuditedLedger, audit
+from glomar_local.demo.report import DemoReport, DemoRow
 from glomar_local.layout import Layout
 from glomar_local.provision.provision import System, provision
 from glomar_local.system import runfile
@@ -30,10 +30,10 @@ from glomar_local.system.open_bus import connected
 from glomar_local.system.process import program
 from glomar_local.system.supervisor import environment, running
 from glomar_local.traces.store import TraceStore
-from glomar_local.traces.tree import Span, services
+from glomar_local.traces.tree import TraceSpan, services
 
 HOSTILE_SHARE = 50
-"""One in so many requests carries a forged signature, and one in so many is no message."""
+"""One request in this many has a forged signature, and one in this many is no message."""
 HOSTILE_LIMIT_S = 30.0
 TRACE_LIMIT_S = 5.0
 TRACE_SERVICES = 3
@@ -41,31 +41,33 @@ TRACE_SERVICES = 3
 Say = Callable[[str], None]
 
 
-class Planned(Struct, frozen=True):
-    """What will be asked: rows for the file, each with `truth` and `klass`, and hostile requests."""
+class DemoPlan(Struct, frozen=True):
+    """Rows of a request file, each with `truth` and `klass`, and the numbers of hostile requests."""
 
     rows: Sequence[dict[str, str]]
     forged: int
     malformed: int
 
 
-def plan(number: int, today: date) -> Planned:
-    """`number` requests in all."""
+def plan(number: int, today: date) -> DemoPlan:
+    """A plan of `number` requests in all."""
     each = number // HOSTILE_SHARE or (1 if number >= 10 else 0)
-    return Planned(population.make_requests(number - 2 * each, today), each, each)
+    return DemoPlan(population.make_requests(number - 2 * each, today), each, each)
 
 
 def _require_allowed(number: int, agreement: Agreement) -> None:
-    """Raises Misconfigured: what is refused as too often would look like a promise that was broken."""
+    """Raises Misconfigured above the agreement's daily limit: refusals by quota would look like faults."""
     most = agreement.limits.requests_per_day
     if most is not None and number > most:
         raise Misconfigured(
-            f"the agreement lets nobody ask more than {most} times a day", where="--requests", fix="Ask less"
+            f"the agreement allows at most {most} requests a day",
+            where="--requests",
+            fix=f"Give {most} or less",
         )
 
 
-async def run(layout: Layout, number: int, say: Say) -> Report:
-    """The whole demo on a data directory. Raises GlomarError when it can't be carried out."""
+async def run(layout: Layout, number: int, say: Say) -> DemoReport:
+    """Runs the whole demo in a data directory. Raises GlomarError if it can't run."""
     started = time.monotonic()
     with runfile.claim(layout) as lock:
         system = provision(layout, ports.free())
@@ -79,18 +81,20 @@ async def run(layout: Layout, number: int, say: Say) -> Report:
             return await supervisor.alongside(_ask_and_check(system, planned, started, say))
 
 
-async def _ask_and_check(system: System, planned: Planned, started: float, say: Say) -> Report:
+async def _ask_and_check(system: System, planned: DemoPlan, started: float, say: Say) -> DemoReport:
     identity = answers.identity_of(system)
     async with connected(system, system.agency) as bus:
         asking = time.monotonic()
-        enemies = hostile.make(planned.forged, planned.malformed, identity)
-        rows, refused = await asyncio.gather(_submit(system, planned.rows), _attack(bus, enemies, identity))
+        hostile_requests = hostile.make(planned.forged, planned.malformed, identity)
+        rows, refused = await asyncio.gather(
+            _submit(system, planned.rows), _attack(bus, hostile_requests, identity)
+        )
         answering_seconds = time.monotonic() - asking
         say("answered; verifying the ledger")
         audited = await asyncio.to_thread(audit, system.layout.ledger, system.log_key, system.subjects)
-        rows += [_hostile_row(each, refused.get(each.request_id)) for each in enemies]
+        rows += [_hostile_row(each, refused.get(each.request_id)) for each in hostile_requests]
         confirm = _first(rows, "confirm")
-        return Report(
+        return DemoReport(
             rows=rows,
             audited=audited,
             refusal=await _proof(bus, identity, audited, _first(rows, "refused")),
@@ -101,8 +105,8 @@ async def _ask_and_check(system: System, planned: Planned, started: float, say: 
         )
 
 
-async def _submit(system: System, planned: Sequence[dict[str, str]]) -> list[Row]:
-    """Through the command that an agency would use."""
+async def _submit(system: System, planned: Sequence[dict[str, str]]) -> list[DemoRow]:
+    """Submits the file with the command that an agency uses."""
     layout = system.layout
     asked, answered = layout.root / "demo-requests.csv", layout.root / "demo-results.csv"
     population.write_requests(planned, asked)
@@ -126,13 +130,13 @@ async def _submit(system: System, planned: Sequence[dict[str, str]]) -> list[Row
     return join(planned, _read(answered))
 
 
-def join(planned: Sequence[dict[str, str]], results: dict[str, dict[str, str]]) -> list[Row]:
-    """Truth and outcome, by reference. A request without a result is unanswered. Pure."""
+def join(planned: Sequence[dict[str, str]], results: dict[str, dict[str, str]]) -> list[DemoRow]:
+    """Joins truth and outcome by reference. A request without a result is unanswered. Pure."""
     rows = []
     for asked in planned:
         result = results.get(asked["reference"], {})
         rows.append(
-            Row(
+            DemoRow(
                 klass=asked["klass"],
                 expected=asked["truth"].partition(":")[0],
                 outcome=result.get("outcome", "unanswered"),
@@ -149,34 +153,38 @@ def _read(results: Path) -> dict[str, dict[str, str]]:
         return {row["reference"]: row for row in csv.DictReader(file)}
 
 
-async def _attack(bus: Client, enemies: Sequence[hostile.Hostile], identity: Identity) -> dict[str, Proven]:
-    await hostile.send(bus, enemies, identity)
-    digests = {each.request_id: each.digest for each in enemies}
+async def _attack(
+    bus: Client, hostile_requests: Sequence[hostile.HostileRequest], identity: Identity
+) -> dict[str, Proven]:
+    await hostile.send(bus, hostile_requests, identity)
+    digests = {each.request_id: each.digest for each in hostile_requests}
     return await answers.wait_for(bus, identity, digests, HOSTILE_LIMIT_S)
 
 
-def _hostile_row(sent: hostile.Hostile, proven: Proven | None) -> Row:
+def _hostile_row(sent: hostile.HostileRequest, proven: Proven | None) -> DemoRow:
     if proven is None:
-        return Row(sent.klass, "refused", "unanswered", request_id=sent.request_id)
+        return DemoRow(sent.klass, "refused", "unanswered", request_id=sent.request_id)
     conditions = tuple(refusal.condition for refusal in proven.result.refusals)
-    return Row(sent.klass, "refused", proven.result.outcome, conditions, sent.request_id)
+    return DemoRow(sent.klass, "refused", proven.result.outcome, conditions, sent.request_id)
 
 
-def _first(rows: Sequence[Row], outcome: str) -> Row | None:
-    """The one with the most to tell."""
+def _first(rows: Sequence[DemoRow], outcome: str) -> DemoRow | None:
+    """The row of this outcome with the most failed conditions."""
     found = [row for row in rows if row.outcome == outcome]
     return max(found, key=lambda row: len(row.conditions), default=None)
 
 
-async def _proof(bus: Client, identity: Identity, audited: Audited, row: Row | None) -> Proven | None:
-    digest = audited.tally.digests.get(row.request_id) if row else None
+async def _proof(
+    bus: Client, identity: Identity, audited: AuditedLedger, row: DemoRow | None
+) -> Proven | None:
+    digest = audited.counted.digests.get(row.request_id) if row else None
     if row is None or digest is None:
         return None
     return await answers.fetch(bus, identity, row.request_id, digest)
 
 
-async def _trace(system: System, trace_id: str) -> list[Span]:
-    """Its spans, once all services have sent theirs; what there is if they take too long."""
+async def _trace(system: System, trace_id: str) -> list[TraceSpan]:
+    """The trace's spans once all services have sent theirs, or those that arrived within the time limit."""
     store = TraceStore(system.layout.traces)
     deadline = time.monotonic() + TRACE_LIMIT_S
     try:

@@ -1,4 +1,4 @@
-"""What a demo shows: the tables that a newcomer reads, in the order of the questions. Pure."""
+"""The tables that the demo prints. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,9 +8,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from glomar_local.demo.report import OUTCOMES, Report, Row
+from glomar_local.demo.report import OUTCOMES, DemoReport, DemoRow
 from glomar_local.traces import tree as trace_tree
-from glomar_local.traces.tree import Span
+from glomar_local.traces.tree import TraceSpan
 
 KLASSES = {
     "true": "on file at this address",
@@ -18,7 +18,7 @@ KLASSES = {
     "street-spelt-out": "on file; street spelt out",
     "second-surname-dropped": "on file; second surname dropped",
     "surnames-swapped": "on file; surnames swapped",
-    "street-mistyped": "on file; slip in the street",
+    "street-mistyped": "on file; street mistyped",
     "mover-old-year": "moved; old address, old year",
     "mover-wrong-year": "moved; old address, new year",
     "wrong-year": "the year before moving in",
@@ -40,8 +40,8 @@ KLASSES = {
 }
 
 
-def render(report: Report) -> RenderableType:
-    """Everything, in the order in which a newcomer asks."""
+def render(report: DemoReport) -> RenderableType:
+    """All tables: outcomes, one refusal, one confirmation, one trace, the checks."""
     parts: list[RenderableType] = [by_class(report.rows)]
     if report.refusal:
         parts += ["", refusal(report.refusal)]
@@ -52,9 +52,9 @@ def render(report: Report) -> RenderableType:
     return Group(*parts, "", checks(report))
 
 
-def by_class(rows: Iterable[Row]) -> Table:
-    """What was asked, what was answered, and why."""
-    grouped: dict[str, list[Row]] = {}
+def by_class(rows: Iterable[DemoRow]) -> Table:
+    """One line for each kind of request: how many, the answers, and the conditions that failed."""
+    grouped: dict[str, list[DemoRow]] = {}
     for row in rows:
         grouped.setdefault(row.klass, []).append(row)
     table = Table(title="What was asked and what was answered", title_justify="left", title_style="bold")
@@ -64,14 +64,14 @@ def by_class(rows: Iterable[Row]) -> Table:
         table.add_column(outcome, justify="right")
     table.add_column("not answered", justify="right")
     table.add_column("conditions that failed")
-    table.add_column("as it must be", justify="center")
+    table.add_column("correct", justify="center")
     order = {klass: place for place, klass in enumerate(KLASSES)}
     for klass, members in sorted(grouped.items(), key=lambda item: order.get(item[0], len(order))):
         table.add_row(*_class_row(klass, members))
     return table
 
 
-def _class_row(klass: str, members: Sequence[Row]) -> list[RenderableType]:
+def _class_row(klass: str, members: Sequence[DemoRow]) -> list[RenderableType]:
     totals = Counter(row.outcome for row in members)
     answered = [str(totals[outcome] or "") for outcome in OUTCOMES[:3]]
     conditions = sorted({condition for row in members for condition in row.conditions})
@@ -85,10 +85,10 @@ def _class_row(klass: str, members: Sequence[Row]) -> list[RenderableType]:
 
 
 def refusal(proven: Proven) -> Table:
-    """One refusal in full: every condition that failed, in the agreement's words, with the law."""
+    """One refusal with every failed condition, its message and its citation."""
     table = _facts("One refusal in full")
     table.add_row("request", proven.result.request_id)
-    table.add_row("answer", "deny, before any record was looked at")
+    table.add_row("answer", "deny, before any record was read")
     for failed in proven.result.refusals:
         table.add_row(failed.condition, Text.assemble(failed.message, "\n", (failed.citation, "italic")))
     _add_receipt(table, proven)
@@ -96,10 +96,10 @@ def refusal(proven: Proven) -> Table:
 
 
 def confirmation(proven: Proven) -> Table:
-    """One confirm, with what proves that it was recorded before it was handed out."""
+    """One confirmation with the receipt that proves that the ledger held it before its release."""
     table = _facts("One confirm with its receipt")
     table.add_row("request", proven.result.request_id)
-    table.add_row("answer", "confirm; the holder's signature holds")
+    table.add_row("answer", "confirm; the holder's signature is valid")
     _add_receipt(table, proven)
     return table
 
@@ -117,8 +117,8 @@ def _add_receipt(table: Table, proven: Proven) -> None:
     )
 
 
-def trace(spans: Sequence[Span]) -> Table:
-    """One request through all services, as a tree and a waterfall."""
+def trace(spans: Sequence[TraceSpan]) -> Table:
+    """One request's trace through all services, as a tree with a time bar."""
     found = trace_tree.lines(spans)
     total_ms = trace_tree.total_ms(found)
     title = f"One request, one trace: {spans[0].trace_id}"
@@ -134,8 +134,8 @@ def trace(spans: Sequence[Span]) -> Table:
     return table
 
 
-def checks(report: Report) -> Table:
-    """The guarantees that this run put to the test, and its figures."""
+def checks(report: DemoReport) -> Table:
+    """The guarantees that this run tested, and its figures."""
     table = _facts("What was checked")
     audited, totals = report.audited, report.totals
     table.add_row(_mark(report.is_answered_once), "every request has exactly one verdict in the ledger")

@@ -1,7 +1,5 @@
-"""The secret files of a data directory: which there are, and making those that are missing.
-
-Called by `provision`. Each holds one secret, is readable by its owner alone, and is never overwritten.
-"""
+"""The secret files of a data directory. Each holds one secret, only its owner can read it, and nothing
+overwrites it."""
 
 import os
 import secrets
@@ -27,7 +25,7 @@ from glomar_verifier.epochs.files import EpochFiles
 from glomar_local.layout import Layout
 
 OPERATOR = "bus"
-"""Whose nkey administers the bus; a party of no agreement."""
+"""The owner of the nkey that administers the bus; not a party of any agreement."""
 
 Holding = tuple[str, KeyUse]
 
@@ -37,9 +35,9 @@ def parties(agreement: Agreement) -> tuple[str, ...]:
 
 
 def holdings(agreement: Agreement) -> list[Holding]:
-    """Every private key that lies in a file of its own: whose it is, and what for.
+    """Every private key with a file of its own, as (party, use).
 
-    The holder's sealing key is none of them: it is an epoch's (`first_epoch`).
+    The holder's sealing key is not among them: it belongs to an epoch (`first_epoch`).
     """
     uses: dict[str, list[KeyUse]] = {agreement.holder: ["sign", "official"]}
     uses |= {agency: ["sign", "seal", "official"] for agency in agreement.requesters}
@@ -48,7 +46,7 @@ def holdings(agreement: Agreement) -> list[Holding]:
 
 
 def make_missing(layout: Layout, agreement: Agreement) -> None:
-    """Writes each secret file that is not there yet."""
+    """Writes each secret file that is missing."""
     for party, use in holdings(agreement):
         path = layout.private_key(party, use)
         if not path.exists():
@@ -72,7 +70,7 @@ def epoch_files(layout: Layout) -> EpochFiles:
 
 
 def first_epoch(layout: Layout, party: str, valid_from: datetime, valid_until: datetime) -> KeyRecord:
-    """The holder's sealing key; the one that an earlier start has made, if it was cut short after that."""
+    """The holder's sealing key: the one of an interrupted earlier start, or else a new one."""
     files = epoch_files(layout)
     made = [record for record in files.records() if record.party == party]
     return made[0] if made else files.create(party, valid_from, valid_until)
@@ -92,7 +90,7 @@ def public_nkey(layout: Layout, party: str) -> str:
 
 
 def official(layout: Layout, party: str) -> Signer:
-    """Who signs agreements and controls for a party."""
+    """The signer of agreements and controls for a party."""
     return Signer(read_signing_key(layout.private_key(party, "official")))
 
 

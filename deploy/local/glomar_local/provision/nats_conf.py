@@ -1,7 +1,7 @@
-"""The nats-server configuration: one account per party, JetStream owned by none of them but BUS.
+"""The nats-server configuration: one account for each party; the account BUS alone owns JetStream.
 
-Everything crosses by service export and import at an exact depth. That also stops a publisher from choosing
-a reply subject that would write into somebody else's slot.
+Accounts reach each other only by service exports and imports with an exact number of tokens. So a publisher
+can't choose a reply subject that writes to another party's subject.
 """
 
 from collections import defaultdict
@@ -13,7 +13,7 @@ from glomar_schemas.subjects import Subjects
 from msgspec import Struct
 
 API_PREFIX = "BUS.API"
-"""Importers see the JetStream API here. Under its own name it would clash with the account's own."""
+"""The prefix under which importers see the JetStream API. Its own name would clash with the account's API."""
 
 
 class Service(Struct, frozen=True):
@@ -41,7 +41,7 @@ class Tenant(Struct, frozen=True):
 
 
 class _Account:
-    """What an account has; a party of two agreements has one account, and a user for each."""
+    """One account. A party of two agreements has one account, and one user for each agreement."""
 
     def __init__(self) -> None:
         self.users: list[str] = []
@@ -99,7 +99,7 @@ def _admit(tenant: Tenant, accounts: Mapping[str, _Account]) -> None:
 
 
 def _services(agreement: Agreement, subjects: Subjects) -> Iterable[Service]:
-    """Who may call what. This table is the whole of the bus's authorisation."""
+    """Which account may call which subject. This table is the bus's whole authorisation."""
     stream, holder, oversight = subjects.stream, account(agreement.holder), account(agreement.oversight)
     for agency in agreement.requesters:
         yield Service(account(agency), subjects.request(agency))
@@ -109,7 +109,7 @@ def _services(agreement: Agreement, subjects: Subjects) -> Iterable[Service]:
     yield Service(holder, subjects.recall("*", "*"))
     for party in (holder, oversight):
         yield Service(party, f"$JS.API.STREAM.MSG.GET.{stream}")
-        # Who may carry a control: what makes it count is who signed it.
+        # Who may publish a control. Whether it counts depends on its signatures.
         yield Service(party, subjects.control("*"))
     yield Service(oversight, f"$JS.API.STREAM.INFO.{stream}")
     if subjects.predecessor:

@@ -1,7 +1,6 @@
 """Makes a data directory: keys, the signed agreement, the bus configuration, the services' settings.
 
-Called by `up` and `demo`. Keys and agreement are written once and from then on only read; what follows from
-them and from the ports is written anew at every start.
+Keys and agreement are written once. Whatever follows from them and from the ports is written at every start.
 """
 
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from glomar_schemas import files
-from glomar_schemas.agreement import bundled as shipped
+from glomar_schemas.agreement import bundled
 from glomar_schemas.agreement.model import (
     Agreement,
     SignedAgreement,
@@ -44,11 +43,11 @@ from glomar_local.provision.nats_conf import Tenant
 
 KEY_YEARS = 5
 SKEW = timedelta(minutes=5)
-"""Keys count from a little before they were made, so that no clock finds them too young."""
+"""Keys are valid from shortly before they are made, so that a clock that is behind accepts them."""
 
 
 class System(Struct, frozen=True):
-    """A provisioned data directory, ready to be run."""
+    """A provisioned data directory, ready to run."""
 
     layout: Layout
     ports: Ports
@@ -87,12 +86,12 @@ def provision(
     """Makes what is missing and checks what is there; running it again changes no key and no agreement.
 
     agreements: ids of shipped ones that are to be there; the first of a new directory is its main one, by
-    default the first shipped. `source` is the text of a main one of another's making.
+    default the first bundled. `source` is the text of a main one of another's making.
     Raises Misconfigured (unreadable; a key is missing or open to others), Untrusted (the agreement was
     altered after it was signed).
     """
     if source is None and not layout.signatures.exists():
-        source = shipped.agreement(*agreements[:1])
+        source = bundled.agreement(*agreements[:1])
     main = _provision(layout, ports, source)
     wanted = dict.fromkeys(each for each in (*layout.others(), *agreements) if each != main.agreement.id)
     others = [
@@ -105,7 +104,7 @@ def provision(
 
 
 def _source_of(layout: Layout, name: str) -> Path | None:
-    return None if layout.signatures.exists() else shipped.agreement(name)
+    return None if layout.signatures.exists() else bundled.agreement(name)
 
 
 def _provision(layout: Layout, ports: Ports, source: Path | None) -> System:
@@ -162,7 +161,7 @@ def _establish(layout: Layout, source: Path) -> None:
 
 def _trust_file(layout: Layout, agreement: Agreement) -> str:
     lines = [f'{party} = "{public_key(layout, party, "official")}"' for party in parties(agreement)]
-    return "\n".join(["# Whose signatures count here: each party's official.", *lines, ""])
+    return "\n".join(["# Whose signatures count: the official of each party.", *lines, ""])
 
 
 def _keys_tables(layout: Layout, agreement: Agreement) -> str:

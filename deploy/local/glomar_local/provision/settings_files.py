@@ -1,4 +1,4 @@
-"""The settings files of the three services, as text. Called by `provision`; pure.
+"""The settings files of the three services, as text. Pure.
 
 Paths are relative to the file, so that a data directory can be moved.
 """
@@ -11,7 +11,7 @@ from glomar_local.layout import Layout
 from glomar_local.ports import HOST, Ports
 
 SERVICES = ("auditor", "verifier", "requester")
-"""In the order in which they start; they stop in the reverse."""
+"""In the order in which they start; they stop in reverse order."""
 
 Value = str | int | Path
 
@@ -73,13 +73,15 @@ def _published(ports: Ports) -> str:
 
 
 def _delegation(agreement: Agreement, agency: str) -> str:
-    """The one that counts longest; a request that names another says so in its own column."""
+    """The delegation that is valid longest. A row of a request file can name another."""
     granted = [each for each in agreement.delegations if each.agency == agency]
     return max(granted, key=lambda each: each.valid_until).id if granted else ""
 
 
 def _toml(table: dict[str, Value], root: Path) -> str:
-    lines = ["# Written by `glomar up` at every start: change it with flags or GLOMAR_* variables instead."]
+    lines = [
+        "# `glomar up` writes this file at every start. Change settings with flags or GLOMAR_* variables."
+    ]
     for name, value in table.items():
         match value:
             case Path():

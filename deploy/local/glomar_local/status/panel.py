@@ -1,4 +1,4 @@
-"""What `up` and `status` show of a running system: where it is, and what to try next. Pure."""
+"""What `glomar up` and `glomar status` print of a running system: addresses and next steps. Pure."""
 
 from collections.abc import Mapping, Sequence
 from shlex import quote
@@ -20,7 +20,7 @@ def addresses(ports: Ports) -> dict[str, str]:
 
 
 def all_addresses(run: Run) -> dict[str, str]:
-    """Those of the services of further agreements too."""
+    """The same, with the services of further agreements."""
     return addresses(run.ports) | {name: f"http://{HOST}:{port}" for name, port in run.http_ports().items()}
 
 
@@ -68,7 +68,7 @@ def next_steps(layout: Layout) -> dict[str, str]:
         f"--wait --out results.csv --config {config}",
         "check the whole ledger": f"glomar-auditor verify {quote(str(layout.ledger))} "
         f"--vkey {quote(str(layout.ledger / 'log.vkey'))}",
-        "see how it is": f"glomar status --data-dir {quote(str(root))}",
+        "see its state": f"glomar status --data-dir {quote(str(root))}",
     }
 
 

@@ -1,13 +1,11 @@
-"""What is in force in a running system, as its auditor and verifier say. Called by `status`.
-
-Both follow the same controls; whoever has come further is believed.
-"""
+"""The state of one agreement in a running system, merged from its services' /status, and as text."""
 
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
+from glomar_schemas.errors import IntegrityError
 from glomar_schemas.tlog.inclusion_watch import InclusionStatus
 from msgspec import Struct
 from rich.console import Group, RenderableType
@@ -15,18 +13,20 @@ from rich.table import Table
 from rich.text import Text
 
 from glomar_local.ports import Ports
-from glomar_local.status import ledger_shown
 from glomar_local.system.process import get
 
+STYLES = {"ok": "green", "alert": "bold red", "behind": "yellow", "unchecked": "yellow"}
+SEQUENCES = 5
 
-class HoldShown(Struct, frozen=True):
+
+class HoldStatus(Struct, frozen=True):
     slot: int
     scope: str
     authority: str
 
 
-class Waiting(Struct, frozen=True):
-    """by_hold: slot of the hold -> how many wait for it. complete: false while the list is made anew."""
+class WaitingRequests(Struct, frozen=True):
+    """by_hold: slot of the hold -> number of requests. complete: false while the list is rebuilt."""
 
     total: int = 0
     by_hold: dict[int, int] = {}
@@ -34,14 +34,14 @@ class Waiting(Struct, frozen=True):
 
 
 class Violations(Struct, frozen=True):
-    """Verdicts behind a hold since the auditor's start; sequences: the newest of them."""
+    """Verdicts stored after a hold, since the auditor's start; sequences: the newest of them."""
 
     count: int = 0
     sequences: tuple[int, ...] = ()
 
 
 class Halted(Struct, frozen=True):
-    """Why the auditor releases nothing: what differs since which sequence, what it may mean, what to do."""
+    """Why the auditor releases nothing: what differs, since which sequence, what it may mean, what to do."""
 
     what: str
     since: int
@@ -49,8 +49,8 @@ class Halted(Struct, frozen=True):
     fix: str
 
 
-class WitnessShown(Struct, frozen=True):
-    """size: that it cosigned last, at that time (s since 1970); fault: why not since."""
+class WitnessStatus(Struct, frozen=True):
+    """size, time: of the last checkpoint that it cosigned (s since 1970); fault: why not since then."""
 
     key: str
     size: int = 0
@@ -58,79 +58,79 @@ class WitnessShown(Struct, frozen=True):
     fault: str = ""
 
 
-class Witnesses(Struct, frozen=True):
-    """cosigned_size: of the newest checkpoint that a quorum has cosigned."""
+class WitnessesStatus(Struct, frozen=True):
+    """cosigned_size: size of the newest checkpoint that a quorum has cosigned."""
 
     cosigned_size: int = 0
-    each: tuple[WitnessShown, ...] = ()
+    each: tuple[WitnessStatus, ...] = ()
 
 
-class Standing(Struct, frozen=True):
-    """One service's /status; `merged` makes one of two."""
+class AgreementStatus(Struct, frozen=True):
+    """One service's /status, or several merged into one."""
 
     control_slot: int = 0
-    holds: tuple[HoldShown, ...] = ()
-    waiting: Waiting | None = None
+    holds: tuple[HoldStatus, ...] = ()
+    waiting: WaitingRequests | None = None
     violations: Violations | None = None
     halted: Halted | None = None
     gaps: int = 0
-    witnesses: Witnesses = Witnesses()
+    witnesses: WitnessesStatus = WitnessesStatus()
     ledger: InclusionStatus | None = None
     own: dict[str, InclusionStatus] = {}
-    """By service, once merged: what each publisher found of its own messages in the ledger."""
+    """By service, after merging: what each publisher found of its own messages in the ledger."""
 
 
-async def ask(ports: Ports) -> Standing:
-    """Of the services of one agreement. What none of them answers stays empty: None."""
+async def ask(ports: Ports) -> AgreementStatus:
+    """Asks the services of one agreement. A value that none of them gives is None."""
     asked = {"auditor": ports.auditor, "verifier": ports.verifier, "requester": ports.requester}
     answers = await asyncio.gather(*(get(port, "/status") for port in asked.values()))
     answered = zip(asked, answers, strict=True)
-    return merged({name: _read(body) for name, (status, body) in answered if status == 200})
+    return merged({name: _read(body) for name, (code, body) in answered if code == 200})
 
 
-def merged(by_service: Mapping[str, Standing]) -> Standing:
+def merged(by_service: Mapping[str, AgreementStatus]) -> AgreementStatus:
     found = list(by_service.values())
-    furthest = max(found, key=lambda each: each.control_slot, default=Standing())
-    return Standing(
+    furthest = max(found, key=lambda each: each.control_slot, default=AgreementStatus())
+    return AgreementStatus(
         furthest.control_slot,
         furthest.holds,
         next((each.waiting for each in found if each.waiting is not None), None),
         next((each.violations for each in found if each.violations is not None), None),
         next((each.halted for each in found if each.halted is not None), None),
         max((each.gaps for each in found), default=0),
-        next((each.witnesses for each in found if each.witnesses.each), Witnesses()),
+        next((each.witnesses for each in found if each.witnesses.each), WitnessesStatus()),
         own={name: each.ledger for name, each in by_service.items() if each.ledger is not None},
     )
 
 
-def render(standing: Standing) -> RenderableType:
-    """Below the table of processes."""
-    violations, waiting = standing.violations, standing.waiting
-    lines: list[RenderableType] = ["", *_halted(standing.halted)]
-    lines.append(f"last control: slot {standing.control_slot or '-'}")
+def render(status: AgreementStatus) -> RenderableType:
+    """The text below the table of processes."""
+    violations, waiting = status.violations, status.waiting
+    lines: list[RenderableType] = ["", *_halted(status.halted)]
+    lines.append(f"last control: slot {status.control_slot or '-'}")
     total = None if waiting is None else waiting.total
     lines.append(f"waiting requests: {_number(total)}{_unfinished(waiting)}")
     count = None if violations is None else violations.count
     lines.append(Text(f"violations: {_number(count)}", "bold red" if count else ""))
     if violations is not None and count:
         lines.append(f"  newest at sequence {', '.join(map(str, violations.sequences[-5:]))}")
-    lines += ledger_shown.lines(standing.own, datetime.now(UTC))
-    lines += _witnesses(standing.witnesses)
-    if standing.gaps:
-        lines.append(Text(f"gaps in the ledger: {standing.gaps:,}", "bold red"))
-    if not standing.holds:
+    lines += _ledger_lines(status.own, datetime.now(UTC))
+    lines += _witnesses(status.witnesses)
+    if status.gaps:
+        lines.append(Text(f"gaps in the ledger: {status.gaps:,}", "bold red"))
+    if not status.holds:
         return Group(*lines, "holds in force: none")
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("hold", "scope", "waiting", "authority"):
         table.add_column(column)
-    for hold in standing.holds:
+    for hold in status.holds:
         number = waiting.by_hold.get(hold.slot, 0) if waiting else None
         table.add_row(str(hold.slot), Text(hold.scope), _number(number), Text(hold.authority))
     return Group(*lines, "holds in force:", table)
 
 
-def _witnesses(witnesses: Witnesses) -> list[Text]:
-    """Nothing where the auditor has no policy."""
+def _witnesses(witnesses: WitnessesStatus) -> list[Text]:
+    """No lines if the auditor has no policy."""
     if not witnesses.each:
         return []
     lines = [Text(f"cosigned by a quorum of witnesses: the first {witnesses.cosigned_size:,} entries")]
@@ -158,12 +158,50 @@ def _number(number: int | None) -> str:
     return "unknown" if number is None else f"{number:,}"
 
 
-def _unfinished(waiting: Waiting | None) -> str:
+def _unfinished(waiting: WaitingRequests | None) -> str:
     return "" if waiting is None or waiting.complete else " (still being counted)"
 
 
-def _read(body: str) -> Standing:
+def _read(body: str) -> AgreementStatus:
     try:
-        return msgspec.json.decode(body, type=Standing, strict=False)
+        return msgspec.json.decode(body, type=AgreementStatus, strict=False)
     except msgspec.DecodeError:
-        return Standing()
+        return AgreementStatus()
+
+
+def _ledger_lines(own: Mapping[str, InclusionStatus], now: datetime) -> list[Text]:
+    """A line for each service that publishes: does the ledger hold its messages?"""
+    return [
+        Text(f"ledger, says the {name}: {_ledger_words(ledger, now)}", STYLES.get(ledger.state, ""))
+        for name, ledger in own.items()
+    ]
+
+
+def require_trusted(own: Mapping[str, InclusionStatus]) -> None:
+    """Raises IntegrityError if the ledger lacks a publisher's messages, or was rewritten."""
+    for name, ledger in own.items():
+        if ledger.state == "alert":
+            raise IntegrityError(
+                ledger.fault,
+                where=f"ledger, says the {name}",
+                fix="See docs/how-to/operate/find-a-missing-message.md",
+            )
+
+
+def _ledger_words(ledger: InclusionStatus, now: datetime) -> str:
+    checked = "never checked"
+    if ledger.checked_at is not None:
+        ago_s = max(0, round((now - ledger.checked_at).total_seconds()))
+        checked = f"checked up to {ledger.size:,} {ago_s} s ago"
+    match ledger.state:
+        case "off":
+            return "not checked; no ledger_url is set"
+        case "ok":
+            return f"has all of its messages; {checked}"
+        case "alert" if ledger.absent:
+            first = ", ".join(map(str, ledger.absent_sequences[:SEQUENCES]))
+            return f"LACKS {ledger.absent:,} of its messages, the first at sequence {first}; {checked}"
+        case "alert":
+            return f"NOT TO BE TRUSTED: {ledger.fault}"
+        case _:
+            return f"{checked}: {ledger.fault}"

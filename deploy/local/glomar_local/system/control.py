@@ -1,4 +1,4 @@
-"""Looks at, and stops, a system that another process runs. Called by `status` and `down`."""
+"""Inspects and stops a system that another process runs."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from glomar_local.system.runfile import Run
 
 POLL_S = 0.05
 
-WELL = ("ready", "running")
+READY_STATES = ("ready", "running")
 
 
 def require_running(layout: Layout) -> Run:
@@ -41,11 +41,11 @@ async def states(run: Run, layout: Layout) -> dict[str, str]:
     return found
 
 
-def require_well(states: Mapping[str, str]) -> None:
+def require_ready(states: Mapping[str, str]) -> None:
     """Raises Unreachable naming what is not ready."""
-    unwell = [name for name, state in states.items() if state not in WELL]
-    if unwell:
-        raise Unreachable(f"not ready: {', '.join(unwell)}", fix="Its log says why")
+    not_ready = [name for name, state in states.items() if state not in READY_STATES]
+    if not_ready:
+        raise Unreachable(f"not ready: {', '.join(not_ready)}", fix="Its log says why")
 
 
 def stop(layout: Layout) -> list[str]:
@@ -55,9 +55,9 @@ def stop(layout: Layout) -> list[str]:
         return []
     if runfile.is_supervised(layout):
         _end(run.pids["supervisor"], signal.SIGTERM)
-        # It stops its processes one after the other, and gives each its own time.
+        # It stops its processes one after the other, each within its own time limit.
         _wait(layout, len(run.pids) * STOP_LIMIT_S)
-    # Children outlive a supervisor that was killed. A number alone may be somebody else's by now.
+    # Children outlive a supervisor that was killed. The system may have given their process ids to others.
     for number in (signal.SIGTERM, signal.SIGKILL):
         if runfile.in_use(layout):
             for pid in reversed(run.pids.values()):
@@ -65,13 +65,13 @@ def stop(layout: Layout) -> list[str]:
                     _end(pid, number)
             _wait(layout, STOP_LIMIT_S)
     if runfile.in_use(layout):
-        raise Fatal("something still runs there", where=str(layout.root), fix=f"Look at {layout.run}")
+        raise Fatal("a process still runs", where=str(layout.root), fix=f"Look at {layout.run}")
     layout.run.unlink(missing_ok=True)
     return list(run.pids)
 
 
 def is_alive(pid: int) -> bool:
-    """False also for one that has ended and whose parent has not looked yet."""
+    """False also for a zombie: a process that has ended and whose parent has not waited for it."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

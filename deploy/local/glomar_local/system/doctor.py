@@ -1,6 +1,6 @@
-"""`glomar doctor`: looks at everything that a start needs, and says what to do about what is missing.
+"""`glomar doctor`: checks everything that a start needs, and says how to mend what is missing.
 
-It changes nothing; each check is a function that returns what it found or raises a GlomarError.
+It changes nothing. Each check is a function that returns what it found or raises a GlomarError.
 """
 
 import os
@@ -28,19 +28,19 @@ PROGRAMS = ("nats-server", *(f"glomar-{service}" for service in SERVICES))
 MIN_FREE_BYTES = 1024**3
 SYNCS = 20
 SLOW_SYNC_MS = 20.0
-"""Each batch waits for the disk; slower than this, it shows in every answer."""
+"""Each batch waits for a sync. A slower disk delays every answer."""
 
 
-class Finding(Struct, frozen=True):
-    """One check: whether it is well, and what was found, or what to do."""
+class CheckResult(Struct, frozen=True):
+    """One check: whether it passed, and what was found or what to do."""
 
     name: str
-    well: bool
+    ok: bool
     text: str
 
 
-def examine(layout: Layout, ports: Ports) -> Iterator[Finding]:
-    """Every check, one after the other, whatever the others found."""
+def examine(layout: Layout, ports: Ports) -> Iterator[CheckResult]:
+    """Runs every check, also after one has failed."""
     checks: dict[str, Callable[[], str]] = {
         "Python": _python,
         "programs": _programs,
@@ -54,9 +54,9 @@ def examine(layout: Layout, ports: Ports) -> Iterator[Finding]:
     }
     for name, check in checks.items():
         try:
-            yield Finding(name, True, check())
+            yield CheckResult(name, True, check())
         except GlomarError as fault:
-            yield Finding(name, False, str(fault))
+            yield CheckResult(name, False, str(fault))
 
 
 def _python() -> str:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, turned into a cancellation that leaves time to clean up. Called by the commands."""
+"""Ctrl-C and SIGTERM, as a cancellation that leaves time to clean up."""
 
 import asyncio
 import signal

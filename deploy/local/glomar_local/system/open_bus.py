@@ -1,6 +1,6 @@
-"""Opens the bus for business: stream and consumers, then the agreement as the first control message.
+"""Prepares a new bus: stream and consumers, then the agreement as the first control message.
 
-Called by the supervisor once nats-server runs, as the operator of account BUS; every step may be repeated.
+It acts as the operator of account BUS. Every step is idempotent.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ FIRST_SLOT = 1
 
 
 async def open_bus(system: System, replicas: int = 1) -> None:
-    """Returns once services may connect, under this agreement and those beside it.
+    """Returns once services can connect, for this agreement and the further ones.
 
-    replicas: as many as a cluster has nodes.
-    Raises Unreachable; IntegrityError for a stream set up otherwise.
+    replicas: the number of nodes of the cluster.
+    Raises Unreachable; IntegrityError if the stream has another configuration.
     """
     for each in system.all:
         await _open(each, replicas)
@@ -38,16 +38,16 @@ async def open_bus(system: System, replicas: int = 1) -> None:
 
 async def _open(system: System, replicas: int) -> None:
     async with connected(system, OPERATOR, limit_s=LIMIT_S) as admin:
-        await _answering(admin, system, replicas)
+        await _create_streams(admin, system, replicas)
         await put_in_force(admin, system)
 
 
 async def put_in_force(admin: Client, system: System) -> None:
-    """The agreement, as the first control of its stream; once is enough."""
+    """Publishes the agreement as the first control of its stream. Idempotent."""
     try:
         await store(admin, _first_control(system))
     except NotStored as refusal:
-        # An earlier start has put it in force.
+        # An earlier start has published it.
         if refusal.err_code != SLOT_TAKEN:
             raise
 
@@ -84,8 +84,8 @@ async def connected(system: System, party: str, limit_s: float = 2.0) -> AsyncIt
         await client.close()
 
 
-async def _answering(admin: Client, system: System, replicas: int) -> None:
-    """JetStream comes up a little after the port does."""
+async def _create_streams(admin: Client, system: System, replicas: int) -> None:
+    """Creates stream and consumers once JetStream answers, which is shortly after the port is open."""
     deadline = asyncio.get_running_loop().time() + LIMIT_S
     while True:
         try:
@@ -113,4 +113,4 @@ def _first_control(system: System) -> Outgoing:
 
 
 async def _silent(_: Exception) -> None:
-    """nats-py prints each failed attempt; while the server starts they are expected."""
+    """Ignores errors: nats-py prints each failed attempt, and while the server starts they are expected."""

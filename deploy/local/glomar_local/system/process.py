@@ -1,4 +1,4 @@
-"""One process of the system: started with its own log file, waited for, stopped. Called by the supervisor."""
+"""One process of the system: started with its own log file, waited for, stopped."""
 
 import asyncio
 import contextlib
@@ -15,12 +15,12 @@ from msgspec import Struct
 from glomar_local.ports import HOST
 
 STOP_LIMIT_S = 10.0
-"""How long a process may take after SIGTERM before it is killed."""
+"""Time between SIGTERM and SIGKILL."""
 POLL_S = 0.02
 
 
 class Command(Struct, frozen=True):
-    """What to run. ready_port: its HTTP port, whose /ready says when it can work; 0 if it has none."""
+    """A process to run. ready_port: the HTTP port of its /ready; 0 if it has none."""
 
     name: str
     argv: tuple[str, ...]
@@ -28,8 +28,8 @@ class Command(Struct, frozen=True):
     ready_port: int = 0
 
 
-class Child:
-    """A process that may be started again after it has ended."""
+class Process:
+    """A process that can be restarted."""
 
     def __init__(self, command: Command, env: dict[str, str], inherited: int) -> None:
         self.command = command
@@ -47,7 +47,7 @@ class Child:
         return self._process.pid
 
     async def start(self) -> None:
-        # A session of its own: Ctrl-C reaches the supervisor alone, which then stops all in order.
+        # A session of its own: Ctrl-C reaches the supervisor alone, which then stops all processes in order.
         with self.command.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self.command.argv,
@@ -60,14 +60,14 @@ class Child:
             )
 
     async def ended(self) -> int:
-        """Waits for its end -> exit code, negative for a signal."""
+        """Waits for the process to end -> exit code, negative for a signal."""
         assert self._process is not None
         return await self._process.wait()
 
     async def ready(self, limit_s: float) -> None:
-        """Returns once it can work, or says that it has halted for a person to look.
+        """Returns once /ready answers 200, or once /status says that the service has halted.
 
-        Raises Unreachable when it ends before that, or takes too long.
+        Raises Unreachable if it ends first, or takes too long.
         """
         assert self._process is not None
         deadline = asyncio.get_running_loop().time() + limit_s
@@ -76,18 +76,18 @@ class Child:
                 raise Unreachable(
                     f"{self.name} did not start ({describe(self._process.returncode)})",
                     where=str(self.command.log),
-                    fix=last_words(self.command.log),
+                    fix=last_log_line(self.command.log),
                 )
             if asyncio.get_running_loop().time() > deadline:
                 raise Unreachable(
                     f"{self.name} is not ready after {limit_s:.0f} s",
                     where=str(self.command.log),
-                    fix=last_words(self.command.log),
+                    fix=last_log_line(self.command.log),
                 )
             await asyncio.sleep(POLL_S)
 
     async def stop(self) -> None:
-        """SIGTERM; SIGKILL if that does not end it in time."""
+        """Sends SIGTERM, and SIGKILL after the time limit."""
         if self._process is None or self._process.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError):
@@ -100,7 +100,7 @@ class Child:
 
 
 def program(name: str) -> str:
-    """The path of a program that was installed with Glomar. Raises Misconfigured."""
+    """The path of a program of this installation. Raises Misconfigured."""
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which(name)
     if found is None:
@@ -126,7 +126,7 @@ async def halted(port: int) -> str:
 
 
 async def get(port: int, path: str, limit_s: float = 5.0) -> tuple[int, str]:
-    """HTTP GET on loopback -> (status, body); status 0 when nobody answers in time."""
+    """HTTP GET on loopback -> (status, body); status 0 without an answer in time."""
     try:
         async with asyncio.timeout(limit_s):
             reader, writer = await asyncio.open_connection(HOST, port)
@@ -145,7 +145,7 @@ def describe(code: int) -> str:
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-def last_words(log: Path) -> str:
+def last_log_line(log: Path) -> str:
     """The last line of a log, or its message where the line is JSON."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
     last = next((line for line in reversed(lines) if line.strip()), "")

@@ -1,7 +1,7 @@
-"""Who runs in a data directory: a lock that lives as long as any process of the system, and a list of them.
+"""The processes of a data directory: a lock that is held while any of them lives, and a list of them.
 
-The supervisor holds it; `status` and `down` read it. Every child inherits the lock, so that a directory
-whose supervisor was killed still counts as in use while one of its processes lives.
+Every child inherits the supervisor's lock, so a directory whose supervisor was killed counts as in use while
+one of its processes lives.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ def name_beside(service: str, agreement: str) -> str:
 def claim(layout: Layout) -> Iterator[int]:
     """Holds the data directory -> the lock's file descriptor, for children to inherit.
 
-    Raises Misconfigured when another system, or what is left of one, runs there.
+    Raises Misconfigured if a process of another system runs there.
     """
     with contextlib.ExitStack() as stack:
         inherited = _lock(layout.lock)
@@ -82,7 +82,7 @@ def is_supervised(layout: Layout) -> bool:
 
 
 def _lock(path: Path) -> int | None:
-    """An exclusive lock -> its file descriptor; None when somebody else has it."""
+    """Takes an exclusive lock -> its file descriptor; None if another process holds it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -107,7 +107,7 @@ def write(layout: Layout, run: Run) -> None:
 
 
 def read(layout: Layout) -> Run | None:
-    """None when nothing was started there, or when it has been stopped."""
+    """None if nothing was started there, or if it was stopped."""
     try:
         return msgspec.json.decode(layout.run.read_bytes(), type=Run)
     except (OSError, msgspec.DecodeError):
@@ -115,9 +115,9 @@ def read(layout: Layout) -> Run | None:
 
 
 def is_ours(pid: int, layout: Layout) -> bool:
-    """True if that process was started for this data directory: its command line names it.
+    """True if the process was started for this data directory: its command line names the directory.
 
-    A process id alone proves nothing: the system hands it out again. Without /proc the lock must do.
+    A process id alone proves nothing, since the system reuses it. Without /proc, the lock has to suffice.
     """
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes()

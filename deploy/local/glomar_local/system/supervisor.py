@@ -1,7 +1,7 @@
-"""Runs the whole system: trace receiver, nats-server, the three services. Called by `up`, `demo` and tests.
+"""Runs the whole system: trace receiver, nats-server, the three services.
 
-Starts in order, keeps alive what dies, stops in reverse order. Everything is a process of its own but the
-receiver, which is cheap enough to live here.
+It starts them in order, restarts a process that ends, and stops them in reverse order. The trace receiver
+runs in the supervisor's process; each of the others is a process of its own.
 """
 
 import asyncio
@@ -18,41 +18,41 @@ from glomar_local.provision.provision import System
 from glomar_local.provision.settings_files import SERVICES
 from glomar_local.system import runfile
 from glomar_local.system.open_bus import open_bus
-from glomar_local.system.process import Child, Command, describe, halted, last_words, program
+from glomar_local.system.process import Command, Process, describe, halted, last_log_line, program
 from glomar_local.traces.otlp_receiver import receiving
 
 READY_LIMIT_S = 60.0
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.5, 30.0
 SETTLED_S = 30.0
-"""After so long alive, the next death is taken for a new fault and not for the same one again."""
+"""A process that ran this long counts as healthy: the delay before its next restart is the first one."""
 
 NEEDS_A_PERSON: dict[int, type[Fatal]] = {
     Misconfigured.exit_code: Misconfigured,
     IntegrityError.exit_code: IntegrityError,
 }
-"""Exit codes after which starting again can't help, and might hide evidence."""
+"""Exit codes after which a restart can't help and might hide evidence."""
 
 Say = Callable[[str], None]
 T = TypeVar("T")
 
 
 class Supervisor:
-    """The running system. `failure` is set when it can't go on; whoever runs it waits for that."""
+    """The running system. `failure` is set when it can't go on; the caller waits for it."""
 
-    def __init__(self, system: System, children: Sequence[Child], say: Say) -> None:
+    def __init__(self, system: System, processes: Sequence[Process], say: Say) -> None:
         self.system = system
         self.failure: asyncio.Future[GlomarError] = asyncio.get_running_loop().create_future()
-        self._children = children
+        self._processes = processes
         self._say = say
-        self._keepers: list[asyncio.Task[None]] = []
+        self._restarters: list[asyncio.Task[None]] = []
         self._started_at = datetime.now(UTC).isoformat(timespec="seconds")
 
     @property
     def pids(self) -> dict[str, int]:
-        return {"supervisor": os.getpid(), **{child.name: child.pid for child in self._children}}
+        return {"supervisor": os.getpid(), **{process.name: process.pid for process in self._processes}}
 
     async def alongside(self, work: Coroutine[Any, Any, T]) -> T:
-        """Does the work while the system runs. Raises the failure if the system fails before it is done."""
+        """Runs a coroutine beside the system. Raises the failure if the system fails first."""
         task = asyncio.ensure_future(work)
         try:
             either: list[asyncio.Future[Any]] = [task, self.failure]
@@ -65,54 +65,54 @@ class Supervisor:
             await asyncio.gather(task, return_exceptions=True)
 
     async def start(self) -> None:
-        """Returns once every service can work or says why it halted. Raises Unreachable, IntegrityError."""
-        bus, *services = self._children
+        """Returns once every service is ready or has halted. Raises Unreachable, IntegrityError."""
+        bus, *services = self._processes
         await bus.start()
         await open_bus(self.system)
         for service in services:
             await service.start()
-        self._note()
+        self._write_runfile()
         await asyncio.gather(*(service.ready(READY_LIMIT_S) for service in services))
         for service in services:
             if why := await halted(service.command.ready_port):
                 self._say(f"{service.name}: releases are halted: {why}. See: glomar status")
-        self._keepers = [asyncio.create_task(self._keep(child)) for child in self._children]
+        self._restarters = [asyncio.create_task(self._restart(process)) for process in self._processes]
 
     async def stop(self) -> None:
-        """Ends every process, the last started first; returns when none is left."""
-        for keeper in self._keepers:
-            keeper.cancel()
-        await asyncio.gather(*self._keepers, return_exceptions=True)
-        for child in reversed(self._children):
-            await child.stop()
+        """Stops every process in reverse order of starting."""
+        for restarter in self._restarters:
+            restarter.cancel()
+        await asyncio.gather(*self._restarters, return_exceptions=True)
+        for process in reversed(self._processes):
+            await process.stop()
 
-    async def _keep(self, child: Child) -> None:
+    async def _restart(self, process: Process) -> None:
         delay_s = FIRST_DELAY_S
         clock = asyncio.get_running_loop().time
         while True:
             since = clock()
-            code = await child.ended()
+            code = await process.ended()
             if fault := NEEDS_A_PERSON.get(code):
                 self._fail(
                     fault(
-                        f"{child.name} stopped for good ({describe(code)})",
-                        where=str(child.command.log),
-                        fix=last_words(child.command.log),
+                        f"{process.name} stopped for good ({describe(code)})",
+                        where=str(process.command.log),
+                        fix=last_log_line(process.command.log),
                     )
                 )
                 return
             delay_s = FIRST_DELAY_S if clock() - since > SETTLED_S else delay_s
-            self._say(f"{child.name} ended ({describe(code)}); starting it again. Log: {child.command.log}")
+            self._say(f"{process.name} ended ({describe(code)}); restarting it. Log: {process.command.log}")
             await asyncio.sleep(delay_s)
             delay_s = min(2 * delay_s, LONGEST_DELAY_S)
-            await child.start()
-            self._note()
+            await process.start()
+            self._write_runfile()
 
     def _fail(self, fault: GlomarError) -> None:
         if not self.failure.done():
             self.failure.set_result(fault)
 
-    def _note(self) -> None:
+    def _write_runfile(self) -> None:
         others = {each.agreement.id: each.ports for each in self.system.others}
         run = runfile.Run(pids=self.pids, ports=self.system.ports, others=others, started_at=self._started_at)
         runfile.write(self.system.layout, run)
@@ -127,8 +127,8 @@ async def running(system: System, lock: int, say: Say) -> AsyncIterator[Supervis
     for each in system.all:
         require_free(each.ports)
     async with receiving(system.layout.traces, system.ports.traces):
-        children = [Child(command, environment(system), lock) for command in commands(system)]
-        supervisor = Supervisor(system, children, say)
+        processes = [Process(command, environment(system), lock) for command in commands(system)]
+        supervisor = Supervisor(system, processes, say)
         try:
             await supervisor.start()
             yield supervisor

@@ -24,7 +24,7 @@ PROTOBUF = "application/x-protobuf"
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-class Receiver:
+class OtlpReceiver:
     """The ASGI application: POST /v1/traces (OTLP 1.x, protobuf, plain or gzip). It answers once stored."""
 
     def __init__(self, store: TraceStore) -> None:
@@ -88,8 +88,8 @@ def gunzip(body: bytes) -> bytes | None:
     return unpacked if unpacker.eof else None
 
 
-class _Server(uvicorn.Server):
-    """Signals are the supervisor's."""
+class _OtlpServer(uvicorn.Server):
+    """Leaves signals to the supervisor."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -103,8 +103,8 @@ async def receiving(database: Path, port: int) -> AsyncIterator[None]:
         listener = socket.create_server((HOST, port))
     except OSError as error:
         raise Unreachable(f"the port can't be used ({error.strerror})", where=f"{HOST}:{port}") from None
-    receiver = Receiver(TraceStore(database))
-    server = _Server(uvicorn.Config(receiver, lifespan="off", log_config=None, access_log=False))
+    receiver = OtlpReceiver(TraceStore(database))
+    server = _OtlpServer(uvicorn.Config(receiver, lifespan="off", log_config=None, access_log=False))
     serving = asyncio.create_task(server.serve([listener]))
     try:
         yield

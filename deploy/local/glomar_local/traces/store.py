@@ -1,8 +1,7 @@
-"""Spans as they arrived: raw OTLP bodies in SQLite, decoded only when somebody asks. Called by the receiver
-and by whoever shows a trace.
+"""Raw OTLP bodies in SQLite, decoded only on reading.
 
-Storing costs one insert a body of some thousand spans. Looking one trace up scans the bodies for the sixteen
-bytes of its id, which SQLite does at memory speed.
+Storing costs one insert for a body of some thousand spans. Reading a trace scans the bodies for the sixteen
+bytes of its id.
 """
 
 import sqlite3
@@ -12,10 +11,10 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
 
-from glomar_local.traces.tree import Span
+from glomar_local.traces.tree import TraceSpan
 
 MAX_STORED_BYTES = 512 * 1024 * 1024
-"""Past this the oldest bodies go."""
+"""Above this size, the older half of the bodies is deleted."""
 
 _SCHEMA = """
 PRAGMA journal_mode = WAL;
@@ -25,7 +24,7 @@ CREATE TABLE IF NOT EXISTS body (id INTEGER PRIMARY KEY, bytes INTEGER NOT NULL,
 
 
 class TraceStore:
-    """One connection, for one thread at a time. Traces are for operations: a power cut may lose some."""
+    """One connection, for one thread at a time. Not durable: a power cut may lose traces."""
 
     def __init__(self, path: Path) -> None:
         path.touch(mode=0o600)
@@ -34,7 +33,7 @@ class TraceStore:
         self._stored = self._size()
 
     def add(self, body: bytes) -> None:
-        """body: an ExportTraceServiceRequest, not yet looked into."""
+        """body: an encoded ExportTraceServiceRequest; it is not checked."""
         self._database.execute("INSERT INTO body (bytes, spans) VALUES (?, ?)", (len(body), body))
         self._stored += len(body)
         if self._stored > MAX_STORED_BYTES:
@@ -44,16 +43,16 @@ class TraceStore:
             )
             self._stored = self._size()
 
-    def spans(self, trace_id: str) -> list[Span]:
+    def spans(self, trace_id: str) -> list[TraceSpan]:
         """Every span of one trace, by start. trace_id: 32 hex digits."""
         wanted = bytes.fromhex(trace_id)
         rows = self._database.execute("SELECT spans FROM body WHERE instr(spans, ?) > 0", (wanted,))
         found = [span for (body,) in rows for span in decode(body) if span.trace_id == trace_id]
         return sorted(found, key=lambda span: span.start_ns)
 
-    def traces(self, bodies: int = 20) -> dict[str, list[Span]]:
+    def traces(self, bodies: int = 20) -> dict[str, list[TraceSpan]]:
         """Trace id -> spans, of the newest bodies."""
-        traces: dict[str, list[Span]] = {}
+        traces: dict[str, list[TraceSpan]] = {}
         for (body,) in self._database.execute("SELECT spans FROM body ORDER BY id DESC LIMIT ?", (bodies,)):
             for span in decode(body):
                 traces.setdefault(span.trace_id, []).append(span)
@@ -67,8 +66,8 @@ class TraceStore:
         return int(size)
 
 
-def decode(body: bytes) -> list[Span]:
-    """A body -> its spans; none when it is not what it says it is."""
+def decode(body: bytes) -> list[TraceSpan]:
+    """The spans of a body; none if it can't be decoded."""
     try:
         request = ExportTraceServiceRequest.FromString(body)
     except DecodeError:
@@ -81,8 +80,8 @@ def decode(body: bytes) -> list[Span]:
     return spans
 
 
-def _span(span: OtlpSpan, service: str) -> Span:
-    return Span(
+def _span(span: OtlpSpan, service: str) -> TraceSpan:
+    return TraceSpan(
         trace_id=span.trace_id.hex(),
         span_id=span.span_id.hex(),
         parent_id=span.parent_span_id.hex(),

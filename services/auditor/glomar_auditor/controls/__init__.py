@@ -1,1 +1,1 @@
-"""Officials' commands: a control is drafted, signed, shown and published as a file that travels."""
+"""Controls: officials draft a control in a file, sign it, read it in plain words and publish it."""

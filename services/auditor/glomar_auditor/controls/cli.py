@@ -1,10 +1,11 @@
-"""`glomar-auditor control`: draft, sign, show and publish a control. stdout is data, stderr is people.
+"""`glomar-auditor control`: drafts, signs, shows and publishes a control.
 
-A new action is one more function under `draft`, and its words in `explain`.
+For a new action, add one function under `draft`, and its description in `explain`.
 """
 
 import asyncio
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -20,9 +21,9 @@ from glomar_schemas.messages import Control
 from glomar_auditor.controls import draft as drafting
 from glomar_auditor.controls import draft_file, explain
 from glomar_auditor.controls import publish as publishing
-from glomar_auditor.controls.draft import Occasion
+from glomar_auditor.controls.draft import DraftContext
 from glomar_auditor.controls.draft_file import Draft
-from glomar_auditor.controls.settings import Office, load_office, read_public
+from glomar_auditor.controls.settings import OfficialContext, load_context, read_public
 
 app = App("control", help="Orders of officials: a file that is drafted, signed, shown and published.")
 draft = App("draft", help="Write a control into a file, unsigned.")
@@ -30,10 +31,32 @@ app.command(draft)
 
 File = Annotated[Path, Parameter(help="the file that travels between officials")]
 Config = Annotated[Path, Parameter("--config", help="a service's TOML file: agreement, trust, bus, nkey")]
-Authority = Annotated[str, Parameter(help="the court's order or the clause that it rests on")]
-Reason = Annotated[str, Parameter(help="in words, for the ledger; never about a person")]
-Slot = Annotated[int | None, Parameter(help="draft offline for this slot; otherwise the bus is asked")]
 AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class DraftOptions:
+    """The options of every `draft` command."""
+
+    authority: Annotated[str, Parameter(help="the court's order or the clause that it rests on")]
+    reason: Annotated[str, Parameter(help="in words, for the ledger; never about a person")] = ""
+    slot: Annotated[int | None, Parameter(help="draft offline for this slot; otherwise the bus is asked")] = (
+        None
+    )
+    config: Config
+    as_json: AsJson = False
+
+    def context(self, official: OfficialContext | None = None) -> DraftContext:
+        """For the slot that was given; otherwise for the next slot on the bus."""
+        official = official or load_context(self.config)
+        if self.slot is not None:
+            state, slot = None, self.slot
+        else:
+            state = asyncio.run(publishing.in_force(official))
+            slot = state.slot + 1
+        signed = (state.signed if state else None) or official.versions.newest
+        return DraftContext(slot, signed, official.subjects, datetime.now(UTC), state)
 
 
 @draft.command
@@ -41,15 +64,12 @@ def hold(
     file: File,
     *,
     scope: Annotated[str, Parameter(help="all, agency:NAME, jurisdiction:NAME or person:TAG")],
-    authority: Authority,
-    reason: Reason = "",
-    slot: Slot = None,
-    config: Config,
-    as_json: AsJson = False,
+    options: DraftOptions,
 ) -> None:
     """An order that nothing in its scope is answered. One official's signature is enough."""
-    occasion = _occasion(load_office(config), slot)
-    _write(file, drafting.hold(occasion, scope, authority, reason), occasion.signed, as_json)
+    context = options.context()
+    control = drafting.hold(context, scope, options.authority, options.reason)
+    _write(file, control, context.signed, options.as_json)
 
 
 @draft.command
@@ -57,15 +77,12 @@ def lift(
     file: File,
     *,
     lifts: Annotated[int, Parameter(help="the slot of the hold that ends")],
-    authority: Authority,
-    reason: Reason = "",
-    slot: Slot = None,
-    config: Config,
-    as_json: AsJson = False,
+    options: DraftOptions,
 ) -> None:
     """The end of a hold. It needs officials of two different parties."""
-    occasion = _occasion(load_office(config), slot)
-    _write(file, drafting.lift(occasion, lifts, authority, reason), occasion.signed, as_json)
+    context = options.context()
+    control = drafting.lift(context, lifts, options.authority, options.reason)
+    _write(file, control, context.signed, options.as_json)
 
 
 @draft.command
@@ -77,18 +94,15 @@ def key(
     public: Annotated[str, Parameter(help="the public key: base64 or PEM, or the name of a file with it")],
     from_: Annotated[datetime, Parameter("--from", help="UTC unless it says otherwise")],
     until: Annotated[datetime, Parameter(help="UTC unless it says otherwise")],
-    authority: Authority,
-    reason: Reason = "",
-    slot: Slot = None,
-    config: Config,
-    as_json: AsJson = False,
+    options: DraftOptions,
 ) -> None:
     """One more key of a party. It needs officials of two parties, one of them its own."""
-    occasion = _occasion(load_office(config), slot)
+    context = options.context()
     record = KeyRecord(
         party=party, use=use, public=read_public(public), valid_from=_utc(from_), valid_until=_utc(until)
     )
-    _write(file, drafting.key(occasion, record, authority, reason), occasion.signed, as_json)
+    control = drafting.key(context, record, options.authority, options.reason)
+    _write(file, control, context.signed, options.as_json)
 
 
 @draft.command
@@ -96,15 +110,12 @@ def shred(
     file: File,
     *,
     key_id: Annotated[str, Parameter(help="the sealing key that is destroyed")],
-    authority: Authority,
-    reason: Reason = "",
-    slot: Slot = None,
-    config: Config,
-    as_json: AsJson = False,
+    options: DraftOptions,
 ) -> None:
     """The end of a sealing key, and of all that was sealed to it. Officials of two parties, one its own."""
-    occasion = _occasion(load_office(config), slot)
-    _write(file, drafting.shred(occasion, key_id, authority, reason), occasion.signed, as_json)
+    context = options.context()
+    control = drafting.shred(context, key_id, options.authority, options.reason)
+    _write(file, control, context.signed, options.as_json)
 
 
 @draft.command
@@ -112,17 +123,13 @@ def agreement(
     file: File,
     *,
     version: Annotated[Path, Parameter(help="the signed agreement file that comes into force")],
-    authority: Authority,
-    reason: Reason = "",
-    slot: Slot = None,
-    config: Config,
-    as_json: AsJson = False,
+    options: DraftOptions,
 ) -> None:
     """A version of the agreement, installed at all parties. It needs officials of all of them."""
-    office = load_office(config)
-    named = office.installed(version)
-    occasion = _occasion(office, slot)
-    _write(file, drafting.agreement(occasion, named, authority, reason), named, as_json)
+    official = load_context(options.config)
+    installed = official.installed(version)
+    control = drafting.agreement(options.context(official), installed, options.authority, options.reason)
+    _write(file, control, installed, options.as_json)
 
 
 @app.command
@@ -134,56 +141,52 @@ def sign(
     as_json: AsJson = False,
 ) -> None:
     """Add one official's signature. Look at it first, with `show`. Connects to nothing."""
-    office, found = load_office(config), draft_file.read(file)
-    under = office.under(draft_file.cited(found))
-    signed = draft_file.add_signature(found, Signer(read_signing_key(key)), under, datetime.now(UTC))
-    draft_file.replace(file, signed)
-    _report(file, signed, under, as_json)
+    _, found, signed = _load(file, config)
+    more = draft_file.add_signature(found, Signer(read_signing_key(key)), signed, datetime.now(UTC))
+    draft_file.replace(file, more)
+    _report(file, more, signed, as_json)
 
 
 @app.command
 def show(file: File, *, config: Config, as_json: AsJson = False) -> None:
     """Say what a control does, who has signed it, and what is missing. Connects to nothing."""
-    office, found = load_office(config), draft_file.read(file)
-    under = office.under(draft_file.cited(found))
+    _, found, signed = _load(file, config)
     if as_json:
-        _report(file, found, under, as_json)
+        _report(file, found, signed, as_json)
         return
     now = datetime.now(UTC)
-    control, _ = draft_file.opened(found, under, now)
-    print("\n".join(explain.explain(found, control, under, now)))
+    control, _ = draft_file.open_draft(found, signed, now)
+    print("\n".join(explain.explain(found, control, signed, now)))
 
 
 @app.command
 def publish(file: File, *, config: Config, as_json: AsJson = False) -> None:
     """Store it in its slot, if it counts. Exit code 3, and nothing is sent, if it does not."""
-    office, found = load_office(config), draft_file.read(file)
-    under = office.under(draft_file.cited(found))
-    control, _ = draft_file.opened(found, under, datetime.now(UTC))
-    sequence = asyncio.run(publishing.publish(office, control, found))
+    official, found, signed = _load(file, config)
+    control, _ = draft_file.open_draft(found, signed, datetime.now(UTC))
+    sequence = asyncio.run(publishing.publish(official, control, found))
     if as_json:
         print(json.dumps({"version": 1, "slot": control.slot, "sequence": sequence}))
     else:
         print(f"{control.subject}: {control.action}, slot {control.slot}, sequence {sequence}")
 
 
-def _occasion(office: Office, slot: int | None) -> Occasion:
-    state = None if slot is not None else asyncio.run(publishing.in_force(office))
-    chosen, now = slot if state is None else state.slot + 1, datetime.now(UTC)
-    signed = (state.signed if state else None) or office.versions.newest
-    return Occasion(chosen or 0, signed, office.subjects, now, state)
+def _load(file: Path, config: Path) -> tuple[OfficialContext, Draft, SignedAgreement]:
+    """The draft in the file, and the version of the agreement that it names."""
+    official, found = load_context(config), draft_file.read(file)
+    return official, found, official.version(draft_file.agreement_digest(found))
 
 
-def _write(file: Path, control: Control, under: SignedAgreement, as_json: bool) -> None:
-    made = draft_file.draft(control)
+def _write(file: Path, control: Control, signed: SignedAgreement, as_json: bool) -> None:
+    made = draft_file.from_control(control)
     draft_file.create(file, made)
-    _report(file, made, under, as_json)
+    _report(file, made, signed, as_json)
 
 
-def _report(file: Path, found: Draft, under: SignedAgreement, as_json: bool) -> None:
+def _report(file: Path, found: Draft, signed: SignedAgreement, as_json: bool) -> None:
     now = datetime.now(UTC)
-    control, parties = draft_file.opened(found, under, now)
-    missing = missing_signatures(control.action, parties, under.agreement)
+    control, parties = draft_file.open_draft(found, signed, now)
+    missing = missing_signatures(control.action, parties, signed.agreement)
     if not as_json:
         print(f"{file}: {control.action} for slot {control.slot}; {missing or 'enough have signed'}")
         return
@@ -200,7 +203,7 @@ def _report(file: Path, found: Draft, under: SignedAgreement, as_json: bool) -> 
         "authority": control.authority,
         "reason": control.reason,
         "signed_by": [
-            {"party": party, "key_id": key} for party, key in explain.signatures(found, under, now)
+            {"party": party, "key_id": key} for party, key in explain.signatures(found, signed, now)
         ],
         "missing": missing,
     }

@@ -1,4 +1,4 @@
-"""Draws up a control for a slot. Pure; called by `control draft`, one function for each action."""
+"""Makes a control for a slot: one function for each action. Pure."""
 
 from datetime import datetime
 
@@ -13,8 +13,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 
-class Occasion(Struct, frozen=True):
-    """For which slot, under which agreement and when. in_force: None where the bus was not asked."""
+class DraftContext(Struct, frozen=True):
+    """For which slot, under which agreement and when. in_force: None if the bus was not asked."""
 
     slot: int
     signed: SignedAgreement
@@ -34,57 +34,57 @@ class Occasion(Struct, frozen=True):
         )
 
 
-def hold(occasion: Occasion, scope: str, authority: str, reason: str) -> Control:
-    """Raises Misconfigured for a scope that would hold nothing."""
+def hold(context: DraftContext, scope: str, authority: str, reason: str) -> Control:
+    """Raises Misconfigured for a scope that covers nothing."""
     try:
-        require_known(scope, occasion.signed.agreement)
+        require_known(scope, context.signed.agreement)
     except Untrusted as fault:
         raise Misconfigured(fault.what, where="--scope", fix="The agreement names them") from None
-    return occasion.control("hold", scope=scope, authority=authority, reason=reason)
+    return context.control("hold", scope=scope, authority=authority, reason=reason)
 
 
-def lift(occasion: Occasion, slot: int, authority: str, reason: str) -> Control:
-    """Raises Misconfigured where it is known that there is no such hold."""
-    if occasion.in_force is not None:
-        slots = [each.slot for each in occasion.in_force.holds]
+def lift(context: DraftContext, slot: int, authority: str, reason: str) -> Control:
+    """Raises Misconfigured if the state in force is known and has no such hold."""
+    if context.in_force is not None:
+        slots = [each.slot for each in context.in_force.holds]
         if slot not in slots:
             known = f"In force are {', '.join(map(str, slots))}" if slots else "No hold is in force"
             raise Misconfigured(f"control {slot} is no hold in force", where="--lifts", fix=known)
-    return occasion.control("lift", lifts=slot, authority=authority, reason=reason)
+    return context.control("lift", lifts=slot, authority=authority, reason=reason)
 
 
-def key(occasion: Occasion, record: KeyRecord, authority: str, reason: str) -> Control:
-    """Raises Misconfigured for a key that no reader would take up."""
-    known = occasion.in_force.signed if occasion.in_force else None
+def key(context: DraftContext, record: KeyRecord, authority: str, reason: str) -> Control:
+    """Raises Misconfigured for a key that every reader would refuse."""
+    known = context.in_force.signed if context.in_force else None
     try:
         (known.ring if known else KeyRing(())).having(record)
     except Misconfigured as fault:
         raise Misconfigured(fault.what, where="--public") from None
-    if record.party not in occasion.signed.agreement.parties:
+    if record.party not in context.signed.agreement.parties:
         raise Misconfigured("the agreement has no such party", where="--party")
-    if record.valid_from < occasion.at:
+    if record.valid_from < context.at:
         fix = "Leave time for officials to sign"
-        raise Misconfigured("a key may not count from before it was named", where="--from", fix=fix)
-    return occasion.control("key", key=record, authority=authority, reason=reason)
+        raise Misconfigured("a key may not be valid before its control is drafted", where="--from", fix=fix)
+    return context.control("key", key=record, authority=authority, reason=reason)
 
 
-def shred(occasion: Occasion, key_id: str, authority: str, reason: str) -> Control:
-    """Raises Misconfigured where it is known that there is no such key, or that others may seal to it."""
-    if occasion.in_force is not None:
-        found = occasion.in_force.require().ring.get(key_id)
+def shred(context: DraftContext, key_id: str, authority: str, reason: str) -> Control:
+    """Raises Misconfigured if the state in force is known and has no such key, or the key is still valid."""
+    if context.in_force is not None:
+        found = context.in_force.require().ring.get(key_id)
         if found is None or found.use != "seal":
             fix = "See: glomar-verifier epoch list"
             raise Misconfigured("no sealing key in force has this id", where="--key-id", fix=fix)
-        if occasion.at < found.valid_until:
-            fix = f"They may until {found.valid_until.isoformat()}"
+        if context.at < found.valid_until:
+            fix = f"It is valid until {found.valid_until.isoformat()}"
             raise Misconfigured("others may still seal to this key", where="--key-id", fix=fix)
-    return occasion.control("shred", key_id=key_id, authority=authority, reason=reason)
+    return context.control("shred", key_id=key_id, authority=authority, reason=reason)
 
 
-def agreement(occasion: Occasion, named: SignedAgreement, authority: str, reason: str) -> Control:
+def agreement(context: DraftContext, version: SignedAgreement, authority: str, reason: str) -> Control:
     """Raises Misconfigured for a version that is not newer than the one in force."""
-    known = occasion.in_force.signed if occasion.in_force else None
-    if known is not None and named.agreement.version <= known.agreement.version:
+    known = context.in_force.signed if context.in_force else None
+    if known is not None and version.agreement.version <= known.agreement.version:
         raise Misconfigured(f"version {known.agreement.version} is in force", where="FILE")
-    control = occasion.control("agreement", authority=authority, reason=reason)
-    return replace(control, agreement_digest=named.digest)
+    control = context.control("agreement", authority=authority, reason=reason)
+    return replace(control, agreement_digest=version.digest)

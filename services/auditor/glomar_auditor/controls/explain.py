@@ -1,4 +1,4 @@
-"""A control in words, for a lawyer. Pure; called by `control show`."""
+"""A control in plain words, for a lawyer. Pure."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -11,9 +11,9 @@ from glomar_schemas.messages import Control
 from glomar_auditor.controls.draft_file import Draft
 
 
-def explain(found: Draft, control: Control, signed: SignedAgreement, at: datetime) -> list[str]:
+def explain(draft: Draft, control: Control, signed: SignedAgreement, at: datetime) -> list[str]:
     """Lines: what it does and from when, its authority, who has signed, what is missing."""
-    agreement, signed_by = signed.agreement, signatures(found, signed, at)
+    agreement, signed_by = signed.agreement, signatures(draft, signed, at)
     lines = [
         f"Control {control.slot} under {agreement.id}: {control.action}",
         "",
@@ -31,9 +31,9 @@ def explain(found: Draft, control: Control, signed: SignedAgreement, at: datetim
     return lines
 
 
-def signatures(found: Draft, signed: SignedAgreement, at: datetime) -> list[tuple[str, str]]:
-    """(party, key id) of each, which `opened` has checked."""
-    return [(signed.ring.signer(each.keyid, at, OFFICIAL)[0], each.keyid) for each in found.signatures]
+def signatures(draft: Draft, signed: SignedAgreement, at: datetime) -> list[tuple[str, str]]:
+    """(party, key id) of each. `open_draft` has checked them."""
+    return [(signed.ring.signer(each.keyid, at, OFFICIAL)[0], each.keyid) for each in draft.signatures]
 
 
 def scope_in_words(scope: str, agreement: Agreement) -> str:
@@ -52,7 +52,7 @@ def scope_in_words(scope: str, agreement: Agreement) -> str:
 def _hold(control: Control, agreement: Agreement) -> list[str]:
     return [
         f"It covers {scope_in_words(control.scope, agreement)}.",
-        "Nothing that it covers is answered, and nothing that was answered before is handed out any more.",
+        "No request that it covers is answered, and no earlier answer to one is released any more.",
         "Requests that it covers wait. None is lost, and the time that they wait does not count against",
         "their expiry.",
         f"It ends only when a later control, signed by officials of two parties, lifts slot {control.slot}.",
@@ -62,8 +62,9 @@ def _hold(control: Control, agreement: Agreement) -> list[str]:
 def _lift(control: Control, agreement: Agreement) -> list[str]:
     return [
         f"The hold of slot {control.lifts} ends.",
-        "What waited for it is answered, unless another hold covers it, and what was withheld is handed out.",
-        "Whatever was stored against the hold while it was in force stays withheld for ever.",
+        "Requests that waited for it are answered, unless another hold covers them.",
+        "Answers that it withheld are released, unless another hold covers them.",
+        "An answer that was stored against the hold while it was in force stays withheld for ever.",
     ]
 
 
@@ -76,14 +77,14 @@ def _key(control: Control, agreement: Agreement) -> list[str]:
     )
     return [
         f"{_name(record.party, agreement)} uses one more key, for {use}: {record.key_id}",
-        f"It counts from {record.valid_from.isoformat()} to {record.valid_until.isoformat()}.",
-        "Its older keys count as long as they did before.",
+        f"It is valid from {record.valid_from.isoformat()} to {record.valid_until.isoformat()}.",
+        "Its older keys stay valid as long as before.",
     ]
 
 
 def _shred(control: Control, agreement: Agreement) -> list[str]:
     return [
-        f"The sealing key {control.key_id} is in force no more. Its party forgets it, and its custodians",
+        f"The sealing key {control.key_id} is no longer in force. Its party deletes it, and its custodians",
         "destroy it. What was sealed to it can never be opened again, by anybody.",
         "The ledger keeps every message, and verifies as before.",
     ]

@@ -1,4 +1,4 @@
-"""What officials need of the bus: what is in force, and a slot for a control. Called by the commands."""
+"""Reads from the bus what is in force, and publishes a control in its slot."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -13,33 +13,33 @@ from glomar_schemas.messages import Control
 from glomar_schemas.publish import SLOT_TAKEN, NotStored, Outgoing, store
 
 from glomar_auditor.controls.draft_file import Draft
-from glomar_auditor.controls.settings import Office
+from glomar_auditor.controls.settings import OfficialContext
 
 
-async def in_force(office: Office) -> InForce:
+async def in_force(official: OfficialContext) -> InForce:
     """After every control that the stream holds. Raises Unreachable, Fatal."""
-    async with _connected(office) as client:
-        return await latest_in_force(client, office.versions, office.subjects)
+    async with _connected(official) as client:
+        return await latest_in_force(client, official.versions, official.subjects)
 
 
-async def publish(office: Office, control: Control, draft: Draft) -> int:
-    """Stores it in its slot -> the stream sequence; the same again if it stands there already.
+async def publish(official: OfficialContext, control: Control, draft: Draft) -> int:
+    """Stores it in its slot -> the stream sequence; for a control that is stored already, the same sequence.
 
-    Raises Refused, and sends nothing, if it would be void or its slot is not the next; Unreachable, TimedOut
+    Raises Refused, and sends nothing, if it would be void or its slot is not the next; Unreachable; TimedOut
     (it may have been stored: publish it again to find out).
     """
     if not draft.signatures:
         raise Refused("nobody has signed it yet", fix="Sign it with: glomar-auditor control sign")
-    async with _connected(office) as client:
-        state = await latest_in_force(client, office.versions, office.subjects)
+    async with _connected(official) as client:
+        state = await latest_in_force(client, official.versions, official.subjects)
         if control.slot <= state.slot:
-            return await _stored_before(client, office, control, draft)
+            return await _stored_before(client, official, control, draft)
         if control.slot > state.slot + 1:
             raise Refused(
                 f"slot {control.slot} is not the next one, which is {state.slot + 1}", fix="Draft it again"
             )
-        # The sequence is not known yet, and decides nothing.
-        applied = apply(state, draft.body, office.versions, office.subjects, 0, datetime.now(UTC))
+        # Its sequence is not known yet. No check uses it.
+        applied = apply(state, draft.body, official.versions, official.subjects, 0, datetime.now(UTC))
         if applied.fault:
             raise Refused(f"it would be void: {applied.fault}", fix="Nothing was published")
         try:
@@ -47,11 +47,11 @@ async def publish(office: Office, control: Control, draft: Draft) -> int:
         except NotStored as refusal:
             if refusal.err_code != SLOT_TAKEN:
                 raise
-            return await _stored_before(client, office, control, draft)
+            return await _stored_before(client, official, control, draft)
 
 
-async def _stored_before(client: BusClient, office: Office, control: Control, draft: Draft) -> int:
-    stored = await get_by_subject(client, office.subjects.stream, control.subject)
+async def _stored_before(client: BusClient, official: OfficialContext, control: Control, draft: Draft) -> int:
+    stored = await get_by_subject(client, official.subjects.stream, control.subject)
     if stored is None or stored.body != draft.body:
         raise Refused(
             f"slot {control.slot} has been taken by another control meanwhile",
@@ -61,8 +61,8 @@ async def _stored_before(client: BusClient, office: Office, control: Control, dr
 
 
 @contextlib.asynccontextmanager
-async def _connected(office: Office) -> AsyncIterator[BusClient]:
-    client = await connect(office.settings, "glomar-auditor control")
+async def _connected(official: OfficialContext) -> AsyncIterator[BusClient]:
+    client = await connect(official.settings, "glomar-auditor control")
     try:
         yield client
     except Unreachable as fault:

@@ -1,4 +1,4 @@
-"""What an official's command needs of a settings file: any service's will do. Called by the command line."""
+"""What an official's command reads from a settings file of any service."""
 
 from pathlib import Path
 
@@ -11,40 +11,41 @@ from msgspec import Struct
 
 
 class OfficialSettings(ServiceSettings, frozen=True, kw_only=True, forbid_unknown_fields=False):
-    """The holder's or the oversight body's: their accounts may carry controls. Nothing is served."""
+    """The holder's or the oversight body's: only their accounts may publish controls. Nothing is served."""
 
     http_port: int = 0
 
 
-class Office(Struct, frozen=True):
-    """The agreement under which officials act, in its installed versions, and how its bus is reached."""
+class OfficialContext(Struct, frozen=True):
+    """The agreement under which officials act, in its installed versions, and the settings of its bus."""
 
     settings: OfficialSettings
     trust: Trust
     versions: Versions
     subjects: Subjects
 
-    def under(self, digest: str) -> SignedAgreement:
-        """The version that a control names; the newest, where that one is not installed."""
+    def version(self, digest: str) -> SignedAgreement:
+        """The version with that digest; the newest if that one is not installed."""
         return self.versions.get(digest) or self.versions.newest
 
     def installed(self, file: Path) -> SignedAgreement:
-        """Raises Misconfigured unless that signed file is one of the installed versions; Untrusted."""
-        named = load_agreement(file, self.trust)
-        if self.versions.get(named.digest) is None:
-            beside = self.settings.agreement.parent
+        """Raises Misconfigured unless the signed file is one of the installed versions; Untrusted."""
+        signed = load_agreement(file, self.trust)
+        if self.versions.get(signed.digest) is None:
+            folder = self.settings.agreement.parent
             raise Misconfigured(
-                "not installed here", where=str(file), fix=f"Put it and its .sig into {beside}"
+                "not installed here", where=str(file), fix=f"Put it and its .sig into {folder}"
             )
-        return named
+        return signed
 
 
-def load_office(config: Path) -> Office:
+def load_context(config: Path) -> OfficialContext:
     """Connects to nothing. Raises Misconfigured, Malformed, Untrusted."""
     settings = load_settings(OfficialSettings, config)
     trust = load_trust(settings.trust)
     versions = load_versions(settings.agreement, trust)
-    return Office(settings, trust, versions, Subjects(versions.newest.agreement.id, settings.incarnation))
+    subjects = Subjects(versions.newest.agreement.id, settings.incarnation)
+    return OfficialContext(settings, trust, versions, subjects)
 
 
 def read_public(text: str) -> str:

@@ -1,1 +1,1 @@
-"""The index: what the ledger and the stream hold, made searchable. Derived, never evidence."""
+"""The search index of ledger and stream: a derived file, never evidence."""

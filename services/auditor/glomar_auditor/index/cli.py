@@ -1,8 +1,8 @@
-"""`glomar-auditor rebuild-index`, `search` and `show`. stdout is data, stderr is people."""
+"""`glomar-auditor rebuild-index`, `search` and `show`."""
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -12,13 +12,14 @@ import msgspec
 from cyclopts import Parameter
 from glomar_runtime.cli import progress
 from glomar_schemas.errors import Misconfigured
+from msgspec.structs import replace
 
-from glomar_auditor.index.context import Sight, sight
-from glomar_auditor.index.database import Damaged, Index, Wanted, remove
+from glomar_auditor.index.context import OversightContext, open_context
+from glomar_auditor.index.database import Damaged, Index, RequestFilter, remove
 from glomar_auditor.index.fill import fill
 from glomar_auditor.index.periods import LAST_NS, in_zone, to_ns
-from glomar_auditor.index.request_history import Story, stories
-from glomar_auditor.index.search import EVERY_OUTCOME, Matter, search
+from glomar_auditor.index.request_history import RequestHistory, request_histories
+from glomar_auditor.index.search import EVERY_OUTCOME, RequestSummary, search
 
 NAME = "glomar-auditor"
 
@@ -29,14 +30,21 @@ Until = Annotated[datetime | None, Parameter(help="before then")]
 
 
 def rebuild_index(*, config: Config, as_json: AsJson = False) -> None:
-    """Make the index anew from ledger and stream, also while the auditor runs. Each message is checked."""
+    """Rebuild the index from ledger and stream, also while the auditor runs. Each message is checked."""
 
     async def run() -> tuple[Path, int]:
-        async with sight(config, NAME) as seen:
-            path = seen.settings.index_file
-            index = _emptied(seen, path)
+        async with open_context(config, NAME) as context:
+            path = context.settings.index_file
+            index = _cleared(context, path)
             with progress("indexing") as advance:
-                await fill(index, seen.reading, seen.client, seen.subjects.stream, seen.view, advance=advance)
+                await fill(
+                    index,
+                    context.reader,
+                    context.client,
+                    context.subjects.stream,
+                    context.view,
+                    advance=advance,
+                )
             size = index.size
             index.close()
             return path, size
@@ -59,44 +67,34 @@ def find(
     outcome: Annotated[str, Parameter(help="|".join(EVERY_OUTCOME))] = "",
     request_id: Annotated[str, Parameter("--id", help="the request's id")] = "",
     trace_id: str = "",
-    limit: Annotated[int, Parameter(help="the newest so many; 0: all")] = 100,
+    limit: Annotated[int, Parameter(help="show the newest N; 0: all")] = 100,
     config: Config,
     as_json: AsJson = False,
 ) -> None:
-    """Find requests in the index. What it finds is no evidence: `show` proves it."""
+    """Find requests in the index. The result is no evidence: `show` proves it."""
     if outcome not in ("", *EVERY_OUTCOME):
         raise Misconfigured("no such outcome", where="--outcome", fix=f"One of {', '.join(EVERY_OUTCOME)}")
     if limit < 0:
-        raise Misconfigured("less than 0", where="--limit")
+        raise Misconfigured("less than 0", where="--limit", fix="Give 0 or more")
 
-    async def run() -> tuple[list[Matter], int, int, int]:
-        async with sight(config, NAME) as seen:
-            zone = seen.agreement.time_zone
-            wanted = Wanted(
-                since_ns=to_ns(in_zone(since, zone)) if since else 0,
-                until_ns=to_ns(in_zone(until, zone)) if until else LAST_NS,
-                agency=agency,
-                officer=officer,
-                request_id=request_id,
-                trace=trace_id.lower(),
-            )
-            index = seen.index()
-            every = list(search(index, seen.reading, wanted, condition=condition, outcome=outcome))
-            return every[-limit:] if limit else every, len(every), index.size, seen.view.size
+    wanted = RequestFilter(agency=agency, officer=officer, request_id=request_id, trace=trace_id.lower())
 
-    found, total, size, ledger_size = asyncio.run(run())
+    async def run() -> tuple[list[RequestSummary], int, int]:
+        async with open_context(config, NAME) as context:
+            index = context.index()
+            period = in_period(wanted, since, until, context.agreement.time_zone)
+            found = list(search(index, context.reader, period, condition=condition, outcome=outcome))
+            return found, index.size, context.view.size
+
+    found, size, ledger_size = asyncio.run(run())
+    shown = found[-limit:] if limit else found
     if size < ledger_size:
         print(f"{NAME}: the index has {size} of {ledger_size} entries so far", file=sys.stderr)
     if as_json:
-        shape = {"version": 1, "indexed": size, "ledger": ledger_size, "total": total, "requests": found}
+        shape = {"version": 1, "indexed": size, "ledger": ledger_size, "total": len(found), "requests": shown}
         print(msgspec.json.encode(shape).decode())
-        return
-    for matter in found:
-        print(_line(matter))
-    print(
-        f"{total} requests" + (f", the newest {len(found)} shown" if len(found) < total else ""),
-        file=sys.stderr,
-    )
+    else:
+        _print_summaries(shown, len(found))
 
 
 def show(
@@ -105,59 +103,78 @@ def show(
     config: Config,
     as_json: AsJson = False,
 ) -> None:
-    """The whole story of one request from ledger and stream, with a proof of each message."""
+    """The history of one request from ledger and stream, with a proof of each message."""
 
-    async def run() -> list[Story]:
-        async with sight(config, NAME) as seen:
-            return await stories(seen, request_id)
+    async def run() -> list[RequestHistory]:
+        async with open_context(config, NAME) as context:
+            return await request_histories(context, request_id)
 
     found = asyncio.run(run())
     if as_json:
         print(msgspec.json.encode({"version": 1, "stories": found}).decode())
     else:
-        print("\n\n".join("\n".join(_told(story)) for story in found))
+        print("\n\n".join("\n".join(_history_lines(history)) for history in found))
 
 
-def _emptied(seen: Sight, path: Path) -> Index:
+def in_period(
+    wanted: RequestFilter, since: datetime | None, until: datetime | None, zone: str
+) -> RequestFilter:
+    """The same filter for one period. A time without a zone is in `zone`; None: no limit."""
+    return replace(
+        wanted,
+        since_ns=to_ns(in_zone(since, zone)) if since else 0,
+        until_ns=to_ns(in_zone(until, zone)) if until else LAST_NS,
+    )
+
+
+def _cleared(context: OversightContext, path: Path) -> Index:
     try:
-        index = seen.index(write=True)
+        index = context.index(write=True)
         index.clear()
     except Damaged:
         remove(path)
-        index = seen.index(write=True)
+        index = context.index(write=True)
     return index
 
 
-def _line(matter: Matter) -> str:
-    what = f"{matter.outcome} {','.join(matter.conditions)}".strip()
+def _print_summaries(shown: Sequence[RequestSummary], total: int) -> None:
+    for summary in shown:
+        print(_summary_line(summary))
+    more = f", the newest {len(shown)} shown" if len(shown) < total else ""
+    print(f"{total} requests{more}", file=sys.stderr)
+
+
+def _summary_line(summary: RequestSummary) -> str:
+    what = f"{summary.outcome} {','.join(summary.conditions)}".strip()
     fields = (
-        f"{matter.sequence:>8}",
-        f"{matter.at:%Y-%m-%d %H:%M:%S}Z",
-        matter.agency,
-        matter.officer or "-",
-        matter.ground or "-",
-        matter.request_id,
-        what + (f" ({matter.fault})" if matter.fault else ""),
+        f"{summary.sequence:>8}",
+        f"{summary.at:%Y-%m-%d %H:%M:%S}Z",
+        summary.agency,
+        summary.officer or "-",
+        summary.ground or "-",
+        summary.request_id,
+        what + (f" ({summary.fault})" if summary.fault else ""),
     )
     return "  ".join(fields)
 
 
-def _told(story: Story) -> Iterator[str]:
-    yield f"Request {story.request_id} of {story.agency}: {story.outcome or 'no outcome'}; {story.state}"
+def _history_lines(history: RequestHistory) -> Iterator[str]:
+    outcome = history.outcome or "no outcome"
+    yield f"Request {history.request_id} of {history.agency}: {outcome}; {history.state}"
     yield ""
-    for name, value in story.clear.items():
+    for name, value in history.clear.items():
         if name not in ("id", "agency"):
             yield f"  {name:<19} {_plain(value)}"
-    for refusal in story.refusals:
+    for refusal in history.refusals:
         yield f"  refused under {refusal.condition} ({refusal.citation}): {refusal.message}"
     yield ""
-    for told in story.messages:
-        yield f"  {told.kind:<8} sequence {told.sequence}, {told.at:%Y-%m-%d %H:%M:%S.%f} UTC"
-        yield f"           {told.subject}"
-        yield f"           sha256 {told.sha256}"
-        count = f"does not count: {told.fault}" if told.fault else "signed by whom it must be"
-        yield f"           in the ledger as leaf {told.sequence - 1}: proved; {count}"
-    for hold in story.holds:
+    for message in history.messages:
+        yield f"  {message.kind:<8} sequence {message.sequence}, {message.at:%Y-%m-%d %H:%M:%S.%f} UTC"
+        yield f"           {message.subject}"
+        yield f"           sha256 {message.sha256}"
+        signature = f"does not count: {message.fault}" if message.fault else "signed by the right party"
+        yield f"           in the ledger as leaf {message.sequence - 1}: proved; {signature}"
+    for hold in history.holds:
         end = (
             f"lifted by slot {hold.lifted_slot} at {hold.lifted_at:%Y-%m-%d %H:%M:%S}"
             if hold.lifted_at
@@ -165,7 +182,7 @@ def _told(story: Story) -> Iterator[str]:
         )
         yield f"  hold     slot {hold.slot}, sequence {hold.sequence}, {hold.scope}: {hold.authority}; {end}"
     yield ""
-    yield f"  checkpoint {story.origin}, {story.size} entries, root {story.root}"
+    yield f"  checkpoint {history.origin}, {history.size} entries, root {history.root}"
 
 
 def _plain(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What a command of oversight needs: the auditor's settings, keys, bus, ledger. Called by commands."""
+"""What a command of the oversight body works with: settings, agreement, keys, bus and ledger."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -15,19 +15,19 @@ from msgspec import Struct
 from nats.aio.client import Client
 
 from glomar_auditor.index.database import Index
-from glomar_auditor.index.record import Reading
+from glomar_auditor.index.record import MessageReader
 from glomar_auditor.ledger.view import LedgerView, ledger_keys, open_view
 from glomar_auditor.settings import AuditorSettings
 
 
-class Sight(Struct, frozen=True):
-    """What oversight can see, as of one checkpoint."""
+class OversightContext(Struct, frozen=True):
+    """Open connections and files, as of one checkpoint."""
 
     client: Client
     settings: AuditorSettings
     versions: Versions
     subjects: Subjects
-    reading: Reading
+    reader: MessageReader
     view: LedgerView
 
     @property
@@ -39,13 +39,15 @@ class Sight(Struct, frozen=True):
         return self.subjects.origin(self.agreement.oversight)
 
     def index(self, *, write: bool = False) -> Index:
-        """The kept one. Raises Damaged, Misconfigured."""
+        """The index that the auditor keeps. Raises Damaged, Misconfigured."""
         return Index(self.settings.index_file, self.origin, write=write)
 
 
 @contextlib.asynccontextmanager
-async def sight(config: Path, name: str, checkpoint: Path | None = None) -> AsyncIterator[Sight]:
-    """Connected as the auditor. checkpoint: an older one than is published, in a file.
+async def open_context(
+    config: Path, name: str, checkpoint: Path | None = None
+) -> AsyncIterator[OversightContext]:
+    """Connects as the auditor. checkpoint: a file with an older checkpoint than the published one.
 
     Raises Misconfigured, IntegrityError, Unreachable.
     """
@@ -58,9 +60,9 @@ async def sight(config: Path, name: str, checkpoint: Path | None = None) -> Asyn
     try:
         in_force = await latest_in_force(client, versions, subjects)
         keyholder.follow(in_force)
-        # After the controls: what the checkpoint covers is opened by keys that are in force now.
+        # After the controls: the keys that are in force now open every message under the checkpoint.
         view = open_view(settings.ledger, ledger_keys(in_force.require(), subjects), checkpoint)
-        reading = Reading(subjects, keyholder.opener)
-        yield Sight(client, settings, versions, subjects, reading, view)
+        reader = MessageReader(subjects, keyholder.opener)
+        yield OversightContext(client, settings, versions, subjects, reader, view)
     finally:
         await client.close()

@@ -1,7 +1,7 @@
-"""The index: a SQLite file of the oversight body. Called by the auditor, which keeps it up, and by commands.
+"""The index as a SQLite file of the oversight body.
 
-Records go in in the order of the ledger, without a hole. Whatever is wrong with the file, it can be thrown
-away: it is made anew from ledger and stream.
+Records are added in the order of the ledger, without gaps. The file can always be removed: it is rebuilt from
+ledger and stream.
 """
 
 import sqlite3
@@ -14,11 +14,11 @@ from glomar_schemas.subjects import is_request_id
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from glomar_auditor.index.record import GAP, OTHER, Record
+from glomar_auditor.index.record import GAP, OTHER, IndexRecord
 
 _VERSION = 2
-_COLUMNS = Record.__struct_fields__
-# A verdict of 4 KB would leave much of a page of the usual 4 KB empty.
+_COLUMNS = IndexRecord.__struct_fields__
+# Verdicts of 4 KB would waste much of SQLite's default pages of 4 KB.
 _SCHEMA = f"""
 PRAGMA page_size = 16384;
 BEGIN IMMEDIATE;
@@ -32,16 +32,16 @@ CREATE INDEX IF NOT EXISTS record_by_slot ON record (token, kind);
 CREATE INDEX IF NOT EXISTS record_by_trace ON record (trace) WHERE trace != '';
 PRAGMA user_version = {_VERSION};
 """
-"""The transaction stays open: a file that names no ledger would be nobody's."""
-_REBUILD = "Make it anew with: glomar-auditor rebuild-index"
+"""The transaction stays open until the ledger is named: a file must never exist without its ledger's name."""
+_REBUILD = "Rebuild it with: glomar-auditor rebuild-index"
 
 
 class Damaged(Fatal):
-    """The file is no index, or not whole. Nothing is lost by removing it."""
+    """The file is no index, or is incomplete. Removing it loses nothing."""
 
 
-class Wanted(Struct, frozen=True):
-    """Which requests; "" and None: any. Times: ns since the Unix epoch, from `since` up to before `until`."""
+class RequestFilter(Struct, frozen=True):
+    """Which requests; "": any. Times: ns since the Unix epoch, since_ns included, until_ns excluded."""
 
     since_ns: int = 0
     until_ns: int = 2**63 - 1
@@ -52,12 +52,12 @@ class Wanted(Struct, frozen=True):
 
 
 class Index:
-    """One file, open; threads take turns."""
+    """One open file. Not for two threads at the same time."""
 
     def __init__(self, path: Path | None, origin: str, *, write: bool = True) -> None:
-        """path: made with mode 0600 if need be; None: one that nobody else sees, and that ends with this.
+        """path: created with mode 0600 if it is missing and `write`; None: a private temporary file.
 
-        Raises Damaged; Misconfigured (another ledger's, not there and not to be written, no permission).
+        Raises Damaged; Misconfigured (of another ledger, missing and not `write`, no permission).
         """
         try:
             if path is None:
@@ -68,7 +68,7 @@ class Index:
                 mode = "rw" if write else "ro"
                 uri = f"{path.resolve().as_uri()}?mode={mode}"
                 self._db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-            with _named(path):
+            with _errors_of(path):
                 self._prepare(origin, path, write)
         except (OSError, sqlite3.OperationalError) as error:
             fix = _REBUILD if not write else "Check path and permissions"
@@ -80,14 +80,14 @@ class Index:
 
     @property
     def size(self) -> int:
-        """Leaves of the ledger that are in it."""
-        with _named(self._path):
+        """How many leaves of the ledger it has."""
+        with _errors_of(self._path):
             return int(self._db.execute("SELECT coalesce(max(sequence), 0) FROM record").fetchone()[0])
 
-    def add(self, records: Sequence[Record]) -> bool:
-        """False, and nothing is added, unless they follow what is there. Raises Damaged, Misconfigured."""
+    def add(self, records: Sequence[IndexRecord]) -> bool:
+        """False, and adds nothing, unless they come next in the ledger. Raises Damaged, Misconfigured."""
         marks = ", ".join("?" * len(_COLUMNS))
-        with _named(self._path), self._transaction():
+        with _errors_of(self._path), self._transaction():
             if not records or records[0].sequence != self.size + 1:
                 return False
             rows = [astuple(record) for record in records]
@@ -95,55 +95,54 @@ class Index:
         return True
 
     def clear(self) -> None:
-        """Forgets everything."""
-        with _named(self._path), self._transaction():
+        """Deletes all records."""
+        with _errors_of(self._path), self._transaction():
             self._db.execute("DELETE FROM record")
 
-    def only(self, size: int) -> None:
-        """From here on, shows what the ledger held at that size."""
-        # A view of the same name hides the table from every query of this connection.
-        # A view takes no bound values.
+    def limit_to(self, size: int) -> None:
+        """From now on, shows only the first `size` entries of the ledger."""
+        # A temporary view of the same name hides the table. A view takes no bound values.
         view = f"CREATE TEMP VIEW record AS SELECT * FROM main.record WHERE sequence <= {size:d}"  # noqa: S608
         self._db.execute(view)
 
-    def records(self, kind: str = "") -> Iterator[Record]:
+    def records(self, kind: str = "") -> Iterator[IndexRecord]:
         """In the order of the ledger; of one kind, or all."""
         where, values = ("WHERE kind = ?", (kind,)) if kind else ("", ())
-        with _named(self._path):
+        with _errors_of(self._path):
             found = self._db.execute(f"SELECT * FROM record {where} ORDER BY sequence", values)  # noqa: S608
             for row in found:
-                yield Record(**dict(zip(_COLUMNS, row, strict=True)))
+                yield IndexRecord(**dict(zip(_COLUMNS, row, strict=True)))
 
-    def record(self, sequence: int) -> Record | None:
-        with _named(self._path):
+    def record(self, sequence: int) -> IndexRecord | None:
+        with _errors_of(self._path):
             row = self._db.execute("SELECT * FROM record WHERE sequence = ?", (sequence,)).fetchone()
-        return Record(**dict(zip(_COLUMNS, row, strict=True))) if row else None
+        return IndexRecord(**dict(zip(_COLUMNS, row, strict=True))) if row else None
 
-    def matters(self, wanted: Wanted) -> Iterator[tuple[Record, Record | None]]:
-        """Each request with the message in its verdict's slot, in the order of the requests."""
-        asked, values = _conditions(wanted)
+    def requests(self, wanted: RequestFilter) -> Iterator[tuple[IndexRecord, IndexRecord | None]]:
+        """Each request with the message under its verdict's subject, in the order of the requests."""
+        where, values = _conditions(wanted)
         query = f"""
             SELECT r.*, v.* FROM record r LEFT JOIN record v
-            ON v.kind = 'verdict' AND v.agency = r.agency AND v.token = slot(r.token, r.sequence)
-            WHERE {asked} ORDER BY r.sequence"""  # noqa: S608 - texts of ours; values are bound
+            ON v.kind = 'verdict' AND v.agency = r.agency AND v.token = verdict_token(r.token, r.sequence)
+            WHERE {where} ORDER BY r.sequence"""  # noqa: S608 - no text from outside; values are bound
         middle = len(_COLUMNS)
-        with _named(self._path):
+        with _errors_of(self._path):
             for row in self._db.execute(query, values):
                 verdict = dict(zip(_COLUMNS, row[middle:], strict=True)) if row[middle] is not None else None
-                request = Record(**dict(zip(_COLUMNS, row[:middle], strict=True)))
-                yield request, Record(**verdict) if verdict else None
+                request = IndexRecord(**dict(zip(_COLUMNS, row[:middle], strict=True)))
+                yield request, IndexRecord(**verdict) if verdict else None
 
-    def about(self, agency: str, token: str, kind: str) -> Record | None:
+    def message_about(self, agency: str, token: str, kind: str) -> IndexRecord | None:
         """The message of that kind about one request."""
-        with _named(self._path):
+        with _errors_of(self._path):
             row = self._db.execute(
                 "SELECT * FROM record WHERE token = ? AND kind = ? AND agency = ?", (token, kind, agency)
             ).fetchone()
-        return Record(**dict(zip(_COLUMNS, row, strict=True))) if row else None
+        return IndexRecord(**dict(zip(_COLUMNS, row, strict=True))) if row else None
 
     def faults(self) -> list[tuple[str, str, int]]:
         """(kind, fault, how many) of what does not count: gaps, other subjects, messages with a fault."""
-        with _named(self._path):
+        with _errors_of(self._path):
             return self._db.execute(
                 "SELECT kind, fault, count(*) FROM record WHERE fault != '' OR kind IN (?, ?) "
                 "GROUP BY kind, fault",
@@ -151,7 +150,7 @@ class Index:
             ).fetchall()
 
     def _prepare(self, origin: str, path: Path | None, write: bool) -> None:
-        self._db.create_function("slot", 2, _slot, deterministic=True)
+        self._db.create_function("verdict_token", 2, _verdict_token, deterministic=True)
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if write and version == 0:
             self._db.executescript(_SCHEMA)
@@ -166,7 +165,7 @@ class Index:
                 "this is the index of another ledger", where=str(path), fix="Remove it, or name another file"
             )
         if write:
-            # Derived: what a power cut takes is read again.
+            # The file is derived: what a power cut loses is read again.
             self._db.executescript(
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 2500;"
             )
@@ -183,19 +182,19 @@ class Index:
 
 
 def remove(path: Path) -> None:
-    """The file and what SQLite keeps beside it."""
+    """Removes the file and SQLite's files beside it."""
     for each in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
         with suppress(FileNotFoundError):
             each.unlink()
 
 
-def _slot(token: str, sequence: int) -> str:
-    """Where the verdict to a request stands."""
+def _verdict_token(token: str, sequence: int) -> str:
+    """The last part of the subject of a request's verdict."""
     return token if is_request_id(token) else f"~{sequence}"
 
 
-def _conditions(wanted: Wanted) -> tuple[str, list[str | int]]:
-    asked = ["r.kind = 'request'", "r.time_ns >= ?", "r.time_ns < ?"]
+def _conditions(wanted: RequestFilter) -> tuple[str, list[str | int]]:
+    conditions = ["r.kind = 'request'", "r.time_ns >= ?", "r.time_ns < ?"]
     values: list[str | int] = [wanted.since_ns, wanted.until_ns]
     for column, value in (
         ("agency", wanted.agency),
@@ -204,14 +203,14 @@ def _conditions(wanted: Wanted) -> tuple[str, list[str | int]]:
         ("trace", wanted.trace),
     ):
         if value:
-            asked.append(f"r.{column} = ?")
+            conditions.append(f"r.{column} = ?")
             values.append(value)
-    return " AND ".join(asked), values
+    return " AND ".join(conditions), values
 
 
 @contextmanager
-def _named(path: Path | None) -> Iterator[None]:
-    """SQLite's errors as ours. Raises Damaged, Misconfigured (no space, locked)."""
+def _errors_of(path: Path | None) -> Iterator[None]:
+    """Turns SQLite's errors into Damaged and Misconfigured (no space, locked)."""
     try:
         yield
     except sqlite3.OperationalError as error:

@@ -1,4 +1,4 @@
-"""Dates as people give them to `search` and `report`. Pure."""
+"""Dates as given on the command line. Pure."""
 
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -8,7 +8,7 @@ LAST_NS = 2**63 - 1
 
 
 def in_zone(given: datetime, zone: str) -> datetime:
-    """What says no zone is meant in the agreement's."""
+    """A time without a zone is in the agreement's zone."""
     return given if given.tzinfo else given.replace(tzinfo=ZoneInfo(zone))
 
 

@@ -1,7 +1,7 @@
-"""What the index holds of one message, and how it is read from it. Called by whoever fills an index; pure.
+"""The index's record of one message, and how it is read from the message. Pure.
 
-Everything in clear here is in clear in the stream. What is sealed to the oversight body stays sealed until
-somebody searches: a copy of the index tells nobody an outcome, and with the private key that knowledge ends.
+What is in clear here is in clear in the stream. What is sealed to the oversight body stays sealed until a
+search opens it: a copy of the index shows no outcome, and without the private key no outcome can be read.
 """
 
 import hashlib
@@ -25,22 +25,22 @@ MALFORMED, UNREADABLE = "malformed", "unreadable"
 
 _TRACE = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 
-Judge = Callable[[Stored], str]
-"""A message -> why it does not count, "" if it does."""
+Check = Callable[[Stored], str]
+"""A message -> why it does not count; "" if it does."""
 
 
-class Record(Struct, frozen=True, kw_only=True):
+class IndexRecord(Struct, frozen=True, kw_only=True):
     """One sequence. Texts are "" where the message has none."""
 
     sequence: int
     time_ns: int = 0
     kind: str
-    """request, verdict, control, recall, ack; `other`: no subject of ours; `gap`: the stream lost it."""
+    """request, verdict, control, recall, ack; `other`: an unknown subject; `gap`: the stream lost it."""
     agency: str = ""
     token: str = ""
     """Request id, or slot of a control; of `other` the whole subject."""
     trace: str = ""
-    """Trace id, a hint of the sender."""
+    """Trace id, as the sender gave it; not checked."""
     fault: str = ""
     """Why the message does not count."""
     officer: str = ""
@@ -53,13 +53,13 @@ class Record(Struct, frozen=True, kw_only=True):
     cause: str = ""
     """Of a recall or an ack."""
     body: bytes = b""
-    """Of a control, whose signatures say whether it counts, and of a verdict, which has its outcome sealed
-    in it."""
+    """Of a control, whose signatures decide whether it counts, and of a verdict, which contains its sealed
+    outcome."""
 
 
-class Outcome(Struct, frozen=True):
-    """What a verdict says. deny: after a lookup; refused: before any, under these conditions; void: it does
-    not open, for good. The tags are the holder's HMACs."""
+class VerdictOutcome(Struct, frozen=True):
+    """What a verdict says. deny: after a lookup; refused: before any lookup, under these conditions; void: it
+    can never be opened. person, reason, case: the holder's HMAC tags."""
 
     outcome: Literal["confirm", "deny", "refused", "void"]
     conditions: tuple[str, ...] = ()
@@ -68,18 +68,18 @@ class Outcome(Struct, frozen=True):
     case: str = ""
 
 
-_UNREADABLE = Outcome("void")
+_UNREADABLE = VerdictOutcome("void")
 
 
-class Reading:
+class MessageReader:
     """Reads the messages of one stream."""
 
     def __init__(self, subjects: Subjects, opener: Opener) -> None:
         self._subjects = subjects
         self._opener = opener
 
-    def read(self, stored: Stored, judge: Judge | None = None) -> Record:
-        """judge: also says whether it was signed by whom it must be, and is readable, which costs more than
+    def read(self, stored: Stored, check: Check | None = None) -> IndexRecord:
+        """check: also decides whether its signature counts and whether it can be read, which costs more than
         the rest."""
         trace = _TRACE.match(stored.traceparent)
         try:
@@ -91,7 +91,7 @@ class Reading:
             fields, fault = _FIELDS[kind](stored), ""
         except Refused:
             fields, fault = {}, MALFORMED
-        record = Record(
+        record = IndexRecord(
             sequence=stored.sequence,
             time_ns=stored.time_ns,
             kind=kind,
@@ -101,20 +101,24 @@ class Reading:
             fault=fault,
             **fields,
         )
-        if judge is None or fault or kind == OTHER:
+        if check is None or fault or kind == OTHER:
             return record
-        return replace(record, fault=self._fault(record) or judge(stored))
+        return replace(record, fault=self._fault(record) or check(stored))
 
-    def outcome(self, record: Record) -> Outcome | None:
-        """What a verdict says. None: the key that opens it was destroyed."""
+    def outcome(self, record: IndexRecord) -> VerdictOutcome | None:
+        """What a verdict says; None if the key that opens it was destroyed."""
         try:
             verdict = self._verdict(record)
-            return self.open(verdict, record.agency) if self._opener.holds(verdict.answer.key_id) else None
+            return (
+                self.open_verdict(verdict, record.agency)
+                if self._opener.holds(verdict.answer.key_id)
+                else None
+            )
         except Refused:
             return _UNREADABLE
 
-    def _fault(self, record: Record) -> str:
-        """Of a verdict, once it is looked into."""
+    def _fault(self, record: IndexRecord) -> str:
+        """Why a verdict does not count, apart from its signature."""
         if record.kind != "verdict":
             return ""
         try:
@@ -123,14 +127,14 @@ class Reading:
             return MALFORMED
         return UNREADABLE if self.outcome(record) == _UNREADABLE else ""
 
-    def _verdict(self, record: Record) -> Verdict:
+    def _verdict(self, record: IndexRecord) -> Verdict:
         subject = self._subjects.verdict(record.agency, record.token)
         return open_envelope(record.body, Verdict, subject)[0]
 
-    def open(self, verdict: Verdict, agency: str) -> Outcome:
+    def open_verdict(self, verdict: Verdict, agency: str) -> VerdictOutcome:
         """What a verdict says. Raises Malformed if it does not open."""
         answer, tags = self.answer(verdict, agency), self._tags(verdict, agency)
-        return Outcome(
+        return VerdictOutcome(
             outcome=answer.outcome if answer.record_consulted else "refused",
             conditions=tuple(refusal.condition for refusal in answer.refusals),
             person=tags.person,
@@ -139,7 +143,7 @@ class Reading:
         )
 
     def answer(self, verdict: Verdict, agency: str) -> Answer:
-        """Raises Malformed if it does not open, or is not what the verdict's digest names."""
+        """Raises Malformed if it does not open, or if its digest is not the one in the verdict."""
         context = Context("verdict", self._subjects.agreement, agency)
         plaintext = self._opener.open(verdict.answer, context, "answer", verdict.request_id)
         if hashlib.sha256(plaintext).hexdigest() != verdict.answer_digest:
@@ -166,11 +170,11 @@ def _request(stored: Stored) -> dict[str, Any]:
 
 _FIELDS: dict[str, Callable[[Stored], dict[str, Any]]] = {
     "request": _request,
-    # Neither checked nor opened before somebody wants to know what it says.
+    # Checked and opened only when its outcome is asked for.
     "verdict": lambda stored: {"body": stored.body},
     "recall": lambda stored: {"cause": open_envelope(stored.body, Recall, stored.subject)[0].cause},
     "ack": lambda stored: {"cause": open_envelope(stored.body, Ack, stored.subject)[0].cause},
     "control": lambda stored: {"body": stored.body},
     OTHER: lambda stored: {},
 }
-"""What else a record holds of a message of each kind. Raise Malformed."""
+"""The further fields of a record, for each kind of message. Raise Malformed."""

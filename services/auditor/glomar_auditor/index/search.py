@@ -1,4 +1,4 @@
-"""Requests by time, agency, officer, condition, outcome, trace. Called by `search` and by the console."""
+"""Finds requests by time, agency, officer, condition, outcome and trace."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -6,15 +6,15 @@ from datetime import datetime
 from glomar_runtime.bus.stream import moment
 from msgspec import Struct
 
-from glomar_auditor.index.database import Index, Wanted
-from glomar_auditor.index.record import OUTCOMES, Outcome, Reading, Record
+from glomar_auditor.index.database import Index, RequestFilter
+from glomar_auditor.index.record import OUTCOMES, IndexRecord, MessageReader, VerdictOutcome
 
 UNANSWERED, VOID, UNKNOWN = "unanswered", "void", "unknown"
 EVERY_OUTCOME = (*OUTCOMES, UNANSWERED, VOID, UNKNOWN)
 
 
-class Matter(Struct, frozen=True):
-    """One request and what became of it."""
+class RequestSummary(Struct, frozen=True):
+    """One request and its outcome."""
 
     sequence: int
     at: datetime
@@ -27,8 +27,8 @@ class Matter(Struct, frozen=True):
     statute: str
     intended_use: str
     outcome: str
-    """confirm, deny (after a lookup), refused (before any), unanswered, void (the message in the verdict's
-    slot does not count), unknown (the key that opens it was destroyed)."""
+    """confirm, deny (after a lookup), refused (before any), unanswered, void (the message under the verdict's
+    subject does not count), unknown (the key that opens it was destroyed)."""
     conditions: tuple[str, ...]
     trace_id: str
     verdict_sequence: int | None
@@ -38,18 +38,19 @@ class Matter(Struct, frozen=True):
 
 
 def search(
-    index: Index, reading: Reading, wanted: Wanted, *, condition: str = "", outcome: str = ""
-) -> Iterator[Matter]:
-    """In the order of the ledger. Raises Damaged."""
-    for request, verdict in index.matters(wanted):
-        opened = opened_of(reading, verdict)
-        matter = matter_of(request, verdict, opened)
-        if outcome in ("", matter.outcome) and (not condition or condition in matter.conditions):
-            yield matter
+    index: Index, reader: MessageReader, wanted: RequestFilter, *, condition: str = "", outcome: str = ""
+) -> Iterator[RequestSummary]:
+    """The requests of the filter, in the order of the ledger. Raises Damaged."""
+    for request, verdict in index.requests(wanted):
+        summary = summarise(request, verdict, open_outcome(reader, verdict))
+        if outcome in ("", summary.outcome) and (not condition or condition in summary.conditions):
+            yield summary
 
 
-def matter_of(request: Record, verdict: Record | None, opened: Outcome | None) -> Matter:
-    return Matter(
+def summarise(
+    request: IndexRecord, verdict: IndexRecord | None, opened: VerdictOutcome | None
+) -> RequestSummary:
+    return RequestSummary(
         sequence=request.sequence,
         at=moment(request.time_ns),
         request_id=request.token,
@@ -60,7 +61,7 @@ def matter_of(request: Record, verdict: Record | None, opened: Outcome | None) -
         ground=request.ground,
         statute=request.statute,
         intended_use=request.intended_use,
-        outcome=named(verdict, opened),
+        outcome=outcome_name(verdict, opened),
         conditions=opened.conditions if opened else (),
         trace_id=request.trace,
         verdict_sequence=verdict.sequence if verdict else None,
@@ -69,13 +70,12 @@ def matter_of(request: Record, verdict: Record | None, opened: Outcome | None) -
     )
 
 
-def opened_of(reading: Reading, verdict: Record | None) -> Outcome | None:
-    """What the message in a verdict's slot says; None if there is none, it does not count, or its key was
-    destroyed."""
-    return reading.outcome(verdict) if verdict and not verdict.fault else None
+def open_outcome(reader: MessageReader, verdict: IndexRecord | None) -> VerdictOutcome | None:
+    """What the verdict says; None if there is none, it does not count, or its key was destroyed."""
+    return reader.outcome(verdict) if verdict and not verdict.fault else None
 
 
-def named(verdict: Record | None, opened: Outcome | None) -> str:
+def outcome_name(verdict: IndexRecord | None, opened: VerdictOutcome | None) -> str:
     """One of EVERY_OUTCOME."""
     if verdict is None:
         return UNANSWERED

@@ -1,4 +1,4 @@
-"""The messages behind a ledger, each held against its leaf. Called by who fills an index, and by `show`."""
+"""Reads the messages that a ledger has recorded, and compares each with its leaf."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,10 +18,10 @@ IN_FLIGHT = 100
 async def messages(
     client: Client, stream: str, view: LedgerView, after: int = 0
 ) -> AsyncIterator[list[Stored | None]]:
-    """The messages behind that sequence, in order and in batches; None where the ledger has a gap.
+    """The messages after that sequence, in order and in batches; None where the ledger has a gap.
 
-    Raises IntegrityError if one is not what the ledger recorded, or the ledger not what was signed (from the
-    start on); Unreachable.
+    Raises IntegrityError if a message is not the one that the ledger recorded, or, with after=0, if the
+    ledger is not the one that was signed; Unreachable.
     """
     leaves = view.leaves(after)
     sequence = after + 1
@@ -32,7 +32,7 @@ async def messages(
 
 
 async def fetch(client: Client, stream: str, sequence: int, leaf: Leaf | None) -> Stored | None:
-    """Raises IntegrityError unless the stream holds what the leaf says; Unreachable."""
+    """Raises IntegrityError unless the stream holds the message of that leaf; Unreachable."""
     if leaf is None:
         return None
     stored = await get_by_sequence(client, stream, sequence)
@@ -41,6 +41,6 @@ async def fetch(client: Client, stream: str, sequence: int, leaf: Leaf | None) -
         raise IntegrityError(
             f"sequence {sequence}: {what} than the ledger" if stored else f"sequence {sequence}: {what}",
             where=stream,
-            fix="Keep stream and ledger as evidence; nothing can be counted that is not the same in both",
+            fix="Keep stream and ledger as evidence; a message counts only if both hold the same",
         )
     return stored

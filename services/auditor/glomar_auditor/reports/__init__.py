@@ -1,1 +1,1 @@
-"""Reports for oversight: counted from ledger and stream, resting on one checkpoint."""
+"""Reports for oversight, counted from ledger and stream under one checkpoint."""

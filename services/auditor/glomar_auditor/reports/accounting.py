@@ -1,27 +1,27 @@
-"""Every disclosure about one person (5 U.S.C. 552a(c), 26 U.S.C. 6103(p)(3)). Called by `accounting`.
+"""Every disclosure about one person (5 U.S.C. 552a(c), 26 U.S.C. 6103(p)(3)).
 
-A disclosure is an answer after a lookup, confirmation or denial. What was refused is listed apart: no record
-was looked at.
+A disclosure is an answer after a lookup: a confirmation or a denial. Refused requests are listed apart: no
+record was looked at.
 """
 
 from datetime import datetime
 
 from glomar_runtime.bus.stream import moment
-from msgspec import Struct
+from msgspec import Struct, field
 
-from glomar_auditor.index.database import Wanted
-from glomar_auditor.index.record import Record
-from glomar_auditor.index.search import Matter, matter_of, opened_of
-from glomar_auditor.reports.affidavit import basis, when
-from glomar_auditor.reports.count import Source, rests
-from glomar_auditor.reports.document import Document, Section, Table
-from glomar_auditor.reports.model import Rests
+from glomar_auditor.index.database import RequestFilter
+from glomar_auditor.index.record import IndexRecord
+from glomar_auditor.index.search import RequestSummary, open_outcome, summarise
+from glomar_auditor.reports.affidavit import basis_section, when
+from glomar_auditor.reports.count import ReportSource, basis_of
+from glomar_auditor.reports.document import Document, DocumentSection, DocumentTable
+from glomar_auditor.reports.model import Basis
 
 
 class Disclosure(Struct, frozen=True, kw_only=True):
     """One request about the person. recalled_at, destroyed_at: stream times of recall and certificate."""
 
-    matter: Matter
+    request: RequestSummary = field(name="matter")
     to: str
     """Name of the agency."""
     recalled_at: datetime | None
@@ -37,26 +37,26 @@ class Accounting(Struct, frozen=True, kw_only=True):
     disclosures: tuple[Disclosure, ...]
     refused: tuple[Disclosure, ...]
     sealed: int
-    """Answers whose key was destroyed, so that it can't be told whom they were about."""
-    rests: Rests
+    """Answers whose key was destroyed: nobody can read any more whom they are about."""
+    basis: Basis = field(name="rests")
 
 
-def account(source: Source, person_tag: str) -> Accounting:
+def account(source: ReportSource, person_tag: str) -> Accounting:
     """Raises Damaged."""
     agreement = source.versions.newest.agreement
     about: list[Disclosure] = []
     sealed = 0
-    for request, verdict in source.index.matters(Wanted()):
-        opened = opened_of(source.reading, verdict)
+    for request, verdict in source.index.requests(RequestFilter()):
+        opened = open_outcome(source.reader, verdict)
         sealed += verdict is not None and not verdict.fault and opened is None
         if opened is None or opened.person != person_tag:
             continue
         party = agreement.parties.get(request.agency)
-        recall = source.index.about(request.agency, request.token, "recall")
-        ack = source.index.about(request.agency, request.token, "ack")
+        recall = source.index.message_about(request.agency, request.token, "recall")
+        ack = source.index.message_about(request.agency, request.token, "ack")
         about.append(
             Disclosure(
-                matter=matter_of(request, verdict, opened),
+                request=summarise(request, verdict, opened),
                 to=party.name if party else request.agency,
                 recalled_at=_at(recall),
                 destroyed_at=_at(ack),
@@ -67,62 +67,64 @@ def account(source: Source, person_tag: str) -> Accounting:
         title=agreement.title,
         oversight=agreement.parties[agreement.oversight].name,
         person_tag=person_tag,
-        disclosures=tuple(each for each in about if each.matter.outcome in ("confirm", "deny")),
-        refused=tuple(each for each in about if each.matter.outcome == "refused"),
+        disclosures=tuple(each for each in about if each.request.outcome in ("confirm", "deny")),
+        refused=tuple(each for each in about if each.request.outcome == "refused"),
         sealed=sealed,
-        rests=rests(source),
+        basis=basis_of(source),
     )
 
 
-def page(found: Accounting, digests: tuple[str, ...]) -> Document:
+def document(accounting: Accounting, digests: tuple[str, ...]) -> Document:
     """For the person who asks."""
     columns = ("Answered", "To", "Officer", "Purpose", "Statute", "Answer", "Taken back, destroyed", "Entry")
-    made = Table("Disclosures", columns, tuple(map(_row, found.disclosures)))
-    refused = Table("Refused before any record was looked at", columns, tuple(map(_row, found.refused)))
+    disclosures = DocumentTable("Disclosures", columns, tuple(map(_row, accounting.disclosures)))
+    refused = DocumentTable(
+        "Refused before any record was looked at", columns, tuple(map(_row, accounting.refused))
+    )
     more = (
-        f" Of {found.sealed} older answers it can't be told any more whom they were about."
-        if found.sealed
+        f" The keys of {accounting.sealed} older answers were destroyed: nobody can read whom they are about."
+        if accounting.sealed
         else ""
     )
     return Document(
         title="Accounting of disclosures",
-        subtitle=f"{found.title} ({found.agreement})",
-        opening=f"Made by {found.oversight} under 5 U.S.C. 552a(c) and 26 U.S.C. 6103(p)(3).",
+        subtitle=f"{accounting.title} ({accounting.agreement})",
+        opening=f"Made by {accounting.oversight} under 5 U.S.C. 552a(c) and 26 U.S.C. 6103(p)(3).",
         sections=(
-            Section(
+            DocumentSection(
                 "Disclosures",
                 (
-                    f"The ledger holds {len(found.disclosures)} answers about the person with the tag "
-                    f"{found.person_tag}, and {len(found.refused)} refusals.{more}",
-                    "A tag is of an agency and a name: people of the same name share it, and another "
-                    "spelling of the name has another.",
+                    f"The ledger holds {len(accounting.disclosures)} answers about the person with the tag "
+                    f"{accounting.person_tag}, and {len(accounting.refused)} refusals.{more}",
+                    "A tag is of an agency and a name. People of the same name share it; another spelling of "
+                    "the name has another tag.",
                 ),
-                (made, refused),
+                (disclosures, refused),
             ),
-            basis(
-                found.rests,
+            basis_section(
+                accounting.basis,
                 digests,
-                f"glomar-auditor accounting --person-tag {found.person_tag} --config auditor.toml",
+                f"glomar-auditor accounting --person-tag {accounting.person_tag} --config auditor.toml",
             ),
         ),
     )
 
 
 def _row(each: Disclosure) -> tuple[str, ...]:
-    matter = each.matter
-    gone = ", ".join(filter(None, (when(each.recalled_at), when(each.destroyed_at))))
-    conditions = f" ({', '.join(matter.conditions)})" if matter.conditions else ""
+    request = each.request
+    ended = ", ".join(filter(None, (when(each.recalled_at), when(each.destroyed_at))))
+    conditions = f" ({', '.join(request.conditions)})" if request.conditions else ""
     return (
-        when(matter.decided_at),
+        when(request.decided_at),
         each.to,
-        " ".join(filter(None, (matter.officer, matter.unit))),
-        matter.intended_use,
-        matter.statute,
-        f"{matter.outcome}{conditions}",
-        gone,
-        str(matter.verdict_sequence),
+        " ".join(filter(None, (request.officer, request.unit))),
+        request.intended_use,
+        request.statute,
+        f"{request.outcome}{conditions}",
+        ended,
+        str(request.verdict_sequence),
     )
 
 
-def _at(record: Record | None) -> datetime | None:
+def _at(record: IndexRecord | None) -> datetime | None:
     return moment(record.time_ns) if record and not record.fault else None

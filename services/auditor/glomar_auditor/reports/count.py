@@ -1,7 +1,7 @@
-"""Counts an index into a report. Called by the `report` command and by the console.
+"""Counts an index into a report.
 
-Requests are those of the period, and what became of them counts as of the checkpoint; holds, recalls and
-what was left out are those of the whole ledger.
+Requests are those of the period, and their outcomes are as of the checkpoint. Holds, recalls and messages
+that do not count are those of the whole ledger.
 """
 
 from collections import Counter, defaultdict
@@ -17,44 +17,52 @@ from glomar_schemas.subjects import Subjects
 from msgspec import Struct
 
 from glomar_auditor.index.control_history import hold_lines
-from glomar_auditor.index.database import Index, Wanted
-from glomar_auditor.index.record import GAP, MALFORMED, OTHER, UNREADABLE, Outcome, Reading, Record
-from glomar_auditor.index.search import VOID, named, opened_of
+from glomar_auditor.index.database import Index, RequestFilter
+from glomar_auditor.index.record import (
+    GAP,
+    MALFORMED,
+    OTHER,
+    UNREADABLE,
+    IndexRecord,
+    MessageReader,
+    VerdictOutcome,
+)
+from glomar_auditor.index.search import VOID, open_outcome, outcome_name
 from glomar_auditor.ledger.view import LedgerView
 from glomar_auditor.reports.model import (
-    LeftOut,
-    Line,
-    People,
-    RecallLine,
-    Refused,
-    Repeated,
-    Report,
-    Rests,
+    Basis,
+    ConditionCount,
+    DisclosureReport,
+    OutcomeCounts,
+    PeopleCounts,
+    RecallSummary,
+    RepeatedPerson,
+    UncountedMessages,
 )
 
 UNATTRIBUTED = ""
-"""The name in the lines of requests that are malformed or not signed by their agency."""
+"""The name of the line of requests that are malformed or not signed by their agency."""
 
 
 class Period(Struct, frozen=True):
     since: datetime | None
     until: datetime | None
-    wanted: Wanted
+    wanted: RequestFilter
 
 
-class Source(Struct, frozen=True):
-    """evidence: the index was filled for this from ledger and stream, every signature checked."""
+class ReportSource(Struct, frozen=True):
+    """evidence: the index was filled from ledger and stream for this report, every signature checked."""
 
     index: Index
-    reading: Reading
+    reader: MessageReader
     view: LedgerView
     versions: Versions
     subjects: Subjects
     evidence: bool
 
 
-class _Tally:
-    """Requests by what became of them, in several breakdowns at once."""
+class _Counters:
+    """Requests by outcome, for each breakdown of the report."""
 
     def __init__(self) -> None:
         self.by: defaultdict[str, defaultdict[str, Counter[str]]] = defaultdict(lambda: defaultdict(Counter))
@@ -62,9 +70,9 @@ class _Tally:
         self.people: Counter[bytes] = Counter()
         self.violations: list[int] = []
         self.unreadable = 0
-        """Beyond those that the index knows of."""
+        """Those that the index has no fault of."""
 
-    def add(self, request: Record, outcome: str, opened: Outcome | None) -> None:
+    def add(self, request: IndexRecord, outcome: str, opened: VerdictOutcome | None) -> None:
         counts = not request.fault
         for column, name in (
             ("total", ""),
@@ -79,12 +87,12 @@ class _Tally:
             if opened.person:
                 self.people[bytes.fromhex(opened.person)] += 1
 
-    def lines(self, column: str) -> tuple[Line, ...]:
+    def lines(self, column: str) -> tuple[OutcomeCounts, ...]:
         found = self.by[column].items()
-        return tuple(Line(name=name, **counts) for name, counts in sorted(found, key=_most_first))
+        return tuple(OutcomeCounts(name=name, **counts) for name, counts in sorted(found, key=_most_first))
 
 
-def control_history(source: Source) -> ControlHistory:
+def control_history(source: ReportSource) -> ControlHistory:
     """The controls that the index holds."""
     history = ControlHistory(source.versions, source.subjects)
     for record in source.index.records("control"):
@@ -93,46 +101,46 @@ def control_history(source: Source) -> ControlHistory:
     return history
 
 
-def count(source: Source, period: Period) -> Report:
+def count(source: ReportSource, period: Period) -> DisclosureReport:
     """Raises Damaged."""
-    agreement, history, tally = source.versions.newest.agreement, control_history(source), _Tally()
-    for request, verdict in source.index.matters(period.wanted):
-        opened = opened_of(source.reading, verdict)
-        outcome = named(verdict, opened)
-        tally.add(request, outcome, opened)
-        if verdict and outcome != VOID and _behind_hold(history.before(verdict.sequence), request, opened):
-            tally.violations.append(verdict.sequence)
-        tally.unreadable += opened is not None and opened.outcome == VOID
+    agreement, history, counters = source.versions.newest.agreement, control_history(source), _Counters()
+    for request, verdict in source.index.requests(period.wanted):
+        opened = open_outcome(source.reader, verdict)
+        outcome = outcome_name(verdict, opened)
+        counters.add(request, outcome, opened)
+        if verdict and outcome != VOID and _held(history.before(verdict.sequence), request, opened):
+            counters.violations.append(verdict.sequence)
+        counters.unreadable += opened is not None and opened.outcome == VOID
     recalls = tuple(_recalls(source.index))
-    total = tally.lines("total")
-    return Report(
+    total = counters.lines("total")
+    return DisclosureReport(
         agreement=agreement.id,
         title=agreement.title,
         oversight=agreement.parties[agreement.oversight].name,
         digests=tuple(digest for _, digest in history.in_force.versions),
-        rests=rests(source),
+        basis=basis_of(source),
         since=period.since,
         until=period.until,
-        total=total[0] if total else Line(name=""),
-        by_agency=tally.lines("agency"),
-        by_officer=tally.lines("officer"),
-        by_ground=tally.lines("ground"),
-        by_statute=tally.lines("statute"),
-        refused_under=tuple(_refused(tally.conditions, source.versions)),
+        total=total[0] if total else OutcomeCounts(name=""),
+        by_agency=counters.lines("agency"),
+        by_officer=counters.lines("officer"),
+        by_ground=counters.lines("ground"),
+        by_statute=counters.lines("statute"),
+        refused_under=tuple(_refused(counters.conditions, source.versions)),
         holds=hold_lines(history.controls),
-        violations=tuple(tally.violations),
+        violations=tuple(counters.violations),
         recalls=recalls,
         outstanding=sum(each.certified_at is None for each in recalls),
         certificates=_certificates(source.index),
-        people=_people(tally.people),
-        left_out=_left_out(source.index, history, tally.unreadable),
+        people=_people(counters.people),
+        left_out=_left_out(source.index, history, counters.unreadable),
     )
 
 
-def rests(source: Source) -> Rests:
+def basis_of(source: ReportSource) -> Basis:
     checkpoint = source.view.checkpoint
     last = source.index.record(checkpoint.size)
-    return Rests(
+    return Basis(
         origin=checkpoint.origin,
         size=checkpoint.size,
         root=checkpoint.root.hex(),
@@ -142,16 +150,16 @@ def rests(source: Source) -> Rests:
     )
 
 
-def _behind_hold(in_force: InForce, request: Record, opened: Outcome | None) -> bool:
+def _held(in_force: InForce, request: IndexRecord, opened: VerdictOutcome | None) -> bool:
     person = opened.person if opened else ""
     return in_force.hold_on(request.agency, request.jurisdiction, person) is not None
 
 
-def _refused(conditions: Counter[str], versions: Versions) -> Iterator[Refused]:
+def _refused(conditions: Counter[str], versions: Versions) -> Iterator[ConditionCount]:
     known = {each.id: each for agreement in _newest_last(versions) for each in agreement.conditions}
     for condition, requests in sorted(conditions.items(), key=lambda item: (-item[1], item[0])):
         stated = known.get(condition)
-        yield Refused(
+        yield ConditionCount(
             condition=condition,
             name=stated.name if stated else "",
             citation=stated.citation if stated else "",
@@ -164,12 +172,12 @@ def _newest_last(versions: Versions) -> list[Agreement]:
     return sorted(found, key=lambda agreement: agreement.version)
 
 
-def _recalls(index: Index) -> Iterator[RecallLine]:
+def _recalls(index: Index) -> Iterator[RecallSummary]:
     for recall in index.records("recall"):
         if recall.fault:
             continue
-        ack = index.about(recall.agency, recall.token, "ack")
-        yield RecallLine(
+        ack = index.message_about(recall.agency, recall.token, "ack")
+        yield RecallSummary(
             sequence=recall.sequence,
             at=moment(recall.time_ns),
             agency=recall.agency,
@@ -183,20 +191,20 @@ def _certificates(index: Index) -> dict[str, int]:
     return dict(Counter(ack.cause for ack in index.records("ack") if not ack.fault))
 
 
-def _people(people: Counter[bytes]) -> People:
+def _people(people: Counter[bytes]) -> PeopleCounts:
     repeated = sorted((-requests, tag.hex()) for tag, requests in people.items() if requests > 1)
-    return People(
+    return PeopleCounts(
         asked_about=len(people),
         more_than_once=len(repeated),
-        repeated=tuple(Repeated(person_tag=tag, requests=-negated) for negated, tag in repeated),
+        repeated=tuple(RepeatedPerson(person_tag=tag, requests=-negated) for negated, tag in repeated),
     )
 
 
-def _left_out(index: Index, history: ControlHistory, unreadable: int) -> LeftOut:
+def _left_out(index: Index, history: ControlHistory, unreadable: int) -> UncountedMessages:
     faults = Counter({UNREADABLE: unreadable})
     for kind, fault, number in index.faults():
         faults[_reason(kind, fault)] += number
-    return LeftOut(
+    return UncountedMessages(
         gaps=faults[GAP],
         malformed=faults[MALFORMED],
         untrusted=faults["untrusted"],

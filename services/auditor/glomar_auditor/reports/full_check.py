@@ -1,7 +1,4 @@
-"""An index of a report's own, filled from ledger and stream with every message and signature checked.
-
-Called by the commands that must not rest on the kept index.
-"""
+"""Opens what a report is counted from: a temporary index, filled with every message and signature checked."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,42 +8,54 @@ from glomar_runtime.bus.controls import ControlHistory
 from glomar_runtime.cli import Advance, progress
 from glomar_schemas.errors import Refused
 
-from glomar_auditor.index.context import Sight, sight
+from glomar_auditor.index.context import OversightContext, open_context
 from glomar_auditor.index.database import Index
 from glomar_auditor.index.fill import fill
 from glomar_auditor.index.signatures import SignatureCheck
-from glomar_auditor.reports.count import Source
+from glomar_auditor.reports.count import ReportSource
 
 
 @asynccontextmanager
-async def source(
+async def open_source(
     config: Path, name: str, *, quick: bool, checkpoint: Path | None = None
-) -> AsyncIterator[tuple[Sight, Source]]:
-    """quick: the kept index as it is. Raises IntegrityError, Unreachable, Misconfigured, Refused (the kept
-    index has not got all that the ledger has)."""
-    async with sight(config, name, checkpoint) as seen:
+) -> AsyncIterator[tuple[OversightContext, ReportSource]]:
+    """quick: the index that the auditor keeps, unchecked.
+
+    Raises IntegrityError, Unreachable, Misconfigured, Refused (the kept index has not all entries yet).
+    """
+    async with open_context(config, name, checkpoint) as context:
         if quick:
-            index = seen.index()
-            if index.size < seen.view.size:
+            index = context.index()
+            if index.size < context.view.size:
                 raise Refused(
-                    f"the index has {index.size} of {seen.view.size} entries so far", fix="Leave out --quick"
+                    f"the index has {index.size} of {context.view.size} entries so far",
+                    fix="Leave out --quick",
                 )
         else:
             with progress("reading ledger and stream") as advance:
-                index = await _filled(seen, advance)
-        index.only(seen.view.size)
+                index = await _filled(context, advance)
+        index.limit_to(context.view.size)
         try:
             yield (
-                seen,
-                Source(index, seen.reading, seen.view, seen.versions, seen.subjects, evidence=not quick),
+                context,
+                ReportSource(
+                    index,
+                    context.reader,
+                    context.view,
+                    context.versions,
+                    context.subjects,
+                    evidence=not quick,
+                ),
             )
         finally:
             index.close()
 
 
-async def _filled(seen: Sight, advance: Advance) -> Index:
-    index = Index(None, seen.origin)
-    check = SignatureCheck(ControlHistory(seen.versions, seen.subjects), seen.subjects)
-    stream = seen.subjects.stream
-    await fill(index, seen.reading, seen.client, stream, seen.view, judge=check.fault, advance=advance)
+async def _filled(context: OversightContext, advance: Advance) -> Index:
+    index = Index(None, context.origin)
+    check = SignatureCheck(ControlHistory(context.versions, context.subjects), context.subjects)
+    stream = context.subjects.stream
+    await fill(
+        index, context.reader, context.client, stream, context.view, check=check.fault, advance=advance
+    )
     return index

@@ -1,16 +1,17 @@
-"""What a report says: plain values, with one checkpoint under them. Made by `counting`, shown by `pages`."""
+"""The values of a report, and the checkpoint that they rest on."""
 
 from datetime import datetime
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from glomar_auditor.index.control_history import HoldLine
 
 
-class Rests(Struct, frozen=True, kw_only=True):
+class Basis(Struct, frozen=True, kw_only=True):
     """The checkpoint that the numbers rest on. last_entry: stream time of its newest entry; note: as signed.
 
-    evidence: every message was held against its leaf and every signature checked; else taken from the index.
+    evidence: every message was compared with its leaf and every signature checked; otherwise the numbers are
+    from the index.
     """
 
     origin: str
@@ -21,8 +22,8 @@ class Rests(Struct, frozen=True, kw_only=True):
     evidence: bool
 
 
-class Line(Struct, frozen=True, kw_only=True):
-    """Requests of one agency, officer, ground or statute, by what became of them."""
+class OutcomeCounts(Struct, frozen=True, kw_only=True):
+    """Requests of one agency, officer, ground or statute, by outcome."""
 
     name: str
     requests: int = 0
@@ -34,8 +35,8 @@ class Line(Struct, frozen=True, kw_only=True):
     unknown: int = 0
 
 
-class Refused(Struct, frozen=True, kw_only=True):
-    """How many requests were refused under a condition; one request may fail several."""
+class ConditionCount(Struct, frozen=True, kw_only=True):
+    """How many requests were refused under a condition; one request may be refused under several."""
 
     condition: str
     name: str
@@ -43,7 +44,7 @@ class Refused(Struct, frozen=True, kw_only=True):
     requests: int
 
 
-class RecallLine(Struct, frozen=True, kw_only=True):
+class RecallSummary(Struct, frozen=True, kw_only=True):
     """certified_at: when the stream stored the agency's certificate; None: outstanding."""
 
     sequence: int
@@ -54,23 +55,23 @@ class RecallLine(Struct, frozen=True, kw_only=True):
     certified_at: datetime | None
 
 
-class Repeated(Struct, frozen=True, kw_only=True):
-    """A name, by its tag, that an agency asked about more than once."""
+class RepeatedPerson(Struct, frozen=True, kw_only=True):
+    """A tag of a name that an agency asked about more than once."""
 
     person_tag: str
     requests: int
 
 
-class People(Struct, frozen=True, kw_only=True):
-    """Tags are of an agency and a name: two people of one name share one. repeated: the most asked first."""
+class PeopleCounts(Struct, frozen=True, kw_only=True):
+    """A tag is of an agency and a name: two people of the same name share it. repeated: most first."""
 
     asked_about: int
     more_than_once: int
-    repeated: tuple[Repeated, ...]
+    repeated: tuple[RepeatedPerson, ...]
 
 
-class LeftOut(Struct, frozen=True, kw_only=True):
-    """Stored messages that do not count, and why; all times. gaps: sequences that the stream lost."""
+class UncountedMessages(Struct, frozen=True, kw_only=True):
+    """Messages of the whole ledger that do not count, by reason. gaps: sequences that the stream lost."""
 
     gaps: int
     malformed: int
@@ -80,8 +81,8 @@ class LeftOut(Struct, frozen=True, kw_only=True):
     void_controls: int
 
 
-class Report(Struct, frozen=True, kw_only=True):
-    """since, until: of the requests; whatever became of them counts as of the checkpoint."""
+class DisclosureReport(Struct, frozen=True, kw_only=True):
+    """since, until: of the requests. Their outcomes are as of the checkpoint."""
 
     version: int = 1
     agreement: str
@@ -89,21 +90,21 @@ class Report(Struct, frozen=True, kw_only=True):
     oversight: str
     digests: tuple[str, ...]
     """Of each version of the agreement that was in force."""
-    rests: Rests
+    basis: Basis = field(name="rests")
     since: datetime | None
     until: datetime | None
-    total: Line
-    by_agency: tuple[Line, ...]
-    by_officer: tuple[Line, ...]
-    by_ground: tuple[Line, ...]
-    by_statute: tuple[Line, ...]
-    refused_under: tuple[Refused, ...]
+    total: OutcomeCounts
+    by_agency: tuple[OutcomeCounts, ...]
+    by_officer: tuple[OutcomeCounts, ...]
+    by_ground: tuple[OutcomeCounts, ...]
+    by_statute: tuple[OutcomeCounts, ...]
+    refused_under: tuple[ConditionCount, ...]
     holds: tuple[HoldLine, ...]
     violations: tuple[int, ...]
-    """Sequences of verdicts behind a hold that covers them."""
-    recalls: tuple[RecallLine, ...]
+    """Sequences of verdicts that were stored under a hold that covers them."""
+    recalls: tuple[RecallSummary, ...]
     outstanding: int
     certificates: dict[str, int]
     """Destructions that agencies have certified, by cause."""
-    people: People
-    left_out: LeftOut
+    people: PeopleCounts
+    left_out: UncountedMessages

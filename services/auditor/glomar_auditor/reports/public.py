@@ -1,7 +1,7 @@
-"""The report as anybody may see it: counts and hashes. Pure; called by `report --public`.
+"""The report as anybody may see it: counts and hashes. Pure.
 
-What the ledger's subjects show to everybody is exact. What was sealed, or stands in the body of a message, is
-rounded to tens, and one to nine are not told apart: no single request can be read out of two tables.
+Counts that the ledger's subjects show to everybody are exact. Counts of what was sealed, or is in the body of
+a message, are rounded to tens, and 1 to 9 are one class: no single request can be read out of two tables.
 """
 
 from collections.abc import Collection, Sequence
@@ -9,21 +9,21 @@ from collections.abc import Collection, Sequence
 from glomar_schemas.agreement.model import Allowed
 from msgspec import Struct
 
-from glomar_auditor.reports.affidavit import basis, period
-from glomar_auditor.reports.document import Document, Section, Table
-from glomar_auditor.reports.model import Line, Report
+from glomar_auditor.reports.affidavit import basis_section, period
+from glomar_auditor.reports.document import Document, DocumentSection, DocumentTable
+from glomar_auditor.reports.model import DisclosureReport, OutcomeCounts
 
 SMALLEST = 10
 _FEW = f"under {SMALLEST}"
 
 
-class PublicLine(Struct, frozen=True, kw_only=True):
+class PublicCount(Struct, frozen=True, kw_only=True):
     name: str
     requests: str
 
 
-class Public(Struct, frozen=True, kw_only=True):
-    """Exact: requests, answered, holds, recalls, outstanding, certificates. Texts: rounded."""
+class PublicReport(Struct, frozen=True, kw_only=True):
+    """int: exact; str: rounded."""
 
     version: int = 1
     agreement: str
@@ -40,9 +40,9 @@ class Public(Struct, frozen=True, kw_only=True):
     confirm: str
     deny: str
     refused: str
-    by_ground: tuple[PublicLine, ...]
-    by_statute: tuple[PublicLine, ...]
-    refused_under: tuple[PublicLine, ...]
+    by_ground: tuple[PublicCount, ...]
+    by_statute: tuple[PublicCount, ...]
+    refused_under: tuple[PublicCount, ...]
     holds: int
     holds_in_force: int
     violations: int
@@ -54,25 +54,25 @@ class Public(Struct, frozen=True, kw_only=True):
 
 
 def rounded(number: int) -> str:
-    """To the nearest ten; 1 to 9 are one class. None is none: that is what an affidavit is asked for."""
+    """To the nearest ten; 1 to 9 are one class. 0 stays 0: a court asks whether there was any."""
     if 0 < number < SMALLEST:
         return _FEW
     return str((number + SMALLEST // 2) // SMALLEST * SMALLEST)
 
 
-def public(report: Report, allowed: Allowed) -> Public:
-    """Officers, tags, request ids, scopes and authorities are left out, and so is any hash of what is left
-    out: whoever knows the rest could try out what it hides."""
-    rests, total = report.rests, report.total
-    return Public(
+def public_report(report: DisclosureReport, allowed: Allowed) -> PublicReport:
+    """Officers, tags, request ids, scopes and authorities are left out, and so is every hash of them: a
+    reader who knows the rest could find them by trying."""
+    basis, total = report.basis, report.total
+    return PublicReport(
         agreement=report.agreement,
         title=report.title,
         digests=report.digests,
-        origin=rests.origin,
-        size=rests.size,
-        root=rests.root,
-        checkpoint=rests.note,
-        evidence=rests.evidence,
+        origin=basis.origin,
+        size=basis.size,
+        root=basis.root,
+        checkpoint=basis.note,
+        evidence=basis.evidence,
         period=period(report.since, report.until),
         requests=total.requests,
         answered=total.requests - total.unanswered,
@@ -82,7 +82,7 @@ def public(report: Report, allowed: Allowed) -> Public:
         by_ground=_rounded(report.by_ground, allowed.grounds),
         by_statute=_rounded(report.by_statute, {each for some in allowed.statutes.values() for each in some}),
         refused_under=tuple(
-            PublicLine(name=f"{each.condition} {each.name}".strip(), requests=rounded(each.requests))
+            PublicCount(name=f"{each.condition} {each.name}".strip(), requests=rounded(each.requests))
             for each in report.refused_under
         ),
         holds=len(report.holds),
@@ -96,50 +96,50 @@ def public(report: Report, allowed: Allowed) -> Public:
     )
 
 
-def page(found: Public, report: Report) -> Document:
+def document(public: PublicReport, report: DisclosureReport) -> Document:
     facts = (
-        ("Requests", str(found.requests)),
-        ("Answered", str(found.answered)),
-        ("Confirmed", found.confirm),
-        ("Denied after a lookup", found.deny),
-        ("Refused before any lookup", found.refused),
-        ("People asked about", found.people),
-        ("People asked about more than once", found.people_more_than_once),
-        ("Holds placed", str(found.holds)),
-        ("Holds in force", str(found.holds_in_force)),
-        ("Answers behind a hold", str(found.violations)),
-        ("Answers taken back", str(found.recalls)),
-        ("Of these, destruction not certified", str(found.outstanding)),
-        ("Destructions certified", str(found.certificates)),
+        ("Requests", str(public.requests)),
+        ("Answered", str(public.answered)),
+        ("Confirmed", public.confirm),
+        ("Denied after a lookup", public.deny),
+        ("Refused before any lookup", public.refused),
+        ("People asked about", public.people),
+        ("People asked about more than once", public.people_more_than_once),
+        ("Holds placed", str(public.holds)),
+        ("Holds in force", str(public.holds_in_force)),
+        ("Answers stored under a hold", str(public.violations)),
+        ("Answers taken back", str(public.recalls)),
+        ("Of these, destruction not certified", str(public.outstanding)),
+        ("Destructions certified", str(public.certificates)),
     )
-    note = f"What only oversight can read is rounded to tens; 1 to {SMALLEST - 1} are shown as “{_FEW}”."
+    note = f"Counts that only oversight can make are rounded to tens; 1 to {SMALLEST - 1} are “{_FEW}”."
     tables = (
-        Table("Counts", ("", "Number"), facts, frozenset({1}), note=note),
-        _table("By ground", found.by_ground),
-        _table("By statute", found.by_statute),
-        _table("Refused, by condition", found.refused_under),
+        DocumentTable("Counts", ("", "Number"), facts, frozenset({1}), note=note),
+        _table("By ground", public.by_ground),
+        _table("By statute", public.by_statute),
+        _table("Refused, by condition", public.refused_under),
     )
-    again = "glomar-auditor report --public --config auditor.toml"
+    command = "glomar-auditor report --public --config auditor.toml"
     return Document(
         title="Public account of requests and disclosures",
-        subtitle=f"{found.title} ({found.agreement})",
-        opening=f"Published by {report.oversight}. Requests {found.period}.",
+        subtitle=f"{public.title} ({public.agreement})",
+        opening=f"Published by {report.oversight}. Requests {public.period}.",
         sections=(
-            Section("Counts", tables=tables, numbered=False),
-            basis(report.rests, found.digests, again),
+            DocumentSection("Counts", tables=tables, numbered=False),
+            basis_section(report.basis, public.digests, command),
         ),
     )
 
 
-def _rounded(lines: Sequence[Line], known: Collection[str]) -> tuple[PublicLine, ...]:
-    """Whoever asked could have written anything at all; only the agreement's own words are published."""
+def _rounded(lines: Sequence[OutcomeCounts], known: Collection[str]) -> tuple[PublicCount, ...]:
+    """A request may have any text here; only words of the agreement are published."""
     shown = [
-        PublicLine(name=each.name, requests=rounded(each.requests)) for each in lines if each.name in known
+        PublicCount(name=each.name, requests=rounded(each.requests)) for each in lines if each.name in known
     ]
     other = sum(each.requests for each in lines if each.name not in known)
-    return (*shown, PublicLine(name="none of the agreement", requests=rounded(other)))
+    return (*shown, PublicCount(name="none of the agreement", requests=rounded(other)))
 
 
-def _table(title: str, lines: Sequence[PublicLine]) -> Table:
+def _table(title: str, lines: Sequence[PublicCount]) -> DocumentTable:
     rows = tuple((each.name, each.requests) for each in lines)
-    return Table(title, ("", "Requests"), rows, frozenset({1}))
+    return DocumentTable(title, ("", "Requests"), rows, frozenset({1}))

@@ -15,8 +15,8 @@ from glomar_verifier.agreement.examples import outcome
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.policy import expressions
 from glomar_verifier.policy.gate import Gate, time_zone, words
-from glomar_verifier.readers.toml_errors import Fault, NotToml, misfits, read_tree
-from glomar_verifier.readers.toml_positions import Place, Span, dotted, line_of, spans
+from glomar_verifier.readers.toml_errors import NotToml, TomlFault, read_tree, type_faults
+from glomar_verifier.readers.toml_positions import KeyPath, LineSpan, dotted, line_of, line_spans
 
 
 class Mistake(Struct, frozen=True, order=True):
@@ -37,8 +37,8 @@ def read(raw: bytes, rules: Rules) -> tuple[Agreement | None, list[Mistake]]:
     except NotToml as fault:
         return None, [Mistake(fault.line, "", fault.what)]
     # tomllib takes both line ends, and so a lone \r is none.
-    found = spans(text)
-    faults = list(misfits(tree, Agreement))
+    found = line_spans(text)
+    faults = list(type_faults(tree, Agreement))
     agreement = None
     if not faults:
         agreement = msgspec.convert(tree, Agreement)
@@ -50,107 +50,110 @@ def read(raw: bytes, rules: Rules) -> tuple[Agreement | None, list[Mistake]]:
     return agreement, sorted(mistakes)
 
 
-def _of_lists(agreement: Agreement) -> Iterator[Fault]:
+def _of_lists(agreement: Agreement) -> Iterator[TomlFault]:
     """Names that mean nothing or two things."""
     for table in ("conditions", "officers", "delegations"):
         seen: Counter[str] = Counter()
         for number, entry in enumerate(getattr(agreement, table)):
             seen[entry.id] += 1
             if seen[entry.id] > 1:
-                yield Fault((table, number, "id"), "the same id as another")
+                yield TomlFault((table, number, "id"), "the same id as another")
     for table in ("delegations", "safeguards"):
         for number, entry in enumerate(getattr(agreement, table)):
             if entry.agency not in agreement.requesters:
-                yield Fault((table, number, "agency"), "not one of the requesters")
+                yield TomlFault((table, number, "agency"), "not one of the requesters")
     for number, key in enumerate(agreement.keys):
         if key.party not in agreement.parties:
-            yield Fault(("keys", number, "party"), "not one of the parties")
+            yield TomlFault(("keys", number, "party"), "not one of the parties")
     allowed = agreement.allowed
     for ground in allowed.grounds.keys() - allowed.statutes.keys():
-        yield Fault(("allowed", "grounds", ground), "no statute is listed for this ground")
+        yield TomlFault(("allowed", "grounds", ground), "no statute is listed for this ground")
     for ground in allowed.statutes.keys() - allowed.grounds.keys():
-        yield Fault(("allowed", "statutes", ground), "not one of the grounds")
+        yield TomlFault(("allowed", "statutes", ground), "not one of the grounds")
     for number, condition in enumerate(agreement.conditions):
         for field in ("name", "citation", "refusal"):
             if not getattr(condition, field).strip():
-                yield Fault(("conditions", number, field), "blank")
+                yield TomlFault(("conditions", number, field), "blank")
 
 
-def _of_whole(agreement: Agreement) -> Iterator[Fault]:
+def _of_whole(agreement: Agreement) -> Iterator[TomlFault]:
     if agreement.valid_until <= agreement.valid_from:
-        yield Fault(("valid_until",), "not after valid_from")
+        yield TomlFault(("valid_until",), "not after valid_from")
     try:
         time_zone(agreement)
     except Malformed as fault:
-        yield Fault(("time_zone",), fault.what)
-    roles: list[tuple[Place, str]] = [(("holder",), agreement.holder), (("oversight",), agreement.oversight)]
+        yield TomlFault(("time_zone",), fault.what)
+    roles: list[tuple[KeyPath, str]] = [
+        (("holder",), agreement.holder),
+        (("oversight",), agreement.oversight),
+    ]
     roles += [(("requesters", number), party) for number, party in enumerate(agreement.requesters)]
     for number, (place, party) in enumerate(roles):
         if party not in agreement.parties:
-            yield Fault(place, f"there is no [parties.{party}] table")
+            yield TomlFault(place, f"there is no [parties.{party}] table")
         if party in (other for _, other in roles[:number]):
-            yield Fault(place, "one party has two roles; each watches the others")
+            yield TomlFault(place, "one party has two roles; each watches the others")
 
 
-def _of_redactions(agreement: Agreement, found: Mapping[Place, Span]) -> Iterator[Fault]:
+def _of_redactions(agreement: Agreement, found: Mapping[KeyPath, LineSpan]) -> Iterator[TomlFault]:
     values = {dotted(place) for place, span in found.items() if not span.is_table}
     for number, name in enumerate(agreement.redactions):
         if name not in values:
-            yield Fault(
+            yield TomlFault(
                 ("redactions", number), "names no value of this file, as in parties.x.contact, handling[3]"
             )
 
 
-def _of_loading(raw: bytes) -> Iterator[Fault]:
+def _of_loading(raw: bytes) -> Iterator[TomlFault]:
     """Whatever else the services would refuse to load it for."""
     try:
         parse_agreement(raw, where="")
     except Malformed as fault:
-        yield Fault(("conditions",), fault.what)
+        yield TomlFault(("conditions",), fault.what)
 
 
 def _of_conditions(
-    agreement: Agreement, rules: Rules, text: str, found: Mapping[Place, Span]
-) -> Iterator[Fault]:
+    agreement: Agreement, rules: Rules, text: str, found: Mapping[KeyPath, LineSpan]
+) -> Iterator[TomlFault]:
     vocabulary, text_lines = words(rules), text.split("\n")
     compiles = True
     for number, condition in enumerate(agreement.conditions):
-        place: Place = ("conditions", number, "holds")
+        place: KeyPath = ("conditions", number, "holds")
         # A text in three quotes that ends its first line there begins in the next.
         below = text_lines[line_of(found, place) - 1].rstrip().endswith(("'''", '"""'))
         for mistake in expressions.mistakes(condition.holds, vocabulary):
             compiles = False
             what = ". ".join(filter(None, (mistake.what, mistake.fix)))
-            yield Fault(place, what, below + mistake.line - 1)
+            yield TomlFault(place, what, below + mistake.line - 1)
     if compiles:
         yield from _of_examples(agreement, rules)
 
 
-def _of_examples(agreement: Agreement, rules: Rules) -> Iterator[Fault]:
+def _of_examples(agreement: Agreement, rules: Rules) -> Iterator[TomlFault]:
     try:
         gate = Gate(agreement, rules)
         lawful = outcome(agreement, {}, gate)
     except Malformed as fault:
         if "time_zone" not in fault.where:
-            yield Fault(("example",), str(fault))
+            yield TomlFault(("example",), str(fault))
         return
     if lawful:
-        yield Fault(("example",), f"the example is to be lawful, and fails {', '.join(lawful)}")
+        yield TomlFault(("example",), f"the example is to be lawful, and fails {', '.join(lawful)}")
         return
     for number, condition in enumerate(agreement.conditions):
         for kind, expected in (("accepted", []), ("refused", [condition.id])):
-            place: Place = ("conditions", number, kind)
+            place: KeyPath = ("conditions", number, kind)
             changes = getattr(condition, kind)
             if not changes:
-                yield Fault(place, f"{condition.id} has no {kind} example")
+                yield TomlFault(place, f"{condition.id} has no {kind} example")
                 continue
             try:
                 failed = outcome(agreement, changes, gate)
             except Malformed as fault:
-                yield Fault(place, str(fault))
+                yield TomlFault(place, str(fault))
                 continue
             if failed != expected:
                 wanted = f"refused by {condition.id} alone" if expected else "accepted"
-                yield Fault(
+                yield TomlFault(
                     place, f"this example is to be {wanted}, and fails {', '.join(failed) or 'nothing'}"
                 )

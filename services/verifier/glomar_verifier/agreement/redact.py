@@ -6,7 +6,7 @@ import hashlib
 from glomar_schemas.agreement.model import Agreement
 from glomar_schemas.errors import Malformed
 
-from glomar_verifier.readers.toml_positions import Span, dotted, spans
+from glomar_verifier.readers.toml_positions import LineSpan, dotted, line_spans
 
 REDACTED = "[redacted]"
 
@@ -18,7 +18,7 @@ def public_text(raw: bytes, agreement: Agreement) -> str:
     value, or an element that shares its line with others.
     """
     text = raw.decode()
-    found = {dotted(place): span for place, span in spans(text).items() if not span.is_table}
+    found = {dotted(place): span for place, span in line_spans(text).items() if not span.is_table}
     # Not splitlines: a text may hold other line ends, which the spans do not count.
     full = text.split("\n")
     lines: list[str | None] = [*full]
@@ -44,7 +44,7 @@ def _head(agreement: Agreement, digest: str) -> list[str]:
     ]
 
 
-def _shares(span: Span, name: str, found: dict[str, Span]) -> bool:
+def _shares(span: LineSpan, name: str, found: dict[str, LineSpan]) -> bool:
     """Whether another element of the list, or its bracket, stands in one of these lines."""
     whole = name.rpartition("[")[0]
     others = (other for key, other in found.items() if key.rpartition("[")[0] == whole and key != name)

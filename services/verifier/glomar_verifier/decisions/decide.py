@@ -25,8 +25,7 @@ from glomar_verifier.decisions.slots import release_slot
 from glomar_verifier.decisions.verdict_writer import Clerk, Decided, Question
 from glomar_verifier.holder_lists.case_roll import Rolls
 from glomar_verifier.holder_lists.veto import VetoList
-from glomar_verifier.matching import corrections as mending
-from glomar_verifier.matching.match import Finding, Query, decide
+from glomar_verifier.matching.match import MatchResult, Query, decide
 from glomar_verifier.matching.query import normal_query
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.policy.facts import Counted, Registry
@@ -80,7 +79,7 @@ class Found(Struct, frozen=True):
     """What the register says to one request, before the last word about it."""
 
     query: Query
-    finding: Finding
+    finding: MatchResult
 
 
 class Desk:
@@ -107,7 +106,6 @@ class Desk:
             for digest, signed in versions.by_digest.items()
         }
         self._rules = rules
-        mending.prepare(rules)
         self._register = register
         self._form = register.info().address_form
         self._counts = counts
@@ -244,7 +242,7 @@ class Desk:
                 answers.append(Answer(outcome="deny", record_consulted=False, refusals=found, salt=salt))
         return answers
 
-    def _is_held(self, agency: str, finding: Finding, in_force: InForce) -> bool:
+    def _is_held(self, agency: str, finding: MatchResult, in_force: InForce) -> bool:
         """Whether a hold is on the person who was found. A request waits for it if it has the hold's own
         spelling; under another it can't be told before the lookup, and to wait after it would tell."""
         if not any(hold.scope.startswith("person:") for hold in in_force.holds):

@@ -9,7 +9,7 @@ from typing import Generic, Literal, TypeVar
 
 from msgspec import Struct
 
-from glomar_verifier.matching.match import Finding
+from glomar_verifier.matching.match import MatchResult
 
 Name = TypeVar("Name")
 
@@ -48,8 +48,8 @@ class Dated(Struct, Generic[Name], frozen=True):
 class Likeness(Struct, Generic[Name], frozen=True):
     """All by which the counts tell for whom a name may be meant, of a request or of a person on record.
 
-    names: as written, and as each slip may have been meant; none if they are too many (`mending.readings`).
-    dated: the same with the birth dates given.
+    names: as written, and as each slip may have been meant; none if they are too many
+    (`corrections.readings`). dated: the same with the birth dates given.
     """
 
     names: tuple[HiddenName, ...] = ()
@@ -68,7 +68,13 @@ def same_name(one: HiddenName, other: HiddenName) -> bool:
 
 
 def outcome(
-    finding: Finding, *, addresses: int, most_addresses: int | None, vetoed: bool, held: bool, countable: bool
+    finding: MatchResult,
+    *,
+    addresses: int,
+    most_addresses: int | None,
+    vetoed: bool,
+    held: bool,
+    countable: bool,
 ) -> Literal["confirm", "deny"]:
     """addresses: at which the agency had this person looked up, the present one included.
 

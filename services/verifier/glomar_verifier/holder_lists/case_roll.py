@@ -17,7 +17,7 @@ from glomar_schemas.errors import Malformed
 from msgspec import Struct
 
 from glomar_verifier.policy.facts import Engagement
-from glomar_verifier.readers.csv_rows import Row, RowFault, read_day, read_rows
+from glomar_verifier.readers.csv_rows import FileRow, RowFault, read_day, read_rows
 from glomar_verifier.readers.reloading import Reloading
 
 COLUMNS = ("case_id", "officer_id", "opened_on", "closed_on")
@@ -137,7 +137,7 @@ def _entries(path: Path, report: Callable[[RowFault], object]) -> Iterator[Entry
     """Ends after FAULTS_NAMED faults: such a file is refused whole anyway."""
     left = FAULTS_NAMED
     for row in read_rows(path, COLUMNS, REQUIRED):
-        entry = _entry(row) if isinstance(row, Row) else row
+        entry = _entry(row) if isinstance(row, FileRow) else row
         if isinstance(entry, Entry):
             yield entry
             continue
@@ -147,7 +147,7 @@ def _entries(path: Path, report: Callable[[RowFault], object]) -> Iterator[Entry
             return
 
 
-def _entry(row: Row) -> Entry | RowFault:
+def _entry(row: FileRow) -> Entry | RowFault:
     fields = row.fields
     try:
         for column in ("case_id", "officer_id"):

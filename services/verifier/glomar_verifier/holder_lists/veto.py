@@ -13,7 +13,7 @@ from glomar_schemas.errors import Malformed, Misconfigured
 from glomar_schemas.files import replacing_text
 from msgspec import Struct
 
-from glomar_verifier.readers.csv_rows import Row, RowFault, read_day, read_rows
+from glomar_verifier.readers.csv_rows import FileRow, RowFault, read_day, read_rows
 from glomar_verifier.readers.reloading import Reloading
 
 COLUMNS = ("person_id", "since", "reason")
@@ -89,7 +89,7 @@ def _load(path: Path) -> Veto:
     return checked.veto
 
 
-def _take(row: Row, veto: Veto) -> RowFault | None:
+def _take(row: FileRow, veto: Veto) -> RowFault | None:
     person, since = row.fields["person_id"], row.fields["since"]
     if not person.strip():
         return RowFault(row.line, "person_id", "blank")

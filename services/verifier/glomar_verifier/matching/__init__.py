@@ -1,1 +1,1 @@
-"""Whether a record matches a request: normal forms, spelling, the rule."""
+"""Whether a register's record matches a request: normal forms, spelling, blocking keys and the rule."""

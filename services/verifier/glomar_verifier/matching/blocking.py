@@ -1,9 +1,8 @@
-"""Keys under which the register files a record and a request looks it up: keyed hashes of 64 bits.
-Called by `register build` for every row and by each register for every lookup; pure.
+"""Blocking keys: keyed hashes of 64 bits, under which a register files a record and a query finds it. Pure.
 
-Completeness is what the decision rests on. A record that passes every gate has the request's ZIP and house
-number or PO box; and since without a common birth date at most one name is a slip, one word of the name to
-the letter. So it shares a key with the request, and no second person who fits can stay unseen.
+The decision needs every record that may pass the gates. Such a record has the ZIP code of the request, and
+its house number or PO box; and without an equal birth date at most one name is a slip, so one word of the
+name is equal. Therefore it shares a key with the request, and no second person who fits is missed.
 """
 
 import hashlib
@@ -27,7 +26,7 @@ def block_keys(
 
 
 def place_key(address: NormalAddress, secret: bytes) -> int:
-    """One key per delivery point, unit included: what `register build` counts people by."""
+    """One key per delivery point, unit included: the build counts people by it."""
     street, base = address.street, address.street.base.replace(" ", "")
     return keyed_hash(
         f"P|{address.zip5}|{address.number}|{address.po_box}|{base}|{street.type}|{address.unit}",
@@ -36,7 +35,7 @@ def place_key(address: NormalAddress, secret: bytes) -> int:
 
 
 def keyed_hash(text: str, secret: bytes) -> int:
-    """Signed, since SQLite's and PostgreSQL's integers are."""
+    """BLAKE2b of 64 bits under `secret`, signed as the integers of SQLite and PostgreSQL are."""
     hasher = _keyed(secret).copy()
     hasher.update(text.encode())
     return int.from_bytes(hasher.digest(), "big", signed=True)
@@ -44,5 +43,5 @@ def keyed_hash(text: str, secret: bytes) -> int:
 
 @lru_cache(maxsize=4)
 def _keyed(secret: bytes) -> "hashlib.blake2b":
-    """Its first block, the key, is hashed already."""
+    """The hash state after its first block, the key."""
     return hashlib.blake2b(digest_size=8, key=secret)

@@ -1,5 +1,4 @@
-"""One spelling for names and addresses, the same for the register and for a request.
-Called by `register build` on every row and by `conform.check` on every request; pure."""
+"""The normal form of names and addresses, the same for the register and for a request. Pure."""
 
 import re
 import unicodedata
@@ -19,22 +18,22 @@ ZIP_PATTERNS: dict[AddressForm, re.Pattern[str]] = {
     "au": re.compile(r"([0-9]{4})\Z"),
 }
 
-# An apostrophe or a full stop joins (O'Brien, P.O.); between digits, and for all else, it parts.
+# An apostrophe or a full stop joins (O'Brien, P.O.). A full stop between digits, and all else, separates.
 _DECIMAL_POINT = re.compile(r"(?<=[0-9])\.(?=[0-9])")
 _JOINING = re.compile(r"['`.]")
-_PARTING = re.compile(r"[^A-Z0-9]+")
-_NOT_BETWEEN_FIGURES = re.compile(r"(?<![0-9]) | (?![0-9])")
+_SEPARATING = re.compile(r"[^A-Z0-9]+")
+_NOT_BETWEEN_DIGITS = re.compile(r"(?<![0-9]) | (?![0-9])")
 _PO_BOX = re.compile(r"(?:(?:P ?O|POST OFFICE)(?: |(?=BOX )))?(?:BOX )?([0-9A-Z]+)\Z")
 _PO_BOX_STREET = re.compile(r"(?:P ?O|POST OFFICE) BOX ([0-9A-Z]+)\Z")
-KEPT_CHARACTERS = 100
-"""Longer texts are folded each time: thousands of reasons would fill the memory."""
+CACHED_CHARACTERS = 100
+"""Longer texts are not cached: thousands of reasons would fill the memory."""
 
-_ORDINAL_FIGURE = re.compile(r"([0-9]+)(?:ST|ND|RD|TH)\Z")
+_ORDINAL_NUMBER = re.compile(r"([0-9]+)(?:ST|ND|RD|TH)\Z")
 
 
 class NormalName(msgspec.Struct, frozen=True, array_like=True):
-    """`first` without spaces, `middle` as words parted by spaces, `surname` as tokens in the order written,
-    suffix JR, SR, II …; `first_words` are those of a first name that was written in several, or none."""
+    """`first` without spaces; `middle` as words with a space between; `surname` as tokens in the written
+    order; suffix JR, SR, II …; `first_words` are the words of a first name of several words, else empty."""
 
     first: str
     middle: str
@@ -44,7 +43,7 @@ class NormalName(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Street(msgspec.Struct, frozen=True, array_like=True):
-    """USPS Publication 28 section 232: N | MAIN | ST | (blank). `base` is words parted by spaces."""
+    """USPS Publication 28 section 232: N | MAIN | ST | (blank). `base` is words with a space between."""
 
     direction: str = ""
     base: str = ""
@@ -65,14 +64,14 @@ class NormalAddress(msgspec.Struct, frozen=True, array_like=True):
 
 
 def fold(text: str, where: str) -> str:
-    """NFKC, then ASCII (anyascii), upper case, punctuation out, single spaces; idempotent.
+    """NFKC, then ASCII (anyascii), upper case, no punctuation, single spaces; idempotent.
 
     `where` names the field for errors. Raises Malformed for control, format and surrogate characters
-    (Unicode Cc, Cf, Cs), for pictures, for letters that have no Latin reading, and for letters of several
+    (Unicode Cc, Cf, Cs), for pictures, for letters without a Latin reading, and for letters of several
     scripts in one text, since a Cyrillic A in a Latin name is a disguise and not a spelling.
     """
     try:
-        return _kept(text) if len(text) <= KEPT_CHARACTERS else _folded(text)
+        return _cached(text) if len(text) <= CACHED_CHARACTERS else _folded(text)
     except Malformed as fault:
         raise Malformed(fault.what, where=where) from None
 
@@ -81,18 +80,18 @@ def _folded(text: str) -> str:
     if not (text.isascii() and text.isprintable()):
         text = _latin(text)
     joined = _JOINING.sub("", _DECIMAL_POINT.sub(" ", text.upper()))
-    return _PARTING.sub(" ", joined).strip()
+    return _SEPARATING.sub(" ", joined).strip()
 
 
-# One request asks for the same text up to four times, and most for the same cities; for a reason, once.
-_kept = lru_cache(maxsize=32_768)(_folded)
+# One request folds the same text up to four times, and most requests the same cities.
+_cached = lru_cache(maxsize=32_768)(_folded)
 
 
 def _latin(text: str) -> str:
     for character in text:
         if unicodedata.category(character) in ("Cc", "Cf", "Cs"):
             raise Malformed("holds a control, format or surrogate character")
-    # 12½ is 12 and ½, not 121 and 2; 12² is not 122.
+    # 12½ is 12 and ½, not 121 and 2. 12² is not 122.
     spaced = "".join(f" {c}" if unicodedata.category(c) == "No" else c for c in text)
     composed = unicodedata.normalize("NFKC", spaced)
     scripts = {unicodedata.name(c, "?").split()[0] for c in composed if unicodedata.category(c)[0] == "L"}
@@ -101,7 +100,7 @@ def _latin(text: str) -> str:
     folded: list[str] = []
     for character in composed:
         latin = anyascii(character)
-        # Of a picture the library gives its name in English: a rose is not Rose.
+        # For a picture anyascii gives its English name: a rose is not Rose.
         if latin.startswith(":") and len(latin) > 1:
             raise Malformed("holds a picture")
         if not latin and unicodedata.category(character)[0] != "M":
@@ -114,12 +113,12 @@ _WRITTEN_TOGETHER = {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL
 
 
 def normal_name(first: str, middle: str, last: str, suffix: str, rules: Rules) -> NormalName:
-    """Raises Malformed (see `fold`). A Jr or III in another field is read as the suffix, initials after the
-    first name as the middle name's beginning."""
+    """Raises Malformed (see `fold`). A Jr or III in another field is read as the suffix, and initials after
+    the first name as the beginning of the middle name."""
     given = fold(suffix, "suffix").replace(" ", "")
-    surname, last_suffixes = _part_suffixes(fold(last, "last_name").split(), rules, keep=1)
-    firsts, first_suffixes = _part_suffixes(fold(first, "first_name").split(), rules, keep=1)
-    middles, middle_suffixes = _part_suffixes(fold(middle, "middle_name").split(), rules, keep=0)
+    surname, last_suffixes = _split_suffixes(fold(last, "last_name").split(), rules, keep=1)
+    firsts, first_suffixes = _split_suffixes(fold(first, "first_name").split(), rules, keep=1)
+    middles, middle_suffixes = _split_suffixes(fold(middle, "middle_name").split(), rules, keep=0)
     initials: list[str] = []
     while len(firsts) > 1 and len(firsts[-1]) == 1:
         initials.insert(0, firsts.pop())
@@ -131,20 +130,20 @@ def normal_name(first: str, middle: str, last: str, suffix: str, rules: Rules) -
         first="".join(firsts),
         middle=" ".join(middles),
         surname=_glued(surname, rules),
-        # Two that differ equal no one's suffix, so they contradict every record: a deny.
+        # Two different suffixes equal no suffix on record, so they contradict every record: a deny.
         suffix="OR".join(dict.fromkeys(suffixes)),
         first_words=several(firsts),
     )
 
 
 def several(words: Sequence[str]) -> tuple[str, ...]:
-    """For `NormalName.first_words`."""
+    """The words for `NormalName.first_words`: none unless there are several."""
     return tuple(words) if len(words) > 1 else ()
 
 
-def _part_suffixes(words: list[str], rules: Rules, keep: int) -> tuple[list[str], list[str]]:
-    """(the other words, the suffixes among them in standard form). The first `keep` words are names, and a
-    single letter is an initial or a name: V stays."""
+def _split_suffixes(words: list[str], rules: Rules, keep: int) -> tuple[list[str], list[str]]:
+    """-> (the other words, the suffixes in standard form). The first `keep` words are names, and a single
+    letter is an initial or a name: V stays."""
     names = [*words[:keep], *(word for word in words[keep:] if not _is_suffix(word, rules))]
     return names, [rules.name_suffixes[word] for word in words[keep:] if _is_suffix(word, rules)]
 
@@ -154,7 +153,7 @@ def _is_suffix(word: str, rules: Rules) -> bool:
 
 
 def _glued(words: list[str], rules: Rules) -> tuple[str, ...]:
-    """MC DONALD -> MCDONALD, so that it is never taken for Donald."""
+    """MC DONALD -> MCDONALD, so that it never equals Donald."""
     tokens: list[str] = []
     prefix = ""
     for place, word in enumerate(words, start=1):
@@ -184,9 +183,9 @@ def normal_address(
     rules: Rules,
     form: AddressForm = "us",
 ) -> NormalAddress:
-    """Raises Malformed (see `fold`; also for a ZIP code that isn't one). A PO box or a unit written into
-    the street line is found there; a ZIP+4 is cut to five digits."""
-    words = fold(_sign_spelt(street), "street_name")
+    """Raises Malformed (see `fold`; also for a text that is not a ZIP code). A PO box or a unit in the street
+    line is found there. A ZIP+4 is cut to five digits."""
+    words = fold(_number_sign_as_word(street), "street_name")
     box = fold(po_box, "po_box")
     in_street = _PO_BOX_STREET.match(words)
     if in_street and not box:
@@ -196,7 +195,7 @@ def normal_address(
     return NormalAddress(
         number=_joined(fold(number, "street_number").split()),
         po_box=found[1] if found else box,
-        unit=_normal_unit(fold(_sign_spelt(unit), "unit").split(), rules) or unit_in_street,
+        unit=_normal_unit(fold(_number_sign_as_word(unit), "unit").split(), rules) or unit_in_street,
         street=street_parts,
         city=fold(city, "city"),
         state=fold(state, "state"),
@@ -206,13 +205,13 @@ def normal_address(
 
 @lru_cache(maxsize=32_768)
 def _street_line(words: str, rules: Rules) -> tuple[Street, str]:
-    """The street, and the unit behind it. Kept, since every town has a Main Street."""
-    tokens, unit = _part_unit(words.split(), rules)
+    """-> (the street, the unit after it). Cached, since every town has a Main Street."""
+    tokens, unit = _split_unit(words.split(), rules)
     return _normal_street(tokens, rules), unit
 
 
-def _sign_spelt(text: str) -> str:
-    """Section 213.3: the sign # stands for a designator that isn't known."""
+def _number_sign_as_word(text: str) -> str:
+    """USPS Publication 28 section 213.3: # stands for an unknown designator."""
     return text.replace("#", " NUM ")
 
 
@@ -224,8 +223,8 @@ def normal_zip(text: str, form: AddressForm) -> str:
     return found[1]
 
 
-def _part_unit(tokens: list[str], rules: Rules) -> tuple[list[str], str]:
-    """Main St Apt 4 -> (MAIN ST), 4. The designator must follow a name and precede an identifier."""
+def _split_unit(tokens: list[str], rules: Rules) -> tuple[list[str], str]:
+    """MAIN ST APT 4 -> (MAIN ST), 4. The designator must follow a name and precede an identifier."""
     for index in range(1, len(tokens) - 1):
         word, after = tokens[index], tokens[index + 1]
         if (word in rules.generic_units or word in rules.units) and (after[0].isdigit() or len(after) == 1):
@@ -234,19 +233,19 @@ def _part_unit(tokens: list[str], rules: Rules) -> tuple[list[str], str]:
 
 
 def _normal_unit(tokens: list[str], rules: Rules) -> str:
-    """Apt 4-B -> 4B, Fl 2 -> FL2: what distinguishes, in one word."""
+    """APT 4 B -> 4B, FL 2 -> FL2: the distinguishing part, as one word."""
     return _joined([rules.units.get(word, word) for word in tokens if word not in rules.generic_units])
 
 
 def _joined(tokens: list[str]) -> str:
-    """12 A -> 12A, but 1 23 is not 12 3: a space stays between two figures."""
-    return _NOT_BETWEEN_FIGURES.sub("", " ".join(tokens))
+    """12 A -> 12A; but 1 23 is not 12 3, so a space between two digits stays."""
+    return _NOT_BETWEEN_DIGITS.sub("", " ".join(tokens))
 
 
 def _normal_street(tokens: list[str], rules: Rules) -> Street:
-    """Direction, type and post-direction only where a base name is left over: "North St" is a base."""
+    """Direction, type and post-direction are split off only if a base name is left: "North St" is a base."""
     direction = type_ = post_direction = ""
-    # Avenue N is a lettered avenue: a type with nothing before it is no base name.
+    # Avenue N is a lettered avenue: a type with nothing before it is not a base name.
     lettered = len(tokens) == 2 and tokens[0] in rules.street_types
     if len(tokens) > 1 and not lettered and tokens[-1] in rules.directionals:
         post_direction = rules.directionals[tokens[-1]]
@@ -274,7 +273,7 @@ def _compound_ordinals(tokens: list[str], rules: Rules) -> list[str]:
 
 
 def _base_word(word: str, rules: Rules) -> str:
-    figure = _ORDINAL_FIGURE.match(word)
-    if figure:
-        return figure[1]
+    ordinal = _ORDINAL_NUMBER.match(word)
+    if ordinal:
+        return ordinal[1]
     return rules.ordinals.get(word) or rules.base_words.get(word, word)

@@ -1,42 +1,48 @@
-"""What the rule files may hold, and the line of whatever they may not. Called by `rules` alone; pure."""
+"""Reads and checks the rule files: TOML tables and word lists. A fault is reported with its line. Pure."""
 
+import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Annotated, TypeVar
 
 import msgspec
 from glomar_schemas.errors import Misconfigured
 from msgspec import Meta, Struct
 
-from glomar_verifier.readers.toml_errors import Fault, NotToml, misfits, read_tree
-from glomar_verifier.readers.toml_positions import dotted, line_of, spans
+from glomar_verifier.readers.toml_errors import NotToml, TomlFault, read_tree, type_faults
+from glomar_verifier.readers.toml_positions import dotted, line_of, line_spans
 
-FIX = "Mend the line, or reinstall Glomar"
+FIX = "Correct the line, or reinstall Glomar"
+MAX_WORD_LETTERS = 40
 
-Word = Annotated[str, Meta(pattern=r"^[A-Z0-9]+\Z", description="a word of capital letters and figures")]
+WordList = frozenset[str]
+_COMMENTS_AND_WORDS = re.compile(rb"((?:#.*\n)*)((?:[A-Z]{1,%d}\n)*)" % MAX_WORD_LETTERS)
+
+Word = Annotated[str, Meta(pattern=r"^[A-Z0-9]+\Z", description="a word of capital letters and digits")]
 Words = Annotated[
     str,
     Meta(
         pattern=r"^(?:[A-Z0-9]+(?: [A-Z0-9]+)*)?\Z",
-        description="words of capital letters and figures, a blank between two",
+        description="words of capital letters and digits, with a blank between",
     ),
 ]
 Phrase = Annotated[Words, Meta(min_length=1)]
 State = Annotated[str, Meta(pattern=r"^[A-Z]{2}\Z", description="a state's two letters")]
 States = Annotated[
-    str, Meta(pattern=r"^[A-Z]{2,3}(?: [A-Z]{2,3})*\Z", description="states, a blank between two")
+    str, Meta(pattern=r"^[A-Z]{2,3}(?: [A-Z]{2,3})*\Z", description="states, with a blank between")
 ]
 Prefixes = Annotated[
     str,
     Meta(
         pattern=r"^[0-9]{3}(?:-[0-9]{3})?(?: [0-9]{3}(?:-[0-9]{3})?)*\Z",
-        description="ZIP prefixes of three figures as 005 100-149",
+        description="ZIP prefixes of three digits, as 005 100-149",
     ),
 ]
-Zip = Annotated[str, Meta(pattern=r"^[0-9]{5}\Z", description="a ZIP code of five figures")]
-Version = Annotated[str, Meta(pattern=r"^[0-9]+\.[0-9]+\Z", description="a version as 2025.1")]
+Zip = Annotated[str, Meta(pattern=r"^[0-9]{5}\Z", description="a ZIP code of five digits")]
+Version = Annotated[str, Meta(pattern=r"^[0-9]+\.[0-9]+\Z", description="a version, as 2025.1")]
 Count = Annotated[int, Meta(ge=1, le=100_000)]
 Spellings = dict[Word, Words]
-"""Standard spelling -> the others."""
+"""Standard spelling -> its variants."""
 
 
 class Limits(Struct, frozen=True, forbid_unknown_fields=True):
@@ -88,42 +94,59 @@ T = TypeVar("T", bound=Struct)
 
 
 def read(raw: bytes, name: str, kind: type[T]) -> T:
-    """Raises Misconfigured for the first thing in the file that is wrong, with its line."""
+    """The tables of one TOML file. Raises Misconfigured for the first fault, with its line."""
     try:
         text, tree = read_tree(raw)
     except NotToml as fault:
-        raise _misfit(name, fault.line, fault.what) from None
-    faults = list(misfits(tree, kind))
+        raise _misconfigured(name, fault.line, fault.what) from None
+    faults = list(type_faults(tree, kind))
     if not faults:
-        well = msgspec.convert(tree, kind)
-        faults = [*_of_spellings(well), *_of_prefixes(well)]
+        tables = msgspec.convert(tree, kind)
+        faults = [*_spelling_faults(tables), *_prefix_faults(tables)]
     if faults:
-        found = spans(text)
-        line, place, what = min((line_of(found, fault.place), fault.place, fault.what) for fault in faults)
-        raise _misfit(name, line, f"{dotted(place)}: {what}" if place else what)
-    return well
+        spans = line_spans(text)
+        line, path, what = min((line_of(spans, fault.path), fault.path, fault.what) for fault in faults)
+        raise _misconfigured(name, line, f"{dotted(path)}: {what}" if path else what)
+    return tables
 
 
-def _misfit(name: str, line: int, what: str) -> Misconfigured:
+def read_words(raw: bytes, name: str) -> WordList:
+    """The words of one list: comment lines that begin with #, then one word of capital letters a line, in
+    ascending order. Raises Misconfigured for the first fault, with its line."""
+    found = _COMMENTS_AND_WORDS.match(raw)
+    assert found is not None  # both parts may be empty
+    comments, words = found[1].count(b"\n"), found[2].decode().split()
+    if found.end() < len(raw) or not words:
+        raise _misconfigured(name, comments + len(words) + 1, "not a word of capital letters")
+    known = frozenset(words)
+    if len(known) < len(words) or words != sorted(words):
+        line = next(line for line, (one, other) in enumerate(pairwise(words), start=2) if one >= other)
+        raise _misconfigured(name, comments + line, "out of order or repeated")
+    return known
+
+
+def _misconfigured(name: str, line: int, what: str) -> Misconfigured:
     return Misconfigured(what, where=f"rules/{name}, line {line}", fix=FIX)
 
 
-def _of_spellings(tables: Struct) -> Iterator[Fault]:
-    """A spelling means one thing."""
+def _spelling_faults(tables: Struct) -> Iterator[TomlFault]:
+    """A spelling has one meaning within a table."""
     for field in msgspec.structs.fields(tables):
         if field.type != Spellings:
             continue
-        means: dict[str, str] = {}
+        meanings: dict[str, str] = {}
         for standard, variants in getattr(tables, field.name).items():
             for spelling in (standard, *variants.split()):
-                if spelling in means:
-                    yield Fault((field.name, standard), f"{spelling} stands in {means[spelling]} already")
-                means[spelling] = standard
+                if spelling in meanings:
+                    yield TomlFault(
+                        (field.name, standard), f"{spelling} is already a spelling of {meanings[spelling]}"
+                    )
+                meanings[spelling] = standard
 
 
-def _of_prefixes(tables: Struct) -> Iterator[Fault]:
+def _prefix_faults(tables: Struct) -> Iterator[TomlFault]:
     for state, ranges in tables.prefixes.items() if isinstance(tables, ZipStates) else ():
         for span in ranges.split():
             first, _, last = span.partition("-")
             if last and last < first:
-                yield Fault(("prefixes", state), f"{span} ends before it begins")
+                yield TomlFault(("prefixes", state), f"{span} ends before it begins")

@@ -18,13 +18,13 @@ from msgspec import Struct
 from glomar_verifier.agreement.examples import FIRST_OF_ITS_KIND
 from glomar_verifier.decisions.open_request import MALFORMED
 from glomar_verifier.holder_lists.case_roll import Roll
-from glomar_verifier.matching.match import Finding, decide
+from glomar_verifier.matching.match import MatchResult, decide
 from glomar_verifier.matching.query import normal_query
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.offline.request_row import Requester, read_request, read_request_rows
 from glomar_verifier.policy.facts import Engagement, Registry
 from glomar_verifier.policy.gate import Gate
-from glomar_verifier.readers.csv_rows import Row, RowFault
+from glomar_verifier.readers.csv_rows import FileRow, RowFault
 from glomar_verifier.register import Register
 
 RESULT_COLUMNS = ("reference", "outcome", "refusals")
@@ -58,7 +58,7 @@ class FileDecider:
         self._agreement = agreement.id if agreement else "none"
         self._gate = (Gate(agreement, rules), Registry(agreement)) if agreement else None
 
-    def decide(self, row: Row, now: datetime) -> Decision | RowFault:
+    def decide(self, row: FileRow, now: datetime) -> Decision | RowFault:
         """A RowFault: the row cannot be sent. Raises IntegrityError, Retryable (the register)."""
         reference = row.fields["reference"]
         try:
@@ -85,7 +85,9 @@ class FileDecider:
         return tuple(refusal.condition for refusal in gate.refusals(request, particulars, facts, now))
 
 
-def check(register: Register, particulars: Subject, tax_periods: tuple[int, ...], rules: Rules) -> Finding:
+def check(
+    register: Register, particulars: Subject, tax_periods: tuple[int, ...], rules: Rules
+) -> MatchResult:
     """Normalise, look up, decide. Raises Malformed for text that has no normal form, before any lookup."""
     query = normal_query(particulars, tax_periods, rules, register.info().address_form)
     return decide(register.candidates(query), query, rules)

@@ -11,7 +11,7 @@ from glomar_schemas.request_file import COLUMNS, Ask, Defaults, parse_ask, parti
 from glomar_schemas.subjects import Subjects
 from msgspec import Struct
 
-from glomar_verifier.readers.csv_rows import BLANK, Row, RowFault, read_rows
+from glomar_verifier.readers.csv_rows import BLANK, FileRow, RowFault, read_rows
 
 QUERY_COLUMNS = COLUMNS[COLUMNS.index("first_name") : COLUMNS.index("tax_periods") + 1]
 """The columns that the register is searched by."""
@@ -41,7 +41,7 @@ def default_requester(agreement: Agreement, agency: str = "") -> Requester:
     )
 
 
-def read_request_rows(source: Path, required: tuple[str, ...] = ()) -> Iterator[Row | RowFault]:
+def read_request_rows(source: Path, required: tuple[str, ...] = ()) -> Iterator[FileRow | RowFault]:
     """Every row but blank lines. Raises as `read_rows`."""
     for row in read_rows(source, COLUMNS, required, max_characters=_MAX_CHARACTERS):
         if not (isinstance(row, RowFault) and row.what == BLANK):

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 
 from glomar_verifier.decisions.disclosure import DatedName
 from glomar_verifier.matching import blocking
-from glomar_verifier.matching.corrections import is_known, known_among, meant_by, one_edit
+from glomar_verifier.matching.corrections import corrected_first_name, one_edit
 from glomar_verifier.matching.normalise import NormalName
 from glomar_verifier.matching.rules import Rules
 
@@ -25,7 +25,7 @@ def asked_ways(name: NormalName, key: bytes, rules: Rules) -> tuple[DatedName, .
     turned = "".join(name.surname), (name.first,)
     return tuple(
         DatedName(
-            first=_first(first, is_known(first, rules.first_names), key),
+            first=_first(first, first in rules.first_names, key),
             surnames=(*_words(surname, key), _mark(_all_known(surname, rules), key)),
         )
         for first, surname in ((name.first, name.surname), turned)
@@ -55,12 +55,12 @@ class KnownName:
     def _firsts(self) -> frozenset[int]:
         """Itself, and its slips: they lie between a known first name and an unknown one."""
         first, names, least = self._name.first, self._rules.first_names, self._rules.edit_min_letters
-        known = is_known(first, names)
+        known = first in names
         if not known:
-            slips = set(meant_by(first, least, names))
+            slips = set(corrected_first_name(first, self._rules))
         elif len(first) >= least:
             edits = {word for word in one_edit(first) if len(word) >= least}
-            slips = edits - known_among(edits, names)
+            slips = edits - names
         else:
             slips = set()
         texts = (_text(slip, not known) for slip in slips)
@@ -70,7 +70,7 @@ class KnownName:
 
 
 def _all_known(surname: tuple[str, ...], rules: Rules) -> bool:
-    return all(is_known(word, rules.surnames) for word in surname)
+    return rules.surnames.issuperset(surname)
 
 
 def _words(surname: tuple[str, ...], key: bytes) -> tuple[int, ...]:

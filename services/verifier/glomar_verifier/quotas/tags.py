@@ -17,7 +17,7 @@ from glomar_verifier.matching.corrections import readings, spellings
 from glomar_verifier.matching.normalise import AddressForm, NormalAddress, NormalName, fold, normal_name
 from glomar_verifier.matching.query import normal_address_of
 from glomar_verifier.matching.rules import Rules
-from glomar_verifier.matching.spelling import telling
+from glomar_verifier.matching.spelling import distinguishing
 from glomar_verifier.quotas.dated_names import KnownName, asked_ways
 
 KEY_BYTES = 32
@@ -93,7 +93,7 @@ class Tagger:
     def name(self, agency: str, name: NormalName, rules: Rules) -> HiddenName:
         """One spelling."""
         first, surname = name.first, name.surname
-        tokens = telling(surname, rules).elements()
+        tokens = distinguishing(surname, rules).elements()
         return HiddenName(
             whole=self._number("name", agency, first, "".join(surname)),
             tokens=tuple(sorted(self._number("name", agency, first, one) for one in tokens)),

@@ -1,1 +1,2 @@
-"""Readers of CSV and TOML files that name the line of each fault, and of files that change."""
+"""Readers of CSV, NDJSON and TOML files, with the line of each fault; and of files that are replaced at run
+time."""

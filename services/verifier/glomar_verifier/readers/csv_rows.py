@@ -1,5 +1,5 @@
-"""Rows of a CSV or NDJSON file from elsewhere, line by line, with what is wrong in which line and column.
-`register build`, case rolls and `veto install` read through it; no fault ever holds a value of the file."""
+"""Reads CSV and NDJSON files of other parties line by line, and reports each fault with its line and column.
+No fault quotes a value of the file, since a value may be personal data."""
 
 import codecs
 import contextlib
@@ -11,33 +11,36 @@ from datetime import date
 from pathlib import Path
 
 import msgspec
+from glomar_schemas.decoding import decode
 from glomar_schemas.errors import Malformed, Misconfigured
-
-from glomar_verifier.register.named import is_named, read_named
 
 MAX_LINE_BYTES = 16_384
 MAX_FIELD_CHARACTERS = 256
 BLANK = "blank"
 
+_NDJSON_SUFFIXES = (".ndjson", ".jsonl")
+_NdjsonValue = str | bool | int | None | list[int]
+
 
 class RowFault(msgspec.Struct, frozen=True):
-    """`line` counts from 1, the header included; `column` is a name of ours, or blank for the whole row."""
+    """`line` counts from 1, header included; `column` is a known column, or blank for the whole row."""
 
     line: int
     column: str
     what: str
 
 
-class Row(msgspec.Struct, frozen=True):
-    """`fields` has every known column, blank where the file has none; `position` is in bytes."""
+class FileRow(msgspec.Struct, frozen=True):
+    """`fields` has every known column, blank if the file does not have it; `position` is the end of the line,
+    in bytes."""
 
     line: int
     position: int
     fields: Mapping[str, str]
 
 
-class Chunk(msgspec.Struct, frozen=True):
-    """Whole lines of a file: where they begin, how many bytes they are, and the number of the first."""
+class FileChunk(msgspec.Struct, frozen=True):
+    """Whole lines of a file: their offset and size in bytes, and the number of the first line."""
 
     offset: int
     size: int
@@ -45,7 +48,7 @@ class Chunk(msgspec.Struct, frozen=True):
 
 
 def read_day(text: str, column: str) -> date:
-    """YYYY-MM-DD and no other of ISO 8601's many ways. Raises Malformed."""
+    """A date as YYYY-MM-DD; no other form of ISO 8601. Raises Malformed."""
     with contextlib.suppress(ValueError):
         day = date.fromisoformat(text)
         if day.isoformat() == text:
@@ -59,16 +62,16 @@ def read_rows(
     required: Sequence[str],
     *,
     max_characters: int = MAX_FIELD_CHARACTERS,
-) -> Iterator[Row | RowFault]:
-    """UTF-8 CSV with a header row, the columns in any order; or NDJSON, by the file's name.
+) -> Iterator[FileRow | RowFault]:
+    """The rows of a UTF-8 CSV file with a header, columns in any order; or of NDJSON, by the file's name.
 
-    No field spans lines, so each line is parsed alone and a stray quote harms its own row only. Raises
-    Malformed for a header with unknown, repeated or absent columns, Misconfigured if the file can't be
+    No field may span lines, so each line is parsed alone, and a stray quote affects its own row only. Raises
+    Malformed for a header with unknown, repeated or missing columns, Misconfigured if the file cannot be
     read.
     """
     try:
         with source.open("rb") as file:
-            header = _first_line(file, source, known, required)
+            header = _header(file, source, known, required)
             blank = dict.fromkeys(known, "")
             for line, raw in enumerate(_lines(file), start=2 if header else 1):
                 yield _row(raw, line, file.tell(), header, blank, max_characters)
@@ -77,22 +80,21 @@ def read_rows(
 
 
 def read_header(source: Path, known: Sequence[str], required: Sequence[str]) -> list[str]:
-    """The columns in the order of the file; none for NDJSON. Raises as `read_rows`."""
+    """The columns in the order of the file; empty for NDJSON. Raises as `read_rows`."""
     try:
         with source.open("rb") as file:
-            return _first_line(file, source, known, required)
+            return _header(file, source, known, required)
     except OSError as error:
         raise Misconfigured("can't be read", where=str(source), fix="Check path and permissions") from error
 
 
-def chunks(source: Path, about_bytes: int) -> Iterator[Chunk]:
-    """All lines, but for a header, cut into chunks of about that size, so that several processes can read
-    one file. A line that is longer has a chunk of its own; nothing is kept in memory. What is written to the
-    file meanwhile is not followed. Raises OSError."""
+def chunks(source: Path, about_bytes: int) -> Iterator[FileChunk]:
+    """All lines after the header, in chunks of about this size, so that several processes can read one file.
+    A longer line is a chunk of its own. Lines that are appended meanwhile are not included. Raises
+    OSError."""
     with source.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        # Of a long header only the beginning is read by readline; the rest of that line ends here.
-        offset, line = (0, 1) if is_named(source) else (_end_of_line(file), 2)
+        offset, line = (0, 1) if _is_ndjson(source) else (_end_of_first_line(file), 2)
         while offset < size:
             lines = 0
             file.seek(offset)
@@ -101,26 +103,14 @@ def chunks(source: Path, about_bytes: int) -> Iterator[Chunk]:
                 if b"\n" in block:
                     break
             end = file.tell() - (len(block) - block.rfind(b"\n") - 1)
-            yield Chunk(offset, end - offset, line)
+            yield FileChunk(offset, end - offset, line)
             offset, line = end, line + lines
 
 
-def _first_line(
-    file: io.BufferedReader, source: Path, known: Sequence[str], required: Sequence[str]
-) -> list[str]:
-    return [] if is_named(source) else _header(next(_lines(file), b""), known, required)
-
-
-def _end_of_line(file: io.BufferedReader) -> int:
-    for _ in _lines(file):
-        break
-    return file.tell()
-
-
 def read_chunk(
-    source: Path, chunk: Chunk, header: Sequence[str], known: Sequence[str]
-) -> Iterator[Row | RowFault]:
-    """The chunk's rows, as `read_rows` gives them. Raises OSError."""
+    source: Path, chunk: FileChunk, header: Sequence[str], known: Sequence[str]
+) -> Iterator[FileRow | RowFault]:
+    """The rows of the chunk, as `read_rows` gives them. Raises OSError."""
     blank = dict.fromkeys(known, "")
     with source.open("rb") as file:
         file.seek(chunk.offset)
@@ -132,8 +122,12 @@ def read_chunk(
             yield _row(raw, line, position, header, blank)
 
 
+def _is_ndjson(source: Path) -> bool:
+    return source.suffix in _NDJSON_SUFFIXES
+
+
 def _lines(file: io.BufferedReader) -> Iterator[bytes]:
-    """Each line; of one that is too long its first MAX_LINE_BYTES + 1, so that memory stays flat."""
+    """Each line; of a line that is too long only the first MAX_LINE_BYTES + 1, so that memory stays flat."""
     while line := file.readline(MAX_LINE_BYTES + 1):
         rest = line
         while rest and not rest.endswith(b"\n") and len(rest) > MAX_LINE_BYTES:
@@ -141,27 +135,30 @@ def _lines(file: io.BufferedReader) -> Iterator[bytes]:
         yield line
 
 
-def _values(raw: bytes) -> list[str]:
-    text = raw.decode("utf-8").rstrip("\r\n")
-    if text and '"' not in text:
-        return text.split(",")
-    return next(csv.reader([text], strict=True), [])
+def _end_of_first_line(file: io.BufferedReader) -> int:
+    next(_lines(file), b"")
+    return file.tell()
 
 
-def _header(raw: bytes, known: Sequence[str], required: Sequence[str]) -> list[str]:
+def _header(
+    file: io.BufferedReader, source: Path, known: Sequence[str], required: Sequence[str]
+) -> list[str]:
+    """The columns of a CSV file; empty for NDJSON, of which each line names its own. Raises Malformed."""
+    if _is_ndjson(source):
+        return []
     try:
-        names = _values(raw.removeprefix(codecs.BOM_UTF8))
+        names = _csv_values(next(_lines(file), b"").removeprefix(codecs.BOM_UTF8))
     except (UnicodeDecodeError, csv.Error):
         raise Malformed("not a CSV header in UTF-8", where="line 1") from None
-    for place, name in enumerate(names, start=1):
-        if name not in known or name in names[: place - 1]:
-            # Its name isn't quoted: a file without a header would show us a person there.
+    for number, name in enumerate(names, start=1):
+        if name not in known or name in names[: number - 1]:
+            # The name is not quoted: in a file without a header it is personal data.
             raise Malformed(
-                f"column {place} of the header is unknown or repeated", fix=f"Known: {', '.join(known)}"
+                f"column {number} of the header is unknown or repeated", fix=f"Known: {', '.join(known)}"
             )
-    absent = [name for name in required if name not in names]
-    if absent:
-        raise Malformed(f"the header lacks {', '.join(absent)}", where="line 1")
+    missing = [name for name in required if name not in names]
+    if missing:
+        raise Malformed(f"the header lacks {', '.join(missing)}", where="line 1")
     return names
 
 
@@ -172,28 +169,24 @@ def _row(
     header: Sequence[str],
     blank: Mapping[str, str],
     max_characters: int = MAX_FIELD_CHARACTERS,
-) -> Row | RowFault:
+) -> FileRow | RowFault:
     if len(raw) > MAX_LINE_BYTES:
         return RowFault(line, "", f"longer than {MAX_LINE_BYTES} bytes")
     try:
-        fields = _fields(raw, header, blank)
+        fields = _csv_fields(raw, header) if header else _ndjson_fields(raw, blank)
     except Malformed as fault:
         return RowFault(line, "", fault.what)
     if len(raw) > max_characters:
         for name, value in fields.items():
             if len(value) > max_characters:
                 return RowFault(line, name, f"longer than {max_characters} characters")
-    return Row(line, position, {**blank, **fields} if len(fields) < len(blank) else fields)
+    return FileRow(line, position, {**blank, **fields} if len(fields) < len(blank) else fields)
 
 
-def _fields(raw: bytes, header: Sequence[str], blank: Mapping[str, str]) -> dict[str, str]:
-    """The columns that the line has. Raises Malformed."""
-    if not header:
-        if raw.isspace():
-            raise Malformed(BLANK)
-        return read_named(raw, blank)
+def _csv_fields(raw: bytes, header: Sequence[str]) -> dict[str, str]:
+    """The columns of one line. Raises Malformed."""
     try:
-        values = _values(raw)
+        values = _csv_values(raw)
     except UnicodeDecodeError:
         raise Malformed("not UTF-8") from None
     except csv.Error:
@@ -203,3 +196,33 @@ def _fields(raw: bytes, header: Sequence[str], blank: Mapping[str, str]) -> dict
     if len(values) != len(header):
         raise Malformed(f"has {len(values)} fields, the header {len(header)}")
     return dict(zip(header, values, strict=True))
+
+
+def _csv_values(raw: bytes) -> list[str]:
+    text = raw.decode("utf-8").rstrip("\r\n")
+    if text and '"' not in text:
+        return text.split(",")
+    return next(csv.reader([text], strict=True), [])
+
+
+def _ndjson_fields(raw: bytes, known: Mapping[str, str]) -> dict[str, str]:
+    """The columns of one line as the text that CSV would hold (PROTOCOL.md, Files): true, 2015, 2023;2024;
+    null is blank. Raises Malformed, naming the column."""
+    if raw.isspace():
+        raise Malformed(BLANK)
+    given = decode(raw.strip(), dict[str, _NdjsonValue], what="")
+    if not given.keys() <= known.keys():
+        # The name is not quoted: it may be personal data.
+        raise Malformed("holds an unknown column")
+    return {column: _as_csv(value) for column, value in given.items()}
+
+
+def _as_csv(value: _NdjsonValue) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case list():
+            return ";".join(map(str, value))
+    return str(value)

@@ -1,7 +1,6 @@
-"""A file of the operator's that may be replaced while the service runs: read again whole, or not at all.
-Called by the app for lists that the record holder keeps, such as case rolls.
+"""A file that may be replaced at run time: a changed file is read again as a whole, or not at all.
 
-Put a new file in place by renaming it. One that is being written where it lies is read once it is still.
+Replace the file by renaming a new one. A file that is written in place is taken once it no longer changes.
 """
 
 import logging
@@ -15,23 +14,24 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-Stamp = tuple[int, int, int]
+FileStamp = tuple[int, int, int]
 
 
 class Reloading(Generic[T]):
-    """`value` is what the file said when it was last well; `absent` until there is a file."""
+    """`value` is what the newest valid file holds; `absent` until there is a file."""
 
     def __init__(self, path: Path, read: Callable[[Path], T], absent: T) -> None:
-        """Reads the file, if there is one. Raises what `read` raises: at a start somebody can mend it."""
+        """Reads the file, if there is one. Raises what `read` raises: at a start the operator can correct
+        it."""
         self._path = path
         self._read = read
         self._stamp = _stamp(path)
         self.value = absent if self._stamp is None else read(path)
 
     def refresh(self) -> None:
-        """Reads a file that has changed. A bad one is logged and refused whole; the old value stays.
+        """Reads the file if it has changed. An invalid file is logged and refused; the old value stays.
 
-        A file that is gone changes nothing: whoever withdraws a list files an empty one.
+        A missing file changes nothing: to withdraw a list, put an empty one in its place.
         """
         stamp = _stamp(self._path)
         if stamp in (None, self._stamp):
@@ -43,13 +43,13 @@ class Reloading(Generic[T]):
                 self._stamp = stamp
                 log.error("a file is refused, the old one stays in force", extra={"fault": str(fault)})
             return
-        # Written to while it was read: half of a list is no list.
+        # A file that was written to while it was read is read again later.
         if _stamp(self._path) == stamp:
             self._stamp, self.value = stamp, value
             log.info("a new file is in force", extra={"where": str(self._path)})
 
 
-def _stamp(path: Path) -> Stamp | None:
+def _stamp(path: Path) -> FileStamp | None:
     try:
         found = path.stat()
     except OSError:

@@ -1,5 +1,4 @@
-"""Does a TOML text fit a Struct, and where not? Piece by piece, so that each mistake has its line.
-`agreement check` calls it for agreements, `rules` for the rule files; pure."""
+"""Checks a TOML text against a Struct, value by value, so that each fault has a position. Pure."""
 
 import re
 import tomllib
@@ -10,22 +9,22 @@ import msgspec
 from glomar_schemas.errors import Malformed
 from msgspec import NODEFAULT, Struct
 
-from glomar_verifier.readers.toml_positions import Place
+from glomar_verifier.readers.toml_positions import KeyPath
 
 _TOML_LINE = re.compile(r" \(at line (\d+), column (\d+)\)$")
 _TOML_END = " (at end of document)"
 
 
-class Fault(NamedTuple):
-    """down: so many lines below the one in which the value begins."""
+class TomlFault(NamedTuple):
+    """`line_offset`: how many lines below the first line of the value."""
 
-    place: Place
+    path: KeyPath
     what: str
-    down: int = 0
+    line_offset: int = 0
 
 
 class NotToml(Malformed):
-    """line: from 1."""
+    """A text that is not TOML; `line` counts from 1."""
 
     def __init__(self, what: str, line: int) -> None:
         super().__init__(what, where=f"line {line}")
@@ -33,7 +32,7 @@ class NotToml(Malformed):
 
 
 def read_tree(raw: bytes) -> tuple[str, dict[str, Any]]:
-    """-> the text and its tables. Raises NotToml."""
+    """-> (the text, its tables). Raises NotToml."""
     try:
         text = raw.decode()
         return text, tomllib.loads(text)
@@ -48,10 +47,11 @@ def read_tree(raw: bytes) -> tuple[str, dict[str, Any]]:
     raise NotToml(f"not TOML: {message.removesuffix(_TOML_END)}", raw.count(b"\n") + 1)
 
 
-def misfits(value: object, kind: Any, place: Place = ()) -> Iterator[Fault]:
-    """What does not fit the type: piece by piece, and a piece as a whole only if its parts are well. A type
-    with a description (`msgspec.Meta`) is said in its words."""
-    parts = list(_of_parts(value, kind, place))
+def type_faults(value: object, kind: Any, path: KeyPath = ()) -> Iterator[TomlFault]:
+    """Where the value does not have the type `kind`. The parts of a value come first; the value as a whole is
+    checked only if its parts have no fault. A text type with a description (`msgspec.Meta`) is reported by
+    this description."""
+    parts = list(_part_faults(value, kind, path))
     yield from parts
     if parts:
         return
@@ -59,16 +59,16 @@ def misfits(value: object, kind: Any, place: Place = ()) -> Iterator[Fault]:
         msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         described = _description(kind) if isinstance(value, str) else ""
-        yield Fault(place, f"not {described}" if described else str(error).partition(" - at `$")[0])
+        yield TomlFault(path, f"not {described}" if described else str(error).partition(" - at `$")[0])
     except RecursionError:
-        yield Fault(place, "nested too deeply")
+        yield TomlFault(path, "nested too deeply")
 
 
 def _description(kind: Any) -> str:
     return next((note.description or "" for note in get_args(kind)[1:] if isinstance(note, msgspec.Meta)), "")
 
 
-def _of_parts(value: object, kind: Any, place: Place) -> Iterator[Fault]:
+def _part_faults(value: object, kind: Any, path: KeyPath) -> Iterator[TomlFault]:
     while get_origin(kind) is Annotated:
         kind = get_args(kind)[0]
     origin, arguments = get_origin(kind), get_args(kind)
@@ -76,16 +76,16 @@ def _of_parts(value: object, kind: Any, place: Place) -> Iterator[Fault]:
         fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
         for key, inner in value.items():
             if key not in fields:
-                yield Fault((*place, key), "unknown field")
+                yield TomlFault((*path, key), "unknown field")
             else:
-                yield from misfits(inner, fields[key].type, (*place, key))
+                yield from type_faults(inner, fields[key].type, (*path, key))
         for key, field in fields.items():
             if key not in value and field.default is NODEFAULT and field.default_factory is NODEFAULT:
-                yield Fault(place, f"{key} is missing")
+                yield TomlFault(path, f"{key} is missing")
     elif isinstance(value, dict) and origin is dict:
         for key, inner in value.items():
-            yield from misfits(key, arguments[0], (*place, key))
-            yield from misfits(inner, arguments[1], (*place, key))
+            yield from type_faults(key, arguments[0], (*path, key))
+            yield from type_faults(inner, arguments[1], (*path, key))
     elif isinstance(value, list) and origin is tuple:
         for number, inner in enumerate(value):
-            yield from misfits(inner, arguments[0], (*place, number))
+            yield from type_faults(inner, arguments[0], (*path, number))

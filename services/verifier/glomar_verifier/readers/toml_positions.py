@@ -1,5 +1,5 @@
-"""In which lines of a TOML text does a value stand? tomllib reads values without places.
-Called by `agreement check` and `agreement publish`; pure. The text must be TOML: tomllib says whether it is.
+"""The lines of each value in a TOML text, since tomllib reads values without positions. Pure.
+The text must be valid TOML: read it with tomllib first.
 """
 
 import re
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """Keys and indices from the root: ("conditions", 6, "holds")."""
 
 _TOKEN = re.compile(
@@ -20,40 +20,40 @@ _TOKEN = re.compile(
 _END = ("mark", "\n", 0)
 
 
-class Span(NamedTuple):
-    """Lines from 1, the last one included; of a table its header alone."""
+class LineSpan(NamedTuple):
+    """Lines from 1, the last one included; for a table its header only."""
 
     first: int
     last: int
     is_table: bool = False
 
 
-def spans(text: str) -> Mapping[Place, Span]:
-    """Where every table, key with its value, and array element stands."""
-    return _Reader(text).read()
+def line_spans(text: str) -> Mapping[KeyPath, LineSpan]:
+    """The lines of every table, of every key with its value, and of every array element."""
+    return _PositionReader(text).read()
 
 
-def line_of(found: Mapping[Place, Span], place: Place) -> int:
-    """The line of the place, or of the nearest thing around it that stands in the text; 1 for the root."""
-    while place and place not in found:
-        place = place[:-1]
-    return found[place].first if place else 1
+def line_of(spans: Mapping[KeyPath, LineSpan], path: KeyPath) -> int:
+    """The line of the value, or of the nearest value around it that the text holds; 1 for the root."""
+    while path and path not in spans:
+        path = path[:-1]
+    return spans[path].first if path else 1
 
 
-def dotted(place: Place) -> str:
-    """As people write it: `conditions[6].holds`."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
+def dotted(path: KeyPath) -> str:
+    """The path in TOML's own notation: `conditions[6].holds`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).lstrip(".")
 
 
-class _Reader:
+class _PositionReader:
     def __init__(self, text: str) -> None:
         self._tokens = [*_tokens(text), _END]
         self._at = 0
-        self._spans: dict[Place, Span] = {}
+        self._spans: dict[KeyPath, LineSpan] = {}
 
-    def read(self) -> Mapping[Place, Span]:
-        table: Place = ()
-        arrays: Counter[Place] = Counter()
+    def read(self) -> Mapping[KeyPath, LineSpan]:
+        table: KeyPath = ()
+        arrays: Counter[KeyPath] = Counter()
         while self._at < len(self._tokens) - 1:
             if self._take("\n"):
                 continue
@@ -66,19 +66,19 @@ class _Reader:
                     table = (*table, arrays[table] - 1)
                 while self._take("]"):
                     pass
-                self._spans.setdefault(table, Span(line, line, is_table=True))
+                self._spans.setdefault(table, LineSpan(line, line, is_table=True))
             else:
                 self._pair(table)
         return self._spans
 
-    def _pair(self, table: Place) -> None:
+    def _pair(self, table: KeyPath) -> None:
         line = self._tokens[self._at][2]
-        place = (*table, *self._key())
+        path = (*table, *self._key())
         self._take("=")
-        self._value(place)
-        self._spans[place] = Span(line, self._last_line())
+        self._value(path)
+        self._spans[path] = LineSpan(line, self._last_line())
 
-    def _key(self) -> Place:
+    def _key(self) -> KeyPath:
         parts: list[str] = []
         while (token := self._tokens[self._at])[0] != "mark":
             kind, text, _ = token
@@ -86,26 +86,26 @@ class _Reader:
             self._at += 1
         return tuple(parts)
 
-    def _value(self, place: Place) -> None:
+    def _value(self, path: KeyPath) -> None:
         if self._take("["):
             number = 0
             while not self._take("]"):
                 if not (self._take("\n") or self._take(",")):
                     line = self._tokens[self._at][2]
-                    self._value((*place, number))
-                    self._spans[(*place, number)] = Span(line, self._last_line())
+                    self._value((*path, number))
+                    self._spans[(*path, number)] = LineSpan(line, self._last_line())
                     number += 1
         elif self._take("{"):
             while not self._take("}"):
                 if not (self._take("\n") or self._take(",")):
-                    self._pair(place)
+                    self._pair(path)
         else:
             # A scalar; a date and its time are two words.
             while self._tokens[self._at][0] != "mark":
                 self._at += 1
 
     def _last_line(self) -> int:
-        """Of what was read last."""
+        """The last line of the token that was read last."""
         _, text, line = self._tokens[self._at - 1]
         return line + text.count("\n")
 
@@ -117,14 +117,14 @@ class _Reader:
         return False
 
 
-def _inside(key: Place, arrays: Counter[Place]) -> Place:
-    """A table's key with the newest index after each array of tables on its way."""
-    place: Place = ()
+def _inside(key: KeyPath, arrays: Counter[KeyPath]) -> KeyPath:
+    """The key of a table, with the newest index after each array of tables that it passes."""
+    path: KeyPath = ()
     for part in key[:-1]:
-        place = (*place, part)
-        if arrays[place]:
-            place = (*place, arrays[place] - 1)
-    return (*place, *key[-1:])
+        path = (*path, part)
+        if arrays[path]:
+            path = (*path, arrays[path] - 1)
+    return (*path, *key[-1:])
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str, int]]:

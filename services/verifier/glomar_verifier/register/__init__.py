@@ -1,5 +1,5 @@
-"""The record holder's data, as the verifier sees it: candidates for a query, and nothing else.
-`conform.check` calls it; `sqlite` and `postgres` implement it, and one suite of tests holds both to it."""
+"""The register of the record holder's data: it is built from an extract, and answers a query with candidates.
+`sqlite` and `postgres` implement it, and pass the same tests."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -11,7 +11,7 @@ from glomar_verifier.matching.normalise import AddressForm
 
 
 class RegisterInfo(msgspec.Struct, frozen=True):
-    """`digest` is over the spells in order (`sections.root`); the rules are those it was built with."""
+    """`digest` is over the spells in order (`digests.root`); the rules are those of the build."""
 
     people: int
     spells: int
@@ -22,7 +22,7 @@ class RegisterInfo(msgspec.Struct, frozen=True):
 
 
 class Register(Protocol):
-    """One caller at a time; open one for each process or thread that looks up."""
+    """For one caller at a time: open one for each process or thread."""
 
     def candidates(self, query: Query) -> Candidates:
         """Every spell that shares a blocking key with the query and touches its years."""
@@ -35,13 +35,14 @@ class Register(Protocol):
 class LiveRegister(Register, Protocol):
     """A register that may be replaced while it is open."""
 
-    def look(self) -> None:
-        """Open and check what a build has put in place since; it may take seconds, and may be called in a
-        thread while `candidates` runs. A register that isn't usable is logged and refused whole."""
+    def open_replacement(self) -> None:
+        """Opens and checks the register that a build has put in place since. It may take seconds, and may run
+        in a thread beside `candidates`. A register that is not usable is logged and not taken."""
 
-    def refresh(self) -> None:
-        """Take up what `look` has found; else the old one stays in force. Not while `candidates` runs."""
+    def use_replacement(self) -> None:
+        """Switches to the register that `open_replacement` has opened, if there is one. Not while
+        `candidates` runs."""
 
     def verify(self, progress: Callable[[int, int], None]) -> None:
-        """Compare every row with the digests of the build; progress(sections done, of). Raises
+        """Compares every row with the digests of the build; progress(sections done, of). Raises
         IntegrityError."""

@@ -1,5 +1,4 @@
-"""Builds a register where a flag says: into a file, or through a temporary file into PostgreSQL.
-`register build` and `glomar up` call it."""
+"""Builds a register at a place: in a file, or through a temporary file in PostgreSQL."""
 
 import tempfile
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from glomar_verifier.register.build import BuildReport, build
 from glomar_verifier.register.open import is_server, require_driver
 
 Progress = Callable[[str, int, int], None]
-"""progress(what is done, done, of)."""
+"""progress(step, done, of)."""
 
 
 def build_into(
@@ -22,15 +21,15 @@ def build_into(
     address_form: AddressForm = "us",
     progress: Progress | None = None,
 ) -> BuildReport:
-    """`place`: a path, or a postgresql:// URL. For a server the register is built in the directory for
-    temporary files (TMPDIR), which only we can read and which is gone afterwards; then it is loaded.
+    """`place`: a path, or a postgresql:// URL. For a server the register is built in a private temporary
+    directory (TMPDIR), then it is loaded.
 
-    Raises Malformed, Misconfigured, Unreachable; whatever is raised, the old register stays.
+    Raises Malformed, Misconfigured, Unreachable; then the old register stays.
     """
-    tell = progress or (lambda what, done, of: None)
+    report_progress = progress or (lambda step, done, of: None)
 
     def building(done: int, of: int) -> None:
-        tell("building", done, of)
+        report_progress("building", done, of)
 
     if not is_server(place):
         return build(source, Path(place), rules, address_form=address_form, progress=building)
@@ -38,10 +37,10 @@ def build_into(
     from glomar_verifier.register.postgres_connection import connect
     from glomar_verifier.register.postgres_load import load
 
-    # Said now, and not after minutes.
+    # Fails now, and not after minutes of building.
     connect(place, reading=True).close()
     with tempfile.TemporaryDirectory(prefix="glomar-register-") as directory:
         built = Path(directory) / "register.db"
         report = build(source, built, rules, address_form=address_form, progress=building)
-        load(built, place, lambda done, of: tell("loading", done, of))
+        load(built, place, lambda done, of: report_progress("loading", done, of))
     return report

@@ -1,5 +1,5 @@
-"""Reads the extract in chunks, on all cores, and sorts what it files; the build puts the results in place.
-Each worker process holds one Intake; a small extract is read by the build's own process."""
+"""The workers of a build: they read the extract in chunks and sort its index entries, on all cores. A small
+extract is read in the build's own process."""
 
 import contextlib
 import gc
@@ -21,35 +21,43 @@ from glomar_schemas.errors import Fatal
 
 from glomar_verifier.matching.normalise import AddressForm
 from glomar_verifier.matching.rules import Rules
-from glomar_verifier.readers.csv_rows import Chunk, RowFault, read_chunk
-from glomar_verifier.register import external_sort as buckets
-from glomar_verifier.register.digests import Section, digests
+from glomar_verifier.readers.csv_rows import FileChunk, RowFault, read_chunk
+from glomar_verifier.register import external_sort
+from glomar_verifier.register.digests import SectionDigest, digests
 from glomar_verifier.register.extract import COLUMNS, read_record
-from glomar_verifier.register.index_entries import LINE_AT, WIDTHS, contradictions, crowded, file, postings
+from glomar_verifier.register.index_entries import (
+    LINE_AT,
+    WIDTHS,
+    contradictions,
+    crowded,
+    index_entries,
+    postings,
+)
 
 SMALL_BYTES = 8 << 20
 CHUNK_BYTES = 2 << 20
-WAITING_FOR_EACH_WORKER = 3
+JOBS_AHEAD_PER_WORKER = 3
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 
-class Spells(msgspec.Struct, frozen=True, array_like=True):
-    """A chunk's rows: (id, fields) each, where id is the line; and what was left out."""
+class ChunkRecords(msgspec.Struct, frozen=True, array_like=True):
+    """`rows` are (id, fields), where the id is the line; `end` is the offset after the chunk."""
 
     rows: list[tuple[int, bytes]]
     faults: list[RowFault]
     end: int
 
 
-class Postings(msgspec.Struct, frozen=True, array_like=True):
-    """A bucket's postings, packed, since several wait: the keys, where the ids of each end, and the ids."""
+class BucketPostings(msgspec.Struct, frozen=True, array_like=True):
+    """The postings of one bucket, packed, since several wait in memory: the keys, the offsets at which the
+    ids of each key end, and the ids."""
 
     keys: "array[int]"
     ends: "array[int]"
     ids: bytes
-    sections: list[Section]
+    sections: list[SectionDigest]
 
     def rows(self) -> Iterator[tuple[int, bytes]]:
         start = 0
@@ -58,8 +66,9 @@ class Postings(msgspec.Struct, frozen=True, array_like=True):
             start = end
 
 
-class Intake(msgspec.Struct, frozen=True):
-    """All that a worker needs. `directory` takes the entries; `secret` keys their hashes."""
+class BuildJobs(msgspec.Struct, frozen=True):
+    """The jobs that a worker does, and what they need. `directory` is for the index entries; `secret` (32
+    bytes) keys their hashes."""
 
     source: Path
     header: tuple[str, ...]
@@ -68,40 +77,42 @@ class Intake(msgspec.Struct, frozen=True):
     secret: bytes
     directory: Path
 
-    def spells(self, chunk: Chunk) -> Spells:
-        """Reads, normalises and files a chunk. Raises OSError."""
+    def records(self, chunk: FileChunk) -> ChunkRecords:
+        """Reads and normalises a chunk, and writes its index entries. Raises OSError."""
         rows, faults = [], []
-        filed_postings, residents, filed_spells = [], [], []
+        all_postings, residents, spells = [], [], []
         encode = msgspec.msgpack.Encoder().encode
         for row in read_chunk(self.source, chunk, self.header, COLUMNS):
             record = row if isinstance(row, RowFault) else read_record(row, self.rules, self.form)
             if isinstance(record, RowFault):
                 faults.append(record)
                 continue
-            shared, resident, spell = file(record, row.line, self.secret)
-            filed_postings += shared
+            shared, resident, spell = index_entries(record, row.line, self.secret)
+            all_postings += shared
             residents.append(resident)
-            filed_spells.append(spell)
+            spells.append(spell)
             rows.append((row.line, encode(record)))
-        buckets.add(self.directory, "posting", filed_postings)
-        buckets.add(self.directory, "resident", residents)
-        buckets.add(self.directory, "spell", filed_spells)
-        return Spells(rows, faults, chunk.offset + chunk.size)
+        external_sort.append(self.directory, "posting", all_postings)
+        external_sort.append(self.directory, "resident", residents)
+        external_sort.append(self.directory, "spell", spells)
+        return ChunkRecords(rows, faults, chunk.offset + chunk.size)
 
     def contradictions(self, bucket: int) -> tuple[int, list[RowFault]]:
+        """See `index_entries.contradictions`."""
         return contradictions(self._take("spell", bucket))
 
     def crowded(self, job: tuple[int, frozenset[int]]) -> list[int]:
-        """(bucket, lines left out) -> lines at crowded places."""
+        """(bucket, lines left out) -> the lines of the spells at crowded places."""
         bucket, left_out = job
-        entries = buckets.without(self._take("resident", bucket), left_out, LINE_AT["resident"])
+        entries = external_sort.without(self._take("resident", bucket), left_out, LINE_AT["resident"])
         return crowded(entries, self.rules.crowded_people)
 
-    def postings(self, job: tuple[int, frozenset[int]]) -> Postings:
-        """(bucket, lines left out) -> see `filing.postings`. A bucket ends where a section does."""
+    def postings(self, job: tuple[int, frozenset[int]]) -> BucketPostings:
+        """(bucket, lines left out) -> its postings. A bucket ends at the end of a section."""
         bucket, left_out = job
-        found = postings(buckets.without(self._take("posting", bucket), left_out, LINE_AT["posting"]))
-        return Postings(
+        entries = external_sort.without(self._take("posting", bucket), left_out, LINE_AT["posting"])
+        found = postings(entries)
+        return BucketPostings(
             array("q", [key for key, _ in found]),
             array("L", accumulate(len(ids) for _, ids in found)),
             b"".join([ids for _, ids in found]),
@@ -109,58 +120,64 @@ class Intake(msgspec.Struct, frozen=True):
         )
 
     def _take(self, name: str, bucket: int) -> list[bytes]:
-        return buckets.take(self.directory, name, bucket, WIDTHS[name])
+        return external_sort.take(self.directory, name, bucket, WIDTHS[name])
 
 
-class Crew:
-    """Does jobs on an Intake, in order: in worker processes, or here if there are none."""
+class WorkerPool:
+    """Runs jobs in order: in worker processes, or in this process if there are none."""
 
-    def __init__(self, intake: Intake, pool: ProcessPoolExecutor | None, workers: int) -> None:
-        self._intake = intake
+    def __init__(self, jobs: BuildJobs, pool: ProcessPoolExecutor | None, workers: int) -> None:
+        self._jobs = jobs
         self._pool = pool
-        self._ahead = workers * WAITING_FOR_EACH_WORKER
+        self._ahead = workers * JOBS_AHEAD_PER_WORKER
 
-    def each(self, job: Callable[[Intake, A], B], items: Iterable[A]) -> Iterator[B]:
-        """`job` is a method of Intake, and what it raises is raised. Few results wait, however many items."""
+    def each(self, job: Callable[[BuildJobs, A], B], items: Iterable[A]) -> Iterator[B]:
+        """The result of `job`, a method of BuildJobs, for each item, in order. At most JOBS_AHEAD_PER_WORKER
+        results per worker wait in memory. Raises what the job raises, and Fatal if a worker was killed."""
         if self._pool is None:
-            yield from (job(self._intake, item) for item in items)
+            yield from (job(self._jobs, item) for item in items)
             return
-        waiting: deque[Future[B]] = deque()
+        pending: deque[Future[B]] = deque()
         try:
             for item in items:
-                waiting.append(self._pool.submit(_do, job.__name__, item))
-                if len(waiting) == self._ahead:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+                pending.append(self._pool.submit(_run, job.__name__, item))
+                if len(pending) == self._ahead:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
         except BrokenProcessPool as error:
-            raise Fatal("a worker of the build was ended from outside", where="register build") from error
+            raise Fatal("a worker of the build was killed", where="register build") from error
 
 
 @contextlib.contextmanager
-def crew(intake: Intake, size: int) -> Iterator[Crew]:
-    """Workers for an extract of so many bytes; gone afterwards, also when this process is killed."""
+def worker_pool(jobs: BuildJobs, size: int, lock: int) -> Iterator[WorkerPool]:
+    """Workers for an extract of `size` bytes. They end with the block, also if this process is killed.
+
+    The workers are forked, so that they share the memory of the word lists. `lock`: the file descriptor of
+    the build's lock, which they close: it must not outlive this process.
+    """
     if size <= SMALL_BYTES:
-        yield Crew(intake, None, 0)
+        yield WorkerPool(jobs, None, 0)
         return
     workers = max(2, os.cpu_count() or 2)
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (intake,))
+    pool = ProcessPoolExecutor(workers, get_context("fork"), _start_worker, (jobs, lock))
     try:
-        yield Crew(intake, pool, workers)
+        yield WorkerPool(jobs, pool, workers)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-_intake: Intake | None = None
+_jobs: BuildJobs | None = None
 
 
-def _begin(intake: Intake) -> None:
-    global _intake
-    _intake = intake
-    # Ctrl-C is the build's to answer, and a worker whose build is gone would wait for ever.
+def _start_worker(jobs: BuildJobs, lock: int) -> None:
+    global _jobs
+    _jobs = jobs
+    os.close(lock)
+    # The build handles Ctrl-C. A worker whose build was killed would wait forever, so a thread ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # Rows make no cycles, and the collector walks through all that waits.
+    # Rows make no reference cycles, and the collector would visit everything that waits.
     gc.disable()
 
 
@@ -171,5 +188,5 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _do(job: str, item: A) -> Any:
-    return getattr(_intake, job)(item)
+def _run(job: str, item: A) -> Any:
+    return getattr(_jobs, job)(item)

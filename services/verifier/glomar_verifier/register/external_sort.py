@@ -1,5 +1,5 @@
-"""Entries sorted outside memory: each process appends its own to 256 files by their first byte, and each
-file is sorted by itself. The build's workers write them; they hold keyed hashes, lines and years only."""
+"""External bucket sort: each process appends its entries to 256 files by their first byte, and each bucket is
+sorted in memory. The entries hold keyed hashes, line numbers and years only."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -8,8 +8,8 @@ from pathlib import Path
 BUCKETS = 256
 
 
-def add(directory: Path, name: str, entries: Iterable[bytes]) -> None:
-    """Append entries, all of one width, under `name`. Processes don't share files, so none waits."""
+def append(directory: Path, name: str, entries: Iterable[bytes]) -> None:
+    """Appends entries of one width under `name`. Processes do not share files, so none waits."""
     own = directory / str(os.getpid())
     own.mkdir(mode=0o700, exist_ok=True)
     parts: list[list[bytes]] = [[] for _ in range(BUCKETS)]
@@ -22,7 +22,8 @@ def add(directory: Path, name: str, entries: Iterable[bytes]) -> None:
 
 
 def take(directory: Path, name: str, bucket: int, width: int) -> list[bytes]:
-    """The bucket's entries in order; its files are gone afterwards. Buckets 0 to 255 follow each other."""
+    """The entries of the bucket in order; its files are deleted. All entries of a bucket sort before those of
+    the next."""
     files = [file for own in sorted(directory.iterdir()) if (file := own / f"{name}-{bucket}").exists()]
     content = b"".join([file.read_bytes() for file in files])
     for file in files:
@@ -33,7 +34,7 @@ def take(directory: Path, name: str, bucket: int, width: int) -> list[bytes]:
 
 
 def without(entries: Sequence[bytes], lines: frozenset[int], at: int) -> Sequence[bytes]:
-    """The entries but for those whose four bytes from `at` on are one of `lines`."""
+    """The entries except those of which the four bytes at offset `at` are one of `lines`."""
     if not lines:
         return entries
     left_out = {line.to_bytes(4, "big") for line in lines}

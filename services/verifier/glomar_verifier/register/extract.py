@@ -1,27 +1,26 @@
-"""One row of the register's extract in normal form, or the fault in it.
-`register build` calls it for every row; pure, so that a row can be judged without a database."""
+"""One row of the register's extract in normal form, or its fault. Pure."""
 
 from glomar_schemas.errors import Malformed
 
-from glomar_verifier.matching.match import Record
+from glomar_verifier.matching.match import RegisterRecord
 from glomar_verifier.matching.normalise import AddressForm, fold, normal_address, normal_name
 from glomar_verifier.matching.rules import Rules
-from glomar_verifier.readers.csv_rows import Row, RowFault, read_day
+from glomar_verifier.readers.csv_rows import FileRow, RowFault, read_day
 
 COLUMNS = (
     "person_id", "first_name", "middle_name", "last_name", "suffix", "date_of_birth", "street_number",
     "street_name", "unit", "po_box", "city", "state", "zip", "from_year", "to_year",
 )  # fmt: skip
 REQUIRED = ("person_id", "first_name", "last_name", "zip", "from_year")
-STILL_THERE = 9999
-OLDEST_BIRTH = 1850
+NO_END_YEAR = 9999
+EARLIEST_BIRTH_YEAR = 1850
 
 
-def read_record(row: Row, rules: Rules, form: AddressForm) -> Record | RowFault:
-    """The row in normal form, or the first thing that is wrong with it."""
+def read_record(row: FileRow, rules: Rules, form: AddressForm) -> RegisterRecord | RowFault:
+    """The row in normal form, or its first fault."""
     fields = row.fields
     try:
-        record = Record(
+        record = RegisterRecord(
             person_id=_person_id(fields["person_id"]),
             name=normal_name(
                 fields["first_name"], fields["middle_name"], fields["last_name"], fields["suffix"], rules
@@ -39,7 +38,7 @@ def read_record(row: Row, rules: Rules, form: AddressForm) -> Record | RowFault:
             ),
             date_of_birth=read_day(born, "date_of_birth") if (born := fields["date_of_birth"]) else None,
             from_year=_year(fields["from_year"], "from_year"),
-            to_year=_year(fields["to_year"], "to_year") if fields["to_year"] else STILL_THERE,
+            to_year=_year(fields["to_year"], "to_year") if fields["to_year"] else NO_END_YEAR,
         )
         _check_usable(record)
     except Malformed as fault:
@@ -47,7 +46,7 @@ def read_record(row: Row, rules: Rules, form: AddressForm) -> Record | RowFault:
     return record
 
 
-def _check_usable(record: Record) -> None:
+def _check_usable(record: RegisterRecord) -> None:
     if not record.name.first:
         raise Malformed("blank", where="first_name")
     if not record.name.surname:
@@ -56,8 +55,8 @@ def _check_usable(record: Record) -> None:
         raise Malformed("neither a house number with a street nor a PO box", where="street_number")
     if record.to_year < record.from_year:
         raise Malformed("before from_year", where="to_year")
-    if record.date_of_birth and not OLDEST_BIRTH <= record.date_of_birth.year <= record.from_year:
-        raise Malformed(f"before {OLDEST_BIRTH} or after from_year", where="date_of_birth")
+    if record.date_of_birth and not EARLIEST_BIRTH_YEAR <= record.date_of_birth.year <= record.from_year:
+        raise Malformed(f"before {EARLIEST_BIRTH_YEAR} or after from_year", where="date_of_birth")
 
 
 def _person_id(text: str) -> str:

@@ -1,7 +1,7 @@
-"""What the build files of each spell, and what it finds when the files are sorted: who shares a key, who
-lives where, whose rows contradict each other. Pure; called by the build's workers.
+"""The index entries of each spell, and what the sorted entries show: the spells under each key, crowded
+places, and rows of one person that contradict each other. Pure.
 
-A spell's id is its line in the extract, so that a fault found last is still told by line.
+The id of a spell is its line in the extract, so that a fault that is found at the end still has its line.
 """
 
 import struct
@@ -11,15 +11,15 @@ from itertools import groupby, islice
 from operator import itemgetter
 
 from glomar_verifier.matching.blocking import block_keys, keyed_hash, place_key
-from glomar_verifier.matching.match import Record
+from glomar_verifier.matching.match import RegisterRecord
 from glomar_verifier.readers.csv_rows import RowFault
 
 MAX_POSTING = 10_000
-"""Of a key that so many spells share no more ids are filed: it is too full to weigh (see `is_full`)."""
+"""A key keeps at most so many ids: with more it has too many records to compare (see `is_full`)."""
 MAX_SPELLS = 200
-"""More rows than that are not one person's."""
-SHARED_BY_A_MOVE = 1
-"""A move within a year belongs to two spells; more shared years at two places contradict each other."""
+"""One person has at most so many rows."""
+MAX_SHARED_YEARS = 1
+"""The year of a move belongs to two spells. More shared years at two places contradict each other."""
 
 _SIGN = 1 << 63
 _POSTING = struct.Struct(">QI")
@@ -32,10 +32,10 @@ LINE_AT = {"posting": 8, "resident": 16, "spell": 8}
 _key = itemgetter(slice(0, 8))
 
 
-def file(record: Record, line: int, secret: bytes) -> tuple[list[bytes], bytes, bytes]:
-    """-> (postings, resident, spell): the entries of one spell, which sort by their first eight bytes.
+def index_entries(record: RegisterRecord, line: int, secret: bytes) -> tuple[list[bytes], bytes, bytes]:
+    """-> (postings, resident, spell): the entries of one spell. They sort by their first eight bytes.
 
-    `secret` (32 bytes) keys every hash: without it the entries tell nothing about anybody.
+    `secret` (32 bytes) keys every hash: without it the entries disclose nothing about a person.
     """
     person = keyed_hash(record.person_id, secret) + _SIGN
     place = place_key(record.address, secret) + _SIGN
@@ -75,7 +75,7 @@ def ids_of(posting: bytes) -> tuple[int, ...]:
 
 
 def crowded(entries: Sequence[bytes], people: int) -> list[int]:
-    """Lines of the spells at places where so many different people are known."""
+    """Lines of the spells at places with at least so many different people."""
     lines: list[int] = []
     for _, group in groupby(entries, _key):
         here = list(group)
@@ -85,7 +85,7 @@ def crowded(entries: Sequence[bytes], people: int) -> list[int]:
 
 
 def contradictions(entries: Sequence[bytes]) -> tuple[int, list[RowFault]]:
-    """-> how many people keep a row, and the rows that contradict another one of their person_id."""
+    """-> (how many people keep a row, the rows that contradict another row of their person_id)."""
     people, faults = 0, []
     for _, group in groupby(entries, _key):
         rows = list(group)
@@ -96,8 +96,8 @@ def contradictions(entries: Sequence[bytes]) -> tuple[int, list[RowFault]]:
 
 
 def _contradicting(rows: Sequence[tuple[int, ...]]) -> Iterator[RowFault]:
-    """One fault a row at most. Two people under one id would count as one, and one of them be confirmed
-    as the other; so if the rows can't be one person's, all of them go."""
+    """At most one fault a row. Two people under one id would count as one, and one of them would be confirmed
+    as the other. So if the rows cannot be of one person, all of them are faults."""
     lines = [row[1] for row in rows]
     if len(rows) > MAX_SPELLS:
         yield from (RowFault(line, "person_id", f"in more than {MAX_SPELLS} rows") for line in lines)
@@ -119,4 +119,4 @@ def _contradicting(rows: Sequence[tuple[int, ...]]) -> Iterator[RowFault]:
 
 def _overlap(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
     shared = min(one[6], other[6]) - max(one[5], other[5]) + 1
-    return shared > SHARED_BY_A_MOVE and one[4] != other[4]
+    return shared > MAX_SHARED_YEARS and one[4] != other[4]

@@ -1,5 +1,5 @@
-"""The lookup that every register shares: keys -> postings (ids) -> spells -> records.
-`sqlite` and `postgres` say only where the two tables are."""
+"""The lookup that all registers share: keys -> postings (ids) -> spells -> records. `sqlite` and `postgres`
+implement reading the two tables."""
 
 from abc import ABC, abstractmethod
 from itertools import chain
@@ -8,46 +8,47 @@ import msgspec
 from glomar_schemas.errors import IntegrityError, Misconfigured
 
 from glomar_verifier.matching.blocking import block_keys
-from glomar_verifier.matching.match import Candidates, Query, Record
+from glomar_verifier.matching.match import Candidates, Query, RegisterRecord
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.register import RegisterInfo
-from glomar_verifier.register.digests import Section, Table, root
+from glomar_verifier.register.digests import SectionDigest, Table, root
 from glomar_verifier.register.index_entries import ids_of, is_full
 
 FORMAT = 3
 SPELLS_OF_ALL_YEARS = 4
-"""So many times the block cap may share the keys of a query before the years are looked at."""
+"""At most so many times the block cap of spells may share the keys of a query, of all years."""
 REBUILD = "Build it again: glomar-verifier register build"
 
 
-class Meta(msgspec.Struct, frozen=True):
-    """The register's only row about itself; `secret` keys its block hashes and is random for each build.
-    `postings` is how many rows block has; `spell` and `block` are the tables' digests."""
+class RegisterMeta(msgspec.Struct, frozen=True):
+    """The description of a register, one row of it. `secret` keys its block hashes and is random for each
+    build; `postings` is the number of rows in the table block; `spell` and `block` are the digests of the
+    tables."""
 
     format: int
     info: RegisterInfo
     secret: bytes
     postings: int
-    spell: tuple[Section, ...]
-    block: tuple[Section, ...]
+    spell: tuple[SectionDigest, ...]
+    block: tuple[SectionDigest, ...]
 
     def rows(self, table: Table) -> int:
         return self.info.spells if table == "spell" else self.postings
 
-    def sections(self, table: Table) -> tuple[Section, ...]:
+    def sections(self, table: Table) -> tuple[SectionDigest, ...]:
         return self.spell if table == "spell" else self.block
 
 
-class Posted(ABC):
+class BaseRegister(ABC):
     """See `Register`."""
 
-    def __init__(self, meta: Meta, block_cap: int) -> None:
+    def __init__(self, meta: RegisterMeta, block_cap: int) -> None:
         self._meta = meta
         self._block_cap = block_cap
-        self._decoder = msgspec.msgpack.Decoder(Record)
+        self._decoder = msgspec.msgpack.Decoder(RegisterRecord)
 
     def candidates(self, query: Query) -> Candidates:
-        """Raises IntegrityError if what is stored can't be read."""
+        """Raises IntegrityError if the stored rows cannot be read."""
         if not query.tax_periods:
             return Candidates(())
         zip5 = query.address.zip5
@@ -72,7 +73,7 @@ class Posted(ABC):
 
     @abstractmethod
     def _postings(self, keys: list[int], zip5: str) -> list[bytes]:
-        """The postings of those keys that the register has."""
+        """The postings of the keys that the register holds."""
 
     @abstractmethod
     def _spells(self, ids: list[int], zip5: str) -> list[bytes]:
@@ -83,13 +84,11 @@ def damaged() -> IntegrityError:
     return IntegrityError("the register is damaged", where="block or spell", fix=REBUILD)
 
 
-def require_usable(content: bytes, where: str, rules: Rules) -> Meta:
-    """The register's description, if it is ours, whole in itself and built with these rules.
-
-    Raises Misconfigured (another format or other rules) or IntegrityError.
-    """
+def require_usable(content: bytes, where: str, rules: Rules) -> RegisterMeta:
+    """Decodes the description of a register. Raises Misconfigured (another format, or built with other rules)
+    or IntegrityError."""
     try:
-        meta = msgspec.msgpack.decode(content, type=Meta)
+        meta = msgspec.msgpack.decode(content, type=RegisterMeta)
     except msgspec.MsgspecError as error:
         raise IntegrityError("the register is damaged", where=where, fix=REBUILD) from error
     if meta.format != FORMAT:

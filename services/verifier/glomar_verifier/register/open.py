@@ -1,5 +1,4 @@
-"""Opens the register that a setting or a flag names: a file, or a PostgreSQL server by its URL.
-The verifier's service, `match` and `register build` call it."""
+"""Opens a register by its place: a file, or a PostgreSQL server by its URL."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +32,7 @@ def open_place(place: str, rules: Rules) -> LiveRegister:
 
 
 def require_driver() -> None:
-    """Raises Misconfigured. The driver is an extra: most record holders need one file and no server."""
+    """Raises Misconfigured. The driver is an optional extra: most record holders use a file and no server."""
     try:
         import psycopg  # noqa: F401
     except ImportError:
@@ -62,10 +61,10 @@ class RegisterFile:
     def verify(self, progress: Callable[[int, int], None]) -> None:
         self._register.verify(progress)
 
-    def look(self) -> None:
+    def open_replacement(self) -> None:
         self._file.refresh()
 
-    def refresh(self) -> None:
+    def use_replacement(self) -> None:
         newest = self._file.value
         if newest is not None and newest is not self._register:
             self._register.close()

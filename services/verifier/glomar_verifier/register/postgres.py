@@ -1,5 +1,5 @@
-"""The register on a PostgreSQL server, for several verifier machines: same keys, partitioned by ZIP prefix.
-The verifier's service and `match` open it; `load` is the only writer, and switches in one transaction."""
+"""The register on a PostgreSQL server, for several verifier machines. It has the same keys as the file,
+partitioned by ZIP prefix, and is opened for reading only."""
 
 import logging
 from collections.abc import Callable
@@ -11,9 +11,9 @@ from msgspec import Struct
 from glomar_verifier.matching.match import Candidates, Query
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.register.integrity import require_unchanged, require_whole
-from glomar_verifier.register.lookup import REBUILD, Meta, Posted, require_usable
+from glomar_verifier.register.lookup import REBUILD, BaseRegister, RegisterMeta, require_usable
 from glomar_verifier.register.postgres_connection import connect, label
-from glomar_verifier.register.postgres_rows import Stored, in_schema, newest, reading
+from glomar_verifier.register.postgres_rows import PostgresRows, in_schema, newest_build, reading
 
 log = logging.getLogger(__name__)
 
@@ -22,18 +22,19 @@ _SPELLS = "SELECT fields FROM {schema}.spell WHERE zip3 = %s AND id = ANY(%s::bi
 
 
 def zip_prefix(zip5: str) -> int:
-    """What the tables are partitioned by. Every key holds the ZIP, so a lookup reads one partition."""
+    """The partition key of the tables. Every blocking key holds the ZIP code, so a lookup reads one
+    partition."""
     return int(zip5[:3])
 
 
-class _Build(Struct, frozen=True):
+class _OpenBuild(Struct, frozen=True):
     number: int
-    meta: Meta
+    meta: RegisterMeta
     postings: bytes
     spells: bytes
 
 
-class PostgresRegister(Posted):
+class PostgresRegister(BaseRegister):
     """Open with `open_postgres`."""
 
     def __init__(self, url: str, rules: Rules) -> None:
@@ -42,24 +43,24 @@ class PostgresRegister(Posted):
         self._where = label(url)
         with reading(url) as stored:
             self._newest = self._build = _checked(stored, self._where, rules)
-        self._looked_at = self._newest.number
+        self._newest_seen = self._newest.number
         self._database = connect(url, reading=True)
         super().__init__(self._build.meta, rules.block_cap)
 
-    def look(self) -> None:
-        """See `LiveRegister`. Over a connection of its own, since lookups go on meanwhile."""
+    def open_replacement(self) -> None:
+        """See `LiveRegister`. Uses its own connection, since lookups continue meanwhile."""
         try:
-            number = newest(self._database, self._where)
-            if number != self._looked_at:
+            number = newest_build(self._database, self._where)
+            if number != self._newest_seen:
                 with reading(self._url, number) as stored:
-                    self._looked_at = number
+                    self._newest_seen = number
                     self._newest = _checked(stored, self._where, self._rules)
         except GlomarError as fault:
             if isinstance(fault, Retryable):
-                self._looked_at = self._newest.number
+                self._newest_seen = self._newest.number
             log.error("a register is not taken up, the old one stays in force", extra={"fault": str(fault)})
 
-    def refresh(self) -> None:
+    def use_replacement(self) -> None:
         self._build, self._meta = self._newest, self._newest.meta
 
     def verify(self, progress: Callable[[int, int], None]) -> None:
@@ -68,11 +69,12 @@ class PostgresRegister(Posted):
             require_unchanged(stored, self._meta, self._where, progress)
 
     def candidates(self, query: Query) -> Candidates:
-        """Raises Retryable if the server doesn't answer now, IntegrityError if what it holds is damaged."""
+        """Raises Retryable if the server does not answer now, IntegrityError if the register is damaged."""
         try:
             return super().candidates(query)
         except Unreachable:
-            # A connection that was lost while nobody asked is no reason to let the request wait.
+            # The connection may have been lost while it was idle: try once more, so that the request does not
+            # wait.
             self._database = connect(self._url, reading=True)
             return super().candidates(query)
 
@@ -89,8 +91,8 @@ class PostgresRegister(Posted):
         try:
             rows = self._database.execute(statement, (zip_prefix(zip5), numbers), binary=True).fetchall()
         except psycopg.errors.UndefinedTable:
-            self.look()
-            self.refresh()
+            self.open_replacement()
+            self.use_replacement()
             raise Retryable("the register was replaced meanwhile", where=self._where) from None
         except psycopg.errors.DataError as error:
             raise IntegrityError("the register is damaged", where=self._where, fix=REBUILD) from error
@@ -99,11 +101,11 @@ class PostgresRegister(Posted):
         return [value for (value,) in rows]
 
 
-def _checked(stored: Stored, where: str, rules: Rules) -> _Build:
+def _checked(stored: PostgresRows, where: str, rules: Rules) -> _OpenBuild:
     meta = require_usable(stored.description(), where, rules)
     require_whole(stored, meta, where)
     number = stored.number
-    return _Build(number, meta, in_schema(_POSTINGS, number), in_schema(_SPELLS, number))
+    return _OpenBuild(number, meta, in_schema(_POSTINGS, number), in_schema(_SPELLS, number))
 
 
 def open_postgres(url: str, rules: Rules) -> PostgresRegister:

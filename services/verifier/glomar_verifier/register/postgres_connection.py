@@ -1,5 +1,4 @@
-"""A connection to the PostgreSQL server that holds the register; secrets stay in libpq's own files.
-`postgres` looks up through it, `load` fills it."""
+"""Connects to the PostgreSQL server that holds the register. Passwords stay in libpq's own files."""
 
 import stat
 from pathlib import Path
@@ -9,7 +8,7 @@ from glomar_schemas.errors import Misconfigured, Unreachable
 from psycopg import conninfo
 
 CONNECT_TIMEOUT_S = 3
-# A lookup may not wait for long: the request comes again.
+# A lookup must not wait for long: the request is delivered again.
 _READING = (
     "-c statement_timeout=5000 -c plan_cache_mode=force_generic_plan -c default_transaction_read_only=on"
 )
@@ -17,8 +16,8 @@ _INSTEAD = "Use a passfile (mode 0600), a service file or peer authentication"
 
 
 def connect(url: str, *, reading: bool) -> psycopg.Connection:
-    """`url`: postgresql://user@host/database, with any parameter of libpq but a password. `reading`: every
-    statement by itself, planned once; else all are one transaction until the connection is closed.
+    """`url`: postgresql://user@host/database, with any parameter of libpq except a password. `reading`: each
+    statement is its own transaction and is planned once; else all statements are one transaction.
 
     Raises Misconfigured (a password in the URL, a passfile that others can read, a server that refuses us)
     or Unreachable.
@@ -34,7 +33,7 @@ def connect(url: str, *, reading: bool) -> psycopg.Connection:
             prepare_threshold=0 if reading else None,
         )
     except psycopg.OperationalError as error:
-        # libpq names no SQLSTATE where nobody answered; a server that refused us said why in its log.
+        # libpq gives no SQLSTATE. A server that refuses the connection sends FATAL and logs the reason.
         if "FATAL" in str(error):
             raise Misconfigured(
                 "the server refuses this user or database", where=where, fix="See the server's log"
@@ -43,7 +42,7 @@ def connect(url: str, *, reading: bool) -> psycopg.Connection:
 
 
 def label(url: str) -> str:
-    """The server for messages: never more of the URL than host and database. Raises Misconfigured."""
+    """The server's name for messages: host and database only, or the service. Raises Misconfigured."""
     try:
         parts = conninfo.conninfo_to_dict(url)
     except psycopg.ProgrammingError:

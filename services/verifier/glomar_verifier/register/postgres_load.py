@@ -1,5 +1,5 @@
-"""Loads a built register file into PostgreSQL: a schema of its own, and the switch to it in one transaction.
-`register build --db postgresql://…` calls it; whoever looks up meanwhile reads the register before."""
+"""Loads a register file into a new schema of PostgreSQL and puts it in force, in one transaction. Until then,
+lookups read the register in force."""
 
 import sqlite3
 import struct
@@ -14,7 +14,7 @@ import psycopg
 from glomar_schemas.errors import Misconfigured, Unreachable
 from psycopg import sql
 
-from glomar_verifier.matching.match import Record
+from glomar_verifier.matching.match import RegisterRecord
 from glomar_verifier.register.index_entries import ids_of
 from glomar_verifier.register.postgres import zip_prefix
 from glomar_verifier.register.postgres_connection import connect, label
@@ -33,7 +33,7 @@ CREATE TABLE {schema}.spell (
 CREATE TABLE {schema}.block (
     zip3 smallint NOT NULL, key64 bigint NOT NULL, ids bytea NOT NULL) PARTITION BY RANGE (zip3);
 """
-# What is compressed already isn't tried again.
+# The contents do not compress: EXTERNAL stores them as they are.
 _PARTITION = """
 CREATE TABLE {schema}.{part} PARTITION OF {schema}.{table} FOR VALUES FROM ({first}) TO ({end});
 ALTER TABLE {schema}.{part} ALTER COLUMN {packed} SET STORAGE EXTERNAL;
@@ -53,10 +53,11 @@ Progress = Callable[[int, int], None]
 
 
 def load(file: Path, url: str, progress: Progress | None = None) -> None:
-    """Everything or nothing. The register before stays until the next load, for verifiers that still read it.
+    """Loads the whole file, or nothing. The previous register stays until the next load, for verifiers that
+    still read it.
 
-    `progress(done, of)` counts bytes. Raises Misconfigured (no right, no space, another load at work) or
-    Unreachable; the register in force stays.
+    `progress(done, of)` counts bytes. Raises Misconfigured (no permission, no space, another load is running)
+    or Unreachable; then the register in force stays.
     """
     where = label(url)
     try:
@@ -78,7 +79,7 @@ def load(file: Path, url: str, progress: Progress | None = None) -> None:
 
 def _load(source: sqlite3.Connection, target: psycopg.Connection, where: str, progress: Progress) -> None:
     if not _one(target, "SELECT pg_try_advisory_xact_lock(%s)::int", _LOCK):
-        raise Misconfigured("another build of it is at work", where=where, fix="Wait for it")
+        raise Misconfigured("another build of it is running", where=where, fix="Wait for it")
     target.execute(_CONTROL)
     before = _one(target, "SELECT coalesce(max(number), 0) FROM glomar_register.build")
     number = before + 1
@@ -87,9 +88,11 @@ def _load(source: sqlite3.Connection, target: psycopg.Connection, where: str, pr
     target.execute(in_schema(_INDEXES, number))
     (content,) = source.execute("SELECT content FROM meta").fetchone()
     target.execute("INSERT INTO glomar_register.build VALUES (%s, %s)", (number, content))
-    # Last, since whoever reads these waits until the transaction ends.
-    gone = target.execute("DELETE FROM glomar_register.build WHERE number < %s RETURNING number", (before,))
-    for (old,) in gone.fetchall():
+    # Last, since readers of these rows and schemas wait until the transaction ends.
+    deleted = target.execute(
+        "DELETE FROM glomar_register.build WHERE number < %s RETURNING number", (before,)
+    )
+    for (old,) in deleted.fetchall():
         target.execute(in_schema("DROP SCHEMA {schema} CASCADE", old))
 
 
@@ -109,7 +112,7 @@ def _create(target: psycopg.Connection, number: int) -> None:
 
 def _fill(source: sqlite3.Connection, target: psycopg.Connection, number: int, progress: Progress) -> None:
     (last_id,) = source.execute("SELECT max(id) FROM spell").fetchone()
-    # Two bytes a spell: where a posting belongs is known from its first spell.
+    # Two bytes a spell. The partition of a posting is that of its first spell.
     prefixes = array("h", bytes(2 * (last_id + 1)))
     tables = (
         ("COPY {schema}.spell FROM STDIN (FORMAT BINARY)", _spells(source, prefixes)),
@@ -121,14 +124,14 @@ def _fill(source: sqlite3.Connection, target: psycopg.Connection, number: int, p
     done = 0
     for statement, rows in tables:
         with target.cursor().copy(in_schema(statement, number)) as copy:
-            for content in _joined(rows):
+            for content in _batches(rows):
                 copy.write(content)
                 done += len(content)
                 progress(done, max(done, size))
 
 
 def _spells(source: sqlite3.Connection, prefixes: "array[int]") -> Iterator[bytes]:
-    decode, pack = msgspec.msgpack.Decoder(Record).decode, _ROW.pack
+    decode, pack = msgspec.msgpack.Decoder(RegisterRecord).decode, _ROW.pack
     for number, fields in source.execute("SELECT id, fields FROM spell"):
         prefix = prefixes[number] = zip_prefix(decode(fields).address.zip5)
         yield pack(3, 2, prefix, 8, number, len(fields)) + fields
@@ -140,15 +143,15 @@ def _blocks(source: sqlite3.Connection, prefixes: "array[int]") -> Iterator[byte
         yield pack(3, 2, prefixes[ids_of(ids[:4])[0]], 8, key, len(ids)) + ids
 
 
-def _joined(rows: Iterable[bytes]) -> Iterator[bytes]:
-    waiting, size = [_COPY_HEAD], len(_COPY_HEAD)
+def _batches(rows: Iterable[bytes]) -> Iterator[bytes]:
+    pending, size = [_COPY_HEAD], len(_COPY_HEAD)
     for row in rows:
-        waiting.append(row)
+        pending.append(row)
         size += len(row)
         if size >= _WRITE_BYTES:
-            yield b"".join(waiting)
-            waiting, size = [], 0
-    yield b"".join([*waiting, _COPY_TAIL])
+            yield b"".join(pending)
+            pending, size = [], 0
+    yield b"".join([*pending, _COPY_TAIL])
 
 
 def _one(target: psycopg.Connection, statement: LiteralString, *values: int) -> int:

@@ -1,5 +1,5 @@
-"""The register in one SQLite file, opened read-only; any number of processes may hold it.
-The verifier's service and `match` open it; `build` is the only writer, and never in place."""
+"""The register in one SQLite file, opened read-only. Any number of processes may have it open; the file is
+never changed, only replaced."""
 
 import sqlite3
 from collections.abc import Callable
@@ -8,14 +8,14 @@ from pathlib import Path
 from glomar_schemas.errors import IntegrityError, Misconfigured
 
 from glomar_verifier.matching.rules import Rules
-from glomar_verifier.register.digests import Row, Table
+from glomar_verifier.register.digests import StoredRow, Table
 from glomar_verifier.register.integrity import require_unchanged, require_whole
-from glomar_verifier.register.lookup import REBUILD, Meta, Posted, damaged, require_usable
+from glomar_verifier.register.lookup import REBUILD, BaseRegister, RegisterMeta, damaged, require_usable
 
 APPLICATION_ID = 0x474C4D52  # "GLMR"
 
-# `fields` is a msgpack Record, `ids` those of spells, four bytes each. A lookup walks block's tree, then
-# spell's.
+# `fields` is a RegisterRecord in msgpack, `ids` are ids of spells, four bytes each. A lookup reads block,
+# then spell.
 SCHEMA = f"""
 PRAGMA page_size = 16384;
 PRAGMA application_id = {APPLICATION_ID};
@@ -31,13 +31,13 @@ _BETWEEN = {
     "spell": "SELECT id, fields FROM spell WHERE id BETWEEN ? AND ? ORDER BY id",
     "block": "SELECT key64, ids FROM block WHERE key64 BETWEEN ? AND ? ORDER BY key64",
 }
-_CACHE = "PRAGMA cache_size = -32768"  # kB: all of the trees but their leaves
+_CACHE = "PRAGMA cache_size = -32768"  # kB: the inner pages of both trees
 
 
-class SqliteRegister(Posted):
-    """One file as it is now; `opening.RegisterFile` follows its replacement. Open with `open_register`."""
+class SqliteRegister(BaseRegister):
+    """One register file; `open.RegisterFile` follows its replacement. Open it with `open_register`."""
 
-    def __init__(self, database: sqlite3.Connection, meta: Meta, block_cap: int, where: str) -> None:
+    def __init__(self, database: sqlite3.Connection, meta: RegisterMeta, block_cap: int, where: str) -> None:
         """Raises IntegrityError (see `integrity.require_whole`)."""
         super().__init__(meta, block_cap)
         self._database = database
@@ -55,7 +55,7 @@ class SqliteRegister(Posted):
             raise damaged() from error
         return int(rows)
 
-    def between(self, table: Table, first: int, last: int) -> list[Row]:
+    def between(self, table: Table, first: int, last: int) -> list[StoredRow]:
         try:
             return rows_between(self._database, table, first, last)
         except sqlite3.DatabaseError as error:
@@ -79,12 +79,13 @@ class SqliteRegister(Posted):
 
 
 def open_register(path: Path, rules: Rules) -> SqliteRegister:
-    """Checks that the file is ours, whole and built with these rules; rows are counted, and some compared.
+    """Checks that the file is a complete register that was built with these rules: all rows are counted, and
+    the digests of some sections are compared.
 
     Raises Misconfigured (absent, not a register, other rules) or IntegrityError (truncated, damaged).
     """
     _check_header(path)
-    # immutable: nobody writes into a finished register, a new build replaces the file. So no locks.
+    # immutable, so no locks: a finished register is never written to, a new build replaces the file.
     database = sqlite3.connect(
         f"{path.resolve().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False
     )
@@ -96,13 +97,13 @@ def open_register(path: Path, rules: Rules) -> SqliteRegister:
         raise
 
 
-def rows_between(database: sqlite3.Connection, table: Table, first: int, last: int) -> list[Row]:
-    """In ascending order, both included."""
+def rows_between(database: sqlite3.Connection, table: Table, first: int, last: int) -> list[StoredRow]:
+    """The rows from `first` to `last`, both included, in ascending order."""
     return database.execute(_BETWEEN[table], (first, last)).fetchall()
 
 
 def _check_header(path: Path) -> None:
-    """SQLite file format, section 1.3: what the first 100 bytes promise against the file's real size."""
+    """Compares the size in the header (SQLite file format, section 1.3) with the size of the file."""
     try:
         with path.open("rb") as file:
             header, size = file.read(100), path.stat().st_size
@@ -117,7 +118,7 @@ def _check_header(path: Path) -> None:
         raise IntegrityError("the register is truncated", where=str(path), fix=REBUILD)
 
 
-def _checked_meta(database: sqlite3.Connection, path: Path, rules: Rules) -> Meta:
+def _checked_meta(database: sqlite3.Connection, path: Path, rules: Rules) -> RegisterMeta:
     try:
         (content,) = database.execute("SELECT content FROM meta").fetchone()
     except (sqlite3.DatabaseError, TypeError) as error:

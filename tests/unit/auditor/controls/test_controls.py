@@ -6,10 +6,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from glomar_auditor.controls import agreement_file, draft_file
+from glomar_auditor.controls import cli_agreement, draft_file
 from glomar_auditor.controls import draft as drafting
-from glomar_auditor.controls.draft import Occasion
-from glomar_auditor.controls.draft_file import Draft, add_signature, opened
+from glomar_auditor.controls.draft import DraftContext
+from glomar_auditor.controls.draft_file import Draft, add_signature, open_draft
 from glomar_auditor.controls.explain import explain
 from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.agreement.controls import Hold, InForce, apply
@@ -29,16 +29,16 @@ HELD = replace(STARTED, slot=2, holds=(Hold(2, "all", "Order of the court"),))
 HOLDER, REQUESTER = (samples.signer(party, "official") for party in (samples.HOLDER, samples.REQUESTER))
 
 
-def occasion(slot: int = 2, in_force: InForce | None = None) -> Occasion:
-    return Occasion(slot, SIGNED, samples.SUBJECTS, samples.NOW, in_force)
+def context(slot: int = 2, in_force: InForce | None = None) -> DraftContext:
+    return DraftContext(slot, SIGNED, samples.SUBJECTS, samples.NOW, in_force)
 
 
 def a_hold(scope: str = "all") -> Draft:
-    return draft_file.draft(drafting.hold(occasion(), scope, "Order of the court", "Until the hearing"))
+    return draft_file.from_control(drafting.hold(context(), scope, "Order of the court", "Until the hearing"))
 
 
 def a_lift() -> Draft:
-    return draft_file.draft(drafting.lift(occasion(3, HELD), 2, "Order of the court", ""))
+    return draft_file.from_control(drafting.lift(context(3, HELD), 2, "Order of the court", ""))
 
 
 def signed_by(found: Draft, *signers: Signer) -> Draft:
@@ -48,7 +48,7 @@ def signed_by(found: Draft, *signers: Signer) -> Draft:
 
 
 def words(found: Draft) -> str:
-    control, _ = opened(found, SIGNED, samples.NOW)
+    control, _ = open_draft(found, SIGNED, samples.NOW)
     return "\n".join(explain(found, control, SIGNED, samples.NOW))
 
 
@@ -71,13 +71,13 @@ def test_two_officials_sign_one_file_one_after_the_other() -> None:
 )
 def test_a_scope_that_would_hold_nothing_is_not_drafted(scope: str) -> None:
     with pytest.raises(Misconfigured, match="scope"):
-        drafting.hold(occasion(), scope, "Order", "")
+        drafting.hold(context(), scope, "Order", "")
 
 
 @pytest.mark.parametrize("in_force", [STARTED, HELD])
 def test_what_is_no_hold_in_force_is_not_drafted_to_be_lifted(in_force: InForce) -> None:
     with pytest.raises(Misconfigured, match="control 1 is no hold in force"):
-        drafting.lift(occasion(3, in_force), 1, "Order", "")
+        drafting.lift(context(3, in_force), 1, "Order", "")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_what_is_no_hold_in_force_is_not_drafted_to_be_lifted(in_force: InForce)
 )
 def test_what_no_reader_would_accept_is_not_drafted(slot: int, authority: str, place: str) -> None:
     with pytest.raises(Malformed, match=place):
-        draft_file.draft(drafting.hold(occasion(slot), "all", authority, ""))
+        draft_file.from_control(drafting.hold(context(slot), "all", authority, ""))
 
 
 def test_a_key_signs_once() -> None:
@@ -179,7 +179,7 @@ def test_officials_sign_an_agreement_one_after_the_other(tmp_path: Path) -> None
     file.write_bytes(shipped.agreement().read_bytes())
 
     for signer in (HOLDER, REQUESTER):
-        signed = agreement_file.add_signature(file, signer)
+        signed = cli_agreement.add_signature(file, signer)
 
     assert [each.keyid for each in signed] == [HOLDER.key_id, REQUESTER.key_id]
     officials = {
@@ -192,10 +192,10 @@ def test_officials_sign_an_agreement_one_after_the_other(tmp_path: Path) -> None
 def test_one_key_signs_an_agreement_once(tmp_path: Path) -> None:
     file = tmp_path / "agreement-2.toml"
     file.write_bytes(shipped.agreement().read_bytes())
-    agreement_file.add_signature(file, HOLDER)
+    cli_agreement.add_signature(file, HOLDER)
 
     with pytest.raises(Refused, match="signed it already"):
-        agreement_file.add_signature(file, HOLDER)
+        cli_agreement.add_signature(file, HOLDER)
 
 
 def test_what_is_no_agreement_is_not_signed(tmp_path: Path) -> None:
@@ -203,5 +203,5 @@ def test_what_is_no_agreement_is_not_signed(tmp_path: Path) -> None:
     file.write_text("version = 2")
 
     with pytest.raises(Malformed):
-        agreement_file.add_signature(file, HOLDER)
+        cli_agreement.add_signature(file, HOLDER)
     assert not file.with_name("agreement-2.toml.sig").exists()

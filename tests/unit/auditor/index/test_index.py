@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from glomar_auditor.index.database import Damaged, Index, Wanted
-from glomar_auditor.index.record import Outcome, Reading, Record
+from glomar_auditor.index.database import Damaged, Index, RequestFilter
+from glomar_auditor.index.record import IndexRecord, MessageReader, VerdictOutcome
 from glomar_runtime.bus.stream import Stored
 from glomar_schemas.crypto.dsse import seal_envelope
 from glomar_schemas.crypto.sealing import ANSWER_SIZES, TAGS_SIZES, Opener, Sealer
@@ -20,17 +20,17 @@ from tests.support import samples
 
 OVERSIGHTS = samples.RING.sealing_keys(samples.OVERSIGHT)[0]
 REFUSALS = tuple(Refusal(condition=each, citation="c", message="m") for each in ("L2", "L7"))
-READING = Reading(samples.SUBJECTS, samples.opener(samples.OVERSIGHT))
-UNHELD = Reading(samples.SUBJECTS, Opener({}))
+READER = MessageReader(samples.SUBJECTS, samples.opener(samples.OVERSIGHT))
+READER_WITHOUT_KEY = MessageReader(samples.SUBJECTS, Opener({}))
 
 
-def request(sequence: int, token: str = "", **fields: str) -> Record:
-    asked = Record(sequence=sequence, kind="request", agency="ice", token=token or f"r{sequence}")
+def request(sequence: int, token: str = "", **fields: str) -> IndexRecord:
+    asked = IndexRecord(sequence=sequence, kind="request", agency="ice", token=token or f"r{sequence}")
     return replace(asked, **fields)
 
 
-def verdict(sequence: int, token: str, body: bytes = b"") -> Record:
-    return Record(sequence=sequence, kind="verdict", agency="ice", token=token, body=body)
+def verdict(sequence: int, token: str, body: bytes = b"") -> IndexRecord:
+    return IndexRecord(sequence=sequence, kind="verdict", agency="ice", token=token, body=body)
 
 
 def stored_verdict(
@@ -56,7 +56,7 @@ def stored_verdict(
     return Stored(9, 1, message.subject, seal_envelope(message, [samples.signer(samples.HOLDER)]))
 
 
-def filled(path: Path | None, *records: Record) -> Index:
+def filled(path: Path | None, *records: IndexRecord) -> Index:
     index = Index(path, "audit.tigta/A_1")
     assert index.add(records)
     return index
@@ -64,38 +64,40 @@ def filled(path: Path | None, *records: Record) -> Index:
 
 def test_what_a_verdict_says_stays_sealed_until_somebody_with_the_key_asks() -> None:
     refused = replace(samples.CONFIRMED, outcome="deny", record_consulted=False, refusals=REFUSALS)
-    confirmed, denied = (READING.read(stored_verdict(answer)) for answer in (samples.CONFIRMED, refused))
+    confirmed, denied = (READER.read(stored_verdict(answer)) for answer in (samples.CONFIRMED, refused))
     assert b"confirm" not in confirmed.body
     assert len(confirmed.body) == len(denied.body), "the length tells nothing"
     tags = samples.TAGS
-    assert READING.outcome(confirmed) == Outcome("confirm", (), tags.person, tags.reason, tags.case)
-    assert READING.outcome(denied) == Outcome("refused", ("L2", "L7"), tags.person, tags.reason, tags.case)
-    assert UNHELD.read(stored_verdict(refused)).fault == "", "it needs no key to be kept"
-    assert UNHELD.outcome(confirmed) is None, "forgotten with the key"
+    assert READER.outcome(confirmed) == VerdictOutcome("confirm", (), tags.person, tags.reason, tags.case)
+    assert READER.outcome(denied) == VerdictOutcome(
+        "refused", ("L2", "L7"), tags.person, tags.reason, tags.case
+    )
+    assert READER_WITHOUT_KEY.read(stored_verdict(refused)).fault == "", "it needs no key to be kept"
+    assert READER_WITHOUT_KEY.outcome(confirmed) is None, "forgotten with the key"
 
 
 def test_a_verdict_that_was_changed_in_the_index_says_nothing() -> None:
-    record = READING.read(stored_verdict(samples.CONFIRMED))
-    assert READING.outcome(replace(record, body=record.body[:-1] + bytes([record.body[-1] ^ 1]))) == Outcome(
-        "void"
-    )
-    assert READING.outcome(replace(record, agency="snap")) == Outcome("void")
-    assert READING.outcome(replace(record, body=record.body[:100])) == Outcome("void")
+    record = READER.read(stored_verdict(samples.CONFIRMED))
+    assert READER.outcome(
+        replace(record, body=record.body[:-1] + bytes([record.body[-1] ^ 1]))
+    ) == VerdictOutcome("void")
+    assert READER.outcome(replace(record, agency="snap")) == VerdictOutcome("void")
+    assert READER.outcome(replace(record, body=record.body[:100])) == VerdictOutcome("void")
 
 
 def test_a_verdict_whose_answer_is_not_the_one_that_it_names_is_unreadable() -> None:
     right = stored_verdict(samples.CONFIRMED)
     wrong = stored_verdict(samples.CONFIRMED, named=replace(samples.CONFIRMED, outcome="deny"))
-    assert READING.outcome(READING.read(wrong)) == Outcome("void")
-    assert [READING.read(each, lambda stored: "").fault for each in (right, wrong)] == ["", "unreadable"]
-    assert UNHELD.read(wrong, lambda stored: "").fault == "", "it can't be told without the key"
+    assert READER.outcome(READER.read(wrong)) == VerdictOutcome("void")
+    assert [READER.read(each, lambda stored: "").fault for each in (right, wrong)] == ["", "unreadable"]
+    assert READER_WITHOUT_KEY.read(wrong, lambda stored: "").fault == "", "it can't be told without the key"
 
 
 @pytest.mark.parametrize(
     "hint", ["", "x", "00-" + "z" * 32 + "-" + "1" * 16 + "-01", "00-" + "A" * 32, "\x1b[31m"]
 )
 def test_a_trace_header_that_is_none_leaves_nothing_in_the_index(hint: str) -> None:
-    assert READING.read(Stored(1, 1, samples.SUBJECTS.request("ice", "a"), b"{}", hint)).trace == ""
+    assert READER.read(Stored(1, 1, samples.SUBJECTS.request("ice", "a"), b"{}", hint)).trace == ""
 
 
 def test_records_go_in_without_a_hole_and_once(tmp_path: Path) -> None:
@@ -150,7 +152,7 @@ def test_a_request_is_found_with_the_verdict_in_its_own_slot() -> None:
         # Whoever stores a second one elsewhere does not make the request count twice.
         verdict(5, "~1"),
     )
-    assert [(r.sequence, v and v.sequence) for r, v in index.matters(Wanted())] == [(1, 3), (2, 4)]
-    assert [r.sequence for r, _ in index.matters(Wanted(officer="B"))] == [2]
-    index.only(3)
-    assert [(r.sequence, v and v.sequence) for r, v in index.matters(Wanted())] == [(1, 3), (2, None)]
+    assert [(r.sequence, v and v.sequence) for r, v in index.requests(RequestFilter())] == [(1, 3), (2, 4)]
+    assert [r.sequence for r, _ in index.requests(RequestFilter(officer="B"))] == [2]
+    index.limit_to(3)
+    assert [(r.sequence, v and v.sequence) for r, v in index.requests(RequestFilter())] == [(1, 3), (2, None)]

@@ -3,16 +3,16 @@
 from datetime import timedelta
 
 import pytest
-from glomar_auditor.index.database import Index, Wanted
-from glomar_auditor.index.record import GAP, UNREADABLE, Outcome, Record
+from glomar_auditor.index.database import Index, RequestFilter
+from glomar_auditor.index.record import GAP, UNREADABLE, IndexRecord, VerdictOutcome
 from glomar_auditor.index.signatures import SignatureCheck
 from glomar_auditor.ledger.view import LedgerView
 from glomar_auditor.reports.accounting import account
 from glomar_auditor.reports.affidavit import affidavit
-from glomar_auditor.reports.count import Period, Source, count
+from glomar_auditor.reports.count import Period, ReportSource, count
 from glomar_auditor.reports.document import as_html, as_text
-from glomar_auditor.reports.model import Report
-from glomar_auditor.reports.public import public
+from glomar_auditor.reports.model import DisclosureReport
+from glomar_auditor.reports.public import public_report
 from glomar_runtime.bus.controls import ControlHistory
 from glomar_runtime.bus.stream import Stored
 from glomar_schemas.agreement.versions import Versions
@@ -24,13 +24,13 @@ from msgspec.structs import replace
 
 from tests.support import samples
 from tests.unit.auditor.controls.test_controls import SIGNED
-from tests.unit.auditor.index.test_index import OVERSIGHTS, READING, stored_verdict
+from tests.unit.auditor.index.test_index import OVERSIGHTS, READER, stored_verdict
 from tests.unit.auditor.ledger.test_fsck import KEY
 
 VERSIONS = Versions({SIGNED.digest: SIGNED})
 START_NS = int(samples.VALID_FROM.timestamp()) * 10**9
 TAG = "a" * 64
-EVERYTHING = Period(None, None, Wanted())
+EVERYTHING = Period(None, None, RequestFilter())
 
 
 def body(control: Control, *parties: str) -> bytes:
@@ -49,18 +49,20 @@ LIFTED = body(ordered(3, "lift", lifts=2), samples.HOLDER, samples.REQUESTER)
 LIFTED_BY_ONE = body(ordered(3, "lift", lifts=2), samples.HOLDER)
 
 
-def control(sequence: int, slot: int, content: bytes) -> Record:
-    return Record(
+def control(sequence: int, slot: int, content: bytes) -> IndexRecord:
+    return IndexRecord(
         sequence=sequence, kind="control", token=str(slot), body=content, time_ns=START_NS + sequence
     )
 
 
-def request(sequence: int, token: str, **fields: str) -> Record:
-    asked = Record(sequence=sequence, kind="request", agency="ice", token=token, time_ns=START_NS + sequence)
+def request(sequence: int, token: str, **fields: str) -> IndexRecord:
+    asked = IndexRecord(
+        sequence=sequence, kind="request", agency="ice", token=token, time_ns=START_NS + sequence
+    )
     return replace(replace(asked, officer="OFF-1", ground="g", statute="s"), **fields)
 
 
-def verdict(sequence: int, token: str, outcome: Outcome | None, fault: str = "") -> Record:
+def verdict(sequence: int, token: str, outcome: VerdictOutcome | None, fault: str = "") -> IndexRecord:
     """outcome: None: sealed to a key that is not held any more."""
     says = outcome or confirmed()
     refusals = tuple(Refusal(condition=each, citation="c", message="m") for each in says.conditions)
@@ -75,25 +77,25 @@ def verdict(sequence: int, token: str, outcome: Outcome | None, fault: str = "")
     tags = replace(samples.TAGS, person=says.person)
     body = stored_verdict(answer, named, tags, to, token).body
     stored = START_NS + sequence
-    return Record(
+    return IndexRecord(
         sequence=sequence, kind="verdict", agency="ice", token=token, body=body, fault=fault, time_ns=stored
     )
 
 
-def source(*records: Record) -> Source:
+def source(*records: IndexRecord) -> ReportSource:
     index = Index(None, "origin")
     assert index.add(records)
     view = LedgerView.__new__(LedgerView)
     view.note, view.checkpoint, view.key = "note", Checkpoint("origin", len(records), bytes(32)), KEY
-    return Source(index, READING, view, VERSIONS, samples.SUBJECTS, evidence=True)
+    return ReportSource(index, READER, view, VERSIONS, samples.SUBJECTS, evidence=True)
 
 
-def counted(*records: Record) -> Report:
+def counted(*records: IndexRecord) -> DisclosureReport:
     return count(source(*records), EVERYTHING)
 
 
-def confirmed(person: str = TAG) -> Outcome:
-    return Outcome("confirm", (), person)
+def confirmed(person: str = TAG) -> VerdictOutcome:
+    return VerdictOutcome("confirm", (), person)
 
 
 def test_an_answer_behind_a_hold_that_covers_its_person_is_a_violation() -> None:
@@ -120,7 +122,7 @@ def test_an_answer_after_the_lift_is_none_and_a_lift_by_one_party_is_void() -> N
 def test_an_answer_that_does_not_open_is_no_violation_however_the_index_was_filled(fault: str) -> None:
     held = body(ordered(2, "hold", scope="all"), samples.HOLDER)
     start = (control(1, 1, AGREED), request(2, "a"), request(3, "b"), control(4, 2, held))
-    report = counted(*start, verdict(5, "a", Outcome("void"), fault), verdict(6, "b", confirmed()))
+    report = counted(*start, verdict(5, "a", VerdictOutcome("void"), fault), verdict(6, "b", confirmed()))
     assert (report.violations, report.left_out.unreadable, report.total.void) == ((6,), 1, 1)
 
 
@@ -130,17 +132,17 @@ def test_each_request_counts_once_and_under_what_became_of_it() -> None:
         request(2, "confirmed"),
         verdict(3, "confirmed", confirmed()),
         request(4, "refused"),
-        verdict(5, "refused", Outcome("refused", ("L2", "L7"), TAG)),
+        verdict(5, "refused", VerdictOutcome("refused", ("L2", "L7"), TAG)),
         request(6, "unanswered"),
         request(7, "void"),
         verdict(8, "void", confirmed(), fault="signed by another party than the one it speaks for"),
         request(9, "shredded"),
         verdict(10, "shredded", None),
         request(11, "forged", officer="OFF-9", fault="a signature does not hold"),
-        verdict(12, "forged", Outcome("refused", ("untrusted",))),
-        Record(sequence=13, kind=GAP),
+        verdict(12, "forged", VerdictOutcome("refused", ("untrusted",))),
+        IndexRecord(sequence=13, kind=GAP),
         request(14, "unreadable"),
-        verdict(15, "unreadable", Outcome("void")),
+        verdict(15, "unreadable", VerdictOutcome("void")),
     )
     total = report.total
     assert (total.requests, total.confirm, total.deny, total.refused) == (7, 1, 0, 2)
@@ -159,8 +161,8 @@ def test_an_ack_that_does_not_count_leaves_a_recall_outstanding() -> None:
     def recalled(fault: str) -> int:
         return counted(
             control(1, 1, AGREED),
-            Record(sequence=2, kind="recall", agency="ice", token="a", cause="wrong-match"),
-            Record(sequence=3, kind="ack", agency="ice", token="a", cause="recall", fault=fault),
+            IndexRecord(sequence=2, kind="recall", agency="ice", token="a", cause="wrong-match"),
+            IndexRecord(sequence=3, kind="ack", agency="ice", token="a", cause="recall", fault=fault),
         ).outstanding
 
     assert recalled("") == 0
@@ -172,9 +174,9 @@ def test_an_accounting_says_how_many_answers_can_no_longer_be_told_apart() -> No
         source(
             control(1, 1, AGREED),
             request(2, "mine"),
-            verdict(3, "mine", Outcome("deny", (), TAG)),
+            verdict(3, "mine", VerdictOutcome("deny", (), TAG)),
             request(4, "refused"),
-            verdict(5, "refused", Outcome("refused", ("L2",), TAG)),
+            verdict(5, "refused", VerdictOutcome("refused", ("L2",), TAG)),
             request(6, "other"),
             verdict(7, "other", confirmed("b" * 64)),
             request(8, "shredded"),
@@ -182,8 +184,8 @@ def test_an_accounting_says_how_many_answers_can_no_longer_be_told_apart() -> No
         ),
         TAG,
     )
-    assert [each.matter.request_id for each in found.disclosures] == ["mine"]
-    assert [each.matter.request_id for each in found.refused] == ["refused"]
+    assert [each.request.request_id for each in found.disclosures] == ["mine"]
+    assert [each.request.request_id for each in found.refused] == ["refused"]
     assert found.sealed == 1
 
 
@@ -191,7 +193,7 @@ def test_the_public_view_prints_no_word_that_the_agreement_does_not_know() -> No
     canary = "Zyxquilla Vombrattenhof"
     report = counted(control(1, 1, AGREED), request(2, "a", ground=canary, statute=canary))
     assert canary in as_html(affidavit(report))
-    shown = public(report, SIGNED.agreement.allowed)
+    shown = public_report(report, SIGNED.agreement.allowed)
     assert canary not in repr(shown)
     assert [(line.name, line.requests) for line in shown.by_ground] == [("none of the agreement", "under 10")]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from glomar_auditor.ledger.archive import freeze, thaw, verify_archive
 from glomar_auditor.ledger.view import open_view
-from glomar_auditor.reports.document import Document, Section, Table, as_html, as_text
+from glomar_auditor.reports.document import Document, DocumentSection, DocumentTable, as_html, as_text
 from glomar_auditor.reports.public import rounded
 from glomar_schemas.errors import GlomarError, IntegrityError, Misconfigured
 
@@ -28,9 +28,9 @@ def checked(archive: Path, scratch: Path) -> int:
 
 
 def test_a_page_escapes_everything_that_it_is_given() -> None:
-    table = Table(HOSTILE, (HOSTILE, "n"), ((HOSTILE, "1"),), frozenset({1}), HOSTILE)
-    empty = Table(HOSTILE, (), (), empty=HOSTILE)
-    section = Section(HOSTILE, (HOSTILE,), (table, empty), HOSTILE)
+    table = DocumentTable(HOSTILE, (HOSTILE, "n"), ((HOSTILE, "1"),), frozenset({1}), HOSTILE)
+    empty = DocumentTable(HOSTILE, (), (), empty=HOSTILE)
+    section = DocumentSection(HOSTILE, (HOSTILE,), (table, empty), HOSTILE)
     page = as_html(Document(HOSTILE, HOSTILE, HOSTILE, (section,), (HOSTILE,)))
     assert "<script" not in page
     assert "<img" not in page

@@ -5,30 +5,30 @@ from collections import Counter
 
 import pytest
 from glomar_auditor.ledger.fsck import Report as LedgerReport
-from glomar_local.demo.ledger_count import Audited, Tally
-from glomar_local.demo.report import Report, Row, figures
+from glomar_local.demo.ledger_count import AuditedLedger, LedgerCount
+from glomar_local.demo.report import DemoReport, DemoRow, figures
 from glomar_local.demo.run import join
 from glomar_local.demo.tables import render
 from msgspec.structs import replace
 from rich.console import Console
 
 ROWS = [
-    Row("true", "confirm", "confirm", request_id="a"),
-    Row("true", "confirm", "deny", request_id="b"),
-    Row("wrong-address", "deny", "deny", request_id="c"),
-    Row("day-89", "refused", "refused", ("L7",), request_id="d"),
-    Row("malformed-bytes", "refused", "refused", ("malformed",), request_id="e"),
+    DemoRow("true", "confirm", "confirm", request_id="a"),
+    DemoRow("true", "confirm", "deny", request_id="b"),
+    DemoRow("wrong-address", "deny", "deny", request_id="c"),
+    DemoRow("day-89", "refused", "refused", ("L7",), request_id="d"),
+    DemoRow("malformed-bytes", "refused", "refused", ("malformed",), request_id="e"),
 ]
 IDS = [row.request_id for row in ROWS]
-VERIFIED = Audited(
+VERIFIED = AuditedLedger(
     LedgerReport("audit.tigta/X", 11, bytes(32), 1),
     "",
-    Tally(dict.fromkeys(IDS, "00"), Counter(IDS)),
+    LedgerCount(dict.fromkeys(IDS, "00"), Counter(IDS)),
 )
-REPORT = Report(ROWS, VERIFIED, None, None, [], 12.345, 4.0)
+REPORT = DemoReport(ROWS, VERIFIED, None, None, [], 12.345, 4.0)
 
 
-def text(report: Report) -> str:
+def text(report: DemoReport) -> str:
     out = io.StringIO()
     Console(file=out, width=132).print(render(report))
     return out.getvalue()
@@ -60,7 +60,7 @@ def test_a_true_match_that_was_denied_is_shown_but_breaks_no_promise() -> None:
 
 @pytest.mark.parametrize("expected", ["deny", "refused"])
 def test_a_false_confirm_breaks_the_promise(expected: str) -> None:
-    report = replace(REPORT, rows=[*ROWS[1:], Row("absent-person", expected, "confirm", request_id="a")])
+    report = replace(REPORT, rows=[*ROWS[1:], DemoRow("absent-person", expected, "confirm", request_id="a")])
 
     assert figures(report)["false_confirms"] == 1
     assert not report.holds
@@ -71,7 +71,7 @@ def test_a_false_confirm_breaks_the_promise(expected: str) -> None:
 def test_a_lawful_request_refused_or_an_unlawful_one_looked_up_breaks_the_promise(
     expected: str, outcome: str
 ) -> None:
-    report = replace(REPORT, rows=[*ROWS[1:], Row("true", expected, outcome, request_id="a")])
+    report = replace(REPORT, rows=[*ROWS[1:], DemoRow("true", expected, outcome, request_id="a")])
 
     assert figures(report)["misjudged"] == 1
     assert not report.holds
@@ -80,22 +80,22 @@ def test_a_lawful_request_refused_or_an_unlawful_one_looked_up_breaks_the_promis
 @pytest.mark.parametrize(
     "tally",
     [
-        Tally(dict.fromkeys(IDS, "00"), Counter(IDS[1:])),
-        Tally(dict.fromkeys(IDS, "00"), Counter([*IDS, "a"])),
-        Tally(dict.fromkeys(IDS, "00"), Counter(IDS), strays=1),
-        Tally(dict.fromkeys(IDS[1:], "00"), Counter(IDS[1:])),
+        LedgerCount(dict.fromkeys(IDS, "00"), Counter(IDS[1:])),
+        LedgerCount(dict.fromkeys(IDS, "00"), Counter([*IDS, "a"])),
+        LedgerCount(dict.fromkeys(IDS, "00"), Counter(IDS), strays=1),
+        LedgerCount(dict.fromkeys(IDS[1:], "00"), Counter(IDS[1:])),
     ],
     ids=["no verdict", "two verdicts", "a verdict on nothing", "not in the ledger"],
 )
-def test_anything_but_one_verdict_each_breaks_the_promise(tally: Tally) -> None:
-    report = replace(REPORT, audited=replace(VERIFIED, tally=tally))
+def test_anything_but_one_verdict_each_breaks_the_promise(tally: LedgerCount) -> None:
+    report = replace(REPORT, audited=replace(VERIFIED, counted=tally))
 
     assert not report.holds
 
 
 def test_a_ledger_that_does_not_verify_breaks_the_promise_and_is_said() -> None:
     fault = "checkpoint: leaf 3: the entries do not hash to the signed root"
-    report = replace(REPORT, audited=Audited(None, fault, VERIFIED.tally))
+    report = replace(REPORT, audited=AuditedLedger(None, fault, VERIFIED.counted))
 
     assert figures(report)["ledger_verified"] is False
     assert not report.holds
@@ -112,6 +112,6 @@ def test_a_request_without_a_result_is_unanswered() -> None:
     }
 
     assert join(asked, results) == [
-        Row("true", "confirm", "unanswered"),
-        Row("day-89", "refused", "refused", ("L7", "L8"), "x", "y"),
+        DemoRow("true", "confirm", "unanswered"),
+        DemoRow("day-89", "refused", "refused", ("L7", "L8"), "x", "y"),
     ]

@@ -4,28 +4,28 @@ import io
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from glomar_local.status import ledger_shown
 from glomar_local.status.status import (
+    AgreementStatus,
     Halted,
-    HoldShown,
-    Standing,
+    HoldStatus,
     Violations,
-    Waiting,
-    Witnesses,
-    WitnessShown,
+    WaitingRequests,
+    WitnessesStatus,
+    WitnessStatus,
     merged,
     render,
+    require_trusted,
 )
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.tlog.inclusion_watch import InclusionStatus
 from rich.console import Console
 
-HOLD = HoldShown(2, "jurisdiction:mad", "Order of the court")
-AUDITOR = Standing(3, (HOLD,), violations=Violations(2, (41, 43)))
-VERIFIER = Standing(2, (), waiting=Waiting(1_200, {2: 1_200}))
+HOLD = HoldStatus(2, "jurisdiction:mad", "Order of the court")
+AUDITOR = AgreementStatus(3, (HOLD,), violations=Violations(2, (41, 43)))
+VERIFIER = AgreementStatus(2, (), waiting=WaitingRequests(1_200, {2: 1_200}))
 
 
-def shown(standing: Standing) -> str:
+def shown(standing: AgreementStatus) -> str:
     out = io.StringIO()
     Console(file=out, width=120).print(render(standing))
     return out.getvalue()
@@ -33,7 +33,7 @@ def shown(standing: Standing) -> str:
 
 def test_whoever_has_come_further_is_believed_about_what_is_in_force() -> None:
     for order in ({"a": AUDITOR, "v": VERIFIER}, {"v": VERIFIER, "a": AUDITOR}):
-        assert merged(order) == Standing(3, (HOLD,), VERIFIER.waiting, AUDITOR.violations)
+        assert merged(order) == AgreementStatus(3, (HOLD,), VERIFIER.waiting, AUDITOR.violations)
 
 
 def test_holds_are_shown_with_how_many_wait_and_violations_with_their_sequences() -> None:
@@ -47,7 +47,7 @@ def test_what_no_service_says_is_shown_as_unknown_and_not_as_none() -> None:
     words = shown(merged({}))
 
     assert "waiting requests: unknown" in words and "violations: unknown" in words
-    assert "waiting requests: 0" in shown(Standing(1, (), Waiting(), Violations()))
+    assert "waiting requests: 0" in shown(AgreementStatus(1, (), WaitingRequests(), Violations()))
 
 
 def test_what_each_publisher_finds_in_the_ledger_is_shown() -> None:
@@ -55,8 +55,8 @@ def test_what_each_publisher_finds_in_the_ledger_is_shown() -> None:
     words = shown(
         merged(
             {
-                "verifier": Standing(ledger=InclusionStatus("ok", 1_200, checked)),
-                "requester": Standing(
+                "verifier": AgreementStatus(ledger=InclusionStatus("ok", 1_200, checked)),
+                "requester": AgreementStatus(
                     ledger=InclusionStatus("alert", 1_200, checked, 2, (41, 43), "something else")
                 ),
                 "auditor": AUDITOR,
@@ -79,23 +79,19 @@ def test_what_each_publisher_finds_in_the_ledger_is_shown() -> None:
     ],
 )
 def test_a_ledger_that_was_not_checked_is_not_shown_as_well(ledger: InclusionStatus, said: str) -> None:
-    assert said in shown(merged({"verifier": Standing(ledger=ledger)}))
+    assert said in shown(merged({"verifier": AgreementStatus(ledger=ledger)}))
 
 
 def test_an_alert_of_any_publisher_is_an_integrity_failure() -> None:
-    ledger_shown.require_trusted(
-        {"verifier": InclusionStatus("ok"), "requester": InclusionStatus("unchecked")}
-    )
+    require_trusted({"verifier": InclusionStatus("ok"), "requester": InclusionStatus("unchecked")})
 
     with pytest.raises(IntegrityError, match="says the requester"):
-        ledger_shown.require_trusted(
-            {"verifier": InclusionStatus("ok"), "requester": InclusionStatus("alert")}
-        )
+        require_trusted({"verifier": InclusionStatus("ok"), "requester": InclusionStatus("alert")})
 
 
 def test_a_halt_is_shown_first_with_what_it_may_mean_and_what_to_do() -> None:
     halted = Halted("the stream ends at sequence 5, the ledger at 9", 6, "It was damaged", "Restore it")
-    words = shown(merged({"auditor": Standing(3, (), halted=halted, gaps=2), "verifier": VERIFIER}))
+    words = shown(merged({"auditor": AgreementStatus(3, (), halted=halted, gaps=2), "verifier": VERIFIER}))
 
     order = ["RELEASES ARE HALTED: the stream ends at sequence 5", "since sequence 6"]
     order += ["It was damaged", "Restore it", "last control", "gaps in the ledger: 2"]
@@ -106,8 +102,10 @@ def test_a_halt_is_shown_first_with_what_it_may_mean_and_what_to_do() -> None:
 
 
 def test_witnesses_are_shown_with_what_keeps_them() -> None:
-    each = (WitnessShown("w1", 1_200, 1_764_194_400), WitnessShown("w2", fault="no connection"))
-    words = shown(merged({"auditor": Standing(witnesses=Witnesses(1_200, each)), "verifier": VERIFIER}))
+    each = (WitnessStatus("w1", 1_200, 1_764_194_400), WitnessStatus("w2", fault="no connection"))
+    words = shown(
+        merged({"auditor": AgreementStatus(witnesses=WitnessesStatus(1_200, each)), "verifier": VERIFIER})
+    )
 
     assert "cosigned by a quorum of witnesses: the first 1,200 entries" in words
     assert "w1: 1,200, 2025-11-26 22:00:00 UTC" in words

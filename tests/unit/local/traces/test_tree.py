@@ -2,13 +2,15 @@
 
 import random
 
-from glomar_local.traces.tree import Line, Span, bar, lines, services, total_ms
+from glomar_local.traces.tree import TraceLine, TraceSpan, bar, lines, services, total_ms
 
 MS = 1_000_000
 
 
-def span(span_id: str, parent_id: str, service: str, start_ms: int, duration_ms: int, name: str = "") -> Span:
-    return Span(
+def span(
+    span_id: str, parent_id: str, service: str, start_ms: int, duration_ms: int, name: str = ""
+) -> TraceSpan:
+    return TraceSpan(
         "t", span_id, parent_id, service, name or span_id, start_ms * MS, (start_ms + duration_ms) * MS
     )
 
@@ -76,6 +78,6 @@ def test_services_are_named_in_the_order_in_which_they_came_in() -> None:
 
 
 def test_a_bar_shows_where_in_the_whole_a_step_lies() -> None:
-    assert bar(Line("", "", "", 5.0, 5.0), 10.0, 10) == "·····━━━━━"
-    assert bar(Line("", "", "", 10.0, 0.0), 10.0, 10) == "·········━"
-    assert bar(Line("", "", "", 0.0, 0.0), 0.0, 4) == "━···"
+    assert bar(TraceLine("", "", "", 5.0, 5.0), 10.0, 10) == "·····━━━━━"
+    assert bar(TraceLine("", "", "", 10.0, 0.0), 10.0, 10) == "·········━"
+    assert bar(TraceLine("", "", "", 0.0, 0.0), 0.0, 4) == "━···"

@@ -2,7 +2,7 @@
 
 import pytest
 from glomar_verifier.decisions.disclosure import HiddenName, outcome, same_name
-from glomar_verifier.matching.match import Finding
+from glomar_verifier.matching.match import MatchResult
 from glomar_verifier.matching.normalise import NormalName, normal_name
 from glomar_verifier.matching.spelling import surname_slips
 from glomar_verifier.quotas.tags import Tagger
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support.registers import RULES
 
 TAGGER = Tagger(bytes(range(32)))
-FOUND = Finding("confirm", "P1")
+FOUND = MatchResult("confirm", "P1")
 SURNAMES = st.lists(st.sampled_from(["Garcia", "Lopez", "Garcialopez", "de", "A", "B", "Smith"]), max_size=3)
 
 
@@ -30,7 +30,7 @@ def test_hidden_names_fit_where_the_gate_says_so_and_else_but_for_small_words(
 ) -> None:
     left, right = normal("Ana", " ".join(one)), normal("Ana", " ".join(other))
     if left.surname and right.surname:
-        expected = surname_slips(left.surname, right.surname, RULES, vouched=False) == 0
+        expected = surname_slips(left.surname, right.surname, RULES, same_birth=False) == 0
         small = any(len(word) == 1 or word in RULES.particles for word in (*left.surname, *right.surname))
         assert same_name(hidden(left), hidden(right)) == expected or (small and not expected)
         if expected:
@@ -80,6 +80,6 @@ def test_a_confirmation_stands_within_the_limit_and_without_a_veto_or_a_hold(
         outcome(
             found, addresses=addresses, most_addresses=most, vetoed=vetoed, held=held, countable=countable
         )
-        for found in (FOUND, Finding("deny"))
+        for found in (FOUND, MatchResult("deny"))
     ]
     assert said == [expected, "deny"]

@@ -208,10 +208,10 @@ def test_what_is_no_zip_code_is_refused(zip_code: str) -> None:
         address(zip_code=zip_code)
 
 
-def test_long_texts_are_not_kept() -> None:
-    """A reason comes once; thirty thousand of them would stay for ever."""
-    before = normalise._kept.cache_info().misses
+def test_long_texts_are_not_cached() -> None:
+    """Each reason comes once: thirty thousand of them would fill the memory."""
+    before = normalise._cached.cache_info().misses
     fold("the warrant of docket 1000001 " * 20, "reason")
-    assert normalise._kept.cache_info().misses == before
+    assert normalise._cached.cache_info().misses == before
     fold("a city that nobody has asked for", "city")
-    assert normalise._kept.cache_info().misses == before + 1
+    assert normalise._cached.cache_info().misses == before + 1

@@ -29,16 +29,16 @@ WRONG: dict[str, tuple[str, str, str, int, str]] = {
     "two blanks": ("names.toml", '"MC MAC', '"MC  MAC', 0, "glued: not words of capital"),
     "a blank phrase": ("placeholders.toml", '"ADDRESS", ', '"", ', 0, "whole[0]: not words of capital"),
     "no state": ("zip_states.toml", "AK =", "Alaska =", 0, "prefixes.Alaska: not a state"),
-    "a prefix of two figures": ("zip_states.toml", "995-999", "95-999", 0, "prefixes.AK: not ZIP prefixes"),
+    "a prefix of two digits": ("zip_states.toml", "995-999", "95-999", 0, "prefixes.AK: not ZIP prefixes"),
     "a range that ends too soon": ("zip_states.toml", "995-999", "999-995", 0, "ends before it begins"),
-    "a ZIP code of four figures": ("zip_states.toml", "02861", "2861", 0, "exceptions.2861: not a ZIP code"),
+    "a ZIP code of four digits": ("zip_states.toml", "02861", "2861", 0, "exceptions.2861: not a ZIP code"),
     "no TOML": ("names.toml", "[surnames]", "[surnames", 0, "not TOML"),
     "a key twice": ("limits.toml", "block_cap = 600", "block_cap = 600\nblock_cap = 6", 1, "not TOML"),
-    "a small letter in a list": ("street_words.txt", "\nABERFELDY\n", "\nAberfeldy\n", 1, "no word of"),
-    "two columns in a list": ("surnames.txt", "\nAABERG\n", "\nAABERG,9\n", 1, "no word of"),
-    "a list out of order": ("surnames.txt", "\nAAB\nAABERG\n", "\nAABERG\nAAB\n", 2, "out of order, or"),
-    "a word twice": ("surnames.txt", "\nAABERG\n", "\nAABERG\nAABERG\n", 2, "out of order, or"),
-    "a comment among the words": ("surnames.txt", "\nAABERG\n", "\n# Aaberg\n", 1, "no word of"),
+    "a small letter in a list": ("street_words.txt", "\nABERFELDY\n", "\nAberfeldy\n", 1, "not a word of"),
+    "two columns in a list": ("surnames.txt", "\nAABERG\n", "\nAABERG,9\n", 1, "not a word of"),
+    "a list out of order": ("surnames.txt", "\nAAB\nAABERG\n", "\nAABERG\nAAB\n", 2, "out of order or"),
+    "a word twice": ("surnames.txt", "\nAABERG\n", "\nAABERG\nAABERG\n", 2, "out of order or"),
+    "a comment among the words": ("surnames.txt", "\nAABERG\n", "\n# Aaberg\n", 1, "not a word of"),
 }  # fmt: skip
 
 
@@ -52,12 +52,12 @@ def test_a_rule_file_with_what_it_may_not_hold_is_refused_by_file_and_line(how: 
     line = before.count("\n") + 1 + below
     # What is missing has no line of its own.
     assert refusal.value.where == f"rules/{name}, line {1 if how == 'a key left out' else line}"
-    assert refusal.value.fix == "Mend the line, or reinstall Glomar"
+    assert refusal.value.fix == "Correct the line, or reinstall Glomar"
 
 
 def test_a_spelling_that_means_two_things_is_told_with_both() -> None:
     twice = FILES["pub28.toml"].replace(b'ALY = "', b'ALY = "STREET ')
-    with pytest.raises(Misconfigured, match=r"suffixes\.ST: STREET stands in ALY already"):
+    with pytest.raises(Misconfigured, match=r"suffixes\.ST: STREET is already a spelling of ALY"):
         rules_from({**FILES, "pub28.toml": twice})
 
 
@@ -67,7 +67,7 @@ def test_what_is_not_utf_8_is_refused_by_line() -> None:
 
 
 def test_a_rule_file_that_nobody_reads_is_refused_and_so_is_one_that_is_missing() -> None:
-    with pytest.raises(Misconfigured, match=r"rules/nicknames\.toml: no rule file\. Remove it"):
+    with pytest.raises(Misconfigured, match=r"rules/nicknames\.toml: not a rule file\. Remove it"):
         rules_from({**FILES, "nicknames.toml": b""})
     with pytest.raises(Misconfigured, match=r"rules/names\.toml: is missing\. Reinstall"):
         rules_from({name: raw for name, raw in FILES.items() if name != "names.toml"})

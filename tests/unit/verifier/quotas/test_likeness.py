@@ -9,8 +9,8 @@ from pathlib import Path
 from string import ascii_uppercase
 
 import pytest
-from glomar_verifier.matching.corrections import prepare, readings, spellings
-from glomar_verifier.matching.match import Query, Record, gates
+from glomar_verifier.matching.corrections import readings, spellings
+from glomar_verifier.matching.match import Query, RegisterRecord, gates
 from glomar_verifier.matching.normalise import NormalName, normal_name
 from glomar_verifier.matching.spelling import surname_slips
 from glomar_verifier.quotas.counts import Counts, Lookup
@@ -26,7 +26,7 @@ BORN = date(1980, 5, 17)
 OF_NAMES = {"first-name", "surname", "one-slip", "suffix", "middle-name"}
 _AGENCIES = count(1)
 
-Counter = Callable[[Query, Record], int]
+Counter = Callable[[Query, RegisterRecord], int]
 
 
 def normal(first: str, last: str, suffix: str = "") -> NormalName:
@@ -37,11 +37,10 @@ def normal(first: str, last: str, suffix: str = "") -> NormalName:
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counter]:
     """After one lookup under the name that was asked, elsewhere, how many addresses count for the person who
     is then looked up under the register's own name: 2, or 1 if the first is not theirs."""
-    prepare(RULES)
     path: Path = tmp_path_factory.mktemp("counts") / "counts.db"
     with closing(Counts(path, window_days=30)) as counts:
 
-        def run(asked: Query, known: Record) -> int:
+        def run(asked: Query, known: RegisterRecord) -> int:
             agency = f"agency-{next(_AGENCIES)}"
             births = (known.date_of_birth,) if known.date_of_birth else ()
             meant = TAGGER.known(agency, (known.name,), births, RULES)
@@ -57,7 +56,7 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counter]:
         yield run
 
 
-def someone(name: NormalName, born: date | None) -> tuple[Query, Record]:
+def someone(name: NormalName, born: date | None) -> tuple[Query, RegisterRecord]:
     """The same name on both sides, at an address."""
     asked, known = query(ANA), record(ANA)
     return replace(asked, name=name, date_of_birth=born), replace(known, name=name, date_of_birth=born)
@@ -157,7 +156,7 @@ def test_two_slips_of_one_name_count_together_though_neither_is_the_others(
     """Two letters lie between them: no gate takes one for the other, but either for the person."""
     name = normal(*known)
     slips = [replace(name, surname=(name.surname[0][:at] + "Q" + name.surname[0][at:],)) for at in (2, 6)]
-    assert surname_slips(slips[0].surname, slips[1].surname, RULES, vouched=False) is None
+    assert surname_slips(slips[0].surname, slips[1].surname, RULES, same_birth=False) is None
     born = BORN if known[1].startswith("Q") else None
     for slip in slips:
         (asked, _), (_, person) = someone(slip, born), someone(name, born)
@@ -185,7 +184,6 @@ def test_a_name_that_may_be_too_many_others_has_no_readings() -> None:
 def test_a_word_far_longer_than_any_name_has_no_readings_but_itself(first: str, last: str) -> None:
     """A hundred characters may fold to thousands of letters, and their edits took 300 MB."""
     name = normal(first, last)
-    prepare(RULES)
     tracemalloc.start()
     try:
         assert readings(name, RULES) == (name,)
@@ -200,4 +198,4 @@ def test_all_spellings_of_a_name_are_its_persons() -> None:
     assert {normal("Ana", "Cruz"), normal("Ana", "López Cruz"), normal("Ana", "Delacruzgarcialopez")} < set(
         written
     )
-    assert all(surname_slips(one.surname, name.surname, RULES, vouched=False) == 0 for one in written)
+    assert all(surname_slips(one.surname, name.surname, RULES, same_birth=False) == 0 for one in written)

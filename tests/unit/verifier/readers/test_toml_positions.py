@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from glomar_verifier.readers.toml_positions import Place, line_of, spans
+from glomar_verifier.readers.toml_positions import KeyPath, line_of, line_spans
 
 from tests.support.examples import AGREEMENT_FILE
 
@@ -60,12 +60,12 @@ last = true
         (("nothing",), 1),
     ],
 )
-def test_a_value_is_found_in_its_line(place: Place, line: int) -> None:
+def test_a_value_is_found_in_its_line(place: KeyPath, line: int) -> None:
     assert tomllib.loads(TEXT)
-    assert line_of(spans(TEXT), place) == line
+    assert line_of(line_spans(TEXT), place) == line
 
 
-def places(tree: object, place: Place = ()) -> Iterator[tuple[Place, object]]:
+def places(tree: object, place: KeyPath = ()) -> Iterator[tuple[KeyPath, object]]:
     pairs = (
         tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else iter(())
     )
@@ -79,7 +79,7 @@ def places(tree: object, place: Place = ()) -> Iterator[tuple[Place, object]]:
 )
 def test_every_value_of_a_real_agreement_stands_in_the_line_that_is_named(file: Path) -> None:
     text = file.read_text()
-    found, text_lines = spans(text), text.splitlines()
+    found, text_lines = line_spans(text), text.splitlines()
     checked = 0
     for place, value in places(tomllib.loads(text)):
         if place[-1] in ("id", "name", "citation", "party", "refusal") and isinstance(value, str):

@@ -5,18 +5,18 @@ from pathlib import Path
 import pytest
 from glomar_verifier.readers.csv_rows import (
     MAX_LINE_BYTES,
-    Chunk,
-    Row,
+    FileChunk,
+    FileRow,
     RowFault,
     chunks,
     read_chunk,
     read_header,
     read_rows,
 )
-from glomar_verifier.register import external_sort as buckets
+from glomar_verifier.register import external_sort
 from glomar_verifier.register.build import build
 from glomar_verifier.register.extract import COLUMNS, REQUIRED
-from glomar_verifier.register.index_entries import crowded, file, ids_of, is_full, postings
+from glomar_verifier.register.index_entries import crowded, ids_of, index_entries, is_full, postings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -100,7 +100,7 @@ def test_masses_of_contradictions_are_a_wrong_column_and_no_register(
 def test_a_posting_has_every_spell_once_and_keys_ascend() -> None:
     records = [record(ANA), record({**ANA, "person_id": "P2", "first_name": "Eva"})]
     entries = sorted(
-        entry for line, one in enumerate(records, start=2) for entry in file(one, line, SECRET)[0]
+        entry for line, one in enumerate(records, start=2) for entry in index_entries(one, line, SECRET)[0]
     )
     found = postings(entries)
     assert [key for key, _ in found] == sorted({key for key, _ in found})
@@ -118,7 +118,7 @@ def test_a_key_that_too_many_share_is_full_and_no_longer(monkeypatch: pytest.Mon
 
 def test_a_place_is_crowded_by_people_and_not_by_rows() -> None:
     def at(line: int, person: str) -> bytes:
-        return file(record({**ANA, "person_id": person}), line, SECRET)[1]
+        return index_entries(record({**ANA, "person_id": person}), line, SECRET)[1]
 
     assert crowded(sorted(at(line, "P1") for line in range(2, 9)), 3) == []
     assert sorted(crowded(sorted(at(line, f"P{line}") for line in range(2, 5)), 3)) == [2, 3, 4]
@@ -129,10 +129,12 @@ def test_buckets_give_back_in_order_what_was_added(
     tmp_path_factory: pytest.TempPathFactory, entries: list[bytes]
 ) -> None:
     folder = tmp_path_factory.mktemp("buckets")
-    buckets.add(folder, "posting", entries[: len(entries) // 2])
-    buckets.add(folder, "posting", entries[len(entries) // 2 :])
+    external_sort.append(folder, "posting", entries[: len(entries) // 2])
+    external_sort.append(folder, "posting", entries[len(entries) // 2 :])
     found = [
-        entry for bucket in range(buckets.BUCKETS) for entry in buckets.take(folder, "posting", bucket, 12)
+        entry
+        for bucket in range(external_sort.BUCKETS)
+        for entry in external_sort.take(folder, "posting", bucket, 12)
     ]
     assert found == sorted(entries)
     assert [path for path in folder.rglob("*") if path.is_file()] == []
@@ -164,17 +166,17 @@ def test_chunks_hold_the_same_rows_as_the_file(
     assert _plain(found) == _plain(list(read_rows(source, COLUMNS, REQUIRED)))
 
 
-def _following(pieces: list[Chunk], offset: int) -> list[Chunk]:
+def _following(pieces: list[FileChunk], offset: int) -> list[FileChunk]:
     """The same pieces, if each begins where the one before ends."""
     found = []
     for piece in pieces:
-        found.append(Chunk(offset, piece.size, piece.line))
+        found.append(FileChunk(offset, piece.size, piece.line))
         offset += piece.size
     return found
 
 
-def _plain(rows: list[Row | RowFault]) -> list[object]:
-    return [(row.line, dict(row.fields)) if isinstance(row, Row) else row for row in rows]
+def _plain(rows: list[FileRow | RowFault]) -> list[object]:
+    return [(row.line, dict(row.fields)) if isinstance(row, FileRow) else row for row in rows]
 
 
 def test_workers_build_what_one_process_builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

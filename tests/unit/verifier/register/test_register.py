@@ -11,12 +11,12 @@ from pathlib import Path
 import msgspec
 import pytest
 from glomar_schemas.errors import GlomarError, IntegrityError, Misconfigured
-from glomar_verifier.matching.match import Record
+from glomar_verifier.matching.match import RegisterRecord
 from glomar_verifier.matching.rules import load_rules
 from glomar_verifier.offline.decide_file import check
 from glomar_verifier.register import Register, integrity
 from glomar_verifier.register import digests as sections
-from glomar_verifier.register.lookup import Meta
+from glomar_verifier.register.lookup import RegisterMeta
 from glomar_verifier.register.sqlite import open_register
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,7 +39,7 @@ def built(tmp_path: Path) -> Iterator[Built]:
     register.close()
 
 
-def ids(records: tuple[Record, ...]) -> set[str]:
+def ids(records: tuple[RegisterRecord, ...]) -> set[str]:
     return {found.person_id for found in records}
 
 
@@ -133,14 +133,14 @@ def _edit(path: Path, sql: str, *values: object) -> None:
 def _edit_meta(path: Path, **changes: object) -> None:
     with closing(sqlite3.connect(path)) as database:
         (content,) = database.execute("SELECT content FROM meta").fetchone()
-    changed = replace(msgspec.msgpack.decode(content, type=Meta), **changes)
+    changed = replace(msgspec.msgpack.decode(content, type=RegisterMeta), **changes)
     _edit(path, "UPDATE meta SET content = ?", msgspec.msgpack.encode(changed))
 
 
 def _edit_info(path: Path, **changes: object) -> None:
     with closing(sqlite3.connect(path)) as database:
         (content,) = database.execute("SELECT content FROM meta").fetchone()
-    _edit_meta(path, info=replace(msgspec.msgpack.decode(content, type=Meta).info, **changes))
+    _edit_meta(path, info=replace(msgspec.msgpack.decode(content, type=RegisterMeta).info, **changes))
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], type[GlomarError], str]] = {

@@ -1,0 +1,1 @@
+"""HTML pages: one template environment, one base page and one stylesheet for every package."""
