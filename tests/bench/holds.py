@@ -14,7 +14,7 @@ from functools import partial
 
 from glomar_local.provision.provision import System
 from glomar_schemas.errors import GlomarError
-from glomar_verifier.decisions.held_requests import Held, Waiting
+from glomar_verifier.decisions.held_requests import HeldRequest, HeldRequests
 
 from tests.bench import population, product
 from tests.bench.figures import Failed, Run
@@ -71,8 +71,8 @@ async def _bench(options: argparse.Namespace) -> dict[int, list[Run]]:
 def _fill(system: System, number: int) -> None:
     with watching(system) as bus:
         slot, _ = Officials(bus).hold(SCOPE)
-    waiting = Waiting(system.layout.waiting)
-    waiting.add(Held(FAR_OFF + n, slot, 1) for n in range(number))
+    waiting = HeldRequests(system.layout.waiting)
+    waiting.add(HeldRequest(FAR_OFF + n, slot, 1) for n in range(number))
     waiting.close()
 
 

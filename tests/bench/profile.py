@@ -102,7 +102,7 @@ def _lines(counts: Counter[str], total: int, cpu_us: float) -> list[Line]:
 
 
 def _frame(text: str) -> tuple[str, str]:
-    """ "decide (/…/glomar_verifier/desk.py:78)" -> ("glomar_verifier.decisions.decide", "decide")."""
+    """ "write (/…/glomar_verifier/app.py:78)" -> ("glomar_verifier.app", "write")."""
     found = _FRAME.fullmatch(text)
     if found is None:
         return "", text

@@ -27,8 +27,8 @@ from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.keys import read_signing_key
 from glomar_schemas.messages import Answer, Tags
 from glomar_schemas.publish import Outgoing, store_atomically
-from glomar_verifier.decisions.open_request import Slot
-from glomar_verifier.decisions.verdict_writer import Clerk, Question
+from glomar_verifier.decisions.open_request import RequestRef
+from glomar_verifier.decisions.verdict_writer import VerdictDraft, VerdictWriter
 from msgspec import Struct
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -85,7 +85,7 @@ class _Feeding:
         signed, agency = system.signed, system.agency
         holder = signed.agreement.holder
         signer = Signer(read_signing_key(system.layout.private_key(holder, "sign")))
-        self._clerk = Clerk(system.subjects, signer, "bench")
+        self._writer = VerdictWriter(system.subjects, signer, "bench")
         self._in_force = InForce(slot=1, signed=signed)
         self._agency = agency
         self._filler = os.urandom(REQUEST_BYTES)
@@ -137,16 +137,16 @@ class _Feeding:
     def _pairs(self, number: int) -> Iterator[tuple[str, list[Outgoing]]]:
         """Request id -> a request and the verdict on it."""
         now = datetime.now(UTC)
-        questions, requests = [], []
+        answer = Answer(outcome="deny", record_consulted=True, salt=os.urandom(16))
+        drafts, requests = [], []
         for _ in range(number):
             request_id = new_request_id(int(now.timestamp() * 1000), os.urandom(10))
             body = request_id.encode() + self._filler[len(request_id) :]
             digest = self._digests[request_id] = hashlib.sha256(body).hexdigest()
             requests.append(Outgoing(self._system.subjects.request(self._agency, request_id), body, {}))
-            questions.append(Question(Slot(self._agency, request_id, digest, 1), Tags()))
-        answer = Answer(outcome="deny", record_consulted=True, salt=os.urandom(16))
-        decided = self._clerk.write(questions, [answer] * number, self._in_force, now, now)
-        for request, verdict in zip(requests, decided, strict=True):
+            drafts.append(VerdictDraft(RequestRef(self._agency, request_id, digest, 1), Tags(), answer))
+        verdicts = self._writer.write(drafts, self._in_force, now, now)
+        for request, verdict in zip(requests, verdicts, strict=True):
             yield verdict.request_id, [request, Outgoing(verdict.subject, verdict.body, {})]
 
     async def _store(

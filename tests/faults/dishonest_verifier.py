@@ -3,10 +3,10 @@
 from glomar_schemas import publish as batch
 from glomar_schemas.agreement.controls import Hold, InForce
 from glomar_verifier import cli
-from glomar_verifier.decisions import decide as desk
+from glomar_verifier.decisions import decide
 
 
-def _no_hold(reading: object, tags: object, in_force: InForce) -> Hold | None:
+def _no_hold(content: object, tags: object, in_force: InForce) -> Hold | None:
     return None
 
 
@@ -15,6 +15,6 @@ def _no_fence(empty_slot: str | None) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    desk._hold_on = _no_hold
+    decide._hold_on = _no_hold
     batch._fence = _no_fence
     cli.main()

@@ -17,7 +17,7 @@ from glomar_runtime.bus.stream import Stored, moment
 from glomar_schemas.crypto.sealing import Opener
 from glomar_schemas.keys import read_secret
 from glomar_schemas.messages import ResultQuery, encode
-from glomar_verifier.decisions.open_request import Readable, read
+from glomar_verifier.decisions.open_request import Readable, open_request
 from glomar_verifier.matching.rules import load_rules
 from glomar_verifier.quotas.tags import Tagger
 from msgspec import Struct
@@ -257,11 +257,11 @@ class _Scopes:
 
     def of(self, stored: Stored) -> Asked:
         system, at = self._bus.system, moment(stored.time_ns)
-        reading = read(
+        content = open_request(
             stored.subject, stored.body, stored.sequence, at, system.signed, self._bus.subjects, self._opener
         )
-        assert isinstance(reading, Readable)
-        slot, jurisdiction = reading.slot, reading.request.jurisdiction
-        person = self._tagger.tags(slot.agency, reading.particulars, self._rules).person
-        scopes = {"all", f"agency:{slot.agency}", f"jurisdiction:{jurisdiction}", f"person:{person}"}
-        return Asked(slot.request_id, stored.sequence, frozenset(scopes))
+        assert isinstance(content, Readable)
+        ref, jurisdiction = content.ref, content.request.jurisdiction
+        person = self._tagger.tags(ref.agency, content.particulars, self._rules).person
+        scopes = {"all", f"agency:{ref.agency}", f"jurisdiction:{jurisdiction}", f"person:{person}"}
+        return Asked(ref.request_id, stored.sequence, frozenset(scopes))

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from glomar_verifier import cli
-from glomar_verifier.decisions import publish as outbox
-from glomar_verifier.decisions import worker
+from glomar_verifier.decisions import publish, worker
 
 PAUSE_FILE = "GLOMAR_PAUSE_FILE"
 
@@ -24,7 +23,7 @@ def _pause_if_asked() -> None:
 
 async def _paused_before(*arguments: Any, **more: Any) -> list[bool]:
     _pause_if_asked()
-    return await outbox.store_verdicts(*arguments, **more)
+    return await publish.store_verdicts(*arguments, **more)
 
 
 if __name__ == "__main__":

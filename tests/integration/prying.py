@@ -20,7 +20,7 @@ from glomar_schemas.crypto.sealing import Context, Opener
 from glomar_schemas.decoding import decode
 from glomar_schemas.errors import Refused
 from glomar_schemas.messages import Request
-from glomar_verifier.epochs.epoch import SHARE_BYTES, Wrapped, unwrap
+from glomar_verifier.epochs.epoch import SHARE_BYTES, WrappedKey, unwrap
 
 PEM = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
 P256_PKCS8 = bytes.fromhex("30818702010030130607 2a8648ce3d0201 06082a8648ce3d030107")
@@ -65,9 +65,9 @@ def _private_keys(contents: list[bytes]) -> Iterator[EllipticCurvePrivateKey]:
                 continue
 
 
-def _wrapped(content: bytes) -> Wrapped | None:
+def _wrapped(content: bytes) -> WrappedKey | None:
     try:
-        return decode(content, Wrapped, what="a file")
+        return decode(content, WrappedKey, what="a file")
     except Refused:
         return None
 

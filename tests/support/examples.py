@@ -9,7 +9,7 @@ from pathlib import Path
 
 from glomar_schemas.agreement.model import Agreement, parse_agreement
 from glomar_schemas.messages import Request, Subject
-from glomar_verifier.agreement.examples import Question, question
+from glomar_verifier.agreement.examples import GateInput, gate_input
 from glomar_verifier.policy.gate import Gate
 from msgspec.structs import replace
 
@@ -28,15 +28,15 @@ def model_gate() -> Gate:
     return Gate(model_agreement(), RULES)
 
 
-def asked(changes: dict[str, object] | None = None) -> Question:
+def asked(changes: dict[str, object] | None = None) -> GateInput:
     """The lawful request with `changes` laid over it."""
-    return question(model_agreement(), changes or {}, model_gate())
+    return gate_input(model_agreement(), changes or {}, model_gate())
 
 
 def failed(changes: dict[str, object], agreement: Agreement | None = None) -> list[str]:
     """The ids of the conditions that a varied request fails, under the first agreement or a varied one."""
     gate = Gate(agreement, RULES) if agreement else model_gate()
-    varied = question(agreement or model_agreement(), changes, gate)
+    varied = gate_input(agreement or model_agreement(), changes, gate)
     refusals = gate.refusals(varied.request, varied.particulars, varied.facts, varied.now)
     return [refusal.condition for refusal in refusals]
 

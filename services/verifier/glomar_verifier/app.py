@@ -1,4 +1,4 @@
-"""The verifier's application: pull requests, decide, store one verdict each, acknowledge. For `serve`."""
+"""Composes the verifier's service. The way of a request is in `decisions.worker`."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -7,13 +7,12 @@ from importlib.metadata import version
 import msgspec
 from faststream.asgi import AsgiFastStream
 from glomar_runtime.bus.broker import Bus
-from glomar_runtime.bus.stream import delivery, stored
 from glomar_runtime.health import routes
 from glomar_runtime.service import Stop, background, stop_on_error
 from glomar_runtime.telemetry.spans import SpanMiddleware, Spans, handled_spans
 from glomar_schemas.agreement.keyholder import Keyholder
 from glomar_schemas.agreement.model import load_trust
-from glomar_schemas.agreement.versions import load_versions
+from glomar_schemas.agreement.versions import Versions, load_versions
 from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.keys import read_secret, read_signing_key
 from glomar_schemas.messages import Request, Verdict
@@ -21,25 +20,26 @@ from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog.inclusion_watch import InclusionStatus
 from nats.aio.msg import Msg
 
-from glomar_verifier.decisions.decide import Desk, Work
-from glomar_verifier.decisions.held_requests import Waiting
-from glomar_verifier.decisions.ledger_watch import open_own
-from glomar_verifier.decisions.publish import unheard
-from glomar_verifier.decisions.verdict_writer import Clerk
-from glomar_verifier.decisions.worker import Fate, Worker
+from glomar_verifier.decisions.decide import DecisionEngine
+from glomar_verifier.decisions.held_requests import HeldRequests
+from glomar_verifier.decisions.ledger_watch import VerifierLedgerWatch, open_ledger_watch
+from glomar_verifier.decisions.publish import ignore_stored
+from glomar_verifier.decisions.verdict_writer import VerdictWriter
+from glomar_verifier.decisions.worker import Worker
 from glomar_verifier.epochs.files import EpochFiles
-from glomar_verifier.holder_lists.case_roll import Rolls
+from glomar_verifier.holder_lists.case_roll import CaseRolls
 from glomar_verifier.holder_lists.veto import VetoList
-from glomar_verifier.matching.rules import load_rules
+from glomar_verifier.matching.rules import Rules, load_rules
 from glomar_verifier.quotas.counts import Counts
 from glomar_verifier.quotas.tags import Tagger
+from glomar_verifier.register import LiveRegister
 from glomar_verifier.register.open import open_place
 from glomar_verifier.settings import VerifierSettings
 
 RESUME_EVERY_S = 1.0
-"""How soon after a hold was lifted its requests go on, where none waits in line already."""
+"""Pause between two looks for held requests that can be resumed, if the last one found none."""
 REFRESH_EVERY_S = 1.0
-"""How soon a register or a roll that was put in place anew is looked at."""
+"""Pause between two looks for a new register or a new case roll."""
 
 
 def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, Bus]:
@@ -49,14 +49,64 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
     agreement = versions.newest.agreement
     subjects = Subjects(agreement.id, settings.incarnation)
     rules = load_rules()
-    epochs = EpochFiles(settings.epochs, (settings.custodian_a, settings.custodian_b))
-    # Which of them are needed, the controls say; those that are there must be sound.
-    epochs.records()
-    keyholder = Keyholder(agreement.holder, epochs.load)
+    keyholder = _open_epochs(settings, agreement.holder)
     counts = Counts(settings.counts, window_days=agreement.limits.window_days)
-    rolls = Rolls(settings.rolls, agreement.requesters)
+    rolls = CaseRolls(settings.rolls, agreement.requesters)
     register = open_place(settings.register, rules)
-    desk = Desk(
+    engine = _build_engine(settings, versions, subjects, rules, keyholder, counts, rolls, register)
+    bus, spans = Bus(settings, "glomar-verifier"), Spans(subjects, "verifier")
+    held = HeldRequests(settings.waiting)
+    watch = open_ledger_watch(settings, versions, subjects, lambda: worker.ring)
+    on_stored = watch.on_stored if watch else ignore_stored
+    worker = Worker(versions, subjects, engine, keyholder, held, spans, on_stored)
+    _subscribe(bus, subjects, worker, stop)
+    checks = {"clock": worker.check_clock}
+    app = AsgiFastStream(
+        bus,
+        asgi_routes=routes(
+            bus, subjects, agreement.holder, status=lambda: _status(worker, watch), checks=checks
+        ),
+        logger=None,
+    )
+
+    @app.on_startup
+    async def start() -> None:
+        await bus.connect()
+        await worker.start(bus.client)
+
+    background(app, lambda: _resume_held_requests(bus, worker, stop))
+    background(app, lambda: _refresh_lists(rolls, register))
+    if watch is not None:
+        background(app, watch.watch)
+
+    @app.after_shutdown
+    async def close() -> None:
+        for resource in (counts, held, register, watch):
+            if resource is not None:
+                resource.close()
+
+    bus.add_middleware(SpanMiddleware.of(spans))
+    return app, bus
+
+
+def _open_epochs(settings: VerifierSettings, holder: str) -> Keyholder:
+    epochs = EpochFiles(settings.epochs, (settings.custodian_a, settings.custodian_b))
+    # The controls say which keys are needed; those that exist must be readable.
+    epochs.records()
+    return Keyholder(holder, epochs.load)
+
+
+def _build_engine(
+    settings: VerifierSettings,
+    versions: Versions,
+    subjects: Subjects,
+    rules: Rules,
+    keyholder: Keyholder,
+    counts: Counts,
+    rolls: CaseRolls,
+    register: LiveRegister,
+) -> DecisionEngine:
+    return DecisionEngine(
         versions,
         subjects,
         rules=rules,
@@ -66,18 +116,15 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
         veto=VetoList(settings.veto),
         tagger=Tagger(read_secret(settings.tag_key), where=str(settings.tag_key)),
         opener=keyholder.opener,
-        clerk=Clerk(
+        writer=VerdictWriter(
             subjects,
             Signer(read_signing_key(settings.signing_key)),
             f"glomar-verifier/{version('glomar-verifier')} {rules.label}",
         ),
     )
-    bus = Bus(settings, "glomar-verifier")
-    spans = Spans(subjects, "verifier")
-    waiting = Waiting(settings.waiting)
-    own = open_own(settings, versions, subjects, lambda: worker.ring)
-    worker = Worker(versions, subjects, desk, keyholder, waiting, spans, own.acknowledged if own else unheard)
 
+
+def _subscribe(bus: Bus, subjects: Subjects, worker: Worker, stop: Stop) -> None:
     bus.publishes(
         subjects.template("verdict"),
         carries=Verdict,
@@ -91,64 +138,29 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
         description="Signed requests, their particulars sealed to the record holder.",
     )
     async def answer(messages: list[Msg]) -> None:
-        spans_of = zip(messages, handled_spans(), strict=True)
-        work = [(message, delivery(message).count, Work(stored(message), span)) for message, span in spans_of]
         with stop_on_error(stop):
-            for first_time in (True, False):
-                group = [(message, item) for message, count, item in work if (count == 1) is first_time]
-                if group:
-                    items = [item for _, item in group]
-                    fates = await worker.answer(bus.client, items, first_time=first_time)
-                    for (message, _), fate in zip(group, fates, strict=True):
-                        if fate is not Fate.UNSETTLED:
-                            await message.ack()
+            await worker.handle_delivery(bus.client, messages, handled_spans())
 
-    async def resume() -> None:
-        while True:
-            resumed = 0
-            with stop_on_error(stop):
-                await worker.rebuild(bus.client)
-                resumed = await worker.resume(bus.client)
-            if not resumed:
-                await asyncio.sleep(RESUME_EVERY_S)
 
-    async def refresh() -> None:
-        while True:
-            await asyncio.sleep(REFRESH_EVERY_S)
-            await asyncio.to_thread(rolls.refresh)
-            await asyncio.to_thread(register.open_replacement)
-            # Here and not in a thread: nothing may be looked up meanwhile.
-            register.use_replacement()
+async def _resume_held_requests(bus: Bus, worker: Worker, stop: Stop) -> None:
+    while True:
+        resumed = 0
+        with stop_on_error(stop):
+            await worker.rebuild_held(bus.client)
+            resumed = await worker.resume(bus.client)
+        if not resumed:
+            await asyncio.sleep(RESUME_EVERY_S)
 
-    def status() -> dict[str, object]:
-        standing = own.standing if own else InclusionStatus()
-        return {**worker.status(), "ledger": msgspec.to_builtins(standing)}
 
-    app = AsgiFastStream(
-        bus,
-        asgi_routes=routes(
-            bus, subjects, agreement.holder, status=status, checks={"clock": worker.check_clock}
-        ),
-        logger=None,
-    )
+async def _refresh_lists(rolls: CaseRolls, register: LiveRegister) -> None:
+    while True:
+        await asyncio.sleep(REFRESH_EVERY_S)
+        await asyncio.to_thread(rolls.refresh)
+        await asyncio.to_thread(register.open_replacement)
+        # On the event loop, not in a thread: no lookup may run meanwhile.
+        register.use_replacement()
 
-    @app.on_startup
-    async def follow_controls() -> None:
-        await bus.connect()
-        await worker.start(bus.client)
 
-    background(app, resume)
-    background(app, refresh)
-    if own is not None:
-        background(app, own.watch)
-
-    @app.after_shutdown
-    async def close() -> None:
-        counts.close()
-        waiting.close()
-        register.close()
-        if own is not None:
-            own.close()
-
-    bus.add_middleware(SpanMiddleware.of(spans))
-    return app, bus
+def _status(worker: Worker, watch: VerifierLedgerWatch | None) -> dict[str, object]:
+    ledger = watch.status if watch else InclusionStatus()
+    return {**worker.status(), "ledger": msgspec.to_builtins(ledger)}

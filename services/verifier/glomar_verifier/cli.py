@@ -1,4 +1,4 @@
-"""`glomar-verifier`: serve; registers, rolls, veto lists, epochs. stdout is data, stderr is people."""
+"""`glomar-verifier`: serve; registers, case rolls, veto lists, epochs. stdout: data, stderr: messages."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ from glomar_verifier.register.build_into import build_into
 from glomar_verifier.register.open import open_place
 from glomar_verifier.settings import VerifierSettings
 
-app = App("glomar-verifier", help="The record holder's side of Glomar: the gate, the match, the verdict.")
+app = App("glomar-verifier", help="The record holder's service of Glomar: the gate, the match, the verdict.")
 register = App("register", help="Build and check registers.")
 roll = App("roll", help="Check case rolls.")
 veto = App("veto", help="People about whom the record holder discloses nothing (26 U.S.C. 6103(i)(6)).")
@@ -42,21 +42,24 @@ app.command(tag)
 
 @app.command
 def serve(*, config: Annotated[Path, Parameter(help="the verifier's TOML file")]) -> None:
-    """Answer requests, each with one signed verdict. Until stopped."""
+    """Answer each request with one signed verdict, until stopped."""
     settings = load_settings(VerifierSettings, config)
     service.run("glomar-verifier", settings, lambda stop: build_app(settings, stop))
 
 
 @register.command
 def build(
-    source: Annotated[Path, Parameter(help="CSV, or NDJSON by its name: a row for each address of a person")],
+    source: Annotated[
+        Path, Parameter(help="CSV, or NDJSON (.ndjson, .jsonl): one row for each address of a person")
+    ],
     *,
     db: Annotated[str, Parameter(help="the register: a file, or a postgresql:// URL without a password")],
     as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
 ) -> None:
-    """Build a register from an extract, and put it in the place of the old one in one step.
+    """Build a register from an extract, and replace the old register atomically.
 
-    Bad rows are reported and left out. A failed build keeps the old one; a running verifier takes up the new.
+    Bad rows are reported and left out. A failed build keeps the old register; a running verifier loads the
+    new one.
     """
     with progress("building") as advance:
         report = build_into(db, source, load_rules(), progress=lambda what, done, of: advance(done, of))
@@ -81,19 +84,19 @@ def build(
 def check_register(
     *,
     db: Annotated[str, Parameter(help="the register: a file, or a postgresql:// URL without a password")],
-    as_json: Annotated[bool, Parameter("--json", help="print what it says of itself as JSON")] = False,
+    as_json: Annotated[bool, Parameter("--json", help="print the register's facts as JSON")] = False,
 ) -> None:
-    """Read every row of a register and compare with its build. Exit code 6 if one isn't as it was built.
+    """Compare every row of a register with the digests of its build. Exit code 6 if one differs.
 
-    Whatever opens a register counts its rows and compares a few of its parts, picked by chance.
+    Opening a register checks less: the number of rows and a few parts chosen at random.
     """
-    found = open_place(db, load_rules())
+    opened = open_place(db, load_rules())
     try:
         with progress("checking") as advance:
-            found.verify(advance)
-        info = found.info()
+            opened.verify(advance)
+        info = opened.info()
     finally:
-        found.close()
+        opened.close()
     if as_json:
         print(json.dumps({"version": 1, **msgspec.to_builtins(info)}))
     else:
@@ -102,12 +105,12 @@ def check_register(
 
 @veto.command
 def install(
-    source: Annotated[Path, Parameter(help="CSV: person_id, since, and a reason that nobody is shown")],
+    source: Annotated[Path, Parameter(help="CSV: person_id, since, and reason, which is never shown")],
     *,
-    to: Annotated[Path, Parameter(help="the list that the verifier's settings name; replaced in one step")],
+    to: Annotated[Path, Parameter(help="the list in the verifier's settings; replaced atomically")],
     as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
 ) -> None:
-    """Put a veto list in force, also while the verifier runs. One bad row, and the old one stays (exit 3)."""
+    """Put a veto list in force; the verifier may run. With a bad row the old list stays (exit code 3)."""
     checked = install_veto(source, to)
     faults = [{"line": fault.line, "column": fault.column, "what": fault.what} for fault in checked.faults]
     if as_json:
@@ -118,14 +121,14 @@ def install(
             print(f"{source}: line {fault['line']}, {fault['column'] or 'row'}: {fault['what']}")
     if faults:
         what = f"{len(faults)} bad rows; nothing was installed"
-        raise Refused(what, where=str(source), fix="The old list stays in force")
+        raise Refused(what, where=str(source), fix="Correct the rows; the old list stays in force")
     if not as_json:
         print(f"{to}: {len(checked.veto)} people")
 
 
 @roll.command(name="check")
 def check_roll(file: Annotated[Path, Parameter(help="CSV, one row for each case and officer")]) -> None:
-    """Read a roll as the verifier will, and name the bad lines. Exit code 3 if there is one."""
+    """Read a case roll as the verifier does, and report bad lines. Exit code 3 if there is one."""
     print(f"{file}: {len(read_roll(file))} rows, each with a case and an officer")
 
 

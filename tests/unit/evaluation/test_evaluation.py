@@ -40,7 +40,7 @@ def test_no_hard_negative_is_confirmed(report: EvaluationReport) -> None:
 
 def test_ninety_five_of_a_hundred_true_requests_are_confirmed(report: EvaluationReport) -> None:
     assert report.recall.value >= 0.95
-    # Without a typo only a namesake in the house stands in the way.
+    # Without a typing error, only a person of the same name in the household prevents a confirm.
     exact = [found.value for name, found in report.classes.items() if not name.startswith("typo")]
     assert min(exact) >= 0.95
 
@@ -53,8 +53,8 @@ def test_no_large_name_group_is_served_much_worse(report: EvaluationReport) -> N
 
 def test_every_kind_is_tried(report: EvaluationReport) -> None:
     assert set(report.classes) == {kind.name for kind in POSITIVES}
-    asked = set(report.negative_classes)
-    assert {kind.name for kind in NEGATIVES} | {"household member not on file"} == asked
+    tried = set(report.negative_classes)
+    assert {kind.name for kind in NEGATIVES} | {"household member not on file"} == tried
 
 
 def test_the_same_seed_makes_the_same_report(small: EvaluationReport) -> None:

@@ -1,4 +1,4 @@
-"""The generator: made-up people and requests whose truth the matching bears out."""
+"""The generator: synthetic people, and requests whose right answers the match confirms."""
 
 import csv
 from collections import Counter

@@ -34,17 +34,10 @@ def rebuild_index(*, config: Config, as_json: AsJson = False) -> None:
 
     async def run() -> tuple[Path, int]:
         async with open_context(config, NAME) as context:
-            path = context.settings.index_file
+            path, stream = context.settings.index_file, context.subjects.stream
             index = _cleared(context, path)
             with progress("indexing") as advance:
-                await fill(
-                    index,
-                    context.reader,
-                    context.client,
-                    context.subjects.stream,
-                    context.view,
-                    advance=advance,
-                )
+                await fill(index, context.reader, context.client, stream, context.view, advance=advance)
             size = index.size
             index.close()
             return path, size

@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from glomar_schemas.errors import Fatal, Misconfigured
 from glomar_schemas.subjects import is_request_id
@@ -111,12 +112,12 @@ class Index:
         with _errors_of(self._path):
             found = self._db.execute(f"SELECT * FROM record {where} ORDER BY sequence", values)  # noqa: S608
             for row in found:
-                yield IndexRecord(**dict(zip(_COLUMNS, row, strict=True)))
+                yield _record(row)
 
     def record(self, sequence: int) -> IndexRecord | None:
         with _errors_of(self._path):
             row = self._db.execute("SELECT * FROM record WHERE sequence = ?", (sequence,)).fetchone()
-        return IndexRecord(**dict(zip(_COLUMNS, row, strict=True))) if row else None
+        return _record(row) if row else None
 
     def requests(self, wanted: RequestFilter) -> Iterator[tuple[IndexRecord, IndexRecord | None]]:
         """Each request with the message under its verdict's subject, in the order of the requests."""
@@ -128,9 +129,7 @@ class Index:
         middle = len(_COLUMNS)
         with _errors_of(self._path):
             for row in self._db.execute(query, values):
-                verdict = dict(zip(_COLUMNS, row[middle:], strict=True)) if row[middle] is not None else None
-                request = IndexRecord(**dict(zip(_COLUMNS, row[:middle], strict=True)))
-                yield request, IndexRecord(**verdict) if verdict else None
+                yield _record(row[:middle]), _record(row[middle:]) if row[middle] is not None else None
 
     def message_about(self, agency: str, token: str, kind: str) -> IndexRecord | None:
         """The message of that kind about one request."""
@@ -138,7 +137,7 @@ class Index:
             row = self._db.execute(
                 "SELECT * FROM record WHERE token = ? AND kind = ? AND agency = ?", (token, kind, agency)
             ).fetchone()
-        return IndexRecord(**dict(zip(_COLUMNS, row, strict=True))) if row else None
+        return _record(row) if row else None
 
     def faults(self) -> list[tuple[str, str, int]]:
         """(kind, fault, how many) of what does not count: gaps, other subjects, messages with a fault."""
@@ -186,6 +185,10 @@ def remove(path: Path) -> None:
     for each in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
         with suppress(FileNotFoundError):
             each.unlink()
+
+
+def _record(row: Sequence[Any]) -> IndexRecord:
+    return IndexRecord(**dict(zip(_COLUMNS, row, strict=True)))
 
 
 def _verdict_token(token: str, sequence: int) -> str:

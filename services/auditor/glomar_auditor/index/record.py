@@ -109,11 +109,9 @@ class MessageReader:
         """What a verdict says; None if the key that opens it was destroyed."""
         try:
             verdict = self._verdict(record)
-            return (
-                self.open_verdict(verdict, record.agency)
-                if self._opener.holds(verdict.answer.key_id)
-                else None
-            )
+            if not self._opener.holds(verdict.answer.key_id):
+                return None
+            return self.open_verdict(verdict, record.agency)
         except Refused:
             return _UNREADABLE
 

@@ -15,7 +15,7 @@ from glomar_schemas.subjects import is_request_id
 from msgspec import Struct
 
 from glomar_auditor.index.context import OversightContext
-from glomar_auditor.index.control_history import HoldLine, hold_lines
+from glomar_auditor.index.hold_history import HoldSummary, hold_summaries
 from glomar_auditor.index.signatures import SignatureCheck
 from glomar_auditor.index.stream_messages import fetch
 
@@ -42,7 +42,7 @@ class RequestHistory(Struct, frozen=True, kw_only=True):
     outcome: str
     refusals: tuple[Refusal, ...]
     messages: tuple[HistoryMessage, ...]
-    holds: tuple[HoldLine, ...]
+    holds: tuple[HoldSummary, ...]
     """Those that covered it between its storing and its answer, or cover it now."""
     origin: str
     size: int
@@ -92,7 +92,7 @@ async def _history(context: OversightContext, controls: ControlHistory, request:
     last = verdict.sequence if verdict else view.size
     holds = (
         hold
-        for hold in hold_lines(controls.controls)
+        for hold in hold_summaries(controls.controls)
         if Hold(hold.slot, hold.scope, "").covers(address.agency, jurisdiction, person)
         and (
             hold.lifted_sequence is None

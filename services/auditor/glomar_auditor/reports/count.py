@@ -16,8 +16,8 @@ from glomar_schemas.agreement.versions import Versions
 from glomar_schemas.subjects import Subjects
 from msgspec import Struct
 
-from glomar_auditor.index.control_history import hold_lines
 from glomar_auditor.index.database import Index, RequestFilter
+from glomar_auditor.index.hold_history import hold_summaries
 from glomar_auditor.index.record import (
     GAP,
     MALFORMED,
@@ -127,7 +127,7 @@ def count(source: ReportSource, period: Period) -> DisclosureReport:
         by_ground=counters.lines("ground"),
         by_statute=counters.lines("statute"),
         refused_under=tuple(_refused(counters.conditions, source.versions)),
-        holds=hold_lines(history.controls),
+        holds=hold_summaries(history.controls),
         violations=tuple(counters.violations),
         recalls=recalls,
         outstanding=sum(each.certified_at is None for each in recalls),

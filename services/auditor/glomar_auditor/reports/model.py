@@ -4,7 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct, field
 
-from glomar_auditor.index.control_history import HoldLine
+from glomar_auditor.index.hold_history import HoldSummary
 
 
 class Basis(Struct, frozen=True, kw_only=True):
@@ -99,7 +99,7 @@ class DisclosureReport(Struct, frozen=True, kw_only=True):
     by_ground: tuple[OutcomeCounts, ...]
     by_statute: tuple[OutcomeCounts, ...]
     refused_under: tuple[ConditionCount, ...]
-    holds: tuple[HoldLine, ...]
+    holds: tuple[HoldSummary, ...]
     violations: tuple[int, ...]
     """Sequences of verdicts that were stored under a hold that covers them."""
     recalls: tuple[RecallSummary, ...]

@@ -1,4 +1,4 @@
-"""`glomar-verifier agreement`: explain an agreement's file, find its mistakes, make its public version."""
+"""`glomar-verifier agreement`: explain and check an agreement's file, write its public version."""
 
 import hashlib
 import json
@@ -12,13 +12,12 @@ from glomar_schemas.crypto.dsse import Signature
 from glomar_schemas.decoding import decode
 from glomar_schemas.errors import Malformed, Misconfigured, Refused
 
-from glomar_verifier.agreement import lint as agreement_mistakes
-from glomar_verifier.agreement.describe import Tried, describe, describe_changes, differences
+from glomar_verifier.agreement.describe import ExampleResult, describe, describe_changes, differences
 from glomar_verifier.agreement.diff import Change, changes
 from glomar_verifier.agreement.examples import outcome
-from glomar_verifier.agreement.lint import Mistake
+from glomar_verifier.agreement.lint import LintFinding, lint
 from glomar_verifier.agreement.redact import public_text
-from glomar_verifier.agreement.signers import Signer, signers
+from glomar_verifier.agreement.signers import SignatureStatus, signature_statuses
 from glomar_verifier.matching.rules import Rules, load_rules
 from glomar_verifier.policy.gate import Gate
 
@@ -31,54 +30,54 @@ AgreementFile = Annotated[Path, Parameter(help="an agreement.toml")]
 def check(
     file: AgreementFile,
     *,
-    against: Annotated[Path | None, Parameter(help="another version, to say what changed")] = None,
-    trust: Annotated[Path | None, Parameter(help="your trust file: whose signatures count")] = None,
+    against: Annotated[Path | None, Parameter(help="another version, to show what changed")] = None,
+    trust: Annotated[Path | None, Parameter(help="your trust file: whose signatures are valid")] = None,
     as_json: Annotated[bool, Parameter("--json", help="print JSON")] = False,
 ) -> None:
-    """Explain the file in words, run the examples of each condition, and name every mistake with its line.
+    """Explain the file in words, run the examples of each condition, and list every mistake with its line.
 
-    Exit code 3 if there is a mistake, or with --trust a signature that does not hold.
+    Exit code 3 if there is a mistake, or with --trust an invalid signature.
     """
     rules = load_rules()
     raw = _read(file)
-    found, mistakes = agreement_mistakes.read(raw, rules)
+    agreement, findings = lint(raw, rules)
     digest = hashlib.sha256(raw).hexdigest()
-    signed = _signers(file, raw, found, load_trust(trust) if trust else None)
-    tried = _try(found, rules) if found and not mistakes else []
-    changed = changes(_other(against, rules), found) if found and against else []
+    signed = _signers(file, raw, agreement, load_trust(trust) if trust else None)
+    results = _try(agreement, rules) if agreement and not findings else []
+    changed = changes(_other(against, rules), agreement) if agreement and against else []
     if as_json:
-        print(_as_json(file, digest, found, signed, tried, changed, mistakes))
+        print(_as_json(file, digest, agreement, signed, results, changed, findings))
     else:
-        if found:
-            print(describe(found, digest, signed, tried))
-        if found and against:
+        if agreement:
+            print(describe(agreement, digest, signed, results))
+        if agreement and against:
             print(describe_changes(changed, str(against)))
-        for mistake in mistakes:
-            print(f"{file}:{mistake.line}: {f'{mistake.where}: ' if mistake.where else ''}{mistake.what}")
-        if not mistakes:
-            print(f"No mistake: {len(tried)} examples come out as they say.")
-    _require_well(file, mistakes, signed if trust else [])
+        for finding in findings:
+            print(f"{file}:{finding.line}: {f'{finding.where}: ' if finding.where else ''}{finding.what}")
+        if not findings:
+            print(f"No mistake: {len(results)} examples have the expected result.")
+    _require_sound(file, findings, signed if trust else [])
 
 
 @app.command
 def publish(
-    file: AgreementFile, *, out: Annotated[Path, Parameter(help="the public version; replaced if there")]
+    file: AgreementFile, *, out: Annotated[Path, Parameter(help="the public version; replaced if it exists")]
 ) -> None:
-    """Write the version for the public: marked redactions, and the SHA-256 of the full text."""
+    """Write the public version: marked redactions, and the SHA-256 of the full text."""
     raw = _read(file)
-    found = parse_agreement(raw, where=str(file))
+    agreement = parse_agreement(raw, where=str(file))
     try:
-        out.write_text(public_text(raw, found), encoding="utf-8")
+        out.write_text(public_text(raw, agreement), encoding="utf-8")
     except OSError as error:
         raise Misconfigured(f"can't be written ({error.strerror})", where=str(out)) from None
-    print(f"{out}: {len(found.redactions)} values left out of {file}")
+    print(f"{out}: {len(agreement.redactions)} values left out of {file}")
 
 
-def _require_well(file: Path, mistakes: list[Mistake], signed: list[Signer]) -> None:
+def _require_sound(file: Path, findings: list[LintFinding], signed: list[SignatureStatus]) -> None:
     """Raises Refused."""
-    if mistakes:
-        lines = ", ".join(str(line) for line in sorted({mistake.line for mistake in mistakes}))
-        raise Refused(f"{len(mistakes)} to mend, in line {lines}", where=str(file))
+    if findings:
+        lines = ", ".join(str(line) for line in sorted({finding.line for finding in findings}))
+        raise Refused(f"{len(findings)} to correct, in line {lines}", where=str(file))
     if unsound := [f"{signer.party or signer.key}: {signer.state}" for signer in signed if signer.is_unsound]:
         raise Refused("; ".join(unsound), where=f"{file}.sig", fix="Nothing is answered under it")
 
@@ -91,28 +90,30 @@ def _read(file: Path) -> bytes:
 
 
 def _other(file: Path | None, rules: Rules) -> Agreement:
-    """The version that is compared with. Raises Misconfigured, Malformed."""
+    """The version to compare with. Raises Misconfigured, Malformed."""
     assert file is not None
-    found, mistakes = agreement_mistakes.read(_read(file), rules)
-    if found is None:
-        raise Malformed(mistakes[0].what, where=f"{file}:{mistakes[0].line}")
-    return found
+    agreement, findings = lint(_read(file), rules)
+    if agreement is None:
+        raise Malformed(findings[0].what, where=f"{file}:{findings[0].line}")
+    return agreement
 
 
-def _signers(file: Path, raw: bytes, found: Agreement | None, trust: Trust | None) -> list[Signer]:
+def _signers(
+    file: Path, raw: bytes, agreement: Agreement | None, trust: Trust | None
+) -> list[SignatureStatus]:
     beside = file.with_name(file.name + ".sig")
-    if found is None:
+    if agreement is None:
         return []
     signatures: tuple[Signature, ...] = ()
     if beside.exists():
         signatures = decode(_read(beside), tuple[Signature, ...], what=str(beside))
-    return signers(raw, found, signatures, trust)
+    return signature_statuses(raw, agreement, signatures, trust)
 
 
-def _try(agreement: Agreement, rules: Rules) -> list[Tried]:
+def _try(agreement: Agreement, rules: Rules) -> list[ExampleResult]:
     gate = Gate(agreement, rules)
     return [
-        Tried(
+        ExampleResult(
             condition=condition.id,
             kind=kind,
             differs=differences(agreement, example),
@@ -126,21 +127,21 @@ def _try(agreement: Agreement, rules: Rules) -> list[Tried]:
 def _as_json(
     file: Path,
     digest: str,
-    found: Agreement | None,
-    signed: list[Signer],
-    tried: list[Tried],
+    agreement: Agreement | None,
+    signed: list[SignatureStatus],
+    results: list[ExampleResult],
     changed: list[Change],
-    mistakes: list[Mistake],
+    findings: list[LintFinding],
 ) -> str:
     return json.dumps(
         {
             "version": 1,
             "file": str(file),
             "sha256": digest,
-            "agreement": msgspec.to_builtins(found),
+            "agreement": msgspec.to_builtins(agreement),
             "signers": msgspec.to_builtins(signed),
-            "examples": msgspec.to_builtins(tried),
+            "examples": msgspec.to_builtins(results),
             "changes": msgspec.to_builtins(changed),
-            "mistakes": msgspec.to_builtins(mistakes),
+            "mistakes": msgspec.to_builtins(findings),
         }
     )

@@ -1,6 +1,6 @@
-"""An agreement in words, for the lawyer who is to sign it. Called by `agreement check`; pure.
+"""An agreement in words, for the lawyer who is to sign it. Pure.
 
-Plain text of at most WIDTH columns; the same as values for --json is in `cli_agreement`.
+Plain text of at most WIDTH columns; `--json` prints the same as values.
 """
 
 import difflib
@@ -14,14 +14,14 @@ from glomar_schemas.agreement.model import Agreement, Condition
 from msgspec import Struct
 
 from glomar_verifier.agreement.diff import LISTED, Change
-from glomar_verifier.agreement.signers import Signer
+from glomar_verifier.agreement.signers import SignatureStatus
 
 WIDTH = 100
 _LABEL = 22
 
 
-class Tried(Struct, frozen=True):
-    """One example of a condition: the fields that differ from the lawful one, and which conditions failed."""
+class ExampleResult(Struct, frozen=True):
+    """One example of a condition. differs: from the lawful example. failed: ids of conditions."""
 
     condition: str
     kind: str
@@ -43,15 +43,17 @@ def differences(agreement: Agreement, changes: Mapping[str, object]) -> tuple[st
     return tuple(found)
 
 
-def describe(agreement: Agreement, digest: str, signed: Sequence[Signer], tried: Sequence[Tried]) -> str:
-    """The whole agreement but for mistakes and changes, which come after it."""
+def describe(
+    agreement: Agreement, digest: str, signatures: Sequence[SignatureStatus], results: Sequence[ExampleResult]
+) -> str:
+    """The whole agreement, without findings and changes."""
     parts = (
         _head(agreement, digest),
-        _signatures(signed),
+        _signatures(signatures),
         _allowed(agreement),
         _limits(agreement),
         _who(agreement),
-        _conditions(agreement.conditions, tried),
+        _conditions(agreement.conditions, results),
     )
     return "\n".join(line for part in parts for line in (*part, ""))
 
@@ -60,10 +62,10 @@ def describe_changes(changes: Sequence[Change], since: str) -> str:
     lines = [f"WHAT CHANGED SINCE {since}"]
     for change in changes:
         if not change.before or not change.after:
-            word, said = ("new", change.after) if change.after else ("gone", change.before)
-            is_long = "\n" in said
-            lines += _item(word, change.where if is_long or said == LISTED else f"{change.where}: {said}", 6)
-            lines += [f"          {line}" for line in said.splitlines() if is_long]
+            label, text = ("new", change.after) if change.after else ("gone", change.before)
+            is_long = "\n" in text
+            lines += _item(label, change.where if is_long or text == LISTED else f"{change.where}: {text}", 6)
+            lines += [f"          {line}" for line in text.splitlines() if is_long]
         elif "\n" in change.before + change.after:
             lines += _item("now", f"{change.where}:", 6)
             compared = difflib.ndiff(change.before.splitlines(), change.after.splitlines())
@@ -87,24 +89,24 @@ def _head(agreement: Agreement, digest: str) -> Iterator[str]:
             yield from _item(role, f"{known.name} ({party}); incidents to {known.contact}")
 
 
-def _signatures(signed: Sequence[Signer]) -> Iterator[str]:
+def _signatures(signatures: Sequence[SignatureStatus]) -> Iterator[str]:
     yield "WHO SIGNED"
-    if not any(signer.key for signer in signed):
+    if not any(each.key for each in signatures):
         yield "  nobody"
         return
-    for signer in signed:
-        who = f"{signer.party}, {signer.office}" if signer.party else "somebody"
-        yield from _item(who, f"{signer.state}{f' (key {signer.key})' if signer.key else ''}", 44)
+    for each in signatures:
+        who = f"{each.party}, {each.office}" if each.party else "somebody"
+        yield from _item(who, f"{each.state}{f' (key {each.key})' if each.key else ''}", 44)
 
 
 def _allowed(agreement: Agreement) -> Iterator[str]:
     allowed = agreement.allowed
     yield "WHAT MAY BE ASKED, AND WHAT FOR"
-    for ground, words in allowed.grounds.items():
-        yield from _item("ground", f"{ground}: {words}")
+    for ground, text in allowed.grounds.items():
+        yield from _item("ground", f"{ground}: {text}")
         yield from _item("  under", _listed(allowed.statutes.get(ground, ())))
-    for use, words in allowed.intended_uses.items():
-        yield from _item("use", f"{use}: {words}")
+    for use, text in allowed.intended_uses.items():
+        yield from _item("use", f"{use}: {text}")
     yield from _item("tax years", f"from {allowed.earliest_tax_year} on")
     if allowed.removal_classes:
         yield from _item("removal classes", _listed(allowed.removal_classes))
@@ -122,8 +124,8 @@ def _limits(agreement: Agreement) -> Iterator[str]:
             if (value := getattr(table, name)) is not None:
                 yield from _item(name.replace("_", " "), _value(value), 34)
     if agreement.limits.addresses_per_person is None:
-        # The one limit that no condition can state: it is known only after a lookup whose name was meant.
-        text = "NO LIMIT: whoever asks may try one address after another until one is confirmed"
+        # No condition can state this limit: only the lookup shows which person a name stands for.
+        text = "NO LIMIT: a requester may try one address after another until one is confirmed"
         yield from _item("addresses per person", text, 34)
 
 
@@ -132,27 +134,27 @@ def _who(agreement: Agreement) -> Iterator[str]:
     for grant in agreement.delegations:
         days = f"{grant.valid_from} to {grant.valid_until}, that day included"
         yield from _item("delegation", f"{grant.id}: {grant.office} of {grant.agency}, {days}")
-    for kept in agreement.safeguards:
-        noticed = ", ".join(kept.analysis_notifications) or "none"
-        text = f"{kept.certificate} of {kept.agency}, to {kept.valid_until}; AI notices on file: {noticed}"
+    for each in agreement.safeguards:
+        notices = ", ".join(each.analysis_notifications) or "none"
+        text = f"{each.certificate} of {each.agency}, to {each.valid_until}; AI notices on file: {notices}"
         yield from _item("safeguards", text)
     units = Counter(officer.unit or "no unit" for officer in agreement.officers)
     yield from _item("officers", "; ".join(f"{count} of {unit}" for unit, count in units.items()))
 
 
-def _conditions(conditions: Iterable[Condition], tried: Sequence[Tried]) -> Iterator[str]:
+def _conditions(conditions: Iterable[Condition], results: Sequence[ExampleResult]) -> Iterator[str]:
     yield "THE CONDITIONS, all of which must hold"
     for condition in conditions:
         yield ""
         yield f"{condition.id:4} {condition.name}   [{condition.citation}]"
         yield from (f"      {line}" for line in condition.holds.strip().splitlines())
         yield from _item("else it says", condition.refusal)
-        for example in tried:
+        for example in results:
             if example.condition == condition.id:
-                yield from _item(f"{example.kind} example", _tried(example))
+                yield from _item(f"{example.kind} example", _result(example))
 
 
-def _tried(example: Tried) -> str:
+def _result(example: ExampleResult) -> str:
     differs = "; ".join(example.differs) or "as the lawful example"
     return f"{differs}: {'refused by ' + ', '.join(example.failed) if example.failed else 'accepted'}"
 
@@ -167,7 +169,7 @@ def _item(label: str, text: str, width: int = _LABEL) -> list[str]:
 
 
 def _listed(names: Iterable[str]) -> str:
-    """Each name on one line: its blanks are no-break spaces, at which textwrap does not part."""
+    """Keeps each name on one line: textwrap does not break at no-break spaces."""
     return "; ".join(name.replace(" ", "\N{NO-BREAK SPACE}") for name in names)
 
 

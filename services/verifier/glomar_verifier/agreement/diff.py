@@ -1,4 +1,4 @@
-"""What changed between two versions of an agreement, entry by entry. Called by `agreement check`; pure."""
+"""Differences between two versions of an agreement, entry by entry. Pure."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,15 +13,14 @@ _ENTRIES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "safeguards": ("safeguards", ("agency", "certificate")),
     "keys": ("key", ("party", "use", "public")),
 }
-"""Lists whose entries have a name: what one of them is called, and the fields that name it."""
-
+"""Lists whose entries have a name: the word for one entry, and the fields that name it."""
 
 LISTED = "listed"
-"""All that there is to say of a name in a list."""
+"""The value of a name in a list."""
 
 
 class Change(Struct, frozen=True):
-    """One value, or an entry that is new ("" before) or gone ("" after) with all that it says."""
+    """A value that changed, or an entry that is new ("" before) or removed ("" after) with all its fields."""
 
     where: str
     before: str
@@ -29,7 +28,7 @@ class Change(Struct, frozen=True):
 
 
 def changes(old: Agreement, new: Agreement) -> list[Change]:
-    """Every difference, in the order of the new file; what is gone stands last."""
+    """Every difference in the order of the new file, then the removed entries."""
     before, after = dict(_values(old)), dict(_values(new))
     names = [*after, *(name for name in before if name not in after)]
     found = []
@@ -42,7 +41,7 @@ def changes(old: Agreement, new: Agreement) -> list[Change]:
 
 
 Values = Mapping[str, str]
-"""Field -> what it says; a value that stands alone has the one field ""."""
+"""Field -> its text. A single value has the one field ""."""
 
 
 def _within(name: str, before: Values, after: Values) -> Iterator[Change]:
@@ -55,8 +54,8 @@ def _within(name: str, before: Values, after: Values) -> Iterator[Change]:
 def _whole(values: Values | None) -> str:
     if values is None:
         return ""
-    said = [f"{field}: {value}" if field else value for field, value in values.items() if value]
-    return "\n".join(said) or LISTED
+    lines = [f"{field}: {value}" if field else value for field, value in values.items() if value]
+    return "\n".join(lines) or LISTED
 
 
 def _values(agreement: Agreement) -> Iterator[tuple[str, Values]]:
@@ -65,10 +64,10 @@ def _values(agreement: Agreement) -> Iterator[tuple[str, Values]]:
             kind, names = _ENTRIES[table]
             for entry in value:
                 name = " ".join(entry[field][-24:] for field in names)
-                said = {field: words for field, words in entry.items() if field not in names}
-                yield f"{kind} {name}", dict(_flat(said, ""))
+                fields = {field: value for field, value in entry.items() if field not in names}
+                yield f"{kind} {name}", dict(_flat(fields, ""))
         else:
-            yield from ((name, {"": words}) for name, words in _flat({table: value}, ""))
+            yield from ((name, {"": text}) for name, text in _flat({table: value}, ""))
 
 
 def _flat(tree: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]]:
@@ -76,13 +75,13 @@ def _flat(tree: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]]:
         if isinstance(value, dict) and value:
             yield from _flat(value, f"{prefix}{key}: ")
         elif isinstance(value, (list, tuple)) and value and all(isinstance(each, str) for each in value):
-            # A list of names: what came and what went, not where it stands.
+            # A list of names: which are new and which are removed; the order does not matter.
             yield from ((f"{prefix}{key}: {each}", LISTED) for each in value)
         else:
-            yield f"{prefix}{key}", _words(value)
+            yield f"{prefix}{key}", _text(value)
 
 
-def _words(value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, (list, tuple)):
-        return ", ".join(map(_words, value))
+        return ", ".join(map(_text, value))
     return value.strip() if isinstance(value, str) else str(value)

@@ -1,5 +1,4 @@
-"""Runs the accepted and refused examples that an agreement's conditions bring along. Called by
-`agreement check`, and by whoever needs a lawful request under an agreement; pure."""
+"""Runs the accepted and refused examples in an agreement's conditions. Pure."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -24,8 +23,8 @@ FIRST_OF_ITS_KIND = Counted(
 )
 
 
-class Question(Struct, frozen=True):
-    """All that the gate needs to decide one request; what the request seals is left empty."""
+class GateInput(Struct, frozen=True):
+    """What the gate needs for one request. The sealed particulars of the request are left empty."""
 
     request: Request
     particulars: Subject
@@ -34,22 +33,22 @@ class Question(Struct, frozen=True):
 
 
 def outcome(agreement: Agreement, changes: Mapping[str, object], gate: Gate) -> list[str]:
-    """The ids of the conditions that the agreement's example fails with `changes`. Raises as `question`."""
-    asked = question(agreement, changes, gate)
-    refusals = gate.refusals(asked.request, asked.particulars, asked.facts, asked.now)
+    """The ids of the conditions that the agreement's example fails with `changes`. Raises as `gate_input`."""
+    tried = gate_input(agreement, changes, gate)
+    refusals = gate.refusals(tried.request, tried.particulars, tried.facts, tried.now)
     return [refusal.condition for refusal in refusals]
 
 
-def question(agreement: Agreement, changes: Mapping[str, object], gate: Gate) -> Question:
-    """The agreement's example with `changes` (dotted field -> value) laid over it.
+def gate_input(agreement: Agreement, changes: Mapping[str, object], gate: Gate) -> GateInput:
+    """The agreement's example with `changes` (dotted field -> value) applied to it.
 
-    The facts follow from the agreement's lists, unless the example or a change states them. Raises
-    Malformed if the agreement brings no example, and for an unknown field or a value of the wrong type.
+    The facts follow from the agreement's lists, unless the example or a change states them. Raises Malformed
+    if the agreement has no example, for an unknown field and for a value of the wrong type.
     """
     if agreement.example is None:
-        raise Malformed("has no [example] to try its conditions on", where=agreement.id)
-    tree = _laid_over(agreement.example, changes)
-    stated = {
+        raise Malformed("has no [example], on which its conditions are tried", where=agreement.id)
+    tree = _with_changes(agreement.example, changes)
+    defaults = {
         "type": "request",
         "agreement": agreement.id,
         "agreement_digest": _DIGEST,
@@ -58,35 +57,35 @@ def question(agreement: Agreement, changes: Mapping[str, object], gate: Gate) ->
             str(tree["request"].get("agency")), str(tree["request"].get("id"))
         ),
     }
-    request = _convert(stated | tree["request"], Request, "request")
+    request = _convert(defaults | tree["request"], Request, "request")
     now = _convert(tree["now"], datetime, "now")
     facts = Registry(agreement).facts(
         request, FIRST_OF_ITS_KIND, Engagement(), gate.today(now), agreement_current=True
     )
-    known = msgspec.to_builtins(facts, builtin_types=(timedelta,))
-    return Question(
+    derived = msgspec.to_builtins(facts, builtin_types=(timedelta,))
+    return GateInput(
         request=request,
         particulars=_convert({"type": "subject"} | tree["particulars"], Subject, "particulars"),
-        facts=_convert(known | tree["facts"], Facts, "facts"),
+        facts=_convert(derived | tree["facts"], Facts, "facts"),
         now=now,
     )
 
 
-def _laid_over(example: Example, changes: Mapping[str, object]) -> dict[str, Any]:
+def _with_changes(example: Example, changes: Mapping[str, object]) -> dict[str, Any]:
     tree: dict[str, Any] = msgspec.to_builtins(example, builtin_types=(datetime, timedelta))
     for path, value in changes.items():
         *tables, field = path.split(".")
-        place = tree
+        target = tree
         for table in tables:
-            inner = place.get(table)
+            inner = target.get(table)
             if not isinstance(inner, dict):
                 raise Malformed("no such field in the example", where=path)
-            place = inner
-        if value == "" and place is tree["particulars"] and field in Subject.__struct_fields__:
-            # TOML has no null: as in the files of requests, empty means not given.
-            place.pop(field, None)
+            target = inner
+        if value == "" and target is tree["particulars"] and field in Subject.__struct_fields__:
+            # TOML has no null: as in request files, empty means not given.
+            target.pop(field, None)
         else:
-            place[field] = value
+            target[field] = value
     return tree
 
 

@@ -1,6 +1,6 @@
-"""Every mistake in an agreement's text, each with its line. Called by `agreement check`; pure.
+"""Every fault in an agreement's text, each with its line. Pure.
 
-The services load an agreement with `parse_agreement`, which stops at the first; who writes it wants them all.
+The services load an agreement with `parse_agreement`, which stops at the first fault; its author needs all.
 """
 
 from collections import Counter
@@ -14,44 +14,46 @@ from msgspec import Struct
 from glomar_verifier.agreement.examples import outcome
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.policy import expressions
-from glomar_verifier.policy.gate import Gate, time_zone, words
+from glomar_verifier.policy.gate import Gate, time_zone, vocabulary
 from glomar_verifier.readers.toml_errors import NotToml, TomlFault, read_tree, type_faults
 from glomar_verifier.readers.toml_positions import KeyPath, LineSpan, dotted, line_of, line_spans
 
 
-class Mistake(Struct, frozen=True, order=True):
-    """What is wrong, and where: a line of the file, from 1, and the dotted name of the value ("" for all)."""
+class LintFinding(Struct, frozen=True, order=True):
+    """What is wrong. line: of the file, from 1. where: dotted name of the value, "" for the whole file."""
 
     line: int
     where: str
     what: str
 
 
-def read(raw: bytes, rules: Rules) -> tuple[Agreement | None, list[Mistake]]:
-    """The agreement, if the text is one at all, and every mistake that was found, in the order of the lines.
+def lint(raw: bytes, rules: Rules) -> tuple[Agreement | None, list[LintFinding]]:
+    """The agreement, if the text is one, and every finding in the order of the lines.
 
-    Conditions and examples are only looked at once all fields are well, since they speak of them.
+    Conditions and examples are checked only if all fields are valid, since they use the fields.
     """
     try:
         text, tree = read_tree(raw)
     except NotToml as fault:
-        return None, [Mistake(fault.line, "", fault.what)]
-    # tomllib takes both line ends, and so a lone \r is none.
-    found = line_spans(text)
+        return None, [LintFinding(fault.line, "", fault.what)]
+    # tomllib accepts \n and \r\n as line ends; a lone \r is none.
+    positions = line_spans(text)
     faults = list(type_faults(tree, Agreement))
     agreement = None
     if not faults:
         agreement = msgspec.convert(tree, Agreement)
-        faults = [*_of_lists(agreement), *_of_whole(agreement), *_of_redactions(agreement, found)]
-        faults += _of_conditions(agreement, rules, text, found)
+        faults = [*_of_lists(agreement), *_of_whole(agreement), *_of_redactions(agreement, positions)]
+        faults += _of_conditions(agreement, rules, text, positions)
     if not faults:
         faults = list(_of_loading(raw))
-    mistakes = {Mistake(line_of(found, place) + down, dotted(place), what) for place, what, down in faults}
-    return agreement, sorted(mistakes)
+    findings = {
+        LintFinding(line_of(positions, place) + down, dotted(place), what) for place, what, down in faults
+    }
+    return agreement, sorted(findings)
 
 
 def _of_lists(agreement: Agreement) -> Iterator[TomlFault]:
-    """Names that mean nothing or two things."""
+    """Names that are unknown or used twice."""
     for table in ("conditions", "officers", "delegations"):
         seen: Counter[str] = Counter()
         for number, entry in enumerate(getattr(agreement, table)):
@@ -92,20 +94,21 @@ def _of_whole(agreement: Agreement) -> Iterator[TomlFault]:
         if party not in agreement.parties:
             yield TomlFault(place, f"there is no [parties.{party}] table")
         if party in (other for _, other in roles[:number]):
-            yield TomlFault(place, "one party has two roles; each watches the others")
+            yield TomlFault(place, "one party has two roles; the roles must be separate parties")
 
 
-def _of_redactions(agreement: Agreement, found: Mapping[KeyPath, LineSpan]) -> Iterator[TomlFault]:
-    values = {dotted(place) for place, span in found.items() if not span.is_table}
+def _of_redactions(agreement: Agreement, positions: Mapping[KeyPath, LineSpan]) -> Iterator[TomlFault]:
+    values = {dotted(place) for place, span in positions.items() if not span.is_table}
     for number, name in enumerate(agreement.redactions):
         if name not in values:
             yield TomlFault(
-                ("redactions", number), "names no value of this file, as in parties.x.contact, handling[3]"
+                ("redactions", number),
+                "names no value of this file (for example parties.x.contact, handling[3])",
             )
 
 
 def _of_loading(raw: bytes) -> Iterator[TomlFault]:
-    """Whatever else the services would refuse to load it for."""
+    """Any other reason for which the services would refuse to load it."""
     try:
         parse_agreement(raw, where="")
     except Malformed as fault:
@@ -113,18 +116,18 @@ def _of_loading(raw: bytes) -> Iterator[TomlFault]:
 
 
 def _of_conditions(
-    agreement: Agreement, rules: Rules, text: str, found: Mapping[KeyPath, LineSpan]
+    agreement: Agreement, rules: Rules, text: str, positions: Mapping[KeyPath, LineSpan]
 ) -> Iterator[TomlFault]:
-    vocabulary, text_lines = words(rules), text.split("\n")
+    allowed, text_lines = vocabulary(rules), text.split("\n")
     compiles = True
     for number, condition in enumerate(agreement.conditions):
         place: KeyPath = ("conditions", number, "holds")
-        # A text in three quotes that ends its first line there begins in the next.
-        below = text_lines[line_of(found, place) - 1].rstrip().endswith(("'''", '"""'))
-        for mistake in expressions.mistakes(condition.holds, vocabulary):
+        # A text in triple quotes may begin in the line after the quotes.
+        below = text_lines[line_of(positions, place) - 1].rstrip().endswith(("'''", '"""'))
+        for fault in expressions.expression_faults(condition.holds, allowed):
             compiles = False
-            what = ". ".join(filter(None, (mistake.what, mistake.fix)))
-            yield TomlFault(place, what, below + mistake.line - 1)
+            what = ". ".join(filter(None, (fault.what, fault.fix)))
+            yield TomlFault(place, what, below + fault.line - 1)
     if compiles:
         yield from _of_examples(agreement, rules)
 
@@ -138,7 +141,7 @@ def _of_examples(agreement: Agreement, rules: Rules) -> Iterator[TomlFault]:
             yield TomlFault(("example",), str(fault))
         return
     if lawful:
-        yield TomlFault(("example",), f"the example is to be lawful, and fails {', '.join(lawful)}")
+        yield TomlFault(("example",), f"the example must be lawful, but fails {', '.join(lawful)}")
         return
     for number, condition in enumerate(agreement.conditions):
         for kind, expected in (("accepted", []), ("refused", [condition.id])):
@@ -153,7 +156,7 @@ def _of_examples(agreement: Agreement, rules: Rules) -> Iterator[TomlFault]:
                 yield TomlFault(place, str(fault))
                 continue
             if failed != expected:
-                wanted = f"refused by {condition.id} alone" if expected else "accepted"
+                expectation = f"refused by {condition.id} alone" if expected else "accepted"
                 yield TomlFault(
-                    place, f"this example is to be {wanted}, and fails {', '.join(failed) or 'nothing'}"
+                    place, f"this example must be {expectation}, but fails {', '.join(failed) or 'nothing'}"
                 )

@@ -1,5 +1,4 @@
-"""The public version of an agreement: its text with what it marks for redaction left out, and the hash of the
-whole. Called by `agreement publish`; pure."""
+"""The public version of an agreement: its text with redactions, and the hash of the full text. Pure."""
 
 import hashlib
 
@@ -12,29 +11,29 @@ REDACTED = "[redacted]"
 
 
 def public_text(raw: bytes, agreement: Agreement) -> str:
-    """TOML still, but no agreement any more: each redacted value is the text `[redacted]`.
+    """Still TOML, but not a valid agreement: each redacted value becomes the text `[redacted]`.
 
-    Comments beside and inside a redacted value go with it. Raises Malformed for a redaction that names no
-    value, or an element that shares its line with others.
+    Comments beside and inside a redacted value are removed too. Raises Malformed for a redaction that names
+    no value, or an element that shares its line with others.
     """
     text = raw.decode()
-    found = {dotted(place): span for place, span in line_spans(text).items() if not span.is_table}
+    values = {dotted(place): span for place, span in line_spans(text).items() if not span.is_table}
     # Not splitlines: a text may hold other line ends, which the spans do not count.
     full = text.split("\n")
     lines: list[str | None] = [*full]
     for name in agreement.redactions:
-        if name not in found:
+        if name not in values:
             raise Malformed("no such value to redact", where=name)
-        first, last = found[name].first, found[name].last
-        if name.endswith("]") and _shares(found[name], name, found):
+        first, last = values[name].first, values[name].last
+        if name.endswith("]") and _shares_line(values[name], name, values):
             raise Malformed("shares its line with others", where=name, fix="Redact the whole list")
-        # As many lines as before, so that those below keep their numbers.
-        lines[first - 1 : last] = [_marked(full[first - 1], name), *[None] * (last - first)]
-    kept = [line for line in lines if line is not None]
-    return "\n".join([*_head(agreement, hashlib.sha256(raw).hexdigest()), *kept])
+        # The number of lines stays, so that the indexes below stay valid.
+        lines[first - 1 : last] = [_redacted_line(full[first - 1], name), *[None] * (last - first)]
+    visible = [line for line in lines if line is not None]
+    return "\n".join([*_header(agreement, hashlib.sha256(raw).hexdigest()), *visible])
 
 
-def _head(agreement: Agreement, digest: str) -> list[str]:
+def _header(agreement: Agreement, digest: str) -> list[str]:
     count = len(agreement.redactions)
     return [
         f"# Public version of {agreement.id}, version {agreement.version}: {count} values are left out, each",
@@ -44,16 +43,16 @@ def _head(agreement: Agreement, digest: str) -> list[str]:
     ]
 
 
-def _shares(span: LineSpan, name: str, found: dict[str, LineSpan]) -> bool:
-    """Whether another element of the list, or its bracket, stands in one of these lines."""
+def _shares_line(span: LineSpan, name: str, values: dict[str, LineSpan]) -> bool:
+    """Whether another element of the list, or its bracket, is in one of these lines."""
     whole = name.rpartition("[")[0]
-    others = (other for key, other in found.items() if key.rpartition("[")[0] == whole and key != name)
+    others = (other for key, other in values.items() if key.rpartition("[")[0] == whole and key != name)
     near = [other for other in others if other.first <= span.last and span.first <= other.last]
-    around = found[whole]
+    around = values[whole]
     return bool(near) or around.first == span.first or around.last == span.last
 
 
-def _marked(line: str, name: str) -> str:
+def _redacted_line(line: str, name: str) -> str:
     indent = line[: len(line) - len(line.lstrip())]
     if name.endswith("]"):
         return f'{indent}"{REDACTED}",'

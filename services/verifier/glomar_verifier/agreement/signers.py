@@ -1,6 +1,6 @@
-"""Who signed an agreement, and does the signature hold? Called by `agreement check`; pure.
+"""Who signed an agreement, and whether each signature is valid. Pure.
 
-Loading an agreement needs every signature to hold (`load_agreement`); this tells of each what became of it.
+Loading an agreement requires valid signatures (`load_agreement`); this reports the state of each.
 """
 
 from cryptography.exceptions import InvalidSignature
@@ -13,8 +13,8 @@ from msgspec import Struct
 HOLDS = "holds"
 
 
-class Signer(Struct, frozen=True):
-    """party: "" for a key that nobody is known to have. state: `holds`, or what is wrong with it."""
+class SignatureStatus(Struct, frozen=True):
+    """party: "" for an unknown key. state: `holds`, or what is wrong with the signature."""
 
     party: str
     office: str
@@ -26,22 +26,22 @@ class Signer(Struct, frozen=True):
         return self.state != HOLDS
 
 
-def signers(
+def signature_statuses(
     raw: bytes, agreement: Agreement, signatures: tuple[Signature, ...], trust: Trust | None
-) -> list[Signer]:
-    """By the keys in the trust file; without one by those that the file itself names, which prove less."""
+) -> list[SignatureStatus]:
+    """By the keys in the trust file; without one by those in the agreement, which is weaker evidence."""
     officials = trust.officials if trust else _own_officials(agreement)
     by_id = {key_id(key): (party, key) for party, key in officials.items()}
     found = []
     for signature in signatures:
         party, key = by_id.get(signature.keyid, ("", None))
         state = _state(raw, signature, key) if key else f"its key is in no {_source(trust)}"
-        found.append(Signer(party, _office(agreement, party), signature.keyid, state))
-    signed = {signer.party for signer in found}
+        found.append(SignatureStatus(party, _office(agreement, party), signature.keyid, state))
+    signed = {status.party for status in found}
     for party in (agreement.holder, *agreement.requesters):
         if party not in signed:
             state = "has not signed" if party in officials else f"has no official in the {_source(trust)}"
-            found.append(Signer(party, _office(agreement, party), "", state))
+            found.append(SignatureStatus(party, _office(agreement, party), "", state))
     return found
 
 

@@ -1,1 +1,1 @@
-"""A request's way to its verdict: read, count, gate, match, write, publish."""
+"""From a delivered request to its stored verdict: open, count, gate, match, write, store; or hold."""

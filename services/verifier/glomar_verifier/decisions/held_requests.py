@@ -1,23 +1,30 @@
-"""The durable list of requests that a hold covers. Called by the app; a request on it is acknowledged, and so
-blocks nobody.
+"""The durable list of requests that a hold covers, and how to rebuild it from the stream.
 
-It can be rebuilt at any time (`rebuilding`): what waits is what has no verdict.
+A request on the list is acknowledged, so that it does not block others. A lost list can be rebuilt: it holds
+the requests that have no verdict.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from glomar_schemas.errors import Misconfigured
+from glomar_runtime.bus.stream import Stored, delivered_up_to, get_by_sequence
+from glomar_schemas.errors import Malformed, Misconfigured
+from glomar_schemas.subjects import Subjects
 from msgspec import Struct
+from nats.aio.client import Client
+
+from glomar_verifier.decisions.open_request import verdict_token
 
 NO_HOLD = 0
-"""No control has this slot: such a request may go on, or finds out which hold it waits for."""
+"""No control has this slot. Such a request is resumed at once; a hold that covers it is found then."""
+READ_AT_ONCE = 200
 
 _COMPLETE = 1
-"""SQLite's user_version once nothing that waits can be missing."""
+"""SQLite's user_version once no held request can be missing."""
 
-# The database keeps `tally` itself: neither a count nor a look for what may go on reads through the list.
+# Triggers keep the counts in `tally`: counting and finding what can be resumed never scan the list.
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS waiting (
     sequence INTEGER PRIMARY KEY,
@@ -41,56 +48,56 @@ END;
 """
 
 
-class Held(Struct, frozen=True):
-    """A request that waits: its sequence, the slot of the hold, and since when (ns since the Unix epoch)."""
+class HeldRequest(Struct, frozen=True):
+    """sequence: of the request; hold: slot of the hold; since_ns: ns since the Unix epoch."""
 
     sequence: int
     hold: int
     since_ns: int
 
 
-class Waiting:
-    """One file, one process. What `add` was given is durable when it returns."""
+class HeldRequests:
+    """One file for one process. What `add` was given is durable when it returns."""
 
     def __init__(self, path: Path) -> None:
         try:
             self._database = sqlite3.connect(path, isolation_level=None)
             self._database.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; {_SCHEMA}")
         except sqlite3.Error:
-            raise Misconfigured("the list of waiting requests can't be opened", where=str(path)) from None
+            raise Misconfigured("the list of held requests can't be opened", where=str(path)) from None
 
     @property
     def is_complete(self) -> bool:
-        """False for a new file: what waited by an earlier one must be found in the stream first."""
+        """False for a new file: requests held under an earlier file must first be found in the stream."""
         [version] = self._database.execute("PRAGMA user_version").fetchone()
         return int(version) == _COMPLETE
 
-    def completed(self) -> None:
+    def mark_complete(self) -> None:
         self._database.execute(f"PRAGMA user_version = {_COMPLETE}")
 
-    def add(self, held: Iterable[Held]) -> None:
-        """A request that waits already, also for another hold by now, keeps the time since when it waits."""
+    def add(self, held: Iterable[HeldRequest]) -> None:
+        """A request that is listed already gets the new hold and keeps its `since_ns`."""
         self._write(
             "INSERT INTO waiting VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET hold = excluded.hold", held
         )
 
-    def add_missing(self, held: Iterable[Held]) -> None:
-        """What waits already stays as it is."""
+    def add_missing(self, held: Iterable[HeldRequest]) -> None:
+        """A request that is listed already stays as it is."""
         self._write("INSERT INTO waiting VALUES (?, ?, ?) ON CONFLICT DO NOTHING", held)
 
-    def resumable(self, holds_in_force: Collection[int], limit: int) -> list[Held]:
-        """The oldest that wait for none of these holds any more."""
-        found: list[Held] = []
+    def resumable(self, holds_in_force: Collection[int], limit: int) -> list[HeldRequest]:
+        """The oldest requests whose hold is not in force any more."""
+        found: list[HeldRequest] = []
         for hold in self.by_hold().keys() - set(holds_in_force):
             rows = self._database.execute(
                 "SELECT sequence, hold, since_ns FROM waiting WHERE hold = ? ORDER BY sequence LIMIT ?",
                 (hold, limit),
             )
-            found += [Held(*row) for row in rows]
-        return sorted(found, key=lambda one: one.sequence)[:limit]
+            found += [HeldRequest(*row) for row in rows]
+        return sorted(found, key=lambda request: request.sequence)[:limit]
 
     def by_hold(self) -> dict[int, int]:
-        """Slot of the hold -> how many wait for it; at least one each."""
+        """Slot of the hold -> number of requests under it, at least one each."""
         return dict(self._database.execute("SELECT hold, number FROM tally WHERE number > 0 ORDER BY hold"))
 
     def remove(self, sequences: Iterable[int]) -> None:
@@ -104,8 +111,37 @@ class Waiting:
     def close(self) -> None:
         self._database.close()
 
-    def _write(self, statement: str, held: Iterable[Held]) -> None:
-        rows = [(one.sequence, one.hold, one.since_ns) for one in held]
+    def _write(self, statement: str, held: Iterable[HeldRequest]) -> None:
+        rows = [(request.sequence, request.hold, request.since_ns) for request in held]
         with self._database:
             self._database.execute("BEGIN IMMEDIATE")
             self._database.executemany(statement, rows)
+
+
+async def find_unanswered(client: Client, subjects: Subjects) -> list[HeldRequest]:
+    """Requests that were delivered at least once, so may have been acknowledged, and have no verdict.
+
+    Raises Unreachable.
+    """
+    last = await delivered_up_to(client, subjects.stream, "verifier")
+    unanswered: dict[tuple[str, str], HeldRequest] = {}
+    for first in range(1, last + 1, READ_AT_ONCE):
+        sequences = range(first, min(last, first + READ_AT_ONCE - 1) + 1)
+        calls = (get_by_sequence(client, subjects.stream, sequence) for sequence in sequences)
+        for stored in await asyncio.gather(*calls):
+            if stored is not None:
+                _update(unanswered, stored, subjects)
+    return list(unanswered.values())
+
+
+def _update(unanswered: dict[tuple[str, str], HeldRequest], stored: Stored, subjects: Subjects) -> None:
+    """Adds a request, removes one that has a verdict. Key: agency and last token of the verdict's subject."""
+    try:
+        address = subjects.parse(stored.subject)
+    except Malformed:
+        return
+    if address.kind == "request":
+        key = (address.agency, verdict_token(address.token, stored.sequence))
+        unanswered[key] = HeldRequest(stored.sequence, NO_HOLD, stored.time_ns)
+    elif address.kind == "verdict":
+        unanswered.pop((address.agency, address.token), None)

@@ -1,7 +1,7 @@
-"""The verifier's watch over the ledger: which messages the stream took from it, and are they all there?
+"""Checks that the messages which the stream stored for the verifier are in the ledger.
 
-Called by the app, and by the recall commands for what they publish. What waits here to be written is lost
-with the process: such a message is then not looked for, and nothing else depends on it.
+Notes that are not written yet are lost with the process. Such a message is not checked; nothing else depends
+on it.
 """
 
 import asyncio
@@ -34,67 +34,67 @@ WRITE_EVERY_S = 1.0
 BUSY_S = 10.0
 
 
-class OwnVerdicts:
-    """One file for one verifier; the recall command may share it."""
+class VerifierLedgerWatch:
+    """One file for one verifier; the recall commands may share it."""
 
-    def __init__(self, path: Path, ledger: Publication, origin: str, opened: OpenNote) -> None:
+    def __init__(self, path: Path, ledger: Publication, origin: str, open_note: OpenNote) -> None:
         """Raises Misconfigured."""
         try:
             self._database = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, timeout=BUSY_S
             )
-            # NORMAL: a power cut may take the last second's, and no commit waits for the disk.
+            # NORMAL: no commit waits for the disk, and a power cut may lose the notes of the last second.
             for statement in ("PRAGMA journal_mode = WAL", "PRAGMA synchronous = NORMAL", *TABLES):
                 self._database.execute(statement)
         except sqlite3.Error:
             raise Misconfigured("the list of own messages can't be opened", where=str(path)) from None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="own-verdicts")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ledger-watch")
         self._stored: list[tuple[int, Outgoing]] = []
         self._tables = InclusionTables(origin, self._write, self._read)
-        self._watch = InclusionWatch(ledger, opened, self._tables)
+        self._watch = InclusionWatch(ledger, open_note, self._tables)
 
     @property
-    def standing(self) -> InclusionStatus:
+    def status(self) -> InclusionStatus:
         return self._watch.status
 
-    def acknowledged(self, sequences: Sequence[int], messages: Sequence[Outgoing]) -> None:
-        """The stream has acknowledged them. Costs nothing now: they are hashed and written later."""
+    def on_stored(self, sequences: Sequence[int], messages: Sequence[Outgoing]) -> None:
+        """Notes messages that the stream has stored. Cheap: they are hashed and written later."""
         self._stored.extend(zip(sequences, messages, strict=True))
 
     async def flush(self) -> None:
-        """Writes down what was stored. Raises Retryable: it is kept for the next time."""
-        taken, self._stored = self._stored, []
+        """Writes the notes. Raises Retryable: they are kept for the next attempt."""
+        notes, self._stored = self._stored, []
         try:
-            await self._in_thread(lambda: self._note(taken))
+            await self._in_thread(lambda: self._write_notes(notes))
         except Retryable:
-            self._stored = taken + self._stored
+            self._stored = notes + self._stored
             raise
 
     async def watch(self) -> None:
-        """For ever."""
+        """Writes notes and compares them with the ledger until it is cancelled."""
         every_s = self._watch.ledger.every_s
         clock = asyncio.get_running_loop().time
-        looked_at = clock()
+        checked_at = clock()
         while True:
             await asyncio.sleep(min(WRITE_EVERY_S, every_s))
             try:
                 await self.flush()
             except Retryable as fault:
-                log.warning("own messages are not written down", extra={"fault": fault.what})
-            if clock() - looked_at >= every_s:
+                log.warning("own messages are not noted", extra={"fault": fault.what})
+            if clock() - checked_at >= every_s:
                 await self._watch.check(datetime.now(UTC), asyncio.to_thread)
-                looked_at = clock()
+                checked_at = clock()
 
     def close(self) -> None:
-        """Writes down what is left."""
+        """Writes the notes that are left."""
         self._thread.shutdown()
         try:
-            self._note(self._stored)
+            self._write_notes(self._stored)
         except sqlite3.Error as error:
-            log.warning("own messages are not written down", extra={"error_type": type(error).__name__})
+            log.warning("own messages are not noted", extra={"error_type": type(error).__name__})
         self._database.close()
 
-    def _note(self, stored: Sequence[tuple[int, Outgoing]]) -> None:
+    def _write_notes(self, stored: Sequence[tuple[int, Outgoing]]) -> None:
         if stored:
             own = [
                 own_message(sequence, each.subject, sha256(each.body).digest()) for sequence, each in stored
@@ -112,17 +112,17 @@ class OwnVerdicts:
     async def _read(self, query: Callable[[Database], T]) -> T:
         return await self._in_thread(lambda: query(self._database))
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
+    async def _in_thread(self, call: Callable[[], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, call)
         except sqlite3.Error as error:
             raise Retryable(f"the list of own messages fails ({type(error).__name__})") from None
 
 
-def open_own(
+def open_ledger_watch(
     settings: VerifierSettings, versions: Versions, subjects: Subjects, ring: Callable[[], KeyRing]
-) -> OwnVerdicts | None:
-    """None where no ledger_url is set. ring: the keys in force, at any time. Raises Misconfigured."""
+) -> VerifierLedgerWatch | None:
+    """None if no ledger_url is set. ring: returns the keys in force. Raises Misconfigured."""
     if settings.ledger_url is None:
         return None
     if settings.own_messages is None:
@@ -130,9 +130,9 @@ def open_own(
     oversight = versions.newest.agreement.oversight
     origin = subjects.origin(oversight)
 
-    def opened(note: str) -> Checkpoint:
+    def open_note(note: str) -> Checkpoint:
         keys = ring().ledger_keys(oversight)
         return signed_by(parse_vkey(format_vkey(origin, key)) for key in keys)(note)
 
     ledger = Publication(settings.ledger_url, settings.ledger_every_s)
-    return OwnVerdicts(settings.own_messages, ledger, origin, opened)
+    return VerifierLedgerWatch(settings.own_messages, ledger, origin, open_note)

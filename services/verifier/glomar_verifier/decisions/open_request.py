@@ -1,6 +1,6 @@
-"""From a stored message to a request that may be judged, or to what is wrong with it. Pure; for the desk.
+"""Opens a stored message: a request that can be decided, or the reason why it can't be read. Pure.
 
-The signer, not a header, a subject token or a reply address, says who asks.
+The signature says who asks; a header, a subject token or a reply address does not.
 """
 
 import hashlib
@@ -19,8 +19,8 @@ MALFORMED = "malformed"
 UNTRUSTED = "untrusted"
 
 
-class Slot(Struct, frozen=True):
-    """Where the one verdict of a stored request goes, whether the request can be read or not."""
+class RequestRef(Struct, frozen=True):
+    """What identifies a stored request and its one verdict; known also if the request can't be read."""
 
     agency: str
     request_id: str
@@ -29,17 +29,21 @@ class Slot(Struct, frozen=True):
 
 
 class Readable(Struct, frozen=True):
-    slot: Slot
+    """A request whose signature holds, with its particulars unsealed."""
+
+    ref: RequestRef
     request: Request
     particulars: Subject
 
 
 class Unreadable(Struct, frozen=True):
-    slot: Slot
+    """A message that is refused because it is malformed or not signed by its agency."""
+
+    ref: RequestRef
     refusal: Refusal
 
 
-def read(
+def open_request(
     subject: str,
     body: bytes,
     sequence: int,
@@ -50,25 +54,25 @@ def read(
 ) -> Readable | Unreadable:
     """at: stream time of the request; its signer's key must have been valid then. Never raises Refused."""
     address = subjects.parse(subject)
-    request_id = slot_id(address.token, sequence)
-    slot = Slot(address.agency, request_id, hashlib.sha256(body).hexdigest(), sequence)
+    request_id = verdict_token(address.token, sequence)
+    ref = RequestRef(address.agency, request_id, hashlib.sha256(body).hexdigest(), sequence)
     try:
         request, envelope = open_envelope(body, Request, subject)
         require_signer(envelope, address.agency, signed.ring, at)
         context = Context("request", signed.agreement.id, address.agency)
         plaintext = opener.open(request.particulars, context, "particulars", request.id)
-        return Readable(slot, request, decode(plaintext, Subject, what="particulars"))
+        return Readable(ref, request, decode(plaintext, Subject, what="particulars"))
     except Untrusted as fault:
         return Unreadable(
-            slot, Refusal(condition=UNTRUSTED, citation="PROTOCOL, Envelope", message=fault.what)
+            ref, Refusal(condition=UNTRUSTED, citation="PROTOCOL, Envelope", message=fault.what)
         )
     except (Malformed, Refused) as fault:
         return Unreadable(
-            slot, Refusal(condition=MALFORMED, citation="PROTOCOL, Decoding", message=str(fault))
+            ref, Refusal(condition=MALFORMED, citation="PROTOCOL, Decoding", message=str(fault))
         )
 
 
-def slot_id(token: str, sequence: int) -> str:
-    """What names the verdict's subject: the request's last token, or where that is no id, its sequence."""
-    # Nobody can claim a sequence before the request has it.
+def verdict_token(token: str, sequence: int) -> str:
+    """The last token of the verdict's subject: the request id, or `~<sequence>` if it is not valid."""
+    # A sequence can't be claimed before the request has it.
     return token if is_request_id(token) else f"~{sequence}"

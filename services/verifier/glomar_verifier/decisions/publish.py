@@ -1,7 +1,7 @@
-"""Stores verdicts, each exactly once, behind the fence. Called by the app with what the desk decided.
+"""Stores verdicts on the stream, each exactly once and under the fence.
 
-The stream itself is the judge: a slot that is taken keeps its verdict, and a publish whose control slot was
-filled meanwhile is refused, so that nothing decided under an older control gets in.
+The stream enforces both. A verdict's subject is write-once: a second verdict is refused. A publish is also
+refused if the next control slot is not empty any more, so no decision under older controls is stored.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ log = logging.getLogger(__name__)
 
 BUSY_WAIT_S = 0.005
 BUSY_TRIES = 100
-"""Then the request waits for its next delivery: whoever keeps the fence busy must not stop this process."""
+"""After these the request waits for its next delivery, so that a busy fence can't stop this process."""
 
 
-Acknowledged = Callable[[Sequence[int], Sequence[Outgoing]], None]
-"""Is told what the stream has taken now, and under which sequences."""
+OnStored = Callable[[Sequence[int], Sequence[Outgoing]], None]
+"""Called with the sequences and the messages that the stream has just stored."""
 
 
-def unheard(sequences: Sequence[int], messages: Sequence[Outgoing]) -> None:
-    """Nobody wants to know."""
+def ignore_stored(sequences: Sequence[int], messages: Sequence[Outgoing]) -> None:
+    """No-op callback."""
 
 
 class Stale(Exception):
@@ -45,11 +45,12 @@ async def store_verdicts(
     empty_slot: str,
     *,
     first_time: bool,
-    acknowledged: Acknowledged = unheard,
+    on_stored: OnStored = ignore_stored,
 ) -> list[bool]:
-    """For each verdict: does a verdict stand in its slot now, durably? False: unknown, decide again later.
+    """For each: True if its request has a durable verdict now. False: not known; decide it again later.
 
-    first_time: none of the requests was delivered before, so one batch will do. Raises Stale.
+    empty_slot: subject of the next control. first_time: no request was delivered before, so that one atomic
+    batch can store them all. Raises Stale.
     """
     if first_time and verdicts:
         try:
@@ -63,14 +64,12 @@ async def store_verdicts(
             log.warning("batch not acknowledged", extra={"fault": fault.what})
             return [False] * len(verdicts)
         else:
-            acknowledged(sequences, verdicts)
+            on_stored(sequences, verdicts)
             return [True] * len(verdicts)
-    return [await _store_one(connection, verdict, empty_slot, acknowledged) for verdict in verdicts]
+    return [await _store_one(connection, verdict, empty_slot, on_stored) for verdict in verdicts]
 
 
-async def _store_one(
-    connection: Connection, verdict: Outgoing, empty_slot: str, acknowledged: Acknowledged
-) -> bool:
+async def _store_one(connection: Connection, verdict: Outgoing, empty_slot: str, on_stored: OnStored) -> bool:
     for _ in range(BUSY_TRIES):
         try:
             sequence = await store(connection, verdict, empty_slot=empty_slot)
@@ -86,7 +85,7 @@ async def _store_one(
         except Retryable as fault:
             log.warning("verdict not acknowledged", extra={"fault": fault.what})
             return False
-        acknowledged([sequence], [verdict])
+        on_stored([sequence], [verdict])
         return True
     log.warning("verdict not stored: the fence stays busy")
     return False

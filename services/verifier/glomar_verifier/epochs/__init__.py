@@ -1,1 +1,1 @@
-"""Sealing keys by epoch: made, held in three parts, listed and destroyed."""
+"""Sealing keys by epoch: create them, keep them in three parts, list them, destroy them."""

@@ -1,4 +1,4 @@
-"""`glomar-verifier epoch`: make, list and destroy sealing keys. stdout is data, stderr is people."""
+"""`glomar-verifier epoch`: create, list and destroy sealing keys. stdout: data, stderr: messages."""
 
 import asyncio
 import json
@@ -21,11 +21,14 @@ from glomar_verifier.epochs.epoch import survey
 from glomar_verifier.epochs.files import EpochFiles
 from glomar_verifier.settings import VerifierSettings
 
-app = App("epoch", help="The keys to which particulars are sealed: one each epoch, shredded when it is over.")
+app = App(
+    "epoch",
+    help="The keys to which particulars are sealed: one for each epoch, shredded when its retention ends.",
+)
 
 EPOCH = timedelta(days=31)
 OVERLAP = timedelta(days=7)
-"""Within it the next key is in force too, and whoever learns of that late still seals to this one."""
+"""Time in which the next key is in force too: a requester that learns of it late still seals to this one."""
 
 Config = Annotated[Path, Parameter(help="the verifier's TOML file")]
 AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
@@ -35,12 +38,12 @@ KeyId = Annotated[str, Parameter(help="as `epoch list` shows it")]
 @app.command
 def new(
     *,
-    from_: Annotated[datetime, Parameter("--from", help="UTC unless it says otherwise")],
-    until: Annotated[datetime | None, Parameter(help="38 days later, if not given")] = None,
+    from_: Annotated[datetime, Parameter("--from", help="UTC, unless an offset is given")],
+    until: Annotated[datetime | None, Parameter(help="default: 38 days later")] = None,
     config: Config,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key. Others seal to it once a control has named it; nothing is sent."""
+    """Create a key. Others seal to it once a control names it. Nothing is sent."""
     settings, versions = _load(config)
     since = _utc(from_)
     end = _utc(until) if until else since + EPOCH + OVERLAP
@@ -56,7 +59,7 @@ def new(
 
 @app.command(name="list")
 def list_(*, config: Config, as_json: AsJson = False) -> None:
-    """Every epoch: whether it is in force, when it is to be shredded, and how much of its key is there."""
+    """List every epoch: its state, when it is to be shredded, and how many files of its key exist."""
     settings, versions = _load(config)
     files = epoch_files(settings)
     in_force = asyncio.run(_in_force(settings, versions))
@@ -79,15 +82,15 @@ def list_(*, config: Config, as_json: AsJson = False) -> None:
 def destroy(key_id: KeyId, *, config: Config, as_json: AsJson = False) -> None:
     """Destroy a key that a control has shredded: its wrapped file and both shares. Can be repeated.
 
-    Exit code 3, and nothing is touched, without such a control.
+    Without such a control: exit code 3, and nothing is changed.
     """
     settings, versions = _load(config)
     in_force = asyncio.run(_in_force(settings, versions))
     if key_id not in in_force.shredded:
         raise Refused(
-            "no control that counts has shredded this key",
+            "no valid control has shredded this key",
             where=f"control 1 to {in_force.slot}",
-            fix="Nothing was touched. The control comes first: glomar-auditor control draft shred",
+            fix="Nothing was changed. Publish the control first: glomar-auditor control draft shred",
         )
     count = epoch_files(settings).destroy(key_id)
     if as_json:

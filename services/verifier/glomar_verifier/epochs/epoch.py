@@ -1,8 +1,7 @@
-"""The sealing key of one epoch: how it lies on disk, and how far it has come. Pure; for `files` and
-`cli`.
+"""The sealing key of one epoch: its encryption at rest, and its state. Pure.
 
-At rest it is encrypted under a key that is derived from two shares, one with each custodian. Without any one
-of the three nothing is left of it.
+At rest the key is encrypted under a key that is derived from two shares, one with each custodian. If one of
+the three files is destroyed, the key can't be recovered.
 """
 
 import os
@@ -32,12 +31,12 @@ SHARE_BYTES = 32
 _NONCE_BYTES = 12
 
 Shares = tuple[bytes, bytes]
-"""Of the first and of the second custodian: 32 random bytes each."""
-State = Literal["unnamed", "in force", "shredded"]
-"""unnamed: no control has named it; shredded: a control says that it is destroyed."""
+"""Of the first and the second custodian, 32 random bytes each."""
+EpochState = Literal["unnamed", "in force", "shredded"]
+"""unnamed: no control names it. shredded: a control says that it is destroyed."""
 
 
-class Wrapped(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class WrappedKey(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An epoch's file: the public record in the clear, the private key (PKCS #8, DER) under AES-256-GCM."""
 
     record: KeyRecord
@@ -46,13 +45,13 @@ class Wrapped(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Epoch(Struct, frozen=True):
-    """due: its retention is over and no control has shredded it. files: how many of its three are there."""
+    """due: its retention has ended and it is not shredded. files: how many of its three files exist."""
 
     key_id: str
     valid_from: datetime
     valid_until: datetime
     retention_ends: datetime
-    state: State
+    state: EpochState
     due: bool
     files: int
 
@@ -61,16 +60,16 @@ def make_shares() -> Shares:
     return os.urandom(SHARE_BYTES), os.urandom(SHARE_BYTES)
 
 
-def wrap(private: EllipticCurvePrivateKey, record: KeyRecord, shares: Shares) -> Wrapped:
-    """record: of the public half."""
+def wrap(private: EllipticCurvePrivateKey, record: KeyRecord, shares: Shares) -> WrappedKey:
+    """record: of the public key."""
     nonce = os.urandom(_NONCE_BYTES)
     plaintext = private.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     ciphertext = _cipher(record.key_id, shares).encrypt(nonce, plaintext, encode(record))
-    return Wrapped(record=record, nonce=nonce, ciphertext=ciphertext)
+    return WrappedKey(record=record, nonce=nonce, ciphertext=ciphertext)
 
 
-def unwrap(wrapped: Wrapped, shares: Shares) -> EllipticCurvePrivateKey:
-    """Raises Malformed when a share is another key's, or the file was altered."""
+def unwrap(wrapped: WrappedKey, shares: Shares) -> EllipticCurvePrivateKey:
+    """Raises Malformed if a share belongs to another key or the file was altered."""
     try:
         cipher = _cipher(wrapped.record.key_id, shares)
         plaintext = cipher.decrypt(wrapped.nonce, wrapped.ciphertext, encode(wrapped.record))
@@ -82,14 +81,14 @@ def unwrap(wrapped: Wrapped, shares: Shares) -> EllipticCurvePrivateKey:
 
 
 def retention_ends(valid_until: datetime, retention: Retention) -> datetime:
-    """The last request that was sealed to it is then old enough."""
+    """The time at which the retention of the last request sealed to the key ends."""
     return valid_until + timedelta(days=retention.particulars_days)
 
 
 def survey(
     on_disk: Iterable[KeyRecord], files: Mapping[str, int], in_force: InForce, now: datetime
 ) -> list[Epoch]:
-    """Every epoch that the agreement, a control or the disk knows, oldest first. files: by key id."""
+    """Every epoch in the agreement, in a control or on disk, oldest first. files: how many, by key id."""
     signed = in_force.require()
     agreement = signed.agreement
     known = {
@@ -106,7 +105,7 @@ def survey(
     return sorted(epochs, key=lambda epoch: (epoch.valid_from, epoch.key_id))
 
 
-def _state(key_id: str, in_force: InForce) -> State:
+def _state(key_id: str, in_force: InForce) -> EpochState:
     if key_id in in_force.shredded:
         return "shredded"
     return "in force" if in_force.require().ring.get(key_id) else "unnamed"

@@ -1,7 +1,4 @@
-"""The files of epochs: a wrapped key with the service, a share of it with each of two custodians.
-
-Called by the service, which reads them, and by the `epoch` commands, which make and destroy them.
-"""
+"""The files of an epoch: a wrapped key with the service, and one share of it with each of two custodians."""
 
 import os
 from contextlib import suppress
@@ -15,20 +12,20 @@ from glomar_schemas.files import create, sync
 from glomar_schemas.keys import KeyRecord, generate, public_text, read_secret
 from glomar_schemas.messages import encode
 
-from glomar_verifier.epochs.epoch import SHARE_BYTES, Wrapped, make_shares, unwrap, wrap
+from glomar_verifier.epochs.epoch import SHARE_BYTES, WrappedKey, make_shares, unwrap, wrap
 
 WRAPPED, SHARE = ".epoch", ".share"
 
 
 class EpochFiles:
-    """One directory with the wrapped keys, and one with each custodian: media that are in no backup."""
+    """The directory of wrapped keys and one directory of each custodian, on media that are in no backup."""
 
     def __init__(self, directory: Path, custodians: tuple[Path, Path]) -> None:
         self._directory = directory
         self._custodians = custodians
 
     def create(self, party: str, valid_from: datetime, valid_until: datetime) -> KeyRecord:
-        """Makes a key and its three files; they are durable when this returns. Raises Misconfigured."""
+        """Creates a key and its three files; they are durable when this returns. Raises Misconfigured."""
         self._require_media()
         private = generate("seal")
         assert isinstance(private, EllipticCurvePrivateKey)
@@ -41,7 +38,7 @@ class EpochFiles:
         )
         shares = make_shares()
         wrapped, *parts = self._paths(record.key_id)
-        # The wrapped key comes last: where it is there, its shares are.
+        # The wrapped key is written last: if it exists, its shares exist.
         for path, content in (
             *zip(parts, shares, strict=True),
             (wrapped, encode(wrap(private, record, shares))),
@@ -50,7 +47,7 @@ class EpochFiles:
         return record
 
     def load(self, key_id: str) -> EllipticCurvePrivateKey:
-        """Raises Misconfigured unless all three files are there, private, and each other's."""
+        """Raises Misconfigured unless all three files exist, are private and belong together."""
         wrapped, first, second = self._paths(key_id)
         try:
             shares = read_secret(first), read_secret(second)
@@ -62,18 +59,18 @@ class EpochFiles:
             raise Misconfigured(fault.what, where=str(wrapped), fix="Look for the right files") from None
 
     def records(self) -> list[KeyRecord]:
-        """Of every wrapped key that is there. Raises Misconfigured."""
+        """The record of every wrapped key. Raises Misconfigured."""
         return [self._read(path).record for path in sorted(self._directory.glob(f"*{WRAPPED}"))]
 
     def files(self, key_id: str) -> int:
-        """How many of the three are there."""
+        """How many of the three files exist."""
         return sum(path.exists() for path in self._paths(key_id))
 
     def destroy(self, key_id: str) -> int:
-        """Overwrites and removes what is there of the three -> how many files. Durable when it returns.
+        """Overwrites and removes the files that exist -> how many. Durable when it returns.
 
-        Raises Misconfigured, before anything is touched, where a custodian's medium is not there: its share
-        would open what a backup holds.
+        Raises Misconfigured before it changes anything if a custodian's medium is not mounted: its share
+        could still open a copy in a backup.
         """
         self._require_media()
         present = [path for path in self._paths(key_id) if path.exists()]
@@ -85,24 +82,22 @@ class EpochFiles:
         first, second = self._custodians
         return self._directory / f"{key_id}{WRAPPED}", first / f"{key_id}{SHARE}", second / f"{key_id}{SHARE}"
 
-    def _read(self, path: Path) -> Wrapped:
+    def _read(self, path: Path) -> WrappedKey:
         try:
-            return decode(read_secret(path), Wrapped, what=str(path))
+            return decode(read_secret(path), WrappedKey, what=str(path))
         except Malformed as fault:
             raise Misconfigured(fault.what, where=fault.where or str(path)) from None
 
     def _require_media(self) -> None:
         for path in (self._directory, *self._custodians):
             if not path.is_dir():
-                raise Misconfigured(
-                    "no such directory", where=str(path), fix="Is the custodian's medium there?"
-                )
+                raise Misconfigured("no such directory", where=str(path), fix="Mount the custodian's medium")
         if self._custodians[0].samefile(self._custodians[1]):
             raise Misconfigured("one custodian holds both shares", where=str(self._custodians[0]))
 
 
 def _destroy(path: Path) -> None:
-    """What a disk has copied elsewhere by itself stays there: so the shares are on media of their own."""
+    """A disk may keep copies of its own elsewhere; therefore the shares are on separate media."""
     try:
         with path.open("r+b") as file:
             file.write(os.urandom(max(SHARE_BYTES, path.stat().st_size)))

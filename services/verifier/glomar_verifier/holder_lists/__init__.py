@@ -1,1 +1,1 @@
-"""Lists that are kept by hand: vetoes of the record holder, case rolls of the agencies."""
+"""Lists that are maintained by hand: the record holder's vetoes, the agencies' case rolls."""

@@ -1,7 +1,7 @@
-"""Case rolls: which cases of a requester agency are open, and which officer is engaged in each.
-The agency files its roll with the record holder, who asks it before a condition may count on it.
+"""Case rolls: which cases of a requester agency are open, and which officers are engaged in them.
 
-Kept are hashes and days, not ids: 40 bytes a row, so a million open cases take 40 MB.
+An agency files its roll with the record holder. In memory a roll holds hashes and days, not ids: 40 bytes a
+row, so a million open cases take 40 MB.
 """
 
 import secrets
@@ -24,24 +24,24 @@ COLUMNS = ("case_id", "officer_id", "opened_on", "closed_on")
 REQUIRED = COLUMNS[:3]
 FAULTS_NAMED = 10
 
-_STILL_OPEN = date.max.toordinal()
+_NEVER_CLOSED = date.max.toordinal()
 _DAY_BITS = 24
 _LINE_BITS = 32
 
 
-class Roll:
-    """One agency's roll as it was filed; immutable. An empty one knows no open case."""
+class CaseRoll:
+    """One agency's roll as it was filed; immutable. An empty roll has no open case."""
 
-    def __init__(self, entries: Iterable["Entry"] = ()) -> None:
-        """Raises Malformed naming a line that repeats the case and officer of another."""
+    def __init__(self, rows: Iterable["RollRow"] = ()) -> None:
+        """Raises Malformed naming two lines with the same case and officer."""
         self._secret = secrets.token_bytes(16)
         cases, engaged = [], []
-        for entry in entries:
-            days = (entry.line << _DAY_BITS | entry.opened) << _DAY_BITS | entry.closed
-            cases.append(self._key(entry.case_id) << _LINE_BITS + 2 * _DAY_BITS | days)
-            engaged.append(self._key(entry.case_id, entry.officer_id) << _LINE_BITS + 2 * _DAY_BITS | days)
-        self._cases = _Spans(cases)
-        self._engaged = _Spans(engaged)
+        for row in rows:
+            days = (row.line << _DAY_BITS | row.opened) << _DAY_BITS | row.closed
+            cases.append(self._key(row.case_id) << _LINE_BITS + 2 * _DAY_BITS | days)
+            engaged.append(self._key(row.case_id, row.officer_id) << _LINE_BITS + 2 * _DAY_BITS | days)
+        self._cases = _DayRanges(cases)
+        self._engaged = _DayRanges(engaged)
         if repeated := self._engaged.repeated:
             raise Malformed(
                 f"lines {repeated[0]} and {repeated[1]} name the same case and officer", where="case roll"
@@ -59,13 +59,13 @@ class Roll:
         )
 
     def _key(self, *parts: str) -> int:
-        """64 bits under a key of this roll, so that nobody can look for two ids that fall together."""
+        """64 bits under a secret of this roll, so that nobody can search for two ids with the same hash."""
         text = "\0".join(parts).encode()
         return int.from_bytes(blake2b(text, digest_size=8, key=self._secret).digest(), "big")
 
 
-class Entry(Struct, frozen=True):
-    """One row. opened, closed: `date.toordinal`; `closed` is the first day on which it is not open."""
+class RollRow(Struct, frozen=True):
+    """opened, closed: `date.toordinal`; `closed` is the first day on which the case is not open."""
 
     line: int
     case_id: str
@@ -74,11 +74,11 @@ class Entry(Struct, frozen=True):
     closed: int
 
 
-class _Spans:
-    """Keys in order, each with the days that it covers. `repeated`: the lines of two rows with one key."""
+class _DayRanges:
+    """Sorted keys, each with the days that it covers. `repeated`: the lines of two rows with one key."""
 
     def __init__(self, packed: list[int]) -> None:
-        """packed: key, line, opened and closed in one integer each; it is sorted in place."""
+        """packed: key, line, opened and closed in one integer for each row. Sorted in place."""
         packed.sort()
         day = (1 << _DAY_BITS) - 1
         self._keys = array("Q", (one >> _LINE_BITS + 2 * _DAY_BITS for one in packed))
@@ -103,62 +103,62 @@ class _Spans:
         return False
 
 
-class Rolls:
-    """The rolls in force: `<agency>.csv` of one directory for each agency; none there, none open."""
+class CaseRolls:
+    """The rolls in force, `<agency>.csv` in one directory. Without a roll no case of the agency is open."""
 
     def __init__(self, directory: Path | None, agencies: Iterable[str]) -> None:
         """Raises Malformed or Misconfigured for a roll that can't be read."""
-        self._rolls: dict[str, Reloading[Roll]] = {}
+        self._rolls: dict[str, Reloading[CaseRoll]] = {}
         if directory is not None:
             for agency in agencies:
-                self._rolls[agency] = Reloading(directory / f"{agency}.csv", read_roll, Roll())
+                self._rolls[agency] = Reloading(directory / f"{agency}.csv", read_roll, CaseRoll())
 
     def engagement(self, agency: str, case_id: str, officer_id: str, today: date) -> Engagement:
         roll = self._rolls.get(agency)
         return roll.value.engagement(case_id, officer_id, today) if roll else Engagement()
 
     def refresh(self) -> None:
-        """Reads what was filed anew; may take seconds, and may run in a thread of its own."""
+        """Reads rolls that were replaced. May take seconds; may run in another thread."""
         for roll in self._rolls.values():
             roll.refresh()
 
 
-def read_roll(path: Path) -> Roll:
-    """The file whole. Raises Malformed naming the first bad lines, Misconfigured if it can't be read."""
+def read_roll(path: Path) -> CaseRoll:
+    """Raises Malformed naming the first bad lines, Misconfigured if the file can't be read."""
     faults: list[RowFault] = []
-    roll = Roll(_entries(path, faults.append))
+    roll = CaseRoll(_roll_rows(path, faults.append))
     if faults:
         named = "; ".join(f"line {fault.line}, {fault.column or 'row'}: {fault.what}" for fault in faults)
-        raise Malformed(f"not taken, {named}", where=str(path), fix="Mend these lines and file it again")
+        raise Malformed(f"refused, {named}", where=str(path), fix="Correct these lines and file it again")
     return roll
 
 
-def _entries(path: Path, report: Callable[[RowFault], object]) -> Iterator[Entry]:
-    """Ends after FAULTS_NAMED faults: such a file is refused whole anyway."""
+def _roll_rows(path: Path, report: Callable[[RowFault], object]) -> Iterator[RollRow]:
+    """Stops after FAULTS_NAMED faults: the file is refused as a whole."""
     left = FAULTS_NAMED
     for row in read_rows(path, COLUMNS, REQUIRED):
-        entry = _entry(row) if isinstance(row, FileRow) else row
-        if isinstance(entry, Entry):
-            yield entry
+        parsed = _roll_row(row) if isinstance(row, FileRow) else row
+        if isinstance(parsed, RollRow):
+            yield parsed
             continue
-        report(entry)
+        report(parsed)
         left -= 1
         if not left:
             return
 
 
-def _entry(row: FileRow) -> Entry | RowFault:
+def _roll_row(row: FileRow) -> RollRow | RowFault:
     fields = row.fields
     try:
         for column in ("case_id", "officer_id"):
             if not fields[column] or fields[column] != fields[column].strip():
-                raise Malformed("blank, or with a blank around it", where=column)
+                raise Malformed("blank, or with blanks around it", where=column)
         opened = read_day(fields["opened_on"], "opened_on").toordinal()
-        closed = _STILL_OPEN
+        closed = _NEVER_CLOSED
         if fields["closed_on"]:
             closed = read_day(fields["closed_on"], "closed_on").toordinal()
         if closed < opened:
             raise Malformed("before opened_on", where="closed_on")
     except Malformed as fault:
         return RowFault(row.line, fault.where, fault.what)
-    return Entry(row.line, fields["case_id"], fields["officer_id"], opened, closed)
+    return RollRow(row.line, fields["case_id"], fields["officer_id"], opened, closed)

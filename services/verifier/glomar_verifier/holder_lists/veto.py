@@ -1,11 +1,9 @@
-"""The holder's veto (26 U.S.C. 6103(i)(6)): a CSV file of people about whom nothing is disclosed. Called by
-`veto install`, and by the desk, which looks for a new list before every batch.
+"""The holder's veto (26 U.S.C. 6103(i)(6)): a CSV file of people about whom nothing is disclosed.
 
-Nothing that is said or written here names an id or a reason.
+No message and no log line names an id or a reason.
 """
 
 import csv
-import os
 from datetime import date
 from pathlib import Path
 
@@ -20,29 +18,29 @@ COLUMNS = ("person_id", "since", "reason")
 REQUIRED = ("person_id", "since")
 
 Veto = dict[str, date]
-"""person_id -> the first day on which it counts."""
+"""person_id -> first day of the veto."""
 
 
-class Checked(Struct, frozen=True):
-    """A list is good if it has no faults."""
+class CheckedVeto(Struct, frozen=True):
+    """A list can be installed if it has no faults."""
 
     veto: Veto
     faults: tuple[RowFault, ...]
 
 
-def check(source: Path) -> Checked:
+def check(source: Path) -> CheckedVeto:
     """Reads the whole list. Raises Malformed for a bad header, Misconfigured if it can't be read."""
     veto: Veto = {}
     faults = []
     for row in read_rows(source, COLUMNS, REQUIRED):
-        fault = row if isinstance(row, RowFault) else _take(row, veto)
+        fault = row if isinstance(row, RowFault) else _add(row, veto)
         if fault:
             faults.append(fault)
-    return Checked(veto, tuple(faults))
+    return CheckedVeto(veto, tuple(faults))
 
 
-def install(source: Path, to: Path) -> Checked:
-    """Puts the list in force if every row is good; else nothing changes. Raises as `check` and `write`."""
+def install(source: Path, to: Path) -> CheckedVeto:
+    """Puts the list in force if no row has a fault; else nothing changes. Raises as `check` and `write`."""
     checked = check(source)
     if not checked.faults:
         write(checked.veto, to)
@@ -50,7 +48,7 @@ def install(source: Path, to: Path) -> Checked:
 
 
 def write(veto: Veto, to: Path) -> None:
-    """Replaces the installed list in one step. It is its owner's alone (mode 0600), and holds no reasons.
+    """Replaces the installed list atomically. Only its owner can read it (mode 0600); it holds no reasons.
 
     Raises Misconfigured.
     """
@@ -61,10 +59,10 @@ def write(veto: Veto, to: Path) -> None:
 
 
 class VetoList:
-    """The installed list, which may be replaced while this runs. A bad one changes nothing, but is told."""
+    """The installed list, which may be replaced while the service runs. A bad list is logged and not used."""
 
     def __init__(self, path: Path | None) -> None:
-        """None: the holder keeps none. Raises Malformed, Misconfigured: without its list nothing starts."""
+        """None: the holder keeps no list. Raises Malformed, Misconfigured: a list must be readable."""
         if path is not None and not path.exists():
             raise Misconfigured(
                 "the veto list is missing", where=str(path), fix="Install one; it may be empty"
@@ -72,12 +70,12 @@ class VetoList:
         self._list = Reloading[Veto](path, _load, {}) if path else None
 
     def covers(self, person: str, today: date) -> bool:
-        """Is this register's id on the list, and does it count already?"""
+        """Whether this register id is on the list and its veto has begun."""
         since = self._list.value.get(person) if self._list else None
         return since is not None and since <= today
 
-    def follow(self) -> None:
-        """Takes over a list that was installed meanwhile."""
+    def refresh(self) -> None:
+        """Reads a list that was installed since the last call."""
         if self._list:
             self._list.refresh()
 
@@ -89,18 +87,14 @@ def _load(path: Path) -> Veto:
     return checked.veto
 
 
-def _take(row: FileRow, veto: Veto) -> RowFault | None:
+def _add(row: FileRow, veto: Veto) -> RowFault | None:
     person, since = row.fields["person_id"], row.fields["since"]
     if not person.strip():
         return RowFault(row.line, "person_id", "blank")
     if person in veto:
-        return RowFault(row.line, "person_id", "stands in the list already")
+        return RowFault(row.line, "person_id", "is in the list already")
     try:
         veto[person] = read_day(since, "since")
     except Malformed as fault:
         return RowFault(row.line, fault.where, fault.what)
     return None
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

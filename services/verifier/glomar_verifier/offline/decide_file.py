@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from glomar_verifier.agreement.examples import FIRST_OF_ITS_KIND
 from glomar_verifier.decisions.open_request import MALFORMED
-from glomar_verifier.holder_lists.case_roll import Roll
+from glomar_verifier.holder_lists.case_roll import CaseRoll
 from glomar_verifier.matching.match import MatchResult, decide
 from glomar_verifier.matching.query import normal_query
 from glomar_verifier.matching.rules import Rules
@@ -48,7 +48,7 @@ class FileDecider:
         rules: Rules,
         agreement: Agreement | None,
         requester: Requester,
-        roll: Roll | None,
+        roll: CaseRoll | None,
     ) -> None:
         """Raises Malformed, naming the condition, if one does not compile."""
         self._register = register

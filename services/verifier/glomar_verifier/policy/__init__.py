@@ -1,1 +1,1 @@
-"""Whether the agreement allows a request: the gate and its facts."""
+"""The gate: evaluates an agreement's conditions for a request before the register is read."""

@@ -1,8 +1,7 @@
-"""One condition's CEL text -> a program that mentions nothing it may not. Called by the gate, once each,
-and by `agreement check`, which wants every mistake and its line.
+"""Compiles the CEL text of a condition and checks what it mentions.
 
-The language is kept smaller than CEL: a variable is never used whole, always field by field, so that a
-misspelt field is found when the agreement is loaded, and only what is mentioned is converted for a request.
+The language is smaller than CEL: a variable is always used field by field, never as a whole. So a misspelt
+field is found when the agreement is loaded, and only mentioned fields are converted for a request.
 """
 
 import re
@@ -15,7 +14,7 @@ from msgspec import Struct
 
 _STRING = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'", re.DOTALL)
 _MACRO_VARIABLE = re.compile(r"\.(?:all|exists|exists_one|map|filter)\(\s*(\w+)\s*,")
-_CEL_FAULT = re.compile(r"ERROR: <input>:(?P<line>\d+):\d+: (?P<what>.*)")
+_CEL_ERROR = re.compile(r"ERROR: <input>:(?P<line>\d+):\d+: (?P<what>.*)")
 
 
 class Vocabulary(Struct, frozen=True):
@@ -27,14 +26,14 @@ class Vocabulary(Struct, frozen=True):
 
 
 class Expression(Struct, frozen=True):
-    """A compiled condition and the (variable, field) pairs that it reads, each as one variable (`flat`)."""
+    """A compiled condition. mentions: the (variable, field) pairs that it reads (see `flat`)."""
 
     program: cel.Program
     mentions: frozenset[tuple[str, str]]
 
 
-class Mistake(Struct, frozen=True):
-    """What is wrong with an expression, and in which of its lines, from 1."""
+class ExpressionFault(Struct, frozen=True):
+    """What is wrong with an expression. line: of the expression, from 1."""
 
     line: int
     what: str
@@ -43,39 +42,39 @@ class Mistake(Struct, frozen=True):
 
 def compile_condition(condition: Condition, vocabulary: Vocabulary) -> Expression:
     """Raises Malformed, naming the condition, for bad syntax and for unknown variables, fields, functions."""
-    for mistake in mistakes(condition.holds, vocabulary):
-        raise Malformed(mistake.what, where=f"condition {condition.id}", fix=mistake.fix)
+    for fault in expression_faults(condition.holds, vocabulary):
+        raise Malformed(fault.what, where=f"condition {condition.id}", fix=fault.fix)
     text = _without_strings(condition.holds)
     found = [mention for variable in vocabulary.fields for mention in _mentions(variable, text)]
     return Expression(
-        cel.compile(_laid_flat(condition.holds, found)),
+        cel.compile(_flattened(condition.holds, found)),
         frozenset((mention["variable"], mention["field"]) for mention in found),
     )
 
 
 def flat(variable: str, field: str) -> str:
-    """One variable for each field: the CEL library takes ten times as long to take in a table of them."""
+    """One variable for each field: the CEL library needs ten times as long to convert a table of fields."""
     return f"{variable}__{field}"
 
 
-def mistakes(holds: str, vocabulary: Vocabulary) -> list[Mistake]:
-    """Every mistake in the text of an expression, in its order; empty: it can be compiled."""
+def expression_faults(holds: str, vocabulary: Vocabulary) -> list[ExpressionFault]:
+    """Every fault in the text, in order; empty if it can be compiled."""
     try:
         program = cel.compile(holds)
     except ValueError as error:
         return [
-            Mistake(int(fault["line"]), f"not CEL: {fault['what']}")
-            for fault in _CEL_FAULT.finditer(str(error))
-        ] or [Mistake(1, "not CEL")]
+            ExpressionFault(int(match["line"]), f"not CEL: {match['what']}")
+            for match in _CEL_ERROR.finditer(str(error))
+        ] or [ExpressionFault(1, "not CEL")]
     text = _without_strings(holds)
     found: list[tuple[int, str, str]] = []
     known = {*_MACRO_VARIABLE.findall(text), *vocabulary.fields, *vocabulary.scalars}
     for variable in set(program.variables()) - known:
-        found += [(place, f"unknown variable {variable}", "") for place in _places(variable, text)]
+        found += [(at, f"unknown variable {variable}", "") for at in _offsets(variable, text)]
     for function in program.functions():
-        # An operator is listed beside the functions, under a name such as _&&_ or @in.
+        # Operators are listed with the functions, under names such as _&&_ or @in.
         if function.isidentifier() and function not in vocabulary.functions:
-            found += [(place, f"unknown function {function}", "") for place in _places(function, text)]
+            found += [(at, f"unknown function {function}", "") for at in _offsets(function, text)]
     for variable, fields in vocabulary.fields.items():
         for mention in _mentions(variable, text):
             if mention["field"] is None:
@@ -83,11 +82,11 @@ def mistakes(holds: str, vocabulary: Vocabulary) -> list[Mistake]:
                 found.append((mention.start(), f"{variable} is used whole", fix))
             elif mention["field"] not in fields:
                 found.append((mention.start("field"), f"{variable} has no field {mention['field']}", ""))
-    return [Mistake(text.count("\n", 0, place) + 1, what, fix) for place, what, fix in sorted(found)]
+    return [ExpressionFault(text.count("\n", 0, at) + 1, what, fix) for at, what, fix in sorted(found)]
 
 
-def _laid_flat(holds: str, mentions: list[re.Match[str]]) -> str:
-    """The mentions are those of the text without strings, where everything has the same place."""
+def _flattened(holds: str, mentions: list[re.Match[str]]) -> str:
+    """Writes each mention as one variable. mentions: of the text without strings (same offsets)."""
     parts, end = [], 0
     for mention in sorted(mentions, key=re.Match.start):
         parts += [holds[end : mention.start()], flat(mention["variable"], mention["field"])]
@@ -96,7 +95,7 @@ def _laid_flat(holds: str, mentions: list[re.Match[str]]) -> str:
 
 
 def _without_strings(holds: str) -> str:
-    """The text with every character of its strings, but for line ends, made a quote."""
+    """The text with every character of its strings replaced by a quote; line ends stay."""
     return _STRING.sub(lambda match: re.sub(r"[^\n]", "'", match.group()), holds)
 
 
@@ -104,6 +103,6 @@ def _mentions(variable: str, text: str) -> Iterator[re.Match[str]]:
     return re.finditer(rf"(?<![\w.])(?P<variable>{variable})\b(?:\s*\.\s*(?P<field>\w+))?", text)
 
 
-def _places(word: str, text: str) -> list[int]:
-    """Never empty: what the program uses is a mistake, wherever it hides in the text."""
+def _offsets(word: str, text: str) -> list[int]:
+    """Offsets of the word. Never empty: an unknown name is a fault even if it is not found in the text."""
     return [match.start() for match in re.finditer(rf"(?<!\w){re.escape(word)}\b", text)] or [0]

@@ -1,5 +1,4 @@
-"""What the verifier counted or knows about a request, as the agreement's conditions see it under `facts`.
-Gathered by the verifier's app before the gate; pure."""
+"""What the verifier counted or knows about a request: `facts` in the agreement's conditions. Pure."""
 
 from collections import defaultdict
 from datetime import date, timedelta
@@ -10,29 +9,29 @@ from msgspec import Struct
 
 
 class Counted(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the counts say about one request; each number includes the request itself.
+    """The counts for one request, which include the request itself.
 
-    All are of the agency that asks, and within the agreement's window: attempts that were refused count too.
+    They are of the requesting agency, within the agreement's window. Refused attempts count too.
     """
 
     people_with_same_reason: int
-    """People about whom it gave this reason."""
+    """People about whom the agency gave this reason."""
     open_cases_of_officer: int
-    """Cases (a case id and a person) for which the officer asked."""
+    """Cases (a case id and a person) of the officer's requests."""
     addresses_of_name: int
-    """Addresses at which it asked for somebody of this name."""
+    """Addresses in the agency's requests about this name."""
     people_at_address: int
-    """Names for which it asked at this address."""
+    """Names in the agency's requests about this address."""
     requests_of_officer: int
     requests_in_case: int
     requests_of_day: int
-    """Requests that came on the same calendar day, in the agreement's time zone."""
+    """Requests on the same calendar day, in the agreement's time zone."""
     id_reused: bool
-    """It used this request id before, with other bytes."""
+    """The agency used this request id before, with other bytes."""
 
 
 class Engagement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What the agency's case roll says today; nothing is known without one."""
+    """What the agency's case roll says on the day of the decision; without a roll, nothing is open."""
 
     case_open: bool = False
     officer_engaged: bool = False
@@ -40,7 +39,7 @@ class Engagement(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Facts(Counted, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole of `facts`. `held` is how long the request waited under holds."""
+    """All of `facts`. held: how long the request was held."""
 
     delegation_valid: bool
     officer_registered: bool
@@ -53,7 +52,7 @@ class Facts(Counted, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Registry:
-    """The lists of the agreement in force, ready to be asked: delegations, officers, safeguards."""
+    """The lists of one agreement, indexed: delegations, officers, safeguards."""
 
     def __init__(self, agreement: Agreement) -> None:
         self._officers = frozenset(officer.id for officer in agreement.officers)
@@ -85,7 +84,7 @@ class Registry:
         delegations = self._delegations.get((request.agency, request.authorised_by), ())
         return Facts(
             **{fact: getattr(counted, fact) for fact in Counted.__struct_fields__},
-            delegation_valid=any(one.valid_from <= today <= one.valid_until for one in delegations),
+            delegation_valid=any(each.valid_from <= today <= each.valid_until for each in delegations),
             officer_registered=request.officer.id in self._officers,
             case_open=engagement.case_open,
             officer_engaged=engagement.officer_engaged,

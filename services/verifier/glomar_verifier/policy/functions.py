@@ -1,8 +1,7 @@
-"""The short fixed list of functions that an agreement's conditions may call, and the parts of CEL itself.
-Handed to the gate's expressions; pure.
+"""The fixed list of functions that conditions may call, and the parts of CEL that they may use. Pure.
 
-CEL has no dates, so a day is a text like "2025-03-04" here, and one that was not given is null. Whatever
-they raise reaches a log by way of the CEL library, so no message of theirs may quote an argument.
+CEL has no dates: a day is a text such as "2025-03-04", and null if it was not given. The CEL library may log
+what a function raises, so no exception here may quote an argument.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,13 +12,13 @@ from glomar_verifier.matching.rules import Rules
 from glomar_verifier.policy import sufficiency
 
 BUILTIN = frozenset({"contains", "duration", "endsWith", "startsWith"})
-"""CEL's own functions that may be used. Not `size`: of a text it counts the bytes."""
+"""CEL's own functions that may be used. Not `size`: it counts the bytes of a text."""
 
 Function = Callable[..., object]
 
 
 def functions(rules: Rules) -> Mapping[str, Function]:
-    """Name in CEL -> function, with the reviewed tables bound in."""
+    """Name in CEL -> function, with the rules bound to it."""
 
     def is_placeholder(text: str) -> bool:
         return sufficiency.is_placeholder(text, rules)
@@ -46,12 +45,12 @@ def functions(rules: Rules) -> Mapping[str, Function]:
 
 
 def days_between(earlier: str, later: str) -> int:
-    """Full days from one day to the other; negative when `later` is the earlier one."""
+    """Full days from `earlier` to `later`; negative if `later` is before it."""
     return (_day(later) - _day(earlier)).days
 
 
 def later_of(one: str | None, other: str | None) -> str | None:
-    """The later of two days; of a day and null the day."""
+    """The later of two days. If one is null, the other."""
     if one is None or other is None:
         return one or other
     return max(one, other)
@@ -67,7 +66,7 @@ def day_of(year: int, month_and_day: str) -> str:
 
 
 def characters(text: str) -> int:
-    """Characters of a text, not bytes; outer blanks don't count and a run of blanks counts as one."""
+    """Characters of a text, not bytes. Outer blanks do not count; a run of blanks counts as one."""
     return len(" ".join(text.split()))
 
 

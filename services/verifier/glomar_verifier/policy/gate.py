@@ -1,5 +1,4 @@
-"""The gate: do all conditions of the agreement hold for this request? Called by the verifier's app before
-any record is looked at, and by `agreement check`; pure."""
+"""The gate: evaluates every condition of an agreement for one request, before the register is read. Pure."""
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
@@ -18,7 +17,7 @@ from glomar_verifier.policy.facts import Facts
 from glomar_verifier.policy.functions import BUILTIN, functions
 
 _CEL_ERRORS = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
-"""What evaluating can raise: division by zero, a missing key, a failed function, mixed types."""
+"""What an evaluation can raise: division by zero, a missing key, a failed function, mixed types."""
 
 _VARIABLES: Mapping[str, type[Struct]] = {
     "request": Request,
@@ -28,29 +27,29 @@ _VARIABLES: Mapping[str, type[Struct]] = {
     "allowed": Allowed,
     "limits": Limits,
 }
-"""`allowed` and `limits` also stand alone: the CEL library copies a table that is reached through another."""
+"""`allowed` and `limits` are also variables: the CEL library copies a table that is a field of another."""
 
 
 class Gate:
-    """The conditions of one agreement, compiled once. Not for two threads at a time."""
+    """The compiled conditions of one agreement. One thread at a time."""
 
     def __init__(self, agreement: Agreement, rules: Rules) -> None:
-        """Raises Malformed naming the condition for bad CEL or a limit that is not set, or the agreement for
-        an unknown time zone."""
+        """Raises Malformed naming the condition (bad CEL, a limit that is not set) or the agreement (unknown
+        time zone)."""
         self._zone = time_zone(agreement)
         callables = functions(rules)
-        vocabulary = words(rules)
+        allowed = vocabulary(rules)
         self._conditions = []
         mentions: set[tuple[str, str]] = set()
         for condition in agreement.conditions:
-            expression = compile_condition(condition, vocabulary)
+            expression = compile_condition(condition, allowed)
             _require_limits(agreement.limits, expression.mentions, condition.id)
             mentions |= expression.mentions
             refusal = Refusal(condition=condition.id, citation=condition.citation, message=condition.refusal)
             self._conditions.append((expression.program, refusal))
         self._fields = {
             name: [(flat(name, field), field) for field in sorted(f for v, f in mentions if v == name)]
-            for name in vocabulary.fields
+            for name in allowed.fields
         }
         self._context = cel.Context(functions=dict(callables))
         for name, table in (
@@ -59,8 +58,8 @@ class Gate:
             ("limits", agreement.limits),
         ):
             self._context.update(self._variables(name, table))
-        # Asked for what belongs to a request: the library takes longer to take it in before. Null is what it
-        # has no value for.
+        # The library asks this resolver for the fields of a request; to set them beforehand takes longer. A
+        # variable without a value is null.
         self._shown: dict[str, object] = {}
         for name in ("request", "particulars", "facts"):
             self._context.update({variable: None for variable, _ in self._fields[name]})
@@ -73,9 +72,9 @@ class Gate:
     def refusals(
         self, request: Request, particulars: Subject, facts: Facts, now: datetime
     ) -> tuple[Refusal, ...]:
-        """Every condition that does not hold, in the agreement's order; empty: the register may be read.
+        """Every condition that does not hold, in the agreement's order. Empty: the register may be read.
 
-        A condition that errors, or gives anything but true, does not hold.
+        A condition that raises an error or returns anything but true does not hold.
         """
         self._shown.update(
             self._variables("request", request)
@@ -86,7 +85,7 @@ class Gate:
         return tuple(refusal for program, refusal in self._conditions if not self._holds(program))
 
     def _variables(self, name: str, source: Struct) -> dict[str, object]:
-        """The mentioned fields as CEL knows them: moments and durations stay, days become text."""
+        """The mentioned fields as CEL values: datetimes and durations stay, dates become text."""
         mentioned = {variable: getattr(source, field) for variable, field in self._fields[name]}
         values: dict[str, object] = msgspec.to_builtins(mentioned, builtin_types=(datetime, timedelta))
         return values
@@ -99,14 +98,14 @@ class Gate:
 
 
 def _require_limits(limits: Limits, mentions: frozenset[tuple[str, str]], condition: str) -> None:
-    """What is compared with nothing would never hold; that is a mistake of the file, not of a request."""
+    """A comparison with a limit that is not set never holds: a fault of the agreement, not of a request."""
     for variable, field in mentions:
         if variable == "limits" and getattr(limits, field) is None:
             raise Malformed(f"limits.{field} is not set", where=f"condition {condition}")
 
 
-def words(rules: Rules) -> Vocabulary:
-    """All that a condition may mention."""
+def vocabulary(rules: Rules) -> Vocabulary:
+    """Everything that a condition may mention."""
     return Vocabulary(
         fields={name: kind.__struct_fields__ for name, kind in _VARIABLES.items()},
         scalars=("now", "today"),

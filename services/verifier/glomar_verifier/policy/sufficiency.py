@@ -1,5 +1,4 @@
-"""Is a name or an address real enough to be asked about at all (condition L2)? Never looks at the register.
-The agreement's CEL conditions call these, with the rules bound in by the gate; pure."""
+"""Is a name or an address real and complete enough (condition L2)? Never reads the register. Pure."""
 
 import re
 from functools import lru_cache
@@ -9,8 +8,8 @@ from glomar_schemas.errors import Malformed
 from glomar_verifier.matching.normalise import AddressForm, fold, normal_address, normal_zip
 from glomar_verifier.matching.rules import Rules
 
-KEPT = 16_384
-"""Answers about names, streets and cities that are remembered, since they come again and again."""
+CACHED = 16_384
+"""Cached results: names, streets and cities recur."""
 
 _FIGURES = re.compile(r"[0-9]+")
 _STATE_AND_ZIP = re.compile(r"[A-Z]{2} [0-9]{5}(?: ?[0-9]{4})?\Z")
@@ -23,13 +22,13 @@ _BOX_NUMBER = re.compile(r"(?:[0-9]{1,6}[A-Z]?|[A-Z]{1,2}[0-9]{0,6})\Z")
 _ONLY_ZEROS = re.compile(r"[0 ]*\Z")
 
 
-@lru_cache(KEPT)
+@lru_cache(CACHED)
 def is_placeholder(text: str, rules: Rules) -> bool:
-    """True for what people write where a name, a street or a city should stand: nothing, no letter at
-    all, a ZIP code alone, one letter thrice, "Unknown", "Don't Care 12345", "General Delivery" …
+    """True for what people write in place of a name, a street or a city: nothing, no letter, a ZIP code
+    alone, one letter three times, "Unknown", "Don't Care 12345", "General Delivery" …
 
-    Text without a normal form (hidden characters, mixed scripts) is no name either. Not for house
-    numbers, which have no letters: `is_complete_address` judges those.
+    Also for text without a normal form (hidden characters, mixed scripts). Not for house numbers, which have
+    no letters; `is_complete_address` checks those.
     """
     try:
         folded = fold(text, "text")
@@ -44,10 +43,10 @@ def is_placeholder(text: str, rules: Rules) -> bool:
     return any(map(padded.__contains__, rules.placeholders_within))
 
 
-@lru_cache(KEPT)
+@lru_cache(CACHED)
 def zip_fits_state(zip_code: str, state: str, rules: Rules) -> bool:
-    """Whether USPS delivers this ZIP code (12345 or 12345-6789) in this state (two letters, territories
-    and AA, AE, AP included). Source: USPS three-digit ZIP prefixes; whole codes that differ come first."""
+    """Whether USPS delivers this ZIP code (12345 or 12345-6789) in this state (two letters; also territories,
+    AA, AE, AP). Source: USPS three-digit ZIP prefixes; exceptions by whole code are looked up first."""
     try:
         zip5, code = normal_zip(zip_code, "us"), fold(state, "state")
     except Malformed:
@@ -68,7 +67,7 @@ def is_complete_address(
     form: AddressForm = "us",
 ) -> bool:
     """House number and street, or PO box; and city, state and ZIP code, each real. In the form "au" the
-    postcode has four digits and is not held against the state."""
+    postcode has four digits and is not compared with the state."""
     try:
         address = normal_address(
             number=street_number,
@@ -88,7 +87,7 @@ def is_complete_address(
     if form == "us" and not zip_fits_state(zip_code, state, rules):
         return False
     if address.number or address.street.base:
-        # A PO box beside it doesn't heal a street that is none.
+        # A PO box does not make up for a street that is not real.
         return _is_number(address.number, _HOUSE_NUMBER) and _is_real(street_name, rules)
     return _is_number(address.po_box, _BOX_NUMBER)
 

@@ -1,1 +1,1 @@
-"""Counts of requests per person, address, officer, case and agency, and their limits."""
+"""Counts of requests per person, address, officer, case and agency, by keyed hashes, and their limits."""

@@ -1,6 +1,7 @@
-"""Series and how many members each has, within one transaction of the counts. Called by `counts`.
+"""Counters of series within one transaction of the counts.
 
-What was counted is written back once, at the end: a batch asks for the same officers again and again.
+A series is for example the cases of one officer. The new counts are written once, at the end: a batch names
+the same officers many times.
 """
 
 import sqlite3
@@ -9,19 +10,19 @@ from hashlib import blake2b
 
 import msgspec
 
-_NONE_NS = 2**63 - 1
-"""Younger than anything that SQLite can hold."""
+_NEVER_NS = 2**63 - 1
+"""Later than any time that SQLite can hold."""
 
 
-class Tally:
-    """Good for one transaction that nobody else writes in, hence BEGIN IMMEDIATE."""
+class SeriesCounters:
+    """Valid for one transaction with no other writer, hence BEGIN IMMEDIATE."""
 
     def __init__(self, database: sqlite3.Connection, series: Iterable[int]) -> None:
-        """series: those that will be asked about; read at once, since one by one takes longer."""
+        """series: those that the batch needs, read in one query."""
         self._db = database
-        self._members = dict.fromkeys(series, 0)
-        wanted = msgspec.json.encode(list(self._members)).decode()
-        self._members.update(
+        self._counts = dict.fromkeys(series, 0)
+        wanted = msgspec.json.encode(list(self._counts)).decode()
+        self._counts.update(
             database.execute(
                 "SELECT t.series, members FROM json_each(?) AS w CROSS JOIN tally AS t ON t.series = w.value",
                 (wanted,),
@@ -29,11 +30,14 @@ class Tally:
         )
         self._oldest_ns = self._find_oldest()
 
-    def see(self, series: int, member: int, at_ns: int) -> int:
-        """The members of the series within the window, this one included; each once, as of its latest."""
+    def add_member(self, series: int, member: int, at_ns: int) -> int:
+        """-> distinct members of the series within the window, this one included.
+
+        A member that was seen before is counted once, at its latest time.
+        """
         self._oldest_ns = min(self._oldest_ns, at_ns)
-        came = self._db.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", (series, member, at_ns))
-        if came.rowcount:
+        inserted = self._db.execute("INSERT OR IGNORE INTO seen VALUES (?, ?, ?)", (series, member, at_ns))
+        if inserted.rowcount:
             return self.add(series, 1)
         self._db.execute(
             "UPDATE seen SET at_ns = max(at_ns, ?) WHERE series = ? AND member = ?", (at_ns, series, member)
@@ -41,38 +45,40 @@ class Tally:
         return self.add(series, 0)
 
     def add(self, series: int, number: int) -> int:
-        """-> how many the series has now."""
-        members = self._members.get(series)
-        if members is None:
+        """-> the new count of the series."""
+        count = self._counts.get(series)
+        if count is None:
             row = self._db.execute("SELECT members FROM tally WHERE series = ?", (series,)).fetchone()
-            members = int(row[0]) if row else 0
-        self._members[series] = members = members + number
-        return members
+            count = int(row[0]) if row else 0
+        self._counts[series] = count = count + number
+        return count
 
-    def forget_until(self, at_ns: int) -> None:
-        """Takes out what is not younger."""
+    def expire(self, at_ns: int) -> None:
+        """Removes members and requests of that time and older."""
         if self._oldest_ns > at_ns:
             return
         for (series,) in self._db.execute("DELETE FROM seen WHERE at_ns <= ? RETURNING series", (at_ns,)):
             self.add(series, -1)
-        gone = self._db.execute("DELETE FROM asked WHERE at_ns <= ? RETURNING officer, matter, day", (at_ns,))
-        for of_one in gone:
-            for series in of_one:
+        expired = self._db.execute(
+            "DELETE FROM asked WHERE at_ns <= ? RETURNING officer, matter, day", (at_ns,)
+        )
+        for series_of_request in expired:
+            for series in series_of_request:
                 self.add(series, -1)
         self._oldest_ns = self._find_oldest()
 
     def write(self) -> None:
-        kept = [(series, members) for series, members in self._members.items() if members]
-        gone = [(series,) for series, members in self._members.items() if not members]
-        self._db.executemany("INSERT OR REPLACE INTO tally VALUES (?, ?)", kept)
-        self._db.executemany("DELETE FROM tally WHERE series = ?", gone)
+        positive = [(series, count) for series, count in self._counts.items() if count]
+        empty = [(series,) for series, count in self._counts.items() if not count]
+        self._db.executemany("INSERT OR REPLACE INTO tally VALUES (?, ?)", positive)
+        self._db.executemany("DELETE FROM tally WHERE series = ?", empty)
 
     def _find_oldest(self) -> int:
-        found = self._db.execute("SELECT min(at_ns) FROM seen UNION SELECT min(at_ns) FROM asked")
-        return min((oldest for (oldest,) in found if oldest is not None), default=_NONE_NS)
+        rows = self._db.execute("SELECT min(at_ns) FROM seen UNION SELECT min(at_ns) FROM asked")
+        return min((oldest for (oldest,) in rows if oldest is not None), default=_NEVER_NS)
 
 
 def key(*parts: str) -> int:
-    """64 bits that stand for the parts, since SQLite is fastest by integers; NUL occurs in none of them."""
+    """64-bit hash of the parts: SQLite is fastest with integer keys. No part may hold NUL."""
     digest = blake2b("\0".join(parts).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)

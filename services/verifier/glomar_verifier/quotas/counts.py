@@ -1,10 +1,8 @@
-"""How often was this asked before? The verifier's own SQLite file, one transaction for each step of a batch.
-Called by the desk: `observe_batch` before the gate, `observe_lookups` after the register was read, and `sync`
-before anything that rests on them leaves.
+"""Counts requests and lookups in the verifier's own SQLite file, one transaction for each step of a batch.
 
-Whoever asks again for a request that was counted gets the numbers of the first time, so that a redelivered
-request is decided the same. The file holds digests and keyed tags, never a name, an address, a reason, a case
-or a register's id.
+`observe_batch` before the gate, `observe_lookups` after the register was read, `sync` before a verdict that
+depends on them is stored. A redelivered request gets the counts of its first delivery, so that it is decided
+the same. The file holds digests and keyed tags; never a name, an address, a reason, a case or a register id.
 """
 
 import os
@@ -19,28 +17,27 @@ from glomar_schemas.messages import Tags
 from msgspec import Struct
 from msgspec.structs import astuple
 
-from glomar_verifier.decisions.disclosure import DatedName, Likeness
 from glomar_verifier.policy.facts import Counted
-from glomar_verifier.quotas import lookup_history as looked
-from glomar_verifier.quotas.counters import Tally, key
-from glomar_verifier.quotas.dated_names import KnownName
+from glomar_verifier.quotas import lookup_history
+from glomar_verifier.quotas.counters import SeriesCounters, key
+from glomar_verifier.quotas.dated_names import RecordedName
+from glomar_verifier.quotas.hidden_names import DatedName, NameKeys
 
 _VERSION = 3
-"""Of the tables, as `PRAGMA user_version` below."""
+"""Version of the tables; `PRAGMA user_version` below."""
 _DAY_NS = 86_400 * 10**9
 
-# NORMAL: no transaction is synced by itself, `sync` does that once for both of a batch. A checkpoint writes
-# pages all over the file, so it comes once in 40 MB of log and not, as by default, in 4.
+# NORMAL: a commit does not sync; `sync` does, once for both transactions of a batch. A checkpoint writes
+# pages all over the file, so it happens once in 40 MB of log and not, as by default, in 4.
 _DURABILITY = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = NORMAL;
 PRAGMA wal_autocheckpoint = 10000;
 """
 
-# `asked`: one row a request, with what it was told. `seen`: a `series` is one reason, officer, name or
-# address of an agency, its `member` a person, a case or an address. `tally`: how many members or requests a
-# series has, since an officer's are too many to be counted anew each time. `looked`: which addresses were
-# looked up under which names; a row for each part of a name by which it may be found again.
+# `asked`: one row for each request, with the counts that it got. `seen`: a `series` is one reason, officer,
+# name or address of an agency, its `member` a person, a case or an address. `tally`: number of members or
+# requests of a series, since an officer's are too many to count each time. `looked`: see `lookup_history`.
 _SCHEMA = """
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS asked (
@@ -62,8 +59,8 @@ COMMIT;
 """
 
 
-class Ask(Struct, frozen=True, kw_only=True):
-    """One request, as the counts know it."""
+class Attempt(Struct, frozen=True, kw_only=True):
+    """One request, as the counts see it."""
 
     agency: str
     request_id: str
@@ -72,30 +69,33 @@ class Ask(Struct, frozen=True, kw_only=True):
     officer: str
     tags: Tags
     address: str
-    """Its tag; blank where none was named that a house could have."""
+    """Its tag; blank unless it names a house or a box."""
     day: str
     """The calendar day of its stream time, in the agreement's time zone."""
     at_ns: int
-    """Its own stream time, ns since the Unix epoch."""
+    """Stream time, ns since the Unix epoch."""
 
 
 class Lookup(Struct, frozen=True, kw_only=True):
-    """A request that came as far as the register: which name and address, and under which names the register
-    has the person whom it would confirm; under none where it would not."""
+    """A request for which the register was read.
+
+    requested: the name in the request. recorded: the register's names of the person whom it found; empty if
+    it found none. address: its tag. at_ns: stream time.
+    """
 
     agency: str
     request_id: str
-    asked: Likeness[DatedName]
-    meant: Likeness[KnownName]
+    requested: NameKeys[DatedName]
+    recorded: NameKeys[RecordedName]
     address: str
     at_ns: int
 
 
 class Counts:
-    """The file, open. Several workers of one machine may share it; one thread at a time for each object."""
+    """The open file. Several processes of one machine may share it; one thread at a time for each object."""
 
     def __init__(self, path: Path, *, window_days: int, busy_timeout_s: float = 5.0) -> None:
-        """Opens or creates the file (mode 0600). busy_timeout_s: how long to wait for another worker.
+        """Opens or creates the file (mode 0600). busy_timeout_s: how long to wait for another process.
 
         Raises Misconfigured.
         """
@@ -103,7 +103,7 @@ class Counts:
         try:
             path.touch(mode=0o600)
             self._db = _open(path, busy_timeout_s)
-            # SQLite's locks are on the file itself; its log may be opened beside it.
+            # SQLite's locks are on the main file, so opening the log here releases none.
             self._log = os.open(path.with_name(f"{path.name}-wal"), os.O_RDONLY)
         except (OSError, sqlite3.Error) as error:
             raise Misconfigured(f"counts can't be opened ({error})", where=str(path)) from None
@@ -113,73 +113,76 @@ class Counts:
         self._db.close()
 
     def sync(self) -> None:
-        """From here on a power cut can't forget what was counted. Raises OSError: then nothing may leave."""
+        """All counts are durable when this returns. Raises OSError: then no verdict may be stored."""
         os.fdatasync(self._log)
 
-    def observe_batch(self, items: Sequence[Ask]) -> list[Counted]:
-        """Counts each request once, in the order given and as of its own stream time.
+    def observe_batch(self, attempts: Sequence[Attempt]) -> list[Counted]:
+        """Counts each request once, in the given order, at its own stream time.
 
-        Raises Retryable (locked, disk full), and then nothing of the batch was counted; IntegrityError when
-        the file is damaged.
+        Raises Retryable (locked, disk full): nothing of the batch was counted. Raises IntegrityError if the
+        file is damaged.
         """
-        keyed = [(item, _keys(item)) for item in items]
+        keyed = [(attempt, _keys(attempt)) for attempt in attempts]
         with self._transaction():
-            tally = Tally(self._db, (series for _, keys in keyed for series in keys.series))
-            counted = [self._observe(item, keys, tally) for item, keys in keyed]
-            tally.write()
+            counters = SeriesCounters(self._db, (series for _, keys in keyed for series in keys.series))
+            counted = [self._observe(attempt, keys, counters) for attempt, keys in keyed]
+            counters.write()
         return counted
 
-    def observe_lookups(self, items: Sequence[Lookup]) -> list[int]:
-        """For each, at how many addresses the agency had the person looked up who is meant, this one included
-        and under whatever name: within the window, each once. Zero where nobody is meant.
+    def observe_lookups(self, lookups: Sequence[Lookup]) -> list[int]:
+        """For each, at how many distinct addresses the agency had the recorded person looked up in the
+        window, this one included, under any of the person's names. Zero if there is no such person.
 
         Raises as `observe_batch`.
         """
-        if not items:
+        if not lookups:
             return []
         with self._transaction():
-            oldest = min(item.at_ns for item in items) - self._window_ns
+            oldest = min(lookup.at_ns for lookup in lookups) - self._window_ns
             self._db.execute("DELETE FROM looked WHERE at_ns <= ?", (oldest,))
-            return [self._look(item) for item in items]
+            return [self._observe_lookup(lookup) for lookup in lookups]
 
-    def _observe(self, ask: Ask, keys: "_Keys", tally: Tally) -> Counted:
-        digest = bytes.fromhex(ask.digest)
-        tally.forget_until(ask.at_ns - self._window_ns)
-        before = self._db.execute(
+    def _observe(self, attempt: Attempt, keys: "_Keys", counters: SeriesCounters) -> Counted:
+        digest, at_ns = bytes.fromhex(attempt.digest), attempt.at_ns
+        counters.expire(at_ns - self._window_ns)
+        earlier = self._db.execute(
             "SELECT numbers, digest FROM asked WHERE agency = ? AND request_id = ?",
-            (ask.agency, ask.request_id),
+            (attempt.agency, attempt.request_id),
         ).fetchone()
-        if before is not None:
-            numbers, first_digest = before
+        if earlier is not None:
+            numbers, first_digest = earlier
             return Counted(**_NUMBERS.decode(numbers), id_reused=first_digest != digest)
         numbers = {
-            "people_with_same_reason": tally.see(keys.reason, keys.person, ask.at_ns),
-            "open_cases_of_officer": tally.see(keys.cases, keys.case, ask.at_ns),
-            # Without an address there is none to be counted.
-            "addresses_of_name": tally.see(keys.name, keys.address, ask.at_ns)
-            if ask.address
-            else tally.add(keys.name, 0),
-            "people_at_address": tally.see(keys.place, keys.person, ask.at_ns) if ask.address else 0,
-            "requests_of_officer": tally.add(keys.of_officer, 1),
-            "requests_in_case": tally.add(keys.of_case, 1),
-            "requests_of_day": tally.add(keys.of_day, 1),
+            "people_with_same_reason": counters.add_member(keys.reason, keys.person, at_ns),
+            "open_cases_of_officer": counters.add_member(keys.cases, keys.case, at_ns),
+            # A request without an address adds none.
+            "addresses_of_name": counters.add_member(keys.name, keys.address, at_ns)
+            if attempt.address
+            else counters.add(keys.name, 0),
+            "people_at_address": counters.add_member(keys.place, keys.person, at_ns)
+            if attempt.address
+            else 0,
+            "requests_of_officer": counters.add(keys.of_officer, 1),
+            "requests_in_case": counters.add(keys.of_case, 1),
+            "requests_of_day": counters.add(keys.of_day, 1),
         }
         of_requests = keys.of_officer, keys.of_case, keys.of_day
         self._db.execute(
             "INSERT INTO asked VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-            (ask.agency, ask.request_id, digest, ask.at_ns, *of_requests, _ENCODER.encode(numbers)),
+            (attempt.agency, attempt.request_id, digest, at_ns, *of_requests, _ENCODER.encode(numbers)),
         )
         return Counted(**numbers, id_reused=False)
 
-    def _look(self, lookup: Lookup) -> int:
+    def _observe_lookup(self, lookup: Lookup) -> int:
         of_request = (lookup.agency, lookup.request_id)
-        before = self._db.execute(
+        earlier = self._db.execute(
             "SELECT addresses FROM asked WHERE agency = ? AND request_id = ?", of_request
         ).fetchone()
-        if before is not None and before[0] is not None:
-            return int(before[0])
-        looked.add(self._db, lookup.asked, key(lookup.address), lookup.at_ns)
-        addresses = looked.addresses_of(self._db, lookup.meant, lookup.at_ns - self._window_ns)
+        if earlier is not None and earlier[0] is not None:
+            return int(earlier[0])
+        lookup_history.add(self._db, lookup.requested, key(lookup.address), lookup.at_ns)
+        after_ns = lookup.at_ns - self._window_ns
+        addresses = lookup_history.count_addresses(self._db, lookup.recorded, after_ns)
         self._db.execute(
             "UPDATE asked SET addresses = ? WHERE agency = ? AND request_id = ?", (addresses, *of_request)
         )
@@ -206,7 +209,7 @@ _NUMBERS = msgspec.msgpack.Decoder(dict[str, int])
 
 
 class _Keys(Struct, frozen=True):
-    """What stands in the tables for one request: the members, then the series that they belong to."""
+    """The table keys of one request: the members, then the series to which they belong."""
 
     person: int
     case: int
@@ -224,21 +227,21 @@ class _Keys(Struct, frozen=True):
         return astuple(self)[3:]
 
 
-def _keys(ask: Ask) -> _Keys:
-    """Of one agency each, so that no other's questions count."""
-    agency, tags = ask.agency, ask.tags
+def _keys(attempt: Attempt) -> _Keys:
+    """Each series is of one agency, so that another agency's requests do not count."""
+    agency, tags = attempt.agency, attempt.tags
     return _Keys(
         person=key(tags.person),
         # The person belongs to the case: one case id for a million people is a million cases.
         case=key(tags.case, tags.person),
-        address=key(ask.address),
+        address=key(attempt.address),
         reason=key("reason", agency, tags.reason),
-        cases=key("officer", agency, ask.officer),
+        cases=key("officer", agency, attempt.officer),
         name=key("name", agency, tags.person),
-        place=key("address", agency, ask.address),
-        of_officer=key("requests", agency, "officer", ask.officer),
+        place=key("address", agency, attempt.address),
+        of_officer=key("requests", agency, "officer", attempt.officer),
         of_case=key("requests", agency, "case", tags.case),
-        of_day=key("requests", agency, "day", ask.day),
+        of_day=key("requests", agency, "day", attempt.day),
     )
 
 

@@ -1,8 +1,7 @@
-"""At which addresses was looked for whom? The table `looked` of the counts, within one transaction. Called by
-`counts`.
+"""The table `looked` of the counts: which addresses were looked up under which names.
 
-A name is kept hidden, with one row for each part by which it may be found again. An address counts for a
-person if the question, as it was put there, could have been confirmed had the person lived there.
+Names are stored as keyed hashes, one row for each part by which a name can be found again. An address counts
+for a person if the request for it would have been confirmed had the person lived there.
 """
 
 import sqlite3
@@ -10,53 +9,54 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from glomar_verifier.decisions.disclosure import DatedName, HiddenName, Likeness, same_name
-from glomar_verifier.quotas.dated_names import KnownName
+from glomar_verifier.quotas.dated_names import RecordedName
+from glomar_verifier.quotas.hidden_names import DatedName, HiddenName, NameKeys, same_name
 
 _ENCODER = msgspec.msgpack.Encoder()
 _NAME = msgspec.msgpack.Decoder(HiddenName)
-_WAYS = msgspec.msgpack.Decoder(tuple[DatedName, ...])
+_VARIANTS = msgspec.msgpack.Decoder(tuple[DatedName, ...])
 
 
-def add(database: sqlite3.Connection, asked: Likeness[DatedName], address: int, at_ns: int) -> None:
-    """An address under a name once, as of its latest."""
+def add(database: sqlite3.Connection, requested: NameKeys[DatedName], address: int, at_ns: int) -> None:
+    """Each address under each name once, with the latest time."""
     database.executemany(
         "INSERT INTO looked VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET at_ns = max(at_ns, excluded.at_ns)",
-        [(part, address, name, at_ns) for part, name in _rows(asked)],
+        [(part, address, name, at_ns) for part, name in _rows(requested)],
     )
 
 
-def addresses_of(database: sqlite3.Connection, meant: Likeness[KnownName], after_ns: int) -> int:
-    """How many were asked about since under any name that the gates could have taken for this person's.
+def count_addresses(database: sqlite3.Connection, recorded: NameKeys[RecordedName], after_ns: int) -> int:
+    """Addresses looked up after `after_ns` under any name that the gates could accept for this person.
 
-    Raises MsgspecError where the table is damaged.
+    Raises MsgspecError if the table is damaged.
     """
-    fitting: set[int] = set()
-    for name, addresses in _found(database, {part for one in meant.names for part in one.parts}, after_ns):
-        asked = _NAME.decode(name)
-        if any(same_name(asked, one) for one in meant.names):
-            fitting |= addresses
-    for dated in meant.dated:
-        for name, addresses in _found(database, {dated.born}, after_ns):
-            # Most often nobody else was born that day, and what counts already need not be compared.
-            if not addresses <= fitting and any(
-                one.may_be_meant(asked) for asked in _WAYS.decode(name) for one in dated.names
+    matching: set[int] = set()
+    parts = {part for name in recorded.names for part in name.parts}
+    for encoded, addresses in _find(database, parts, after_ns):
+        requested = _NAME.decode(encoded)
+        if any(same_name(requested, name) for name in recorded.names):
+            matching |= addresses
+    for dated in recorded.dated:
+        for encoded, addresses in _find(database, {dated.born}, after_ns):
+            # Most often nobody else has this birth date; addresses that count already are not compared.
+            if not addresses <= matching and any(
+                name.may_match(variant) for variant in _VARIANTS.decode(encoded) for name in dated.names
             ):
-                fitting |= addresses
-    return len(fitting)
+                matching |= addresses
+    return len(matching)
 
 
-def _rows(asked: Likeness[DatedName]) -> Iterator[tuple[int, bytes]]:
-    """By which part it may be found, and what is to be compared then."""
-    for name in asked.names:
+def _rows(requested: NameKeys[DatedName]) -> Iterator[tuple[int, bytes]]:
+    """(part to find it by, encoded name to compare)."""
+    for name in requested.names:
         encoded = _ENCODER.encode(name)
         yield from ((part, encoded) for part in name.parts)
-    yield from ((dated.born, _ENCODER.encode(dated.names)) for dated in asked.dated)
+    yield from ((dated.born, _ENCODER.encode(dated.names)) for dated in requested.dated)
 
 
-def _found(database: sqlite3.Connection, parts: set[int], after_ns: int) -> Iterable[tuple[bytes, set[int]]]:
-    """Each name that was asked and has one of these parts, with its addresses."""
-    under: dict[bytes, set[int]] = {}
+def _find(database: sqlite3.Connection, parts: set[int], after_ns: int) -> Iterable[tuple[bytes, set[int]]]:
+    """Each encoded name with one of these parts, and its addresses."""
+    by_name: dict[bytes, set[int]] = {}
     if parts:
         marks = ", ".join("?" * len(parts))
         rows = database.execute(
@@ -64,5 +64,5 @@ def _found(database: sqlite3.Connection, parts: set[int], after_ns: int) -> Iter
             (*parts, after_ns),
         )
         for address, name in rows:
-            under.setdefault(name, set()).add(address)
-    return under.items()
+            by_name.setdefault(name, set()).add(address)
+    return by_name.items()

@@ -1,5 +1,4 @@
-"""Tags: keyed hashes by which people, addresses, reasons and cases are counted without being known. Called
-by the desk for each request, and by `accounting` for a person who asks; pure."""
+"""Tags: keyed hashes that count people, addresses, reasons and cases without identifying them. Pure."""
 
 import hmac
 from collections.abc import Callable, Iterator, Sequence
@@ -11,17 +10,17 @@ from glomar_schemas.errors import Malformed, Misconfigured
 from glomar_schemas.messages import Subject, Tags
 from msgspec.structs import astuple
 
-from glomar_verifier.decisions.disclosure import Dated, DatedName, HiddenName, Likeness, Name
 from glomar_verifier.matching.blocking import keyed_hash
 from glomar_verifier.matching.corrections import readings, spellings
 from glomar_verifier.matching.normalise import AddressForm, NormalAddress, NormalName, fold, normal_name
 from glomar_verifier.matching.query import normal_address_of
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.matching.spelling import distinguishing
-from glomar_verifier.quotas.dated_names import KnownName, asked_ways
+from glomar_verifier.quotas.dated_names import RecordedName, requested_variants
+from glomar_verifier.quotas.hidden_names import BirthDateKeys, DatedName, HiddenName, Name, NameKeys
 
 KEY_BYTES = 32
-_KEPT = 1_024
+_CACHED = 1_024
 
 
 class Tagger:
@@ -32,15 +31,15 @@ class Tagger:
         if len(key) != KEY_BYTES:
             raise Misconfigured(f"the key for tags must have {KEY_BYTES} bytes", where=where)
         self._key = key
-        # The name that was asked is mostly the one on record, and reasons and cases come again.
-        self._digest = lru_cache(_KEPT)(self._make_digest)
+        # Cached: the requested name is mostly the one on record, and reasons and cases recur.
+        self._digest = lru_cache(_CACHED)(self._make_digest)
 
     def person(self, agency: str, name: NormalName) -> str:
-        """The same person gets another tag for every agency, so that tags can't be compared across them."""
+        """One person has a different tag for each agency, so that agencies can't compare tags."""
         return self._tag("person", agency, name.first, *name.surname)
 
     def people(self, agency: str, names: Sequence[NormalName], rules: Rules) -> Iterator[str]:
-        """The tags under which somebody of these names may be known, spelt otherwise."""
+        """The tags of a person with these names, under every spelling of them."""
         return (self.person(agency, one) for name in names for one in spellings(name, rules))
 
     def reason(self, text: str) -> str:
@@ -51,7 +50,7 @@ class Tagger:
         return self._tag("case", case_id)
 
     def address(self, address: NormalAddress) -> str:
-        """Blank unless it names a house or a box. The city is no part of it: no gate asks for it."""
+        """Blank unless it names a house or a box. Without the city, which no gate compares."""
         if not (address.po_box or (address.number and address.street.base)):
             return ""
         street = astuple(address.street)
@@ -64,31 +63,38 @@ class Tagger:
         except Malformed:
             return ""
 
-    def asked(self, agency: str, name: NormalName, born: date | None, rules: Rules) -> Likeness[DatedName]:
-        """Of a request, for the counts alone: another agency's are other numbers."""
+    def requested(
+        self, agency: str, name: NormalName, born: date | None, rules: Rules
+    ) -> NameKeys[DatedName]:
+        """The name in a request, for the counts of this agency alone."""
         births = (born,) if born else ()
-        dated = tuple(self._dated(agency, each, lambda key: asked_ways(name, key, rules)) for each in births)
-        return Likeness(self._names(agency, (name,), rules), dated)
+        dated = tuple(
+            self._dated(agency, each, lambda key: requested_variants(name, key, rules)) for each in births
+        )
+        return NameKeys(self._names(agency, (name,), rules), dated)
 
-    def known(
+    def recorded(
         self, agency: str, names: Sequence[NormalName], births: Sequence[date], rules: Rules
-    ) -> Likeness[KnownName]:
-        """Of a person on record, under every name and birth date that the register has."""
+    ) -> NameKeys[RecordedName]:
+        """A person on record, under every name and birth date that the register has."""
 
-        def known_names(key: bytes) -> tuple[KnownName, ...]:
-            return tuple(KnownName(name, key, rules) for name in names)
+        def recorded_names(key: bytes) -> tuple[RecordedName, ...]:
+            return tuple(RecordedName(name, key, rules) for name in names)
 
-        dated = tuple(self._dated(agency, each, known_names) for each in births)
-        return Likeness(self._names(agency, names, rules), dated)
+        dated = tuple(self._dated(agency, each, recorded_names) for each in births)
+        return NameKeys(self._names(agency, names, rules), dated)
 
-    def _dated(self, agency: str, born: date, names: Callable[[bytes], tuple[Name, ...]]) -> Dated[Name]:
+    def _dated(
+        self, agency: str, born: date, names: Callable[[bytes], tuple[Name, ...]]
+    ) -> BirthDateKeys[Name]:
         key = self._digest("born", agency, born.isoformat())
-        return Dated(keyed_hash("birth date", key), names(key))
+        return BirthDateKeys(keyed_hash("birth date", key), names(key))
 
     def _names(self, agency: str, names: Sequence[NormalName], rules: Rules) -> tuple[HiddenName, ...]:
-        every = [readings(name, rules) for name in names]
-        read = dict.fromkeys(chain.from_iterable(every) if all(every) else ())
-        return tuple(self.name(agency, one, rules) for one in read)
+        """Empty if one of the names has too many readings."""
+        per_name = [readings(name, rules) for name in names]
+        distinct = dict.fromkeys(chain.from_iterable(per_name) if all(per_name) else ())
+        return tuple(self.name(agency, reading, rules) for reading in distinct)
 
     def name(self, agency: str, name: NormalName, rules: Rules) -> HiddenName:
         """One spelling."""
@@ -101,7 +107,7 @@ class Tagger:
         )
 
     def tags(self, agency: str, particulars: Subject, rules: Rules) -> Tags:
-        """All three. A name or reason without a normal form gets the tag of an empty one."""
+        """A name or reason without a normal form gets the tag of an empty one."""
         try:
             name = normal_name(particulars.first_name, "", particulars.last_name, "", rules)
         except Malformed:
@@ -109,7 +115,7 @@ class Tagger:
         return self.tags_under(agency, name, particulars)
 
     def tags_under(self, agency: str, name: NormalName, particulars: Subject) -> Tags:
-        """The same of a name in normal form."""
+        """As `tags`, for a name in normal form."""
         try:
             reason = self.reason(particulars.reason)
         except Malformed:
@@ -124,7 +130,7 @@ class Tagger:
         return int.from_bytes(self._digest(purpose, *parts)[:8], "big", signed=True)
 
     def _make_digest(self, purpose: str, *parts: str) -> bytes:
-        """Each part is preceded by its length: no two lists of parts give the same bytes."""
+        """Each part is preceded by its length, so that different lists of parts never give the same bytes."""
         encoded = [part.encode() for part in (f"glomar/v1 {purpose}", *parts)]
         message = b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
         return hmac.digest(self._key, message, "sha256")

@@ -1,1 +1,1 @@
-"""Taking verdicts back, and what of that is not yet acknowledged."""
+"""Recalls verdicts and lists the recalls that are not acknowledged yet."""

@@ -1,4 +1,4 @@
-"""`glomar-verifier recall` and `recalls`: take verdicts back, see what is outstanding. stdout is data."""
+"""`glomar-verifier recall` and `recalls`: recall verdicts, list recalls. stdout: data, stderr: messages."""
 
 import asyncio
 import sys
@@ -24,10 +24,10 @@ from glomar_schemas.subjects import Subjects
 from msgspec import Struct
 from nats.aio.client import Client
 
-from glomar_verifier.decisions.ledger_watch import OwnVerdicts, open_own
-from glomar_verifier.decisions.publish import unheard
-from glomar_verifier.recalls.recall import Already, Made, Recaller, Standing, standings
-from glomar_verifier.recalls.recall_file import Row, Wanted, read_rows
+from glomar_verifier.decisions.ledger_watch import VerifierLedgerWatch, open_ledger_watch
+from glomar_verifier.decisions.publish import ignore_stored
+from glomar_verifier.recalls.recall import AlreadyRecalled, Recaller, RecallState, StoredRecall, recall_states
+from glomar_verifier.recalls.recall_file import RecallRow, RecallTarget, read_rows
 from glomar_verifier.settings import VerifierSettings
 
 IN_FLIGHT = 32
@@ -38,33 +38,39 @@ AsJson = Annotated[bool, Parameter("--json", negative="", help="print JSON, of a
 
 
 def recall(
-    request_id: Annotated[str, Parameter(help="whose verdict is taken back")] = "",
+    request_id: Annotated[str, Parameter(help="the request whose verdict is recalled")] = "",
     *,
-    agency: Annotated[str, Parameter(help="who asked; with --file for rows that do not say")] = "",
-    cause: Annotated[Cause | None, Parameter(help="why; with --file for rows that do not say")] = None,
+    agency: Annotated[str, Parameter(help="the requester; with --file: for rows without one")] = "",
+    cause: Annotated[Cause | None, Parameter(help="why; with --file: for rows without one")] = None,
     by: Annotated[str, Parameter(help="the office that recalls; no person's name")],
     file: Annotated[Path | None, Parameter(help="CSV: request_id, and agency, cause if they differ")] = None,
     config: Config,
     as_json: AsJson = False,
 ) -> None:
-    """Take a verdict back: the agency is told at once, and must destroy the answer and say so.
+    """Recall a verdict: the agency is notified at once, and must destroy the answer and acknowledge that.
 
-    With --file many at once; a row that can't be recalled is reported with its line, and the others go on.
-    Exit code 3 if a verdict was not there, or (without --file) recalled already.
+    With --file many at once: a row that can't be recalled is reported with its line, and the others go on.
+    Exit code 3 if there is no such verdict, or (without --file) if it was recalled before.
     """
     if bool(request_id) == (file is not None):
         raise Misconfigured("neither or both given", where="request id, --file", fix="Give one of them")
     if not 0 < len(by) <= LONGEST_OFFICE:
         raise Misconfigured(f"not 1 to {LONGEST_OFFICE} characters", where="--by")
-    if file is None:
-        if not agency or cause is None:
-            raise Misconfigured("missing", where="--agency" if not agency else "--cause")
-        made = asyncio.run(_recall_one(Wanted(request_id=request_id, agency=agency, cause=cause), by, config))
-        if as_json:
-            print(msgspec.json.encode({"version": 1, **msgspec.to_builtins(made)}).decode())
-        else:
-            print(f"{made.request_id}: recalled, sequence {made.sequence}")
+    if file is not None:
+        _recall_file(file, agency, cause, by, config, as_json)
         return
+    if not agency or cause is None:
+        raise Misconfigured("missing", where="--agency" if not agency else "--cause")
+    target = RecallTarget(request_id=request_id, agency=agency, cause=cause)
+    stored = asyncio.run(_recall_one(target, by, config))
+    if as_json:
+        print(msgspec.json.encode({"version": 1, **msgspec.to_builtins(stored)}).decode())
+    else:
+        print(f"{stored.request_id}: recalled, sequence {stored.sequence}")
+
+
+def _recall_file(file: Path, agency: str, cause: Cause | None, by: str, config: Path, as_json: bool) -> None:
+    """Raises Refused if a row was not recalled."""
     rows = list(read_rows(file, agency, cause))
     with progress("recalling") as advance:
         counts = asyncio.run(_recall_many(rows, by, config, file, advance))
@@ -79,15 +85,17 @@ def recall(
 
 def recalls(
     *,
-    outstanding: Annotated[bool, Parameter(negative="", help="only what no ack has come for")] = False,
+    outstanding: Annotated[
+        bool, Parameter(negative="", help="only recalls without an acknowledgement")
+    ] = False,
     config: Config,
     as_json: AsJson = False,
 ) -> None:
-    """List all recalls, and whether each was acknowledged and when."""
+    """List all recalls, and when each was acknowledged."""
 
-    async def run() -> list[Standing]:
+    async def run() -> list[RecallState]:
         async with _holder(config) as holder:
-            every = [each async for each in standings(holder.client, holder.subjects, holder.signed)]
+            every = [each async for each in recall_states(holder.client, holder.subjects, holder.signed)]
             return [each for each in every if not outstanding or each.acknowledged_at is None]
 
     found = asyncio.run(run())
@@ -103,20 +111,22 @@ def recalls(
     print(f"{len(found)} recalls, {waiting} outstanding", file=sys.stderr)
 
 
-async def _recall_one(wanted: Wanted, by: str, config: Path) -> Made:
+async def _recall_one(target: RecallTarget, by: str, config: Path) -> StoredRecall:
     async with _holder(config) as holder:
-        return await holder.recaller(by).recall(wanted)
+        return await holder.recaller(by).recall(target)
 
 
-async def _recall_many(rows: list[Row], by: str, config: Path, file: Path, advance: Advance) -> Counter[str]:
+async def _recall_many(
+    rows: list[RecallRow], by: str, config: Path, file: Path, advance: Advance
+) -> Counter[str]:
     counts: Counter[str] = Counter()
     limit = asyncio.Semaphore(IN_FLIGHT)
 
-    async def one(recaller: Recaller, row: Row) -> None:
+    async def one(recaller: Recaller, row: RecallRow) -> None:
         async with limit:
             outcome, fault = "bad_rows", row.fault
-            if row.wanted is not None:
-                outcome, fault = await _outcome(recaller, row.wanted)
+            if row.target is not None:
+                outcome, fault = await _outcome(recaller, row.target)
         counts[outcome] += 1
         advance(counts.total(), len(rows))
         if fault:
@@ -129,16 +139,16 @@ async def _recall_many(rows: list[Row], by: str, config: Path, file: Path, advan
                 for row in rows:
                     group.create_task(one(recaller, row))
         except ExceptionGroup as faults:
-            # Nothing is lost: run again, and what is recalled by now is said to be.
+            # Nothing is lost: a second run reports the rows that were recalled before.
             raise faults.exceptions[0] from None
     return counts
 
 
-async def _outcome(recaller: Recaller, wanted: Wanted) -> tuple[str, str]:
-    """What is counted, and what is said of it."""
+async def _outcome(recaller: Recaller, target: RecallTarget) -> tuple[str, str]:
+    """(the count that it adds to, the message or "")."""
     try:
-        await recaller.recall(wanted)
-    except Already as fault:
+        await recaller.recall(target)
+    except AlreadyRecalled as fault:
         return "already", fault.what
     except Malformed as fault:
         return "bad_rows", fault.what
@@ -152,28 +162,28 @@ class _Holder(Struct):
     subjects: Subjects
     signed: SignedAgreement
     signer: Signer
-    own: OwnVerdicts | None
+    ledger_watch: VerifierLedgerWatch | None
 
     def recaller(self, office: str) -> Recaller:
-        acknowledged = self.own.acknowledged if self.own else unheard
-        return Recaller(self.client, self.subjects, self.signed, self.signer, office, acknowledged)
+        on_stored = self.ledger_watch.on_stored if self.ledger_watch else ignore_stored
+        return Recaller(self.client, self.subjects, self.signed, self.signer, office, on_stored)
 
 
 @asynccontextmanager
 async def _holder(config: Path) -> AsyncIterator[_Holder]:
-    """Connected as the record holder, with the agreement in force. Raises Misconfigured, Unreachable."""
+    """Connects as the record holder, with the agreement in force. Raises Misconfigured, Unreachable."""
     settings = load_settings(VerifierSettings, config)
     versions = load_versions(settings.agreement, load_trust(settings.trust))
     signer = Signer(read_signing_key(settings.signing_key))
     subjects = Subjects(versions.newest.agreement.id, settings.incarnation)
-    own = open_own(settings, versions, subjects, lambda: versions.newest.ring)
+    ledger_watch = open_ledger_watch(settings, versions, subjects, lambda: versions.newest.ring)
     try:
         client = await connect(settings, "glomar-verifier recalls", quiet=True)
         try:
             in_force = await latest_in_force(client, versions, subjects)
-            yield _Holder(client, subjects, in_force.require(), signer, own)
+            yield _Holder(client, subjects, in_force.require(), signer, ledger_watch)
         finally:
             await client.close()
     finally:
-        if own is not None:
-            own.close()
+        if ledger_watch is not None:
+            ledger_watch.close()

@@ -1,6 +1,6 @@
-"""Takes verdicts back, and says of which the destruction is not yet acknowledged. Called by the commands.
+"""Recalls verdicts, and lists which recalls are acknowledged.
 
-The stream is the only memory: a recall is written once, and so is the ack to it.
+The stream is the only memory: each recall is stored once, and so is its acknowledgement.
 """
 
 from collections.abc import AsyncIterator
@@ -17,16 +17,16 @@ from glomar_schemas.subjects import Subjects, is_request_id, is_token
 from msgspec import Struct
 from nats.aio.client import Client
 
-from glomar_verifier.decisions.publish import Acknowledged, unheard
-from glomar_verifier.recalls.recall_file import Wanted
+from glomar_verifier.decisions.publish import OnStored, ignore_stored
+from glomar_verifier.recalls.recall_file import RecallTarget
 
 
-class Already(Refused):
-    """The verdict is recalled; the first recall stands."""
+class AlreadyRecalled(Refused):
+    """The verdict was recalled before; the first recall stands."""
 
 
-class Made(Struct, frozen=True, kw_only=True):
-    """A recall that the stream has. sequence: in the stream."""
+class StoredRecall(Struct, frozen=True, kw_only=True):
+    """A recall that the stream has stored. sequence: in the stream."""
 
     request_id: str
     agency: str
@@ -35,8 +35,8 @@ class Made(Struct, frozen=True, kw_only=True):
     recalled_at: datetime
 
 
-class Standing(Struct, frozen=True, kw_only=True):
-    """A recall and what became of it. acknowledged_at: stream time of the ack; None: outstanding."""
+class RecallState(Struct, frozen=True, kw_only=True):
+    """A recall and its acknowledgement. acknowledged_at: stream time of the ack; None: outstanding."""
 
     request_id: str
     agency: str
@@ -51,7 +51,7 @@ class Standing(Struct, frozen=True, kw_only=True):
 
 
 class Recaller:
-    """The record holder's hand for recalls; it needs no running verifier."""
+    """Signs and stores recalls for the record holder. Needs no running verifier."""
 
     def __init__(
         self,
@@ -60,9 +60,9 @@ class Recaller:
         signed: SignedAgreement,
         signer: Signer,
         office: str,
-        acknowledged: Acknowledged = unheard,
+        on_stored: OnStored = ignore_stored,
     ) -> None:
-        """Raises Untrusted unless the signing key is the holder's and valid now: others would ignore it."""
+        """Raises Untrusted unless the signing key is the holder's and valid now."""
         party, _ = signed.ring.signer(signer.key_id, datetime.now(UTC))
         if party != signed.agreement.holder:
             raise Untrusted(f"the signing key is {party}'s in the agreement", where=signed.agreement.holder)
@@ -70,48 +70,50 @@ class Recaller:
         self._subjects = subjects
         self._signer = signer
         self._office = office
-        self._acknowledged = acknowledged
+        self._on_stored = on_stored
 
-    async def recall(self, wanted: Wanted) -> Made:
-        """Never fenced: no hold keeps a recall back.
+    async def recall(self, target: RecallTarget) -> StoredRecall:
+        """Not fenced: no hold stops a recall.
 
-        Raises Malformed (no such id or agency can be), Refused (no verdict), Already, TimedOut (it may be
-        stored; asking again says so), Unreachable.
+        Raises Malformed (not an id, not an agency), Refused (no verdict), AlreadyRecalled, TimedOut (it may
+        be stored; a second call tells), Unreachable.
         """
-        if not is_request_id(wanted.request_id) or not is_token(wanted.agency):
+        if not is_request_id(target.request_id) or not is_token(target.agency):
             raise Malformed("not a request id and an agency", where="recall")
-        verdict = await self._read(self._subjects.verdict(wanted.agency, wanted.request_id))
+        verdict = await self._read(self._subjects.verdict(target.agency, target.request_id))
         if verdict is None:
             raise Refused(
-                "no verdict to recall", where=wanted.request_id, fix=f"Was it {wanted.agency} who asked?"
+                "no verdict to recall",
+                where=target.request_id,
+                fix=f"Check that {target.agency} made this request",
             )
-        recall = self._recall(wanted, verdict)
+        recall = self._recall(target, verdict)
         try:
             outgoing = Outgoing(recall.subject, seal_envelope(recall, [self._signer]), {})
             sequence = await store(self._client, outgoing)
-            self._acknowledged([sequence], [outgoing])
+            self._on_stored([sequence], [outgoing])
         except NotStored as refusal:
             if refusal.err_code != SLOT_TAKEN:
                 raise
-            raise Already(
-                "recalled already", where=wanted.request_id, fix="The first recall stands"
+            raise AlreadyRecalled(
+                "recalled already", where=target.request_id, fix="The first recall stands"
             ) from None
-        return Made(
-            request_id=wanted.request_id,
-            agency=wanted.agency,
-            cause=wanted.cause,
+        return StoredRecall(
+            request_id=target.request_id,
+            agency=target.agency,
+            cause=target.cause,
             sequence=sequence,
             recalled_at=recall.recalled_at,
         )
 
-    def _recall(self, wanted: Wanted, verdict: Stored) -> Recall:
+    def _recall(self, target: RecallTarget, verdict: Stored) -> Recall:
         return Recall(
-            request_id=wanted.request_id,
-            subject=self._subjects.recall(wanted.agency, wanted.request_id),
+            request_id=target.request_id,
+            subject=self._subjects.recall(target.agency, target.request_id),
             agreement=self._subjects.agreement,
-            agency=wanted.agency,
+            agency=target.agency,
             verdict_digest=sha256(verdict.body).hexdigest(),
-            cause=wanted.cause,
+            cause=target.cause,
             recalled_at=datetime.now(UTC),
             recalled_by=self._office,
         )
@@ -120,19 +122,21 @@ class Recaller:
         return await get_by_subject(self._client, self._subjects.stream, subject)
 
 
-async def standings(client: Client, subjects: Subjects, signed: SignedAgreement) -> AsyncIterator[Standing]:
+async def recall_states(
+    client: Client, subjects: Subjects, signed: SignedAgreement
+) -> AsyncIterator[RecallState]:
     """Each recall that the holder has signed, in stream order. Raises Unreachable."""
     async for stored in walk(client, subjects.stream, subjects.recall("*", "*")):
         try:
             recall, envelope = open_envelope(stored.body, Recall, stored.subject)
             require_signer(envelope, signed.agreement.holder, signed.ring, moment(stored.time_ns))
         except Refused:
-            # It stands in the stream, and changed nothing.
+            # Not signed by the holder: it has no effect.
             continue
         subject = subjects.ack(recall.agency, recall.request_id)
         answer = await get_by_subject(client, subjects.stream, subject)
         ack = _ack(answer, subject, signed) if answer else None
-        yield Standing(
+        yield RecallState(
             request_id=recall.request_id,
             agency=recall.agency,
             cause=recall.cause,
@@ -147,7 +151,7 @@ async def standings(client: Client, subjects: Subjects, signed: SignedAgreement)
 
 
 def _ack(stored: Stored, subject: str, signed: SignedAgreement) -> Ack | None:
-    """None for one that the agency did not sign: nothing is acknowledged by it."""
+    """None if the agency did not sign it: it acknowledges nothing."""
     try:
         ack, envelope = open_envelope(stored.body, Ack, subject)
         require_signer(envelope, ack.agency, signed.ring, moment(stored.time_ns))

@@ -1,4 +1,4 @@
-"""A file of verdicts to recall: CSV (RFC 4180) with a header row. Called by the command."""
+"""A file of verdicts to recall: CSV (RFC 4180) with a header row."""
 
 import csv
 from collections.abc import Iterator
@@ -13,24 +13,24 @@ from msgspec import Struct
 COLUMNS = ("request_id", "agency", "cause")
 
 
-class Wanted(Struct, frozen=True, kw_only=True):
-    """A verdict that is to be taken back."""
+class RecallTarget(Struct, frozen=True, kw_only=True):
+    """A verdict to recall, and why."""
 
     request_id: str
     agency: str
     cause: Cause
 
 
-class Row(Struct, frozen=True):
-    """One line. fault: why it can't be a recall, `wanted` then being None."""
+class RecallRow(Struct, frozen=True):
+    """One line. fault: why there is no target."""
 
     line: int
-    wanted: Wanted | None
+    target: RecallTarget | None
     fault: str = ""
 
 
-def read_rows(file: Path, agency: str, cause: Cause | None) -> Iterator[Row]:
-    """agency, cause: for rows that leave them out. Raises Misconfigured (unreadable), Malformed."""
+def read_rows(file: Path, agency: str, cause: Cause | None) -> Iterator[RecallRow]:
+    """agency, cause: for rows without them. Raises Misconfigured (unreadable), Malformed."""
     try:
         text = file.read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -38,8 +38,8 @@ def read_rows(file: Path, agency: str, cause: Cause | None) -> Iterator[Row]:
     except UnicodeDecodeError:
         raise Malformed("not UTF-8", where=str(file)) from None
     reader = csv.reader(text.splitlines(keepends=True), strict=True)
-    head = next(reader, [])
-    if "request_id" not in head or not set(head) <= set(COLUMNS) or len(set(head)) != len(head):
+    header = next(reader, [])
+    if "request_id" not in header or not set(header) <= set(COLUMNS) or len(set(header)) != len(header):
         known = ", ".join(COLUMNS)
         raise Malformed("not the columns of recalls", where=f"{file}: line 1", fix=f"Known: {known}")
     while True:
@@ -48,20 +48,20 @@ def read_rows(file: Path, agency: str, cause: Cause | None) -> Iterator[Row]:
         except StopIteration:
             return
         except csv.Error:
-            yield Row(reader.line_num, None, "not CSV")
+            yield RecallRow(reader.line_num, None, "not CSV")
             continue
-        if len(cells) == len(head):
-            yield _row(reader.line_num, dict(zip(head, cells, strict=True)), agency, cause)
+        if len(cells) == len(header):
+            yield _row(reader.line_num, dict(zip(header, cells, strict=True)), agency, cause)
         elif cells:
-            yield Row(reader.line_num, None, "not as many cells as the header")
+            yield RecallRow(reader.line_num, None, "not as many cells as the header")
 
 
-def _row(line: int, said: dict[str, str], agency: str, cause: Cause | None) -> Row:
-    who, why = said.get("agency") or agency, said.get("cause") or cause
-    if not is_request_id(said["request_id"]):
-        return Row(line, None, "request_id: not a request id")
-    if not is_token(who):
-        return Row(line, None, "agency: missing, or not an agency's name")
-    if why not in get_args(Cause):
-        return Row(line, None, f"cause: not one of {', '.join(get_args(Cause))}")
-    return Row(line, Wanted(request_id=said["request_id"], agency=who, cause=why))  # type: ignore[arg-type]
+def _row(line: int, fields: dict[str, str], agency: str, cause: Cause | None) -> RecallRow:
+    agency, given_cause = fields.get("agency") or agency, fields.get("cause") or cause
+    if not is_request_id(fields["request_id"]):
+        return RecallRow(line, None, "request_id: not a request id")
+    if not is_token(agency):
+        return RecallRow(line, None, "agency: missing, or not an agency's name")
+    if given_cause not in get_args(Cause):
+        return RecallRow(line, None, f"cause: not one of {', '.join(get_args(Cause))}")
+    return RecallRow(line, RecallTarget(request_id=fields["request_id"], agency=agency, cause=given_cause))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The file that travels between officials: drafting, signing, altering, and what it says to a lawyer."""
+"""The file that travels between officials: drafting, signing, altering, and its explanation in words."""
 
 import base64
 from datetime import timedelta

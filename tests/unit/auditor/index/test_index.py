@@ -1,4 +1,4 @@
-"""The index: what it keeps sealed, what it refuses, and that it knows nothing without the key."""
+"""The index: what stays sealed in it, what it refuses, and that it shows no outcome without the key."""
 
 import gc
 import sqlite3
@@ -25,8 +25,8 @@ READER_WITHOUT_KEY = MessageReader(samples.SUBJECTS, Opener({}))
 
 
 def request(sequence: int, token: str = "", **fields: str) -> IndexRecord:
-    asked = IndexRecord(sequence=sequence, kind="request", agency="ice", token=token or f"r{sequence}")
-    return replace(asked, **fields)
+    found = IndexRecord(sequence=sequence, kind="request", agency="ice", token=token or f"r{sequence}")
+    return replace(found, **fields)
 
 
 def verdict(sequence: int, token: str, body: bytes = b"") -> IndexRecord:
@@ -40,7 +40,7 @@ def stored_verdict(
     to: Key = OVERSIGHTS,
     slot: str = samples.REQUEST_ID,
 ) -> Stored:
-    """named: the answer whose digest the verdict has, if another."""
+    """named: the answer whose digest is in the verdict, if it is another one."""
     sealer = Sealer(to, samples.TO_AUDITOR)
     sealed = sealer.seal("answer", slot, encode(answer), ANSWER_SIZES)
     message = replace(
@@ -72,8 +72,8 @@ def test_what_a_verdict_says_stays_sealed_until_somebody_with_the_key_asks() -> 
     assert READER.outcome(denied) == VerdictOutcome(
         "refused", ("L2", "L7"), tags.person, tags.reason, tags.case
     )
-    assert READER_WITHOUT_KEY.read(stored_verdict(refused)).fault == "", "it needs no key to be kept"
-    assert READER_WITHOUT_KEY.outcome(confirmed) is None, "forgotten with the key"
+    assert READER_WITHOUT_KEY.read(stored_verdict(refused)).fault == "", "the record needs no key"
+    assert READER_WITHOUT_KEY.outcome(confirmed) is None, "not readable without the key"
 
 
 def test_a_verdict_that_was_changed_in_the_index_says_nothing() -> None:
@@ -90,7 +90,7 @@ def test_a_verdict_whose_answer_is_not_the_one_that_it_names_is_unreadable() -> 
     wrong = stored_verdict(samples.CONFIRMED, named=replace(samples.CONFIRMED, outcome="deny"))
     assert READER.outcome(READER.read(wrong)) == VerdictOutcome("void")
     assert [READER.read(each, lambda stored: "").fault for each in (right, wrong)] == ["", "unreadable"]
-    assert READER_WITHOUT_KEY.read(wrong, lambda stored: "").fault == "", "it can't be told without the key"
+    assert READER_WITHOUT_KEY.read(wrong, lambda stored: "").fault == "", "not known without the key"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_an_index_is_its_owners_alone_and_of_one_ledger(tmp_path: Path) -> None:
 def test_a_crash_while_the_file_is_made_leaves_nothing_or_an_index(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before the ledger is named: what is left must not be taken for the index of another one."""
+    """Before the ledger is named: the file that is left must not count as the index of another ledger."""
 
     class Crashing(sqlite3.Connection):
         def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
@@ -149,7 +149,7 @@ def test_a_request_is_found_with_the_verdict_in_its_own_slot() -> None:
         request(2, "no id!", officer="B"),
         verdict(3, "r1"),
         verdict(4, "~2"),
-        # Whoever stores a second one elsewhere does not make the request count twice.
+        # A second one under another subject does not make the request count twice.
         verdict(5, "~1"),
     )
     assert [(r.sequence, v and v.sequence) for r, v in index.requests(RequestFilter())] == [(1, 3), (2, 4)]

@@ -1,4 +1,4 @@
-"""What a report counts as what: violations, void and sealed answers, requests that are nobody's."""
+"""What a report counts: violations, void and sealed answers, requests without a valid signature."""
 
 from datetime import timedelta
 
@@ -56,25 +56,25 @@ def control(sequence: int, slot: int, content: bytes) -> IndexRecord:
 
 
 def request(sequence: int, token: str, **fields: str) -> IndexRecord:
-    asked = IndexRecord(
+    found = IndexRecord(
         sequence=sequence, kind="request", agency="ice", token=token, time_ns=START_NS + sequence
     )
-    return replace(replace(asked, officer="OFF-1", ground="g", statute="s"), **fields)
+    return replace(replace(found, officer="OFF-1", ground="g", statute="s"), **fields)
 
 
 def verdict(sequence: int, token: str, outcome: VerdictOutcome | None, fault: str = "") -> IndexRecord:
-    """outcome: None: sealed to a key that is not held any more."""
-    says = outcome or confirmed()
-    refusals = tuple(Refusal(condition=each, citation="c", message="m") for each in says.conditions)
+    """outcome: None: sealed to a key that was destroyed."""
+    content = outcome or confirmed()
+    refusals = tuple(Refusal(condition=each, citation="c", message="m") for each in content.conditions)
     answer = replace(
         samples.CONFIRMED,
-        outcome="confirm" if says.outcome == "confirm" else "deny",
-        record_consulted=says.outcome != "refused",
+        outcome="confirm" if content.outcome == "confirm" else "deny",
+        record_consulted=content.outcome != "refused",
         refusals=refusals,
     )
-    named = replace(answer, salt=bytes(16)) if says.outcome == "void" else answer
+    named = replace(answer, salt=bytes(16)) if content.outcome == "void" else answer
     to = OVERSIGHTS if outcome else replace(OVERSIGHTS, id="0" * 32)
-    tags = replace(samples.TAGS, person=says.person)
+    tags = replace(samples.TAGS, person=content.person)
     body = stored_verdict(answer, named, tags, to, token).body
     stored = START_NS + sequence
     return IndexRecord(
@@ -99,9 +99,9 @@ def confirmed(person: str = TAG) -> VerdictOutcome:
 
 
 def test_an_answer_behind_a_hold_that_covers_its_person_is_a_violation() -> None:
-    asked = (request(2, "a"), request(3, "b"), control(4, 2, HELD))
-    answered = (verdict(5, "a", confirmed()), verdict(6, "b", confirmed("b" * 64)))
-    report = counted(control(1, 1, AGREED), *asked, *answered)
+    requests = (request(2, "a"), request(3, "b"), control(4, 2, HELD))
+    verdicts = (verdict(5, "a", confirmed()), verdict(6, "b", confirmed("b" * 64)))
+    report = counted(control(1, 1, AGREED), *requests, *verdicts)
     assert report.violations == (5,)
     [hold] = report.holds
     assert (hold.slot, hold.by, hold.lifted_slot) == (2, ("irs",), None)

@@ -3,7 +3,7 @@
 import pytest
 from glomar_schemas.agreement.model import Condition
 from glomar_schemas.errors import Malformed
-from glomar_verifier.agreement.examples import question
+from glomar_verifier.agreement.examples import gate_input
 from msgspec.structs import replace
 
 from tests.support.examples import failed, model_agreement, model_gate
@@ -78,14 +78,16 @@ def test_it_brings_no_keys_since_each_deployment_adds_its_own() -> None:
 )
 def test_an_example_that_fits_no_message_is_named(changes: dict[str, object], fault: str) -> None:
     with pytest.raises(Malformed, match=fault):
-        question(model_agreement(), changes, model_gate())
+        gate_input(model_agreement(), changes, model_gate())
 
 
 def test_an_agreement_without_an_example_can_not_be_checked() -> None:
     with pytest.raises(Malformed, match=r"no \[example\]"):
-        question(replace(model_agreement(), example=None), {}, model_gate())
+        gate_input(replace(model_agreement(), example=None), {}, model_gate())
 
 
 def test_an_example_may_leave_out_a_particular_by_saying_that_it_is_empty() -> None:
-    particulars = question(model_agreement(), {"particulars.final_order_date": ""}, model_gate()).particulars
+    particulars = gate_input(
+        model_agreement(), {"particulars.final_order_date": ""}, model_gate()
+    ).particulars
     assert particulars.final_order_date is None

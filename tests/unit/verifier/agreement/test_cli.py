@@ -54,7 +54,7 @@ def test_every_condition_is_explained_with_its_examples(
     assert "final order date 2025-03-04 instead of 2025-02-10: accepted" in said
     for rule in model_agreement().handling:
         assert rule in said
-    assert "No mistake: 30 examples come out as they say." in said
+    assert "No mistake: 30 examples have the expected result." in said
 
 
 def test_it_is_said_that_nothing_limits_the_addresses_of_a_person(
@@ -163,7 +163,7 @@ def test_json_has_the_same_as_values(file: Path, capsys: pytest.CaptureFixture[s
 
 def test_mistakes_end_with_3_and_name_the_lines(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text(RAW.decode().replace('citation = "8 U.S.C. 1253(a)"\n', "", 1))
-    with pytest.raises(Refused, match="1 to mend, in line") as raised:
+    with pytest.raises(Refused, match="1 to correct, in line") as raised:
         check(file)
     assert raised.value.exit_code == 3
     assert "citation is missing" in capsys.readouterr().out

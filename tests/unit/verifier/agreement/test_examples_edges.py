@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 from glomar_schemas.messages import Tags
-from glomar_verifier.holder_lists.case_roll import Entry, Roll
+from glomar_verifier.holder_lists.case_roll import CaseRoll, RollRow
 from glomar_verifier.policy.facts import Engagement, Registry
-from glomar_verifier.quotas.counts import Ask, Counts
+from glomar_verifier.quotas.counts import Attempt, Counts
 from msgspec.structs import asdict, replace
 
 from tests.support.examples import asked, failed, model_agreement, model_gate, model_request
@@ -397,7 +397,7 @@ def test_the_notice_of_another_agency_does_not_count() -> None:
 def test_one_reason_is_counted_up_to_five_people_and_refused_for_the_sixth(tmp_path: Path) -> None:
     """Counted as the verifier counts them: each request is about another person."""
     asks = [
-        Ask(
+        Attempt(
             request_id=f"r{n}",
             digest="00" * 32,
             agency="ice",
@@ -423,7 +423,7 @@ def test_a_case_counts_from_its_opening_to_the_day_before_its_closing(
     today: date, expected: list[str]
 ) -> None:
     opened, closed = date(2025, 1, 10).toordinal(), date(2025, 6, 2).toordinal()
-    roll = Roll([Entry(2, "HOU-2025-004417", "OFF-001", opened, closed)])
+    roll = CaseRoll([RollRow(2, "HOU-2025-004417", "OFF-001", opened, closed)])
     engagement = roll.engagement("HOU-2025-004417", "OFF-001", today)
     known = {f"facts.{name}": value for name, value in asdict(engagement).items()}
     assert failed(known) == expected

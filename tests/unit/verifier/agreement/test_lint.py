@@ -1,10 +1,10 @@
-"""Every mistake in an agreement's text is found, with the line in which it is to be mended."""
+"""Every mistake in an agreement's text is found, with the line in which it must be mended."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from glomar_verifier.agreement.lint import Mistake, read
+from glomar_verifier.agreement.lint import LintFinding, lint
 
 from tests.support.examples import AGREEMENT_FILE
 from tests.support.registers import RULES
@@ -21,8 +21,8 @@ def changed(changes: Mapping[str, str]) -> str:
     return text
 
 
-def found_in(text: str) -> list[Mistake]:
-    return read(text.encode(), RULES)[1]
+def found_in(text: str) -> list[LintFinding]:
+    return lint(text.encode(), RULES)[1]
 
 
 def line_with(text: str, words: str) -> int:
@@ -34,11 +34,11 @@ def line_with(text: str, words: str) -> int:
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.parent.name)
 def test_no_agreement_that_is_shipped_has_a_mistake(file: Path) -> None:
     assert len(SHIPPED) >= 2
-    agreement, mistakes = read(file.read_bytes(), RULES)
-    assert agreement is not None and mistakes == []
+    agreement, findings = lint(file.read_bytes(), RULES)
+    assert agreement is not None and findings == []
 
 
-# (what is changed, a word of the line that is to be mended, what is said of it)
+# (what is changed, a word of the line that must be mended, what is said of it)
 CASES = {
     "TOML": ({"version = 1": "version = "}, "version = ", "not TOML: Invalid value"),
     "an open string": ({'holder = "irs"': 'holder = "irs'}, 'holder = "irs', "not TOML"),
@@ -82,21 +82,21 @@ CASES = {
     ),
     "accepted is refused": (
         {'final_order_date" = 2025-03-04 }': 'final_order_date" = 2025-03-06 }'},
-        "2025-03-06", "is to be accepted, and fails L7",
+        "2025-03-06", "must be accepted, but fails L7",
     ),
     "refused is accepted": (
         {'final_order_date" = 2025-03-05 }': 'final_order_date" = 2025-03-03 }'},
-        "2025-03-03", "is to be refused by L7 alone, and fails nothing",
+        "2025-03-03", "must be refused by L7 alone, but fails nothing",
     ),
     "refused by another": (
         {'{ "request.statute" = "8 U.S.C. 1229a" }': '{ "request.officer.id" = "OFF-999" }'},
-        "OFF-999", "is to be refused by L4 alone, and fails L6",
+        "OFF-999", "must be refused by L4 alone, but fails L6",
     ),
     "field of an example": (
         {'{ "request.authorised_by" = "DEL-2025-02" }': '{ "request.authorized_by" = "DEL-2025-02" }'},
         "authorized_by", "unknown field `authorized_by`",
     ),
-    "unlawful example": ({"[2023, 2024]\n": "[2023, 2025]\n"}, "[example]", "is to be lawful, and fails L3"),
+    "unlawful example": ({"[2023, 2024]\n": "[2023, 2025]\n"}, "[example]", "must be lawful, but fails L3"),
 }  # fmt: skip
 
 
@@ -144,11 +144,11 @@ def test_all_mistakes_are_listed_in_the_order_of_the_lines() -> None:
             'citation = "8 U.S.C. 1253(a)"\n': "",
         }
     )
-    mistakes = found_in(text)
-    assert [mistake.where for mistake in mistakes] == [
+    findings = found_in(text)
+    assert [mistake.where for mistake in findings] == [
         "version", "limits.window_days", "delegations[1].id", "conditions[6]",
     ]  # fmt: skip
-    assert [mistake.line for mistake in mistakes] == sorted(mistake.line for mistake in mistakes)
+    assert [mistake.line for mistake in findings] == sorted(mistake.line for mistake in findings)
 
 
 def test_all_mistakes_of_all_expressions_are_listed() -> None:
@@ -174,6 +174,6 @@ def test_all_mistakes_of_all_expressions_are_listed() -> None:
     ids=["empty", "no UTF-8", "deep", "cut off"],
 )
 def test_what_is_no_agreement_at_all_is_said(raw: bytes, line: int, fault: str) -> None:
-    agreement, mistakes = read(raw, RULES)
+    agreement, findings = lint(raw, RULES)
     assert agreement is None
-    assert fault in mistakes[0].what and mistakes[0].line == line
+    assert fault in findings[0].what and findings[0].line == line

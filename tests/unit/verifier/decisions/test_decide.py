@@ -1,4 +1,4 @@
-"""What the desk answers after a lookup: limits, veto and the one deny that all of them share."""
+"""What the engine decides after a lookup: limits, veto and the one deny that they share."""
 
 import errno
 import os
@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from glomar_schemas.keys import read_secret
-from glomar_verifier.decisions.decide import Desk
+from glomar_verifier.decisions.decide import DecisionEngine
 from glomar_verifier.holder_lists import veto
 from glomar_verifier.matching.normalise import normal_name
 from glomar_verifier.quotas.tags import Tagger
 
-from tests.support.desks import Office, about, stepping
+from tests.support.decisions import Deployment, about, stepping
 from tests.support.registers import ANA, RULES
 
 TWIN = {**ANA, "person_id": "P2", "unit": ""}
@@ -23,8 +23,8 @@ TWO_BOBS = [BOB, {**BOB, "person_id": "P4"}]
 
 
 @pytest.fixture
-def office(tmp_path: Path) -> Office:
-    return Office(tmp_path / "data", [ANA, *TWO_BOBS])
+def deployment(tmp_path: Path) -> Deployment:
+    return Deployment(tmp_path / "data", [ANA, *TWO_BOBS])
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ def moment() -> datetime:
 
 
 @pytest.fixture
-def desk(office: Office) -> Iterator[Desk]:
-    with office.desk() as opened:
+def engine(deployment: Deployment) -> Iterator[DecisionEngine]:
+    with deployment.engine() as opened:
         yield opened
 
 
@@ -44,45 +44,57 @@ def at(number: int) -> str:
     return str(1000 + number)
 
 
-def test_the_person_on_file_is_confirmed(office: Office, desk: Desk) -> None:
-    assert office.ask(desk, [about()]) == ["confirm"]
+def test_the_person_on_file_is_confirmed(deployment: Deployment, engine: DecisionEngine) -> None:
+    assert deployment.ask(engine, [about()]) == ["confirm"]
 
 
-def test_eleven_addresses_of_one_name_are_one_too_many(office: Office, desk: Desk) -> None:
+def test_eleven_addresses_of_one_name_are_one_too_many(
+    deployment: Deployment, engine: DecisionEngine
+) -> None:
     asks = [about(street_number=at(n)) for n in range(10)] + [about()]
-    assert office.ask(desk, asks) == ["deny"] * 10 + ["L9a"]
+    assert deployment.ask(engine, asks) == ["deny"] * 10 + ["L9a"]
 
 
-def test_the_true_address_is_confirmed_as_the_tenth(office: Office, desk: Desk) -> None:
+def test_the_true_address_is_confirmed_as_the_tenth(deployment: Deployment, engine: DecisionEngine) -> None:
     asks = [about(street_number=at(n)) for n in range(9)] + [about()]
-    assert office.ask(desk, asks) == ["deny"] * 9 + ["confirm"]
+    assert deployment.ask(engine, asks) == ["deny"] * 9 + ["confirm"]
 
 
 def test_addresses_in_other_cities_and_under_other_spellings_count_for_the_person(
-    office: Office, desk: Desk
+    deployment: Deployment, engine: DecisionEngine
 ) -> None:
     elsewhere: dict[str, object] = {"city": "Duluth", "state": "MN", "zip": "55802"}
     spellings = ["Garcia", "LÓPEZ", "López García", "Garcialopez", "García López Zapata"]
     asks = [about(street_number=at(n), last_name=spellings[n % 5], **elsewhere) for n in range(10)]
-    assert office.ask(desk, asks) == ["deny"] * 10
-    assert office.ask(desk, [about(), about(last_name="Lopez"), about(last_name="García B.")]) == ["deny"] * 3
+    assert deployment.ask(engine, asks) == ["deny"] * 10
+    assert (
+        deployment.ask(engine, [about(), about(last_name="Lopez"), about(last_name="García B.")])
+        == ["deny"] * 3
+    )
 
 
-def test_addresses_count_for_the_person_under_every_slip_that_is_forgiven(office: Office, desk: Desk) -> None:
+def test_addresses_count_for_the_person_under_every_slip_that_is_forgiven(
+    deployment: Deployment, engine: DecisionEngine
+) -> None:
     """García López, and no two of the surnames asked are one edit from each other."""
     slips = ["Gqarcia", "Garcqia", "López Garciq", "Lopqez", "Garcia Lopezq"]
     unlike = [{"last_name": "Garcia Lopqeqz"}, {"first_name": "Anqaq"}, {"last_name": "Gqarcia Lopezq"}]
     asked = [about(street_number=at(n), **unlike[n % 3]) for n in range(30)]
-    assert office.ask(desk, asked) == ["deny"] * 30
+    assert deployment.ask(engine, asked) == ["deny"] * 30
     asked = [about(street_number=at(n), last_name=slips[n % 5]) for n in range(9)]
-    assert office.ask(desk, [*asked, about(last_name="Gaarcqia"), about(last_name="Garciqa")]) == (
+    assert deployment.ask(engine, [*asked, about(last_name="Gaarcqia"), about(last_name="Garciqa")]) == (
         ["deny"] * 10 + ["confirm"]
     )
-    assert office.ask(desk, [about(street_number=at(9), last_name="Garxcia")]) == ["deny"]
-    assert office.ask(desk, [about(), about(last_name="Garciqa"), about(last_name="Lopex")]) == ["deny"] * 3
+    assert deployment.ask(engine, [about(street_number=at(9), last_name="Garxcia")]) == ["deny"]
+    assert (
+        deployment.ask(engine, [about(), about(last_name="Garciqa"), about(last_name="Lopex")])
+        == ["deny"] * 3
+    )
 
 
-def test_addresses_count_for_the_person_for_whom_a_birth_date_vouches(office: Office, desk: Desk) -> None:
+def test_addresses_count_for_the_person_for_whom_a_birth_date_vouches(
+    deployment: Deployment, engine: DecisionEngine
+) -> None:
     born = date.fromisoformat(ANA["date_of_birth"])
     slips: list[dict[str, object]] = [
         {"last_name": "Garcqiq"},
@@ -92,154 +104,171 @@ def test_addresses_count_for_the_person_for_whom_a_birth_date_vouches(office: Of
         {"last_name": "Garcqi Lopqez"},
     ]
     unlike = [about(street_number=at(n), date_of_birth=None, **slips[n % 2]) for n in range(12)]
-    assert office.ask(desk, unlike) == ["deny"] * 12
+    assert deployment.ask(engine, unlike) == ["deny"] * 12
     asks = [about(street_number=at(n), date_of_birth=born, **slips[n % 5]) for n in range(9)]
-    assert office.ask(desk, [*asks, about(date_of_birth=born, **slips[0])]) == ["deny"] * 9 + ["confirm"]
-    assert office.ask(desk, [about(street_number=at(9), date_of_birth=born, **slips[1])]) == ["deny"]
-    assert office.ask(desk, [about(), *(about(date_of_birth=born, **slip) for slip in slips)]) == ["deny"] * 6
+    assert deployment.ask(engine, [*asks, about(date_of_birth=born, **slips[0])]) == ["deny"] * 9 + [
+        "confirm"
+    ]
+    assert deployment.ask(engine, [about(street_number=at(9), date_of_birth=born, **slips[1])]) == ["deny"]
+    assert (
+        deployment.ask(engine, [about(), *(about(date_of_birth=born, **slip) for slip in slips)])
+        == ["deny"] * 6
+    )
 
 
-def test_a_name_that_can_not_be_counted_is_not_confirmed(office: Office, desk: Desk) -> None:
+def test_a_name_that_can_not_be_counted_is_not_confirmed(
+    deployment: Deployment, engine: DecisionEngine
+) -> None:
     long = "García López Qay Zin Wex Xor Kiq Yun Vob Jik Zef Qul Wuz Xad"
-    assert office.ask(desk, [about(last_name=long[:20]), about(last_name=long)]) == ["confirm", "deny"]
+    assert deployment.ask(engine, [about(last_name=long[:20]), about(last_name=long)]) == ["confirm", "deny"]
 
 
-def test_a_person_under_a_hold_waits_and_under_another_spelling_is_denied(office: Office, desk: Desk) -> None:
-    tagger = Tagger(read_secret(office.system.layout.tag_key(office.system.agreement.holder)))
+def test_a_person_under_a_hold_waits_and_under_another_spelling_is_denied(
+    deployment: Deployment, engine: DecisionEngine
+) -> None:
+    tagger = Tagger(read_secret(deployment.system.layout.tag_key(deployment.system.agreement.holder)))
     spellings = ["Garcia", "López García", "Garcqia López", "Garcialopez"]
     for held in ("García López", "García", "López García", "Garcialopez"):
         tag = tagger.person("ice", normal_name("Ana", "", held, "", RULES))
-        office.hold(f"person:{tag}")
-        assert office.ask(desk, [about(last_name=held)]) == []
+        deployment.hold(f"person:{tag}")
+        assert deployment.ask(engine, [about(last_name=held)]) == []
         others = [about(last_name=name) for name in spellings if name != held]
-        assert set(office.ask(desk, others)) <= {"deny"}
-    office.hold(f"person:{tagger.person('ice', normal_name('Eva', '', 'García López', '', RULES))}")
-    assert office.ask(desk, [about()]) == ["confirm"]
-    office.hold()
-    assert office.ask(desk, [about(last_name=name) for name in spellings]) == ["confirm"] * 4
+        assert set(deployment.ask(engine, others)) <= {"deny"}
+    deployment.hold(f"person:{tagger.person('ice', normal_name('Eva', '', 'García López', '', RULES))}")
+    assert deployment.ask(engine, [about()]) == ["confirm"]
+    deployment.hold()
+    assert deployment.ask(engine, [about(last_name=name) for name in spellings]) == ["confirm"] * 4
 
 
-def test_other_people_of_a_like_name_do_not_count_for_the_person(office: Office, desk: Desk) -> None:
+def test_other_people_of_a_like_name_do_not_count_for_the_person(
+    deployment: Deployment, engine: DecisionEngine
+) -> None:
     others: list[dict[str, object]] = [
         {"last_name": "García Pérez"},
         {"first_name": "Anna"},
         {"last_name": "Lopes"},
     ]
     asks = [about(street_number=at(n), **others[n % 3]) for n in range(20)]
-    assert office.ask(desk, asks) == ["deny"] * 20
-    assert office.ask(desk, [about()]) == ["confirm"]
+    assert deployment.ask(engine, asks) == ["deny"] * 20
+    assert deployment.ask(engine, [about()]) == ["confirm"]
 
 
 def test_what_was_refused_before_the_lookup_does_not_use_up_the_limit_of_the_person(
-    office: Office, desk: Desk
+    deployment: Deployment, engine: DecisionEngine
 ) -> None:
     refused = [about(street_number=at(n), last_name="López", statute="8 U.S.C. 1229a") for n in range(20)]
-    assert office.ask(desk, refused)[:10] == ["L4"] * 10
-    assert office.ask(desk, [about()]) == ["confirm"]
+    assert deployment.ask(engine, refused)[:10] == ["L4"] * 10
+    assert deployment.ask(engine, [about()]) == ["confirm"]
 
 
-def test_a_redelivered_request_is_decided_as_the_first_time(office: Office, desk: Desk) -> None:
-    first = office.requests([about()])
-    assert [said.outcome for said in office.answers(desk, first)] == ["confirm"]
-    office.ask(desk, [about(street_number=at(n), last_name="López") for n in range(10)])
-    assert office.ask(desk, [about()]) == ["deny"]
-    with office.desk() as after_a_restart:
-        assert [said.outcome for said in office.answers(after_a_restart, first)] == ["confirm"]
+def test_a_redelivered_request_is_decided_as_the_first_time(
+    deployment: Deployment, engine: DecisionEngine
+) -> None:
+    first = deployment.requests([about()])
+    assert [verdict.outcome for verdict in deployment.answers(engine, first)] == ["confirm"]
+    deployment.ask(engine, [about(street_number=at(n), last_name="López") for n in range(10)])
+    assert deployment.ask(engine, [about()]) == ["deny"]
+    with deployment.engine() as after_a_restart:
+        assert [verdict.outcome for verdict in deployment.answers(after_a_restart, first)] == ["confirm"]
 
 
-def test_eleven_names_at_one_address_are_one_too_many(office: Office, desk: Desk) -> None:
+def test_eleven_names_at_one_address_are_one_too_many(deployment: Deployment, engine: DecisionEngine) -> None:
     asks = [about(first_name=f"Zora{chr(97 + n)}") for n in range(11)]
-    assert office.ask(desk, asks) == ["deny"] * 10 + ["L9b"]
+    assert deployment.ask(engine, asks) == ["deny"] * 10 + ["L9b"]
 
 
-def test_people_without_an_address_are_not_at_one_address(office: Office, desk: Desk) -> None:
+def test_people_without_an_address_are_not_at_one_address(
+    deployment: Deployment, engine: DecisionEngine
+) -> None:
     asks = [about(first_name=f"Zora{chr(97 + n)}", street_name="", unit="") for n in range(11)]
-    assert office.ask(desk, asks) == ["L2"] * 11
+    assert deployment.ask(engine, asks) == ["L2"] * 11
 
 
-def test_a_case_may_be_asked_about_twenty_times(office: Office, desk: Desk) -> None:
-    assert office.ask(desk, [about(case_id="C-1") for _ in range(21)]) == ["confirm"] * 20 + ["L9d"]
+def test_a_case_may_be_asked_about_twenty_times(deployment: Deployment, engine: DecisionEngine) -> None:
+    assert deployment.ask(engine, [about(case_id="C-1") for _ in range(21)]) == ["confirm"] * 20 + ["L9d"]
 
 
-def test_an_officer_may_ask_three_hundred_times(office: Office, desk: Desk) -> None:
+def test_an_officer_may_ask_three_hundred_times(deployment: Deployment, engine: DecisionEngine) -> None:
     asks = [about(case_id=f"C-{n // 2}") for n in range(301)]
-    assert office.ask(desk, asks)[-2:] == ["confirm", "L9c"]
-    assert office.ask(desk, [about(officer_id="OFF-002")]) == ["confirm"]
+    assert deployment.ask(engine, asks)[-2:] == ["confirm", "L9c"]
+    assert deployment.ask(engine, [about(officer_id="OFF-002")]) == ["confirm"]
 
 
-def test_a_vetoed_person_is_denied_from_the_day_on_and_another_is_not(office: Office, tmp_path: Path) -> None:
+def test_a_vetoed_person_is_denied_from_the_day_on_and_another_is_not(
+    deployment: Deployment, tmp_path: Path
+) -> None:
     today = datetime.now(UTC).date()
-    listed = office.system.layout.veto
-    with office.desk() as desk:
+    listed = deployment.system.layout.veto
+    with deployment.engine() as engine:
         veto.write({"P3": today}, listed)
-        assert office.ask(desk, [about()]) == ["confirm"]
+        assert deployment.ask(engine, [about()]) == ["confirm"]
         veto.write({"P1": today + timedelta(days=2)}, listed)
-        assert office.ask(desk, [about()]) == ["confirm"]
+        assert deployment.ask(engine, [about()]) == ["confirm"]
         veto.write({"P1": today - timedelta(days=1)}, listed)
-        assert office.ask(desk, [about()]) == ["deny"]
+        assert deployment.ask(engine, [about()]) == ["deny"]
         veto.write({}, listed)
-        assert office.ask(desk, [about()]) == ["confirm"]
+        assert deployment.ask(engine, [about()]) == ["confirm"]
 
 
 def test_a_bad_list_leaves_the_old_one_in_force_and_is_told_without_a_person(
-    office: Office, caplog: pytest.LogCaptureFixture
+    deployment: Deployment, caplog: pytest.LogCaptureFixture
 ) -> None:
-    veto.write({"P1": datetime.now(UTC).date() - timedelta(days=1)}, office.system.layout.veto)
-    with office.desk() as desk:
-        office.system.layout.veto.write_text("person_id,since\nP1-canary,soon\n")
-        assert office.ask(desk, [about()]) == ["deny"]
-        assert office.ask(desk, [about()]) == ["deny"]
+    veto.write({"P1": datetime.now(UTC).date() - timedelta(days=1)}, deployment.system.layout.veto)
+    with deployment.engine() as engine:
+        deployment.system.layout.veto.write_text("person_id,since\nP1-canary,soon\n")
+        assert deployment.ask(engine, [about()]) == ["deny"]
+        assert deployment.ask(engine, [about()]) == ["deny"]
     [record] = caplog.records
     assert record.levelname == "ERROR"
     assert "canary" not in f"{record.message} {record.__dict__}"
 
 
 def test_no_match_ambiguous_veto_over_the_limit_are_one_deny_of_one_size(
-    office: Office, moment: datetime
+    deployment: Deployment, moment: datetime
 ) -> None:
     # A time on a whole second is written shorter.
     clock = partial(stepping, moment, 0, 1)
-    with office.desk() as desk:
+    with deployment.engine() as engine:
         no_match = about(first_name="Eva")
         ambiguous = about(TWO_BOBS[0])
         fished = [about(street_number=at(n), last_name="López") for n in range(10)]
-        [confirm] = office.answers(desk, office.requests([about()]))
-        office.ask(desk, fished)
-        said = office.answers(desk, office.requests([no_match, ambiguous, about()]), clock())
-    veto.write({"P1": datetime.now(UTC).date() - timedelta(days=1)}, office.system.layout.veto)
-    office.system.layout.counts.unlink()
-    with office.desk() as desk:
-        said += office.answers(desk, office.requests([about()]), clock())
-    assert [each.outcome for each in [confirm, *said]] == ["confirm", "deny", "deny", "deny", "deny"]
-    for each in said:
+        [confirm] = deployment.answers(engine, deployment.requests([about()]))
+        deployment.ask(engine, fished)
+        verdicts = deployment.answers(engine, deployment.requests([no_match, ambiguous, about()]), clock())
+    veto.write({"P1": datetime.now(UTC).date() - timedelta(days=1)}, deployment.system.layout.veto)
+    deployment.system.layout.counts.unlink()
+    with deployment.engine() as engine:
+        verdicts += deployment.answers(engine, deployment.requests([about()]), clock())
+    assert [each.outcome for each in [confirm, *verdicts]] == ["confirm", "deny", "deny", "deny", "deny"]
+    for each in verdicts:
         assert (each.answer.record_consulted, each.answer.refusals) == (True, ())
-    assert len({len(each.verdict.answer.ciphertext) for each in [confirm, *said]}) == 1
-    assert len({len(each.verdict.tags.ciphertext) for each in [confirm, *said]}) == 1
-    assert len({len(each.decided.body) for each in said}) == 1
+    assert len({len(each.verdict.answer.ciphertext) for each in [confirm, *verdicts]}) == 1
+    assert len({len(each.verdict.tags.ciphertext) for each in [confirm, *verdicts]}) == 1
+    assert len({len(each.signed.body) for each in verdicts}) == 1
 
 
 @pytest.mark.parametrize("lookup_ms", [0.1, 1.0, 2.9])
-def test_the_slot_of_a_lone_request_does_not_tell_how_long_its_lookup_took(
-    office: Office, desk: Desk, moment: datetime, lookup_ms: float
+def test_the_release_time_of_a_lone_request_does_not_depend_on_its_lookup(
+    deployment: Deployment, engine: DecisionEngine, moment: datetime, lookup_ms: float
 ) -> None:
-    [said] = office.answers(desk, office.requests([about()]), stepping(moment, 0, lookup_ms))
-    assert said.verdict.decided_at == said.decided.slot == moment + timedelta(milliseconds=6)
+    [opened] = deployment.answers(engine, deployment.requests([about()]), stepping(moment, 0, lookup_ms))
+    assert opened.verdict.decided_at == opened.signed.release_time == moment + timedelta(milliseconds=6)
 
 
-def test_a_whole_batch_is_decided_in_the_slot_after_its_judging(
-    office: Office, desk: Desk, moment: datetime
+def test_a_whole_batch_has_the_release_time_after_its_decision(
+    deployment: Deployment, engine: DecisionEngine, moment: datetime
 ) -> None:
-    work = office.requests([about(), about(street_number="999"), about(first_name="")])
-    said = office.answers(desk, work, stepping(moment, 0, 32))
-    assert {each.verdict.decided_at for each in said} == {moment + timedelta(milliseconds=36)}
+    work = deployment.requests([about(), about(street_number="999"), about(first_name="")])
+    verdicts = deployment.answers(engine, work, stepping(moment, 0, 32))
+    assert {each.verdict.decided_at for each in verdicts} == {moment + timedelta(milliseconds=36)}
 
 
 def test_nothing_leaves_the_desk_while_its_counts_are_not_on_disk(
-    office: Office, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, engine: DecisionEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(descriptor: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(os, "fdatasync", fails)
     with pytest.raises(OSError, match="Input/output error"):
-        office.ask(desk, [about()])
+        deployment.ask(engine, [about()])

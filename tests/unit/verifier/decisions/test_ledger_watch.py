@@ -14,7 +14,7 @@ from glomar_schemas.publish import SLOT_TAKEN, Outgoing
 from glomar_schemas.subjects import BATCH_COMMIT, Subjects
 from glomar_schemas.tlog.inclusion_watch import InclusionStatus, Publication
 from glomar_schemas.tlog.leaf import Leaf
-from glomar_verifier.decisions.ledger_watch import OwnVerdicts, open_own
+from glomar_verifier.decisions.ledger_watch import VerifierLedgerWatch, open_ledger_watch
 from glomar_verifier.decisions.publish import store_verdicts
 from glomar_verifier.settings import VerifierSettings
 
@@ -25,30 +25,30 @@ VERDICTS = [Outgoing(f"glomar.a.verdict.r.{body.decode()}", body, {}) for body i
 LOG = [Leaf(n, n, each.subject, sha256(each.body).digest()) for n, each in enumerate(VERDICTS, 1)]
 
 
-def opened(folder: Path) -> OwnVerdicts:
-    return OwnVerdicts(folder / "own.db", Publication(str(folder / "ledger"), 0.01), ORIGIN, OPENED)
+def opened(folder: Path) -> VerifierLedgerWatch:
+    return VerifierLedgerWatch(folder / "own.db", Publication(str(folder / "ledger"), 0.01), ORIGIN, OPENED)
 
 
-async def standing_of(own: OwnVerdicts) -> InclusionStatus:
+async def status_of(own: VerifierLedgerWatch) -> InclusionStatus:
     """After the first complete look."""
     watching = asyncio.create_task(own.watch())
     async with asyncio.timeout(30):
-        while own.standing.checked_at is None:  # noqa: ASYNC110
+        while own.status.checked_at is None:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
-    return own.standing
+    return own.status
 
 
 def test_what_was_acknowledged_is_looked_for_after_a_restart(tmp_path: Path) -> None:
     changed = [*LOG[:2], Leaf(3, 3, LOG[2].subject, bytes(32))]
     extend(tmp_path / "ledger", changed, 3)
     own = opened(tmp_path)
-    own.acknowledged([1, 3], [VERDICTS[0], VERDICTS[2]])
+    own.on_stored([1, 3], [VERDICTS[0], VERDICTS[2]])
     own.close()
 
     again = opened(tmp_path)
-    found = asyncio.run(standing_of(again))
+    found = asyncio.run(status_of(again))
     again.close()
 
     assert (found.state, found.absent_sequences) == ("alert", (3,))
@@ -57,8 +57,8 @@ def test_what_was_acknowledged_is_looked_for_after_a_restart(tmp_path: Path) -> 
 def test_what_is_acknowledged_while_it_watches_is_looked_for(tmp_path: Path) -> None:
     extend(tmp_path / "ledger", [Leaf(1, 1, "glomar.a.control.1", bytes(32)), *LOG[1:]], 3)
     own = opened(tmp_path)
-    own.acknowledged([1, 2, 3], VERDICTS)
-    found = asyncio.run(standing_of(own))
+    own.on_stored([1, 2, 3], VERDICTS)
+    found = asyncio.run(status_of(own))
     own.close()
 
     assert (found.state, found.absent_sequences) == ("alert", (1,))
@@ -106,11 +106,11 @@ def test_each_acknowledgement_is_told_with_its_sequence(
 ) -> None:
     told: list[tuple[int, str]] = []
 
-    def acknowledged(sequences: Any, messages: Any) -> None:
+    def on_stored(sequences: Any, messages: Any) -> None:
         told.extend(zip(sequences, (each.body.decode() for each in messages), strict=True))
 
     stand = asyncio.run(
-        store_verdicts(stream, VERDICTS, "glomar.a.control.2", first_time=True, acknowledged=acknowledged)
+        store_verdicts(stream, VERDICTS, "glomar.a.control.2", first_time=True, on_stored=on_stored)
     )
 
     assert stand == [True] * 3
@@ -125,12 +125,12 @@ def settings(folder: Path, **more: Any) -> VerifierSettings:
 
 
 def test_without_a_url_nothing_is_noted(tmp_path: Path) -> None:
-    assert open_own(settings(tmp_path), _never, Subjects("a"), _never) is None  # type: ignore[arg-type]
+    assert open_ledger_watch(settings(tmp_path), _never, Subjects("a"), _never) is None  # type: ignore[arg-type]
 
 
 def test_a_url_without_a_file_is_said(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="own_messages"):
-        open_own(settings(tmp_path, ledger_url="http://a/log"), _never, Subjects("a"), _never)  # type: ignore[arg-type]
+        open_ledger_watch(settings(tmp_path, ledger_url="http://a/log"), _never, Subjects("a"), _never)  # type: ignore[arg-type]
 
 
 def test_a_file_that_is_none_of_its_own_is_said(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from glomar_verifier.decisions.slots import JUDGING, SLOT, release_slot
+from glomar_verifier.decisions.verdict_writer import ALLOWANCE, RELEASE_INTERVAL, release_time
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,13 +29,13 @@ def ms(number: float) -> timedelta:
 def test_the_slot_is_the_first_after_the_allowance_and_the_end(
     began: float, took: float, slot: float
 ) -> None:
-    assert release_slot(NOON + ms(began), NOON + ms(began + took)) == NOON + ms(slot)
+    assert release_time(NOON + ms(began), NOON + ms(began + took)) == NOON + ms(slot)
 
 
-@given(st.integers(0, 10**7), st.integers(0, int(JUDGING / timedelta(microseconds=1))))
+@given(st.integers(0, 10**7), st.integers(0, int(ALLOWANCE / timedelta(microseconds=1))))
 def test_within_the_allowance_the_time_that_it_took_changes_nothing(began_us: int, took_us: int) -> None:
     began = NOON + timedelta(microseconds=began_us)
-    slot = release_slot(began, began + timedelta(microseconds=took_us))
-    assert slot == release_slot(began, began)
-    assert slot.microsecond % (SLOT / timedelta(microseconds=1)) == 0
-    assert JUDGING <= slot - began < JUDGING + SLOT
+    slot = release_time(began, began + timedelta(microseconds=took_us))
+    assert slot == release_time(began, began)
+    assert slot.microsecond % (RELEASE_INTERVAL / timedelta(microseconds=1)) == 0
+    assert ALLOWANCE <= slot - began < ALLOWANCE + RELEASE_INTERVAL

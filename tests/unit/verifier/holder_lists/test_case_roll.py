@@ -9,7 +9,7 @@ import pytest
 from glomar_evaluation.synth import case_and_officer, write_roll
 from glomar_schemas.errors import Malformed, Misconfigured
 from glomar_verifier.cli import check_roll
-from glomar_verifier.holder_lists.case_roll import FAULTS_NAMED, Roll, Rolls, read_roll
+from glomar_verifier.holder_lists.case_roll import FAULTS_NAMED, CaseRoll, CaseRolls, read_roll
 from glomar_verifier.policy.facts import Engagement
 
 TODAY = date(2025, 6, 2)
@@ -29,7 +29,7 @@ def file(path: Path, rows: Iterable[str], header: str = "case_id,officer_id,open
 
 
 @pytest.fixture
-def roll(tmp_path: Path) -> Roll:
+def roll(tmp_path: Path) -> CaseRoll:
     return read_roll(file(tmp_path / "roll.csv", ROWS))
 
 
@@ -53,7 +53,7 @@ def roll(tmp_path: Path) -> Roll:
     ],
 )
 def test_a_case_is_open_and_its_officer_engaged(
-    roll: Roll, case_id: str, officer_id: str, today: date, expected: Engagement
+    roll: CaseRoll, case_id: str, officer_id: str, today: date, expected: Engagement
 ) -> None:
     assert roll.engagement(case_id, officer_id, today) == expected
 
@@ -62,7 +62,7 @@ def test_a_case_is_open_and_its_officer_engaged(
     ("row", "fault"),
     [
         (",OFF-001,2025-01-10,", "line 3, case_id: blank"),
-        ("HOU-9, OFF-001,2025-01-10,", "line 3, officer_id: blank, or with a blank around it"),
+        ("HOU-9, OFF-001,2025-01-10,", "line 3, officer_id: blank, or with blanks around it"),
         ("HOU-9,OFF-001,,", "line 3, opened_on: not a date"),
         ("HOU-9,OFF-001,20250110,", "line 3, opened_on: not a date"),
         ("HOU-9,OFF-001,2025-02-29,", "line 3, opened_on: not a date"),
@@ -100,7 +100,7 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 def test_the_roll_of_one_agency_says_nothing_for_another(tmp_path: Path) -> None:
     file(tmp_path / "one.csv", ROWS)
-    rolls = Rolls(tmp_path, ["one", "two"])
+    rolls = CaseRolls(tmp_path, ["one", "two"])
     assert rolls.engagement("one", "HOU-1", "OFF-001", TODAY) == BOTH
     assert rolls.engagement("two", "HOU-1", "OFF-001", TODAY) == NEITHER
     assert rolls.engagement("three", "HOU-1", "OFF-001", TODAY) == NEITHER
@@ -108,12 +108,12 @@ def test_the_roll_of_one_agency_says_nothing_for_another(tmp_path: Path) -> None
 
 def test_without_a_roll_no_case_is_open(tmp_path: Path) -> None:
     for directory in (None, tmp_path, tmp_path / "absent"):
-        assert Rolls(directory, ["one"]).engagement("one", "HOU-1", "OFF-001", TODAY) == NEITHER
+        assert CaseRolls(directory, ["one"]).engagement("one", "HOU-1", "OFF-001", TODAY) == NEITHER
 
 
 def test_a_new_roll_is_in_force_and_a_bad_one_leaves_the_old(tmp_path: Path) -> None:
     path = file(tmp_path / "one.csv", ROWS)
-    rolls = Rolls(tmp_path, ["one"])
+    rolls = CaseRolls(tmp_path, ["one"])
     file(path, ["HOU-9,OFF-009,2025-01-01,"])
     rolls.refresh()
     assert rolls.engagement("one", "HOU-9", "OFF-009", TODAY) == BOTH

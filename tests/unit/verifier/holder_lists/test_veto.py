@@ -30,7 +30,7 @@ def test_a_person_is_covered_from_the_first_day_on(tmp_path: Path) -> None:
 
 def test_who_keeps_no_list_vetoes_nobody() -> None:
     veto = VetoList(None)
-    veto.follow()
+    veto.refresh()
     assert not veto.covers("P1", DAY)
 
 
@@ -51,7 +51,7 @@ def test_the_columns_may_come_in_any_order_and_the_reason_may_be_missing(tmp_pat
     [
         (",2026-03-01,", "person_id", "blank"),
         ("  ,2026-03-01,", "person_id", "blank"),
-        ("P1,2026-03-02,", "person_id", "stands in the list already"),
+        ("P1,2026-03-02,", "person_id", "is in the list already"),
         ("P2,,", "since", "not a date"),
         ("P2,1 March 2026,", "since", "not a date"),
         ("P2,20260301,", "since", "not a date"),
@@ -90,13 +90,13 @@ def test_a_new_list_is_taken_over_and_a_bad_or_missing_one_is_not(tmp_path: Path
     write({"P1": DAY}, to)
     veto = VetoList(to)
     write({"P2": DAY}, to)
-    veto.follow()
+    veto.refresh()
     assert not veto.covers("P1", DAY) and veto.covers("P2", DAY)
     to.write_text("person_id,since\nP1,2026-03-01\n,\n")
-    veto.follow()
+    veto.refresh()
     assert not veto.covers("P1", DAY) and veto.covers("P2", DAY)
     to.unlink()
-    veto.follow()
+    veto.refresh()
     assert veto.covers("P2", DAY)
 
 
@@ -124,7 +124,7 @@ def test_the_command_names_lines_and_never_a_person_or_a_reason(
         cli.install(source, to=tmp_path / "veto.csv", as_json=True)
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(": ")[2] for line in lines[:-1]] == [
-        "line 3, person_id: stands in the list already",
+        "line 3, person_id: is in the list already",
         "line 4, since: not a date as YYYY-MM-DD",
     ]
     said = json.loads(lines[-1])

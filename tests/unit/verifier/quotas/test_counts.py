@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from glomar_schemas.errors import IntegrityError, Misconfigured, Retryable
 from glomar_schemas.messages import Tags
-from glomar_verifier.decisions.disclosure import HiddenName, Likeness
 from glomar_verifier.policy.facts import Counted
-from glomar_verifier.quotas.counts import Ask, Counts, Lookup
-from glomar_verifier.quotas.dated_names import KnownName
+from glomar_verifier.quotas.counts import Attempt, Counts, Lookup
+from glomar_verifier.quotas.dated_names import RecordedName
+from glomar_verifier.quotas.hidden_names import HiddenName, NameKeys
 
 DAY_NS = 86_400 * 10**9
 START_NS = 1_750_000_000 * 10**9
@@ -25,7 +25,7 @@ def counts(tmp_path: Path) -> Iterator[Counts]:
         yield opened
 
 
-def ask(number: int, **changes: object) -> Ask:
+def ask(number: int, **changes: object) -> Attempt:
     """Request `number`: a person, reason and case of its own, of officer OFF-001, `number` seconds on."""
     fields: dict[str, object] = {
         "agency": "ice",
@@ -40,7 +40,7 @@ def ask(number: int, **changes: object) -> Ask:
         "day": "2025-06-15",
     } | changes
     tags = Tags(**{name: str(fields.pop(name)) for name in ("person", "reason", "case")})
-    return Ask(tags=tags, **fields)  # type: ignore[arg-type]
+    return Attempt(tags=tags, **fields)  # type: ignore[arg-type]
 
 
 def people(counted: list[Counted]) -> list[int]:
@@ -117,16 +117,16 @@ def name(*tokens: str, whole: int = 0, suffix: int = 0) -> HiddenName:
 LOPEZ = name("ana garcia", "ana lopez")
 
 
-def meant(*names: HiddenName) -> Likeness[KnownName]:
-    return Likeness(names)
+def recorded(*names: HiddenName) -> NameKeys[RecordedName]:
+    return NameKeys(names)
 
 
 def lookup(number: int, asked: HiddenName = LOPEZ, **changes: object) -> Lookup:
     fields: dict[str, object] = {
         "agency": "ice",
         "request_id": f"request-{number}",
-        "asked": Likeness((asked,)),
-        "meant": meant(LOPEZ),
+        "requested": NameKeys((asked,)),
+        "recorded": recorded(LOPEZ),
         "address": f"{number:064x}",
         "at_ns": START_NS + number * 10**9,
     } | changes
@@ -140,10 +140,12 @@ def test_addresses_of_a_person_count_under_every_name_that_fits(counts: Counts) 
 
 
 def test_an_address_counts_once_and_nobody_meant_is_none(counts: Counts) -> None:
-    found = counts.observe_lookups([lookup(1), lookup(2, address=f"{1:064x}"), lookup(3, meant=meant())])
+    found = counts.observe_lookups(
+        [lookup(1), lookup(2, address=f"{1:064x}"), lookup(3, recorded=recorded())]
+    )
     assert found == [1, 1, 0]
     assert counts.observe_lookups(
-        [lookup(4), lookup(5, agency="fbi", asked=name("x"), meant=meant(name("x")))]
+        [lookup(4), lookup(5, agency="fbi", asked=name("x"), recorded=recorded(name("x")))]
     ) == [
         3,
         1,

@@ -43,12 +43,19 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counter]:
         def run(asked: Query, known: RegisterRecord) -> int:
             agency = f"agency-{next(_AGENCIES)}"
             births = (known.date_of_birth,) if known.date_of_birth else ()
-            meant = TAGGER.known(agency, (known.name,), births, RULES)
+            recorded = TAGGER.recorded(agency, (known.name,), births, RULES)
             first, second = (
-                Lookup(agency=agency, request_id=place, asked=like, meant=meant, address=place, at_ns=10**18)
-                for place, like in (
-                    ("elsewhere", TAGGER.asked(agency, asked.name, asked.date_of_birth, RULES)),
-                    ("home", TAGGER.asked(agency, known.name, known.date_of_birth, RULES)),
+                Lookup(
+                    agency=agency,
+                    request_id=place,
+                    requested=keys,
+                    recorded=recorded,
+                    address=place,
+                    at_ns=10**18,
+                )
+                for place, keys in (
+                    ("elsewhere", TAGGER.requested(agency, asked.name, asked.date_of_birth, RULES)),
+                    ("home", TAGGER.requested(agency, known.name, known.date_of_birth, RULES)),
                 )
             )
             return counts.observe_lookups([first, second])[1]

@@ -4,21 +4,21 @@ from pathlib import Path
 
 import pytest
 from glomar_schemas.errors import Malformed, Misconfigured
-from glomar_verifier.recalls.recall_file import Row, Wanted, read_rows
+from glomar_verifier.recalls.recall_file import RecallRow, RecallTarget, read_rows
 
 ID = "0199c3f2-6a00-7b1d-8c55-3f0a6d2e9b74"
 
 
-def rows(path: Path, text: str, agency: str = "", cause: str | None = None) -> list[Row]:
+def rows(path: Path, text: str, agency: str = "", cause: str | None = None) -> list[RecallRow]:
     file = path / "recalls.csv"
     file.write_bytes(text.encode())
     return list(read_rows(file, agency, cause))  # type: ignore[arg-type]
 
 
 def test_a_row_says_whose_verdict_is_recalled_and_why(tmp_path: Path) -> None:
-    wanted = Wanted(request_id=ID, agency="ice", cause="court-order")
-    assert rows(tmp_path, f"request_id,agency,cause\r\n{ID},ice,court-order\r\n") == [Row(2, wanted)]
-    assert rows(tmp_path, f"\ufeffrequest_id\n\n{ID}\n", "ice", "court-order") == [Row(3, wanted)]
+    target = RecallTarget(request_id=ID, agency="ice", cause="court-order")
+    assert rows(tmp_path, f"request_id,agency,cause\r\n{ID},ice,court-order\r\n") == [RecallRow(2, target)]
+    assert rows(tmp_path, f"\ufeffrequest_id\n\n{ID}\n", "ice", "court-order") == [RecallRow(3, target)]
 
 
 @pytest.mark.parametrize(
@@ -35,8 +35,8 @@ def test_a_row_says_whose_verdict_is_recalled_and_why(tmp_path: Path) -> None:
 )
 def test_a_bad_row_is_named_and_the_next_goes_on(tmp_path: Path, line: str, fault: str) -> None:
     bad, good = rows(tmp_path, f"request_id,agency,cause\n{line}\n{ID},ice,other\n")
-    assert (bad.line, bad.wanted, good.line) == (2, None, 3)
-    assert fault in bad.fault and ID not in bad.fault and good.wanted is not None
+    assert (bad.line, bad.target, good.line) == (2, None, 3)
+    assert fault in bad.fault and ID not in bad.fault and good.target is not None
 
 
 @pytest.mark.parametrize(

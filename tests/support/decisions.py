@@ -1,4 +1,4 @@
-"""The verifier's desk on real files, without a stream: what it answers, and when that is published.
+"""DecisionEngines on real files, without a stream: what they answer, and when that is released.
 
 Keys and agreement are provisioned, the register is built, requests are composed as an agency's client does.
 """
@@ -28,9 +28,9 @@ from glomar_schemas.decoding import decode
 from glomar_schemas.keys import key_id, read_sealing_key, read_secret, read_signing_key
 from glomar_schemas.messages import Answer, Verdict
 from glomar_schemas.request_file import Ask
-from glomar_verifier.decisions.decide import Desk, Work
-from glomar_verifier.decisions.verdict_writer import Clerk, Decided
-from glomar_verifier.holder_lists.case_roll import Rolls
+from glomar_verifier.decisions.decide import DecisionEngine, WorkItem
+from glomar_verifier.decisions.verdict_writer import SignedVerdict, VerdictWriter
+from glomar_verifier.holder_lists.case_roll import CaseRolls
 from glomar_verifier.holder_lists.veto import VetoList
 from glomar_verifier.quotas.counts import Counts
 from glomar_verifier.quotas.tags import Tagger
@@ -46,14 +46,14 @@ COLUMNS = ("first_name", "last_name", "street_number", "street_name", "unit", "c
 
 
 CASES = 3_000
-"""So many are on the roll."""
+"""Number of cases on the roll."""
 _CASES = count(1)
 
 
 def about(row: Mapping[str, str] = ANA, /, **changes: object) -> Ask:
     """A lawful request about a person of the register, at that address; case and reason its own."""
     number = next(_CASES)
-    told: dict[str, object] = {column: row[column] for column in COLUMNS} | {
+    values: dict[str, object] = {column: row[column] for column in COLUMNS} | {
         "tax_periods": (2023, 2024),
         "ground": "criminal-investigation",
         "statute": "8 U.S.C. 1326",
@@ -68,15 +68,15 @@ def about(row: Mapping[str, str] = ANA, /, **changes: object) -> Ask:
         "authorised_by": "DEL-2025-01",
         "jurisdiction": "txsd",
     }
-    return Ask(**told | changes)  # type: ignore[arg-type]
+    return Ask(**values | changes)  # type: ignore[arg-type]
 
 
-class Said(Struct, frozen=True):
+class OpenedVerdict(Struct, frozen=True):
     """One verdict, opened with the oversight body's key."""
 
     verdict: Verdict
     answer: Answer
-    decided: Decided
+    signed: SignedVerdict
 
     @property
     def outcome(self) -> str:
@@ -85,8 +85,8 @@ class Said(Struct, frozen=True):
         return self.answer.outcome if self.answer.record_consulted else refusals
 
 
-class Office:
-    """A data directory, and any number of workers' desks on its files, side by side or one after another."""
+class Deployment:
+    """A data directory, and any number of engines on its files, at the same time or one after another."""
 
     def __init__(self, root: Path, rows: Sequence[Mapping[str, str]], source: Path | None = None) -> None:
         self.system: System = provision(Layout(root.resolve()), ports.free(), source)
@@ -99,7 +99,7 @@ class Office:
         self._sequence = 1
 
     @contextmanager
-    def desk(self) -> Iterator[Desk]:
+    def engine(self) -> Iterator[DecisionEngine]:
         layout, signed = self.system.layout, self.system.signed
         holder = signed.agreement.holder
         keyholder = Keyholder(holder, epoch_files(layout).load)
@@ -109,17 +109,17 @@ class Office:
             stack.callback(register.close)
             counts = Counts(layout.counts, window_days=signed.agreement.limits.window_days)
             stack.callback(counts.close)
-            yield Desk(
+            yield DecisionEngine(
                 Versions({signed.digest: signed}),
                 self.system.subjects,
                 rules=RULES,
                 register=register,
                 counts=counts,
-                rolls=Rolls(layout.rolls, signed.agreement.requesters),
+                rolls=CaseRolls(layout.rolls, signed.agreement.requesters),
                 veto=VetoList(layout.veto),
                 tagger=Tagger(read_secret(layout.tag_key(holder))),
                 opener=keyholder.opener,
-                clerk=Clerk(
+                writer=VerdictWriter(
                     self.system.subjects,
                     Signer(read_signing_key(layout.private_key(holder, "sign"))),
                     "test",
@@ -131,54 +131,54 @@ class Office:
         holds = tuple(Hold(slot, scope, "an order") for slot, scope in enumerate(scopes, 2))
         self._in_force = replace(self._in_force, holds=holds)
 
-    def requests(self, asks: Sequence[Ask]) -> list[Work]:
+    def requests(self, asks: Sequence[Ask]) -> list[WorkItem]:
         """As the stream would hold them, stored now."""
         now = datetime.now(UTC)
         now_ns = int(now.timestamp() * 1000) * 1_000_000
         labels = [Label(new_request_id(now_ns // 1_000_000, os.urandom(10)), "") for _ in asks]
         prepared = compose([Question(ask) for ask in asks], labels, self._identity, now)
-        work = []
+        items = []
         for label, request in zip(labels, prepared, strict=True):
             self._sequence += 1
             subject = self.system.subjects.request(self._identity.agency, label.request_id)
-            work.append(Work(Stored(self._sequence, now_ns, subject, request.body), INVALID_SPAN))
-        return work
+            items.append(WorkItem(Stored(self._sequence, now_ns, subject, request.body), INVALID_SPAN))
+        return items
 
     def answers(
-        self, desk: Desk, work: Sequence[Work], clock: Callable[[], datetime] | None = None
-    ) -> list[Said]:
-        outcomes = desk.decide(work, self._in_force, clock or still(), Spans(self.system.subjects))
-        return [self._opened(each) for each in outcomes if isinstance(each, Decided)]
+        self, engine: DecisionEngine, items: Sequence[WorkItem], clock: Callable[[], datetime] | None = None
+    ) -> list[OpenedVerdict]:
+        outcomes = engine.decide(items, self._in_force, clock or still(), Spans(self.system.subjects))
+        return [self._opened(each) for each in outcomes if isinstance(each, SignedVerdict)]
 
-    def ask(self, desk: Desk, asks: Sequence[Ask]) -> list[str]:
-        """What becomes of them, asked in one batch."""
-        return [said.outcome for said in self.answers(desk, self.requests(asks))]
+    def ask(self, engine: DecisionEngine, asks: Sequence[Ask]) -> list[str]:
+        """Their outcomes, decided in one batch."""
+        return [verdict.outcome for verdict in self.answers(engine, self.requests(asks))]
 
-    def _opened(self, decided: Decided) -> Said:
+    def _opened(self, signed: SignedVerdict) -> OpenedVerdict:
         agreement = self.system.agreement
         private = read_sealing_key(self.system.layout.private_key(agreement.oversight, "seal"))
         opener = Opener({key_id(private.public_key()): private})
-        verdict, _ = open_envelope(decided.body, Verdict, decided.subject)
+        verdict, _ = open_envelope(signed.body, Verdict, signed.subject)
         context = Context("verdict", agreement.id, self._identity.agency)
         plaintext = opener.open(verdict.answer, context, "answer", verdict.request_id)
-        return Said(verdict, decode(plaintext, Answer, what="answer"), decided)
+        return OpenedVerdict(verdict, decode(plaintext, Answer, what="answer"), signed)
 
 
 def _write_roll(out: Path) -> None:
-    """Two officers who are engaged in every case that the tests name."""
+    """Two officers, engaged in every case of the tests."""
     cases = [f"{kind}-{number}" for kind in ("C", "CASE") for number in range(CASES)]
     rows = [f"{case},{officer},2025-01-02," for case in cases for officer in ("OFF-001", "OFF-002")]
     out.write_text("\n".join(["case_id,officer_id,opened_on,closed_on", *rows, ""]), encoding="utf-8")
 
 
 def still(at: datetime | None = None) -> Callable[[], datetime]:
-    """A clock that stands."""
+    """A clock that does not advance."""
     shown = at or datetime.now(UTC)
     return lambda: shown
 
 
 def stepping(start: datetime, *steps_ms: float) -> Callable[[], datetime]:
-    """A clock that shows `start`, and each time it is looked at again has gone on by the next step."""
+    """A clock that shows `start` and advances by the next step at each further reading."""
     shown = [start]
     for step in steps_ms:
         shown.append(shown[-1] + timedelta(milliseconds=step))

@@ -1,4 +1,4 @@
-"""The holds among the controls of a stream, and when each was lifted. Pure."""
+"""The holds of a stream: who placed each, under which authority, and who lifted it. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from glomar_schemas.agreement.controls import Applied
 from msgspec import Struct
 
 
-class HoldLine(Struct, frozen=True, kw_only=True):
+class HoldSummary(Struct, frozen=True, kw_only=True):
     """A hold that counts, and its lift if there is one. by: the parties whose officials signed."""
 
     slot: int
@@ -23,18 +23,18 @@ class HoldLine(Struct, frozen=True, kw_only=True):
     lifted_by: tuple[str, ...] = ()
 
 
-def hold_lines(controls: Sequence[Applied]) -> tuple[HoldLine, ...]:
+def hold_summaries(controls: Sequence[Applied]) -> tuple[HoldSummary, ...]:
     """The holds that count, lifted or not, in slot order."""
     lifts = {each.control.lifts: each for each in _counting(controls, "lift") if each.control}
-    return tuple(_hold_line(each, lifts.get(each.slot)) for each in _counting(controls, "hold"))
+    return tuple(_summary(each, lifts.get(each.slot)) for each in _counting(controls, "hold"))
 
 
 def _counting(controls: Sequence[Applied], action: str) -> list[Applied]:
     return [each for each in controls if each.control and each.control.action == action and not each.fault]
 
 
-def _hold_line(hold: Applied, lift: Applied | None) -> HoldLine:
-    return HoldLine(
+def _summary(hold: Applied, lift: Applied | None) -> HoldSummary:
+    return HoldSummary(
         slot=hold.slot,
         sequence=hold.sequence,
         at=hold.at,

@@ -1,10 +1,10 @@
-"""Release slots on a running system: no verdict is in the stream before the moment that it states."""
+"""Release times on a running system: no verdict is in the stream before the time that it states."""
 
 from datetime import timedelta
 from pathlib import Path
 
 from glomar_runtime.bus.stream import moment
-from glomar_verifier.decisions.slots import SLOT
+from glomar_verifier.decisions.verdict_writer import RELEASE_INTERVAL
 
 from tests.integration.asking import ask_all, confirmable, profile
 from tests.integration.bus import system_of, watching
@@ -12,7 +12,7 @@ from tests.integration.conftest import Up
 from tests.integration.evidence import await_verdicts, opened
 
 
-def test_every_verdict_waits_for_its_slot(system: Up, tmp_path: Path) -> None:
+def test_every_verdict_is_stored_at_its_release_time(system: Up, tmp_path: Path) -> None:
     asked, agency = [], profile(system.layout, tmp_path / "store.db").agency
     for number, each in enumerate(confirmable(20)):
         asked += ask_all(profile(system.layout, tmp_path / f"store-{number}.db"), [each])
@@ -20,5 +20,5 @@ def test_every_verdict_waits_for_its_slot(system: Up, tmp_path: Path) -> None:
         stored = await_verdicts(bus, agency, [each.request_id for each in asked])
         for message in stored.values():
             verdict, _ = opened(bus.system, message, agency)
-            assert verdict.decided_at.microsecond % (SLOT // timedelta(microseconds=1)) == 0
+            assert verdict.decided_at.microsecond % (RELEASE_INTERVAL // timedelta(microseconds=1)) == 0
             assert moment(message.time_ns) >= verdict.decided_at
