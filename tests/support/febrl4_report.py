@@ -2,7 +2,7 @@
 
     python -m tests.support.febrl4_report
 
-The figures stand in docs/matching.md."""
+The figures stand in docs/explanation/matching.md."""
 
 import tempfile
 from collections import Counter

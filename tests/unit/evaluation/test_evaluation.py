@@ -1,4 +1,4 @@
-"""The measured errors of the matching, on few people here and on many in docs/matching.md."""
+"""The measured errors of the matching, on few people here and on many in docs/explanation/matching.md."""
 
 import json
 import re
@@ -46,7 +46,7 @@ def test_ninety_five_of_a_hundred_true_requests_are_confirmed(report: Evaluation
 
 
 def test_no_large_name_group_is_served_much_worse(report: EvaluationReport) -> None:
-    """docs/matching.md has the figure from many people."""
+    """docs/explanation/matching.md has the figure from many people."""
     assert len(report.groups) >= 4
     assert report.gap <= 2
 

@@ -181,7 +181,11 @@ def require_trusted(own: Mapping[str, InclusionStatus]) -> None:
     """Raises IntegrityError if the ledger lacks a publisher's messages, or was rewritten."""
     for name, ledger in own.items():
         if ledger.state == "alert":
-            raise IntegrityError(ledger.fault, where=f"ledger, says the {name}", fix="See docs/operate.md")
+            raise IntegrityError(
+                ledger.fault,
+                where=f"ledger, says the {name}",
+                fix="See docs/how-to/operate/find-a-missing-message.md",
+            )
 
 
 def _ledger_words(ledger: InclusionStatus, now: datetime) -> str:

@@ -1,7 +1,7 @@
 """Serves the published files of a ledger over HTTP: checkpoint, tiles, bundles (c2sp.org/tlog-tiles).
 
 Read only, without a token: it holds nothing about a person, and outsiders are meant to check it. Any web
-server can serve the same files (docs/operate.md).
+server can serve the same files (docs/how-to/operate/publish-the-ledger.md).
 """
 
 import os

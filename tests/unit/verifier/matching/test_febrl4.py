@@ -1,5 +1,5 @@
-"""FEBRL 4, 5,000 people and their noisy copies: a floor for precision. A figure for recall, not a goal,
-for the copies have other postcodes and house numbers, which here are other addresses (matching.md)."""
+"""FEBRL 4, 5,000 people and their noisy copies: a floor for precision. Recall is a figure, not a goal:
+their copies have other postcodes and house numbers, so other addresses (docs/explanation/matching.md)."""
 
 from collections.abc import Iterator
 from datetime import date
