@@ -20,7 +20,7 @@ from itertools import cycle, groupby, islice
 from pathlib import Path
 
 import msgspec
-from glomar_evaluation.synth.kinds import KLASSES, Case
+from glomar_evaluation.synth.kinds import KINDS, RequestContext
 from glomar_evaluation.synth.requests import case_and_officer, lawful
 from glomar_local import ports
 from glomar_local.demo.answers import identity_of
@@ -106,12 +106,12 @@ def render(timing: Timing) -> str:
 
 def _asks(rows: Iterable[Mapping[str, str]]) -> tuple[dict[str, list[Ask]], list[str]]:
     """Kind -> requests about people of its own, and the register's ids of those under the veto."""
-    klasses = {klass.name: klass for klass in KLASSES}
+    klasses = {klass.name: klass for klass in KINDS}
     dice = random.Random(population.SEED)
     asks: dict[str, list[Ask]] = {kind: [] for kind in OF_KLASS}
     vetoed = []
     for serial, (_, spells) in enumerate(groupby(rows, key=lambda row: row["person_id"])):
-        case = Case(list(spells), today(), dice)
+        case = RequestContext(list(spells), today(), dice)
         fitting = [kind for kind, name in OF_KLASS.items() if klasses[name].fits(case)]
         kind = min(fitting, key=lambda kind: len(asks[kind]))
         if len(asks[kind]) < PEOPLE_OF_A_KIND:

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from glomar_evaluation.synth.kinds import Case
+from glomar_evaluation.synth.kinds import RequestContext
 from glomar_evaluation.synth.requests import lawful
 from glomar_verifier.matching.normalise import AddressForm
 
@@ -37,7 +37,7 @@ def request_rows(today: date) -> Iterator[Row]:
     dice = random.Random(4)
     for serial, (record_id, record) in enumerate(_records("dataset4b.csv").items(), start=1):
         asked = _particulars(record)
-        case = Case([{"person_id": "", **asked}], today, dice)
+        case = RequestContext([{"person_id": "", **asked}], today, dice)
         needed = ("first_name", "last_name", "street_number", "street_name", "city", "state", "zip")
         klass = "sufficient" if all(asked[column] for column in needed) else "insufficient"
         yield {**lawful(case, serial), **asked, "truth": _person_id(record_id), "klass": klass}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from glomar_evaluation.cli import synth as command
 from glomar_evaluation.synth import TRUTH_COLUMNS, people, requests, write_register
-from glomar_evaluation.synth.kinds import klasses
+from glomar_evaluation.synth.kinds import request_kinds
 from glomar_evaluation.synth.scenario import load_scenario
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.request_file import COLUMNS as REQUEST_COLUMNS
@@ -76,7 +76,7 @@ def test_every_registered_address_and_name_is_sufficient(register_rows: list[Row
 def test_requests_have_the_columns_of_the_file_and_every_class(request_rows: list[Row]) -> None:
     assert len(request_rows) == ASKED
     assert all(set(row) == {*REQUEST_COLUMNS, *TRUTH_COLUMNS} for row in request_rows)
-    assert {row["klass"] for row in request_rows} == {klass.name for klass in klasses(load_scenario())}
+    assert {row["klass"] for row in request_rows} == {kind.name for kind in request_kinds(load_scenario())}
 
 
 def test_cases_references_reasons_and_names_are_one_for_each_person(request_rows: list[Row]) -> None:

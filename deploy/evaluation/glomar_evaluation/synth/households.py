@@ -1,94 +1,96 @@
-"""Who lives together: singles, couples, Sr and Jr, twins, families, a hundred strangers in one house.
-`people` gives them addresses and years. Arrays, one entry for each person: loops are ten times slower."""
+"""Households of synthetic people: singles, couples, Sr and Jr, twins, families, and group quarters. Computed
+in arrays with one entry per person, since loops are ten times slower."""
 
 import msgspec
 import numpy as np
 
-from glomar_evaluation.synth.tables import Flags, Numbers, Tables, Words
+from glomar_evaluation.synth.tables import BoolArray, IntArray, Tables, TextArray
 
 HISPANIC_SHARE, DOUBLE_SHARE, BIRTH_DATE_KNOWN = 0.4, 0.7, 0.9
 _FIRST_BIRTH, _LAST_BIRTH = 708_205, 731_946
-"""1940-01-01 and 2004-12-31 as ordinals; a Sr is _GENERATION days older than his Jr."""
+"""1940-01-01 and 2004-12-31 as ordinals. A Sr is _GENERATION days older than his Jr."""
 _GENERATION = 9_500
 _SINGLE, _COUPLE, _SENIOR, _TWINS, _FAMILY, _LARGE, _QUARTERS = range(7)
 _SHARES = (0.3, 0.25, 0.07, 0.08, 0.2, 0.1)
 _SIZES = (1, 2, 3, 4, 4, 5, 0)
 _QUARTERS_FROM, _QUARTERS_TO = 100, 146
 _QUARTERS_AT = slice(150, None, 2_000)
-"""Two in a hundred people live so; the first of these houses comes early, also in a small register."""
+"""Two in a hundred people live in group quarters. The first ones come early, so that a small register has
+them."""
 
 
 class Households(msgspec.Struct, frozen=True):
-    """`household` counts from 0 and `crowded` is by household; all else is by person, households in order.
-    `born` is a day's ordinal, 0 where it isn't known."""
+    """`household` counts from 0. `crowded` has an entry for each household, the others one for each person,
+    in the order of the households. `born` is the ordinal of a day, 0 if it is not known."""
 
-    household: Numbers
-    crowded: Flags
-    first_name: Words
-    middle_name: Words
-    last_name: Words
-    suffix: Words
-    born: Numbers
+    household: IntArray
+    crowded: BoolArray
+    first_name: TextArray
+    middle_name: TextArray
+    last_name: TextArray
+    suffix: TextArray
+    born: IntArray
 
 
-def households(known: Tables, number: int, dice: np.random.Generator) -> Households:
-    """No two in a household have first names with one initial, but a Sr and his Jr, the Sr first."""
-    kind = np.searchsorted(np.cumsum(_SHARES), dice.random(number), side="right").clip(max=_LARGE)
+def households(tables: Tables, number: int, rng: np.random.Generator) -> Households:
+    """In a household no two first names have the same initial, except those of a Sr and his Jr (the Sr comes
+    first) and of strangers in group quarters."""
+    kind = np.searchsorted(np.cumsum(_SHARES), rng.random(number), side="right").clip(max=_LARGE)
     kind[_QUARTERS_AT] = _QUARTERS
     sizes = np.array(_SIZES)[kind]
     quarters = kind == _QUARTERS
-    sizes[quarters] = _whole(dice, int(quarters.sum()), _QUARTERS_FROM, _QUARTERS_TO)
+    sizes[quarters] = _integers(rng, int(quarters.sum()), _QUARTERS_FROM, _QUARTERS_TO)
     household = np.repeat(np.arange(number), sizes)
     position = np.arange(len(household)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     kinds = kind[household]
-    spanish = dice.random(number) < HISPANIC_SHARE
-    male = np.where(position == 0, True, np.where(position == 1, False, dice.random(len(household)) < 0.5))
+    spanish = rng.random(number) < HISPANIC_SHARE
+    male = np.where(position == 0, True, np.where(position == 1, False, rng.random(len(household)) < 0.5))
     junior = (kinds == _SENIOR) & (position == 1)
     senior = (kinds == _SENIOR) & (position == 0)
-    # Strangers are of all kinds.
+    # Residents of group quarters are strangers to each other.
     mixed = quarters[household]
-    male = np.where(mixed, dice.random(len(household)) < 0.5, male)
-    spanish_person = np.where(mixed, dice.random(len(household)) < HISPANIC_SHARE, spanish[household])
+    male = np.where(mixed, rng.random(len(household)) < 0.5, male)
+    spanish_person = np.where(mixed, rng.random(len(household)) < HISPANIC_SHARE, spanish[household])
 
     male = np.where((kinds == _SENIOR) & (position > 1), False, male | junior)
-    first = _first_names(known, male, spanish_person, household, position, mixed, dice)
-    last = _surnames(known, spanish, household, position, kinds, mixed, dice)
+    first = _first_names(tables, male, spanish_person, household, position, mixed, rng)
+    last = _surnames(tables, spanish, household, position, kinds, mixed, rng)
     before = np.flatnonzero(junior) - 1
     first[junior] = first[before]
     last[junior] = last[before]
-    middle = _middle_names(known, male, spanish_person, dice)
+    middle = _middle_names(tables, male, spanish_person, rng)
     middle[junior] = middle[before]
     suffix = np.full(len(household), "", dtype=object)
     suffix[senior], suffix[junior] = "Sr", "Jr"
-    born = _births(kinds, position, senior, junior, mixed, dice)
+    born = _births(kinds, position, senior, junior, mixed, rng)
     return Households(household, quarters, first, middle, last, suffix, born)
 
 
-def _whole(dice: np.random.Generator, number: int, first: int, end: int) -> Numbers:
-    """From fractions, which every version of numpy draws alike."""
-    return first + (dice.random(number) * (end - first)).astype(np.int64)
+def _integers(rng: np.random.Generator, number: int, first: int, end: int) -> IntArray:
+    """Integers from `first` to `end` - 1, made from fractions, which every version of numpy draws alike."""
+    return first + (rng.random(number) * (end - first)).astype(np.int64)
 
 
-def _given(known: Tables, male: Flags, spanish: Flags, dice: np.random.Generator) -> Words:
-    fractions = dice.random(len(male))
+def _given(tables: Tables, male: BoolArray, spanish: BoolArray, rng: np.random.Generator) -> TextArray:
+    fractions = rng.random(len(male))
     names = np.empty(len(male), dtype=object)
     for sex in "mf":
         for hispanic in (True, False):
             chosen = (male == (sex == "m")) & (spanish == hispanic)
-            names[chosen] = known.first[(sex, hispanic)].of(fractions[chosen])
+            names[chosen] = tables.first[(sex, hispanic)].pick(fractions[chosen])
     return names
 
 
 def _first_names(
-    known: Tables,
-    male: Flags,
-    spanish: Flags,
-    household: Numbers,
-    position: Numbers,
-    mixed: Flags,
-    dice: np.random.Generator,
-) -> Words:
-    names = _given(known, male, spanish, dice)
+    tables: Tables,
+    male: BoolArray,
+    spanish: BoolArray,
+    household: IntArray,
+    position: IntArray,
+    mixed: BoolArray,
+    rng: np.random.Generator,
+) -> TextArray:
+    names = _given(tables, male, spanish, rng)
     initials = np.array([ord(name[0]) for name in names])
     while True:
         clash = np.zeros(len(names), dtype=bool)
@@ -98,22 +100,23 @@ def _first_names(
         again = np.flatnonzero(clash)
         if not len(again):
             return names
-        names[again] = _given(known, male[again], spanish[again], dice)
+        names[again] = _given(tables, male[again], spanish[again], rng)
         initials[again] = [ord(name[0]) for name in names[again]]
 
 
 def _surnames(
-    known: Tables,
-    spanish: Flags,
-    household: Numbers,
-    position: Numbers,
-    kinds: Numbers,
-    mixed: Flags,
-    dice: np.random.Generator,
-) -> Words:
-    """A Spanish couple keep their names, and the children have the first of each; others share one."""
-    father, fathers_second = _pair(known, spanish, dice)
-    mother, mothers_second = _pair(known, spanish, dice)
+    tables: Tables,
+    spanish: BoolArray,
+    household: IntArray,
+    position: IntArray,
+    kinds: IntArray,
+    mixed: BoolArray,
+    rng: np.random.Generator,
+) -> TextArray:
+    """In Hispanic households a couple keep their surnames, and the children have the first of each. Other
+    households share one surname."""
+    father, fathers_second = _pair(tables, spanish, rng)
+    mother, mothers_second = _pair(tables, spanish, rng)
     own, second = father[household], fathers_second[household]
     wife = (spanish[household]) & np.where(kinds == _SENIOR, position == 2, position == 1)
     child = spanish[household] & (position > 1) & (kinds != _SENIOR)
@@ -122,7 +125,7 @@ def _surnames(
     second = np.where(child, np.where(father == mother, "", mother)[household], second)
     strangers = np.flatnonzero(mixed)
     if len(strangers):
-        own[strangers] = known.last[False].of(dice.random(len(strangers)))
+        own[strangers] = tables.last[False].pick(rng.random(len(strangers)))
         second[strangers] = ""
     names = own.copy()
     double = np.flatnonzero(second != "")
@@ -130,19 +133,19 @@ def _surnames(
     return names
 
 
-def _pair(known: Tables, spanish: Flags, dice: np.random.Generator) -> tuple[Words, Words]:
+def _pair(tables: Tables, spanish: BoolArray, rng: np.random.Generator) -> tuple[TextArray, TextArray]:
     """The first surname of each household, and the second that most Hispanic ones have."""
-    fractions, others = dice.random(len(spanish)), dice.random(len(spanish))
-    first = np.where(spanish, known.last[True].of(fractions), known.last[False].of(fractions))
-    second = known.last[True].of(others)
-    double = spanish & (dice.random(len(spanish)) < DOUBLE_SHARE) & (second != first)
+    fractions, others = rng.random(len(spanish)), rng.random(len(spanish))
+    first = np.where(spanish, tables.last[True].pick(fractions), tables.last[False].pick(fractions))
+    second = tables.last[True].pick(others)
+    double = spanish & (rng.random(len(spanish)) < DOUBLE_SHARE) & (second != first)
     return first, np.where(double, second, "")
 
 
-def _middle_names(known: Tables, male: Flags, spanish: Flags, dice: np.random.Generator) -> Words:
+def _middle_names(tables: Tables, male: BoolArray, spanish: BoolArray, rng: np.random.Generator) -> TextArray:
     """Half have none, a quarter an initial."""
-    names = _given(known, male, spanish, dice)
-    form = dice.random(len(names))
+    names = _given(tables, male, spanish, rng)
+    form = rng.random(len(names))
     names[form < 0.5] = ""
     initial = np.flatnonzero(form >= 0.75)
     names[initial] = [name[0] for name in names[initial]]
@@ -150,18 +153,18 @@ def _middle_names(known: Tables, male: Flags, spanish: Flags, dice: np.random.Ge
 
 
 def _births(
-    kinds: Numbers,
-    position: Numbers,
-    senior: Flags,
-    junior: Flags,
-    mixed: Flags,
-    dice: np.random.Generator,
-) -> Numbers:
-    """Known of whoever could not be told apart without."""
-    born = _whole(dice, len(kinds), _FIRST_BIRTH, _LAST_BIRTH)
+    kinds: IntArray,
+    position: IntArray,
+    senior: BoolArray,
+    junior: BoolArray,
+    mixed: BoolArray,
+    rng: np.random.Generator,
+) -> IntArray:
+    """The birth date is always known for people who cannot be distinguished without it."""
+    born = _integers(rng, len(kinds), _FIRST_BIRTH, _LAST_BIRTH)
     younger = np.flatnonzero((kinds == _TWINS) & (position == 3))
     born[younger] = born[younger - 1]
-    known = dice.random(len(kinds)) < BIRTH_DATE_KNOWN
+    known = rng.random(len(kinds)) < BIRTH_DATE_KNOWN
     sons = np.flatnonzero(junior)
     born[sons - 1] = born[sons] - _GENERATION
     return np.where(known | senior | junior | mixed, born, 0)

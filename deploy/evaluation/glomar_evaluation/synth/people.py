@@ -1,6 +1,6 @@
-"""A register of synthetic people: households, twins, Sr and Jr, double surnames, movers, shelters.
+"""Synthetic people as rows of a register: households, twins, Sr and Jr, double surnames, movers, shelters.
 
-Deterministic by seed; streams, so that a register of any size fits in memory."""
+Deterministic by seed, and streamed, so that memory does not grow with the register."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -12,7 +12,7 @@ from glomar_verifier.register.extract import COLUMNS
 
 from glomar_evaluation.synth.addresses import addresses
 from glomar_evaluation.synth.households import Households, households
-from glomar_evaluation.synth.tables import Numbers, Words, tables
+from glomar_evaluation.synth.tables import IntArray, TextArray, load_tables
 
 FIRST_SINCE, LAST_SINCE = 2008, 2011
 FIRST_MOVE, LAST_MOVE = 2012, 2024
@@ -22,23 +22,22 @@ HOUSEHOLDS_AT_ONCE = 20_000
 Row = dict[str, str]
 Column = list[str]
 
-_YEARS: Words = np.array([str(year) for year in range(2100)], dtype=object)
+_YEARS: TextArray = np.array([str(year) for year in range(2100)], dtype=object)
 _FIRST_DAY, _LAST_DAY = 690_000, 740_000
-_DAYS: Words = np.array(
+_DAYS: TextArray = np.array(
     ["", *(date.fromordinal(day).isoformat() for day in range(_FIRST_DAY + 1, _LAST_DAY))], dtype=object
 )
 
 
 def people(number: int, seed: int) -> Iterator[Row]:
-    """Rows of the register file for exactly `number` people; a mover has two, one after the other.
-    All of them are synthetic."""
+    """Rows of the register file for exactly `number` people. A mover has two rows, one after the other."""
     for columns in _chunks(number, seed):
         for values in zip(*columns, strict=True):
             yield dict(zip(COLUMNS, values, strict=True))
 
 
 def write_register(number: int, seed: int, out: Path) -> int:
-    """Write the register CSV (protocol.md, Files); returns its rows, the header not counted."""
+    """Writes the register CSV (PROTOCOL.md, Files). -> the number of rows, without the header."""
     rows = 0
     with out.open("w", encoding="utf-8", newline="") as file:
         file.write(",".join(COLUMNS) + "\r\n")
@@ -50,24 +49,24 @@ def write_register(number: int, seed: int, out: Path) -> int:
 
 
 def _chunks(number: int, seed: int) -> Iterator[list[Column]]:
-    """The rows of some households at a time, by column; a larger register begins like a smaller one."""
+    """The rows by column, HOUSEHOLDS_AT_ONCE at a time. A larger register begins like a smaller one."""
     serial = 0
     for chunk in count():
         if serial >= number:
             return
-        dice = np.random.Generator(np.random.PCG64([seed, chunk]))
-        homes = households(tables(), HOUSEHOLDS_AT_ONCE, dice)
+        rng = np.random.Generator(np.random.PCG64([seed, chunk]))
+        homes = households(load_tables(), HOUSEHOLDS_AT_ONCE, rng)
         wanted = min(number - serial, len(homes.household))
-        yield _rows(homes, wanted, serial, chunk, dice)
+        yield _rows(homes, wanted, serial, chunk, rng)
         serial += wanted
 
 
-def _rows(homes: Households, wanted: int, serial: int, chunk: int, dice: np.random.Generator) -> list[Column]:
+def _rows(homes: Households, wanted: int, serial: int, chunk: int, rng: np.random.Generator) -> list[Column]:
     """The spells of the first `wanted` people of these households, with ids after `serial`."""
     size = HOUSEHOLDS_AT_ONCE
-    since = FIRST_SINCE + (dice.random(size) * (LAST_SINCE - FIRST_SINCE + 1)).astype(np.int64)
-    moved = FIRST_MOVE + (dice.random(size) * (LAST_MOVE - FIRST_MOVE + 1)).astype(np.int64)
-    moved = np.where((dice.random(size) < MOVER_SHARE) & ~homes.crowded, moved, 0)
+    since = FIRST_SINCE + (rng.random(size) * (LAST_SINCE - FIRST_SINCE + 1)).astype(np.int64)
+    moved = FIRST_MOVE + (rng.random(size) * (LAST_MOVE - FIRST_MOVE + 1)).astype(np.int64)
+    moved = np.where((rng.random(size) < MOVER_SHARE) & ~homes.crowded, moved, 0)
     place = _addresses(homes, 2 * size * chunk + np.arange(size, dtype=np.int64))
     later = _addresses(homes, 2 * size * chunk + size + np.arange(size, dtype=np.int64))
 
@@ -94,5 +93,5 @@ def _rows(homes: Households, wanted: int, serial: int, chunk: int, dice: np.rand
     return [columns[name].tolist() for name in COLUMNS]
 
 
-def _addresses(homes: Households, numbers: Numbers) -> dict[str, Words]:
-    return addresses(tables(), numbers, homes.crowded)
+def _addresses(homes: Households, numbers: IntArray) -> dict[str, TextArray]:
+    return addresses(load_tables(), numbers, homes.crowded)

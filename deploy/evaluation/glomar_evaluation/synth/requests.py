@@ -1,5 +1,4 @@
-"""Requests about the generator's people, each with what the bus must answer and why.
-`glomar demo` sends them through the bus and compares; the tests decide them directly. All synthetic."""
+"""Requests about synthetic people, each with the right answer and its kind."""
 
 import csv
 import random
@@ -12,12 +11,12 @@ from pathlib import Path
 from glomar_schemas.files import replacing_text
 from glomar_schemas.request_file import COLUMNS
 
-from glomar_evaluation.synth.kinds import YEARS, Case, klasses
-from glomar_evaluation.synth.scenario import Row, Scenario, drawn, load_scenario
+from glomar_evaluation.synth.kinds import YEARS, RequestContext, request_kinds
+from glomar_evaluation.synth.scenario import Row, Scenario, draw_columns, load_scenario
 
 TRUTH_COLUMNS = ("truth", "klass")
-PER_HOUSE = 8
-"""People in one building, a dormitory say: fewer than any shipped agreement lets an agency ask about."""
+MAX_PER_HOUSE = 8
+"""At most so many people are requested at one house: fewer than each bundled agreement allows an agency."""
 
 
 def requests(
@@ -31,16 +30,15 @@ def requests(
 ) -> Iterator[Row]:
     """Rows of the requests file with `truth` and `klass`, one for each of up to `n` people.
 
-    The register's rows come as `people` makes them, a person's spells together. At most `per_name` people
-    who share a first name, a part of the last and a suffix are asked about, since the agreement's quotas
-    count by name; so the register should hold some three times `n` people, and for a large `n` `per_name`
-    must grow; likewise at most PER_HOUSE are asked about at one house. Every class comes up by its weight
-    among the people whom it fits.
-    scenario: what is said under an agreement; by default the first that is shipped.
+    `register_rows` are in the order of `people`, the spells of a person together. The quotas of an agreement
+    count by name and by house, so at most `per_name` people who share a first name, a part of the last name
+    and a suffix are requested, and at most MAX_PER_HOUSE people at one house. Therefore the register should
+    hold some three times `n` people, and `per_name` must grow with `n`. Each kind of request has its share by
+    weight among the people whom it fits. `scenario`: by default that of the first bundled agreement.
     """
     scenario = scenario or load_scenario()
-    kinds = klasses(scenario)
-    dice = random.Random(seed)  # noqa: S311 (reproducible test data, no secret)
+    kinds = request_kinds(scenario)
+    rng = random.Random(seed)  # noqa: S311 (reproducible test data, no secret)
     used: Counter[str] = Counter()
     names: Counter[tuple[str, str, str]] = Counter()
     houses: Counter[tuple[str, str]] = Counter()
@@ -48,58 +46,61 @@ def requests(
     for _, spells in groupby(register_rows, key=lambda row: row["person_id"]):
         if serial == n:
             return
-        case = Case(list(spells), today, dice, scenario.birth_date_needed, scenario.earliest_tax_year)
-        first, last, suffix = (case.person[column] for column in ("first_name", "last_name", "suffix"))
+        context = RequestContext(
+            list(spells), today, rng, scenario.birth_date_needed, scenario.earliest_tax_year
+        )
+        first, last, suffix = (context.person[column] for column in ("first_name", "last_name", "suffix"))
         alike = [(first, part, suffix) for part in last.split()]
-        undated = scenario.birth_date_needed and not case.person["date_of_birth"]
+        undated = scenario.birth_date_needed and not context.person["date_of_birth"]
         if undated or any(names[name] >= per_name for name in alike):
             continue
-        # The class that is furthest behind its share, so that a small set has every class too.
-        klass = min((k for k in kinds if k.fits(case)), key=lambda k: (used[k.name] / k.weight, -k.weight))
-        row = lawful(case, serial + 1, scenario) | klass.change(case)
+        # The kind that is furthest below its share, so that a small set has every kind too.
+        kind = min((k for k in kinds if k.fits(context)), key=lambda k: (used[k.name] / k.weight, -k.weight))
+        row = lawful(context, serial + 1, scenario) | kind.change(context)
         house = (row["street_number"], row["zip"])
-        if row["street_number"] and houses[house] >= PER_HOUSE:
+        if row["street_number"] and houses[house] >= MAX_PER_HOUSE:
             continue
         houses[house] += 1
         names.update(alike)
-        used[klass.name] += 1
+        used[kind.name] += 1
         serial += 1
-        yield row | {"truth": klass.truth, "klass": klass.name}
+        yield row | {"truth": kind.truth, "klass": kind.name}
 
 
 def case_and_officer(serial: int, scenario: Scenario | None = None) -> tuple[str, str]:
-    """The case of the serial-th request, and the officer who is engaged in it."""
+    """The case of the request with this serial number, and the officer who is engaged in it."""
     officers = (scenario or load_scenario()).officers
     return f"CASE-{serial:06d}", officers[serial % len(officers)]
 
 
 def write_roll(cases: int, out: Path, today: date, scenario: Scenario | None = None) -> None:
-    """The agency's roll, in which the first so many cases have been open for a year."""
-    opened_on = today - timedelta(days=365)
+    """Writes an agency's case roll, in which the first `cases` cases have been open for a year."""
+    pairs = (case_and_officer(serial, scenario) for serial in range(1, cases + 1))
+    write_open_cases(out, pairs, today - timedelta(days=365))
+
+
+def write_open_cases(out: Path, cases_and_officers: Iterable[tuple[str, str]], opened_on: date) -> None:
+    """Writes a case roll of open cases."""
     with replacing_text(out) as file:
         writer = csv.writer(file)
         writer.writerow(("case_id", "officer_id", "opened_on", "closed_on"))
-        writer.writerows(
-            (*case_and_officer(serial, scenario), opened_on, "") for serial in range(1, cases + 1)
-        )
+        writer.writerows((*pair, opened_on, "") for pair in cases_and_officers)
 
 
-def lawful(case: Case, serial: int, scenario: Scenario | None = None) -> Row:
-    """A request that holds under every condition, about the person's present address.
-
-    Lawful where the agency has filed the roll of `write_roll`.
-    """
+def lawful(context: RequestContext, serial: int, scenario: Scenario | None = None) -> Row:
+    """A request about the person's present address that holds under every condition, if the agency has filed
+    the case roll of `write_roll`."""
     scenario = scenario or load_scenario()
     case_id, officer_id = case_and_officer(serial, scenario)
     request = dict.fromkeys(COLUMNS, "")
-    request |= {column: value for column, value in case.person.items() if column in request}
-    request |= drawn(scenario.every, case.today, case.dice)
-    request |= drawn(case.dice.choice(scenario.grounds), case.today, case.dice)
-    since = int(case.person.get("from_year", "0"))
-    born = case.birth_date_needed or case.crowded or case.dice.random() < 0.7
+    request |= {column: value for column, value in context.person.items() if column in request}
+    request |= draw_columns(scenario.every, context.today, context.rng)
+    request |= draw_columns(context.rng.choice(scenario.grounds), context.today, context.rng)
+    since = int(context.person.get("from_year", "0"))
+    born = context.birth_date_needed or context.crowded or context.rng.random() < 0.7
     return request | {
         "reference": f"R-{serial:06d}",
-        "date_of_birth": case.person["date_of_birth"] if born else "",
+        "date_of_birth": context.person["date_of_birth"] if born else "",
         "tax_periods": ";".join(str(year) for year in YEARS if year >= since),
         "case_id": case_id,
         "officer_id": officer_id,

@@ -1,7 +1,5 @@
-"""What synthetic requests say under one agreement, from the file synthetic.toml beside it. For `requests`.
-
-The agreement's own words are data here as everywhere; only what concerns people and addresses is code.
-"""
+"""The scenario of synthetic requests under one agreement, from the file synthetic.toml beside the agreement.
+What depends on an agreement is data; only what concerns people and addresses is code."""
 
 import random
 import tomllib
@@ -10,7 +8,7 @@ from datetime import date, timedelta
 from functools import cache
 
 import msgspec
-from glomar_schemas.agreement import bundled as shipped
+from glomar_schemas.agreement import bundled
 from glomar_schemas.agreement.model import parse_agreement
 from glomar_schemas.errors import Malformed
 from msgspec import Struct
@@ -19,33 +17,33 @@ Row = dict[str, str]
 EARLIEST_TAX_YEAR = 2010
 
 
-class Drawn(Struct, frozen=True, forbid_unknown_fields=True):
-    """A day so many days ago, or one of several texts; `then` is put behind it."""
+class RandomValue(Struct, frozen=True, forbid_unknown_fields=True):
+    """A random value: a day so many days ago, or one of several texts. `then` is appended."""
 
     days_ago: int | tuple[int, int] | None = None
     one_of: tuple[str, ...] = ()
     then: str = ""
 
 
-Columns = Mapping[str, str | Drawn]
+Columns = Mapping[str, str | RandomValue]
 
 
-class Kind(Struct, frozen=True, forbid_unknown_fields=True):
-    """A kind of request that the agreement has an opinion on. `truth` as in `kinds.Klass`."""
+class ScenarioKind(Struct, frozen=True, forbid_unknown_fields=True):
+    """A kind of request that depends on the agreement. `truth` as in `kinds.RequestKind`."""
 
     name: str
     weight: int
     truth: str
-    columns: dict[str, str | Drawn]
+    columns: dict[str, str | RandomValue]
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
-    """`every` request has these columns, and those of one of the `grounds`. officers: who may be named.
-    earliest_tax_year: from which one may ask."""
+    """`every` request has these columns, and those of one of the `grounds`. `officers` may be named in a
+    request; `earliest_tax_year` is the first one that may be requested."""
 
-    grounds: tuple[dict[str, str | Drawn], ...]
-    kinds: tuple[Kind, ...]
-    every: dict[str, str | Drawn] = {}
+    grounds: tuple[dict[str, str | RandomValue], ...]
+    kinds: tuple[ScenarioKind, ...]
+    every: dict[str, str | RandomValue] = {}
     birth_date_needed: bool = False
     earliest_tax_year: int = EARLIEST_TAX_YEAR
     officers: tuple[str, ...] = ()
@@ -53,8 +51,8 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
 
 @cache
 def load_scenario(agreement: str | None = None) -> Scenario:
-    """Of a shipped agreement, by default the first. Raises Misconfigured, Malformed."""
-    path = shipped.agreement(agreement)
+    """The scenario of a bundled agreement, by default the first. Raises Misconfigured, Malformed."""
+    path = bundled.agreement(agreement)
     source = path.with_name("synthetic.toml")
     try:
         scenario = msgspec.convert(tomllib.loads(source.read_text(encoding="utf-8")), Scenario)
@@ -64,17 +62,16 @@ def load_scenario(agreement: str | None = None) -> Scenario:
     return msgspec.structs.replace(scenario, officers=tuple(officer.id for officer in officers))
 
 
-def drawn(columns: Columns, today: date, dice: random.Random) -> Row:
-    """The columns with what is to be drawn drawn."""
+def draw_columns(columns: Columns, today: date, rng: random.Random) -> Row:
+    """The columns, with a text for each random value."""
     return {
-        name: value if isinstance(value, str) else _draw(value, today, dice)
-        for name, value in columns.items()
+        name: value if isinstance(value, str) else _draw(value, today, rng) for name, value in columns.items()
     }
 
 
-def _draw(value: Drawn, today: date, dice: random.Random) -> str:
+def _draw(value: RandomValue, today: date, rng: random.Random) -> str:
     if value.one_of:
-        return dice.choice(value.one_of) + value.then
+        return rng.choice(value.one_of) + value.then
     ago = value.days_ago or 0
-    days = ago if isinstance(ago, int) else dice.randint(*ago)
+    days = ago if isinstance(ago, int) else rng.randint(*ago)
     return (today - timedelta(days=days)).isoformat() + value.then

@@ -1,5 +1,5 @@
-"""Weighted name lists, places and streets for the generator; real words, no real person.
-`people` draws from it. Names and weights: US Census 2020, by sex and Hispanic or not (tables/census.py)."""
+"""Weighted names, places and streets for the generator: real words, no real person. Names and weights are of
+the US Census 2020, by sex and Hispanic or not (deploy/evaluation/tables/census.py)."""
 
 import csv
 from functools import cache
@@ -10,51 +10,55 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-Numbers = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-Fractions = npt.NDArray[np.float64]
-Words = npt.NDArray[np.object_]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+TextArray = npt.NDArray[np.object_]
 
 _TYPES = ("St", "Ave", "Rd", "Dr", "Ln", "Ct", "Blvd", "Pl", "Way", "Cir", "Ter", "Trl")
 _DIRECTIONS = ("", "", "", "N ", "S ", "E ", "W ")
 _ORDINALS = 60
 
 
-class Draw(msgspec.Struct, frozen=True):
-    """Words with their cumulated shares; a fraction from 0 to 1 picks one by weight."""
+class WeightedNames(msgspec.Struct, frozen=True):
+    """Names with their cumulative shares."""
 
-    words: Words
-    cumulated: Fractions
+    names: TextArray
+    cumulative: FloatArray
 
-    def of(self, fractions: Fractions) -> Words:
-        picked: Words = self.words[np.searchsorted(self.cumulated, fractions, side="right")]
+    def pick(self, fractions: FloatArray) -> TextArray:
+        """For each fraction from 0 to 1 a name, by weight."""
+        picked: TextArray = self.names[np.searchsorted(self.cumulative, fractions, side="right")]
         return picked
 
 
 class Tables(msgspec.Struct, frozen=True):
     """First names by (sex "m" or "f", Hispanic or not), surnames by Hispanic or not."""
 
-    first: dict[tuple[str, bool], Draw]
-    last: dict[bool, Draw]
+    first: dict[tuple[str, bool], WeightedNames]
+    last: dict[bool, WeightedNames]
     places: tuple[tuple[str, str, str], ...]
     streets: tuple[str, ...]
 
 
 @cache
-def tables() -> Tables:
-    """Read from the package once, at the first use."""
+def load_tables() -> Tables:
+    """Reads the tables of the package once."""
     first, last = _read("first_names.csv"), _read("surnames.csv")
     either = (True, False)
     return Tables(
-        first={(sex, spanish): _draw(first, sex=sex, hispanic=spanish) for sex in "mf" for spanish in either},
-        last={spanish: _draw(last, hispanic=spanish) for spanish in either},
+        first={
+            (sex, spanish): _weighted(first, sex=sex, hispanic=spanish) for sex in "mf" for spanish in either
+        },
+        last={spanish: _weighted(last, hispanic=spanish) for spanish in either},
         places=tuple((row["city"], row["state"], row["zip"]) for row in _read("places.csv")),
         streets=_streets([row["name"] for row in _read("streets.csv")], [row["name"] for row in last]),
     )
 
 
 def _streets(known: list[str], surnames: list[str]) -> tuple[str, ...]:
-    """The listed ones, numbered ones, and some named for people, as American streets are; each once."""
+    """The listed streets, numbered streets, and streets named after people, as American streets are; each
+    once."""
     numbered = [
         f"{way}{number}{_suffix(number)} {type_}"
         for number, type_, way in product(range(1, _ORDINALS), ("St", "Ave"), ("N ", "S "))
@@ -75,10 +79,10 @@ def _read(name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 
-def _draw(rows: list[dict[str, str]], *, hispanic: bool, sex: str = "") -> Draw:
+def _weighted(rows: list[dict[str, str]], *, hispanic: bool, sex: str = "") -> WeightedNames:
     chosen = [row for row in rows if (row["hispanic"] == "true") == hispanic and row.get("sex", "") == sex]
     weights = np.array([int(row["weight"]) for row in chosen], dtype=np.float64)
-    cumulated = np.cumsum(weights) / weights.sum()
-    # The last one is 1 but for rounding, and no fraction may lie behind it.
-    cumulated[-1] = 1.0
-    return Draw(np.array([row["name"] for row in chosen], dtype=object), cumulated)
+    cumulative = np.cumsum(weights) / weights.sum()
+    # The last share is 1 except for rounding, and no fraction may exceed it.
+    cumulative[-1] = 1.0
+    return WeightedNames(np.array([row["name"] for row in chosen], dtype=object), cumulative)
