@@ -1,4 +1,4 @@
-"""The generated file has the shape of the real one."""
+"""The generated request file has the shape of the real one."""
 
 from collections import Counter
 from datetime import date

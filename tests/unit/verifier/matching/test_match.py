@@ -1,4 +1,4 @@
-"""The gates and the decision. A false confirm harms a person, so most of these end in deny."""
+"""The gates and the decision. A false confirm harms a person, so most cases here are denied."""
 
 import random
 from collections.abc import Mapping
@@ -190,7 +190,7 @@ CHANGES = st.fixed_dictionaries(
         "from_year": st.sampled_from(["2015", "2024"]),
     },
 )
-# Few columns, so that slips in both names, exchanged names and suffixes meet often.
+# Few columns, so that slips in both names, exchanged names and suffixes often occur together.
 NAMES = st.fixed_dictionaries(
     {
         "first_name": st.sampled_from(["Mariana", "Maraina", "García"]),
@@ -203,7 +203,7 @@ PEOPLE = st.lists(CHANGES, min_size=1, max_size=5)
 
 
 def household(changes: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Each a person of the register; where the changes leave no address, she has a PO box."""
+    """Each record is of one person. If the changes leave no address, it has a PO box."""
     rows = [with_(person_id=f"P{n}", **change) for n, change in enumerate(changes)]
     for row in rows:
         row["first_name"] = row["first_name"] or "Ana"
@@ -300,6 +300,6 @@ TOKENS = st.lists(
 
 
 @given(TOKENS, TOKENS, st.booleans())
-def test_surnames_have_no_direction(one: list[str], other: list[str], vouched: bool) -> None:
-    there = surname_slips(one, other, RULES, same_birth=vouched)
-    assert there == surname_slips(other, one, RULES, same_birth=vouched)
+def test_surnames_have_no_direction(one: list[str], other: list[str], same_birth: bool) -> None:
+    there = surname_slips(one, other, RULES, same_birth=same_birth)
+    assert there == surname_slips(other, one, RULES, same_birth=same_birth)

@@ -1,4 +1,4 @@
-"""Normalisation: one spelling for register and request, or a refusal that doesn't echo the text."""
+"""The normal form: the same for the register and for a request, or an error that does not quote the text."""
 
 import unicodedata
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tests.support.registers import RULES
 
-# Latin letters with and without accents, and what people put between them.
+# Latin letters with and without accents, digits and punctuation.
 WRITTEN = st.text(
     st.sampled_from("abzABZ éüñøßłÉÑ0123456789'’.-–/#&,()"),
     max_size=24,
@@ -87,7 +87,7 @@ def test_case_accents_and_outer_blanks_make_no_difference(text: str) -> None:
         c for c in unicodedata.normalize("NFD", text) if unicodedata.category(c) != "Mn"
     )
     assert fold(text, "x") == fold(without_accents, "x") == fold(f"  {text} ", "x")
-    # ß has no single capital, so case is tried on the rest.
+    # ß has no single capital letter, so the case of the others is tested.
     plain = text.replace("ß", "")
     assert fold(plain.upper(), "x") == fold(plain.lower(), "x")
 

@@ -1,4 +1,4 @@
-"""A rule file with anything that the loader doesn't know is refused, by file and line, with what to do."""
+"""A rule file with a fault is refused; the error names the file, the line and what to do."""
 
 import re
 from importlib import resources
@@ -12,7 +12,7 @@ FILES = {
     for name in RULE_FILES
 }
 
-# How -> (file, text in it, what is put in its place, lines further down, words of the complaint).
+# Fault -> (file, text in it, its replacement, lines below it, part of the error).
 WRONG: dict[str, tuple[str, str, str, int, str]] = {
     "an unknown key": ("limits.toml", "block_cap = 600", "block_cap = 600\nblock_capp = 9", 1, "block_capp"),
     "an unknown table": ("pub28.toml", "\n[units]", "\n[unitz]\nA = 'B'\n[units]", 1, "unitz: unknown field"),
@@ -50,7 +50,7 @@ def test_a_rule_file_with_what_it_may_not_hold_is_refused_by_file_and_line(how: 
     with pytest.raises(Misconfigured, match=re.escape(words)) as refusal:
         rules_from({**FILES, name: (before + instead + after).encode()})
     line = before.count("\n") + 1 + below
-    # What is missing has no line of its own.
+    # A missing key has no line.
     assert refusal.value.where == f"rules/{name}, line {1 if how == 'a key left out' else line}"
     assert refusal.value.fix == "Correct the line, or reinstall Glomar"
 

@@ -1,4 +1,4 @@
-"""Slips of the pen: what may be one, and what never is. Most pairs here are two people or two streets."""
+"""Slips: which differences count as one. Most pairs here are two people or two streets."""
 
 import pytest
 from glomar_verifier.matching.match import gates
@@ -12,7 +12,7 @@ def with_(**changes: str) -> dict[str, str]:
     return {**ANA, "first_name": "Robert", "last_name": "Hernández", "unit": "", **changes}
 
 
-# Both are names that someone bears, so they are two people, birth date or not.
+# Both are known names, so they are two people, with or without a birth date.
 TWO_FIRST_NAMES = [
     ("Juan", "Juana"), ("Maria", "Mario"), ("Ana", "Anna"), ("Daniel", "Daniela"), ("Jayden", "Kayden"),
     ("Francisco", "Francisca"), ("Erica", "Erika"), ("Marc", "Mark"), ("Dillon", "Dylon"), ("Jon", "John"),
@@ -46,14 +46,14 @@ def test_two_surnames_that_people_bear_are_two_people(one: str, other: str, born
         assert decided(rows, with_(last_name=asked, date_of_birth=born)).outcome == "deny"
 
 
-# No table has most of these written in one word.
+# Most of these are in no list when written as one word.
 TWO_COMPOUND_FIRST_NAMES = [
     ("Maria Jose", "Mario Jose"), ("Maria José", "Mario-Jose"), ("Mariajose", "Mario Jose"),
     ("Juan Jose", "Juana Jose"), ("Jose Luis", "Jose Luisa"), ("Maria Elena", "Maria Elene"),
     ("Ana Maria", "Ana Mario"), ("Jean Paul", "Jean Paula"), ("Billy Ray", "Billy Roy"),
     ("Soo Jin", "Soo Jim"), ("Van Anh", "Van An"), ("Phuong Anh", "Phuong An"), ("Li Na", "Li Nan"),
 ]  # fmt: skip
-# A Santa Cruz is no Cruz; and a particle, or an initial that is another word's, tells two people apart.
+# Santa Cruz is not Cruz; and two people differ by a particle, or by an initial of another word.
 TWO_COMPOUND_SURNAMES = [
     ("Santa Cruz", "Cruz"), ("San Martin", "Martin"), ("Ben David", "David"), ("Abu Khalil", "Khalil"),
     ("Garcia R", "Garcia Lopez"), ("R Garcia", "Lopez Garcia"), ("De Luca", "Di Luca"),
@@ -115,7 +115,7 @@ def test_without_the_birth_date_one_edit_in_one_name_is_all(asked: dict[str, str
 
 
 @pytest.mark.parametrize(
-    ("known", "asked", "vouched", "alone"),
+    ("known", "asked", "with_birth_date", "without"),
     [
         ({}, {"first_name": "Robret"}, "confirm", "confirm"),
         ({}, {"first_name": "Roobert"}, "confirm", "confirm"),
@@ -136,12 +136,12 @@ def test_without_the_birth_date_one_edit_in_one_name_is_all(asked: dict[str, str
         ({"last_name": "García López"}, {"last_name": "Garcías López"}, "confirm", "deny"),
     ],
 )
-def test_the_birth_date_vouches_for_more_but_never_for_another_name(
-    known: dict[str, str], asked: dict[str, str], vouched: str, alone: str
+def test_an_equal_birth_date_allows_more_but_never_another_name(
+    known: dict[str, str], asked: dict[str, str], with_birth_date: str, without: str
 ) -> None:
-    assert decided([with_(**known)], with_(**{**known, **asked})).outcome == vouched
+    assert decided([with_(**known)], with_(**{**known, **asked})).outcome == with_birth_date
     rows = [with_(**known, **NO_BIRTH_DATE)]
-    assert decided(rows, with_(**{**known, **asked, **NO_BIRTH_DATE})).outcome == alone
+    assert decided(rows, with_(**{**known, **asked, **NO_BIRTH_DATE})).outcome == without
 
 
 def test_a_twin_whose_family_name_is_a_first_name_is_no_exchange_of_names() -> None:
@@ -149,7 +149,7 @@ def test_a_twin_whose_family_name_is_a_first_name_is_no_exchange_of_names() -> N
     assert decided(rows, with_(first_name="Hanry", last_name="Henry")).outcome == "deny"
 
 
-def test_a_wrong_birth_date_vouches_for_nobody() -> None:
+def test_a_wrong_birth_date_confirms_nobody() -> None:
     for wrong in ("1980-05-18", "1981-05-17", "1980-07-15"):
         assert decided([with_()], with_(date_of_birth=wrong)).outcome == "deny"
     assert decided([with_(date_of_birth="1980-05-06")], with_(date_of_birth="1980-06-05")).outcome == "deny"
@@ -278,6 +278,6 @@ def test_without_the_birth_date_a_word_that_may_be_two_types_is_neither(one: str
 
 
 def test_a_prefix_is_not_glued_into_a_word_that_nobody_bears() -> None:
-    """Else Santalopez were no name, and so a slip of Sana Lopez."""
+    """Santalopez is an unknown word, so it would count as a slip of Sana Lopez."""
     assert decided([with_(last_name="Sana Lopez")], with_(last_name="Santa Lopez")).outcome == "deny"
     assert decided([with_(last_name="Santa Lopez")], with_(last_name="Lopez")).outcome == "confirm"

@@ -1,4 +1,4 @@
-"""A file that is replaced under a running service: the new one whole, or the old one."""
+"""A file that is replaced while a service runs: the whole new file is read, or the old value stays."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Where a value stands in a TOML file, found beside tomllib, which reads values without places."""
+"""The lines of each value in a TOML file."""
 
 import tomllib
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ last = true
         (("rows", 0, "inner", "deep", "x", "y", 1, 0), 19),
         (("rows", 1), 21),
         (("rows", 1, "last"), 23),
-        # What does not stand there: the nearest around it.
+        # A missing value has the line of the nearest value around it.
         (("rows", 1, "citation"), 21),
         (("nothing",), 1),
     ],

@@ -1,4 +1,4 @@
-"""Building the register: every bad row is reported and left out, and a failed build changes nothing."""
+"""Builds of a register: each invalid row is reported and left out, and a failed build changes nothing."""
 
 import json
 import stat
@@ -116,7 +116,7 @@ def test_an_extract_in_ndjson_makes_the_register_that_csv_makes(tmp_path: Path) 
     csv = build(write_csv(tmp_path / "extract.csv", rows), tmp_path / "csv.db", RULES)
     named = tmp_path / "extract.ndjson"
     last = {**NAMED, "person_id": 17, "from_year": 2015, "to_year": 2019, "middle_name": None}
-    # A header is a line more, and the ids of spells are lines.
+    # The header shifts the lines by one, and the ids of spells are lines.
     named.write_text("\n" + json.dumps(NAMED) + "\n" + json.dumps(last), encoding="utf-8")
     found = build(named, tmp_path / "named.db", RULES)
     assert (found.people, found.spells, found.digest) == (csv.people, csv.spells, csv.digest)

@@ -1,4 +1,4 @@
-"""What the build finds once everything is sorted, and that chunks and workers change nothing of it."""
+"""What the sorted index entries show; chunks and workers do not change it."""
 
 from pathlib import Path
 
@@ -167,7 +167,7 @@ def test_chunks_hold_the_same_rows_as_the_file(
 
 
 def _following(pieces: list[FileChunk], offset: int) -> list[FileChunk]:
-    """The same pieces, if each begins where the one before ends."""
+    """The same chunks, if each begins at the end of the one before."""
     found = []
     for piece in pieces:
         found.append(FileChunk(offset, piece.size, piece.line))

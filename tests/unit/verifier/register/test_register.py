@@ -1,4 +1,4 @@
-"""The SQLite register: finds what it holds, shared by processes, and opens nothing that isn't whole."""
+"""The SQLite register: it finds its records, processes share it, and a damaged file is not opened."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
