@@ -36,15 +36,15 @@ def _other_name(person: TrialPerson, column: str, known: frozenset[str], born: s
 
 
 def _first(person: TrialPerson, born: str) -> Ask | None:
-    return _other_name(person, "first_name", person.known.first, born)
+    return _other_name(person, "first_name", person.rules.first_names, born)
 
 
 def _last(person: TrialPerson, born: str) -> Ask | None:
-    return _other_name(person, "last_name", person.known.last, born)
+    return _other_name(person, "last_name", person.rules.surnames, born)
 
 
 def _rare(person: TrialPerson) -> Ask | None:
-    return _other_name(person, "last_name", person.known.rare, "")
+    return _other_name(person, "last_name", person.rules.rare_surnames, "")
 
 
 def _twin(person: TrialPerson) -> Ask | None:
@@ -80,8 +80,8 @@ def _street_look_alike(person: TrialPerson) -> Ask | None:
     """Another street: one word of its name becomes another known word. Its type stays."""
     name = person.row["street_name"].split()[:-1]
     words = [word for word in name if word.isalpha() and len(word) > 3]
-    names = person.known
-    for known in (names.street, names.last, names.first):
+    rules = person.rules
+    for known in (rules.street_words, rules.surnames, rules.first_names):
         other = look_alike(words[0], known, person.rng) if words else None
         if other:
             return replace(person.request, street_name=person.row["street_name"].replace(words[0], other, 1))

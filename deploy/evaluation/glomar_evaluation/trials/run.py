@@ -27,7 +27,7 @@ from glomar_evaluation.trials.figures import EvaluationReport, OutcomeCounter
 from glomar_evaluation.trials.groups import NameGroups
 from glomar_evaluation.trials.negatives import ABSENT, NEGATIVES
 from glomar_evaluation.trials.positives import POSITIVES
-from glomar_evaluation.trials.trials import KnownNames, Row, Trial, TrialPerson, trials
+from glomar_evaluation.trials.trials import Row, Trial, TrialPerson, trials
 
 POSITIVES_EACH, NEGATIVES_EACH = 1, 4
 LEFT_OUT_SHARE = 0.25
@@ -85,13 +85,13 @@ def _run(
     rng: random.Random,
     progress: Progress | None,
 ) -> OutcomeCounter:
-    done, known = 0, KnownNames.of(runner.rules)
+    done = 0
     for home, absent in homes:
         there = [spells[-1] for spells in home if spells is not absent]
         for spells in home:
             others = [row for row in there if row is not spells[-1]]
             crowded = len(home) >= runner.rules.crowded_people
-            person = TrialPerson(spells, others, rng, known, crowded)
+            person = TrialPerson(spells, others, rng, runner.rules, crowded)
             if spells is absent:
                 runner.try_all(trials(person, (ABSENT,), 1), person)
             else:

@@ -4,6 +4,7 @@ import random
 from functools import lru_cache
 
 from anyascii import anyascii
+from glomar_verifier.matching.corrections import one_edit
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -43,14 +44,4 @@ def look_alike(name: str, known: frozenset[str], rng: random.Random) -> str | No
 
 @lru_cache(maxsize=50_000)
 def _near(word: str, known: frozenset[str]) -> tuple[str, ...]:
-    return tuple(sorted((one_edit_from(word) - {word}) & known))
-
-
-def one_edit_from(word: str) -> set[str]:
-    splits = [(word[:at], word[at:]) for at in range(len(word) + 1)]
-    return {
-        *(left + letter + right for left, right in splits for letter in LETTERS),
-        *(left + right[1:] for left, right in splits if right),
-        *(left + letter + right[1:] for left, right in splits if right for letter in LETTERS),
-        *(left + right[1] + right[0] + right[2:] for left, right in splits if len(right) > 1),
-    }
+    return tuple(sorted((one_edit(word) - {word}) & known))

@@ -22,20 +22,6 @@ class Trial(msgspec.Struct, frozen=True):
     request: Ask
 
 
-class KnownNames(msgspec.Struct, frozen=True):
-    """The word tables of the rules as sets: one look-alike takes hundreds of look-ups."""
-
-    first: frozenset[str]
-    last: frozenset[str]
-    rare: frozenset[str]
-    street: frozenset[str]
-
-    @classmethod
-    def of(cls, rules: Rules) -> "KnownNames":
-        tables = (rules.first_names, rules.surnames, rules.rare_surnames, rules.street_words)
-        return cls(*(frozenset(table) for table in tables))
-
-
 class TrialPerson(msgspec.Struct, frozen=True):
     """One person of the register, and what a kind of trial needs to make a request about them.
 
@@ -46,7 +32,7 @@ class TrialPerson(msgspec.Struct, frozen=True):
     spells: Sequence[Row]
     household: Sequence[Row]
     rng: random.Random
-    known: KnownNames
+    rules: Rules
     crowded: bool
 
     @property

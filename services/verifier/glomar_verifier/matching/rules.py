@@ -67,7 +67,7 @@ class Rules(msgspec.Struct, frozen=True, eq=False):
 
 
 def load_rules() -> Rules:
-    """Read the rule files shipped with the package. Raises as `rules_from`."""
+    """Reads the rule files of the package. Raises as `rules_from`."""
     folder = resources.files("glomar_verifier") / "matching" / "data"
     try:
         files = {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.is_file()}

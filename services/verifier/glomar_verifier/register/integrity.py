@@ -56,6 +56,6 @@ def _require_section(rows: RowSource, table: Table, section: SectionDigest, wher
     first, last = bounds(table, section.number)
     if digest_of(rows.between(table, first, last)) == section.digest:
         return
-    # The id of a spell is its line. A key is a hash, which helps nobody.
+    # The id of a spell is its line. A key is only a hash.
     place = f"lines {first} to {last} of the extract" if table == "spell" else "its keys"
     raise IntegrityError(f"the rows are not those of the build ({place})", where=where, fix=REBUILD)
