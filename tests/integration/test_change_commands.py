@@ -68,7 +68,7 @@ def test_an_epoch_from_its_making_to_its_destruction(bus: Bus, commands: Command
     assert commands.sign("key", "tigta")["missing"] == ""
     commands.publish("key")
     assert states(layout)[key_id] == ("in force", 3)
-    require_complaint(command(layout, "epoch", "destroy", key_id), REFUSED, "no control that counts")
+    require_complaint(command(layout, "epoch", "destroy", key_id), REFUSED, "no valid control")
 
     shred = ("draft", "shred", str(commands.file("shred")), "--key-id", key_id, *CLAUSE)
     require_complaint(commands.run(*shred), USAGE, "others may still seal")
@@ -76,7 +76,7 @@ def test_an_epoch_from_its_making_to_its_destruction(bus: Bus, commands: Command
     commands.json(*shred)
     commands.sign("shred", "irs")
     require_complaint(commands.run("publish", str(commands.file("shred"))), REFUSED, "two parties")
-    require_complaint(command(layout, "epoch", "destroy", key_id), REFUSED, "no control that counts")
+    require_complaint(command(layout, "epoch", "destroy", key_id), REFUSED, "no valid control")
     assert states(layout)[key_id] == ("in force", 3)
     commands.sign("shred", "ice")
     shown = commands.run("show", str(commands.file("shred"))).stdout
@@ -104,7 +104,7 @@ def test_an_epoch_ends_38_days_after_it_began_unless_it_is_told(bus: Bus) -> Non
         ({"public": "nonsense"}, "SubjectPublicKeyInfo"),
         ({"party": "atf"}, "no such party"),
         ({"use": "sign"}, "sealing key must be P-256"),
-        ({"valid_from": "2025-01-01"}, "before it was named"),
+        ({"valid_from": "2025-01-01"}, "before its control"),
         ({"valid_until": "2026-01-01"}, "ends before it begins"),
     ],
 )

@@ -128,8 +128,8 @@ def test_a_killed_service_is_started_again_and_it_is_said(tmp_path: Path) -> Non
 
     said = (tmp_path / "data.log").read_text()
     assert ready, said
-    assert "verifier ended (killed by SIGKILL); starting it again" in said
-    assert "nats-server ended (killed by SIGKILL); starting it again" in said
+    assert "verifier ended (killed by SIGKILL); restarting it" in said
+    assert "nats-server ended (killed by SIGKILL); restarting it" in said
 
 
 def test_down_stops_a_system_and_then_finds_nothing(tmp_path: Path) -> None:
