@@ -78,11 +78,11 @@ class BatchContext(Struct, frozen=True):
         return self.agreement.gate.today(self.now)
 
 
-class Match(Struct, frozen=True):
+class MatchedQuery(Struct, frozen=True):
     """The result of a lookup, before the holder's limits and lists are applied to it."""
 
     query: Query
-    finding: MatchResult
+    result: MatchResult
 
 
 Refusals = tuple[Refusal, ...]
@@ -141,8 +141,8 @@ class DecisionEngine:
         free = [request for request, hold in zip(opened, holds, strict=True) if hold is None]
         counted = self._count(free, batch)
         began = clock()
-        results = [self._gate_and_match(request, counted, batch) for request in free]
-        drafts = self._draft(free, results, batch)
+        checked = [self._gate_and_match(request, counted, batch) for request in free]
+        drafts = self._draft(free, checked, batch)
         self._counts.sync()
         verdicts = iter(self._writer.write(drafts, in_force, release_time(began, clock()), now))
         return [next(verdicts) if hold is None else hold for hold in holds]
@@ -187,7 +187,7 @@ class DecisionEngine:
 
     def _gate_and_match(
         self, opened: OpenedRequest, counted: Mapping[int, Counted], batch: BatchContext
-    ) -> Match | Refusals:
+    ) -> MatchedQuery | Refusals:
         """The register is read only if nothing is refused."""
         content, item = opened.content, opened.item
         if isinstance(content, Unreadable):
@@ -200,7 +200,7 @@ class DecisionEngine:
         if isinstance(query, Refusal):
             return (query,)
         with batch.spans.step("match", item.span):
-            return Match(query, decide(self._register.candidates(query), query, self._rules))
+            return MatchedQuery(query, decide(self._register.candidates(query), query, self._rules))
 
     def _gate(
         self, content: Readable, counted: Counted, held_for: timedelta, batch: BatchContext
@@ -219,47 +219,50 @@ class DecisionEngine:
         return batch.agreement.gate.refusals(request, particulars, facts, batch.now)
 
     def _draft(
-        self, requests: Sequence[OpenedRequest], results: Sequence[Match | Refusals], batch: BatchContext
+        self,
+        requests: Sequence[OpenedRequest],
+        checked: Sequence[MatchedQuery | Refusals],
+        batch: BatchContext,
     ) -> list[VerdictDraft]:
         """Counts every lookup; a match that may not be disclosed becomes the same deny as no match."""
         lookups = [
-            self._lookup(opened, result)
-            for opened, result in zip(requests, results, strict=True)
-            if isinstance(result, Match)
+            self._lookup(opened, check)
+            for opened, check in zip(requests, checked, strict=True)
+            if isinstance(check, MatchedQuery)
         ]
         counted = zip(lookups, self._counts.observe_lookups(lookups), strict=True)
         limit = batch.in_force.require().agreement.limits.addresses_per_person
         drafts = []
-        for opened, result in zip(requests, results, strict=True):
+        for opened, check in zip(requests, checked, strict=True):
             salt, ref = os.urandom(16), opened.content.ref
-            if isinstance(result, Match):
+            if isinstance(check, MatchedQuery):
                 lookup, addresses = next(counted)
                 disclosed = outcome(
-                    result.finding,
+                    check.result,
                     addresses=addresses,
                     most_addresses=limit,
-                    vetoed=self._veto.covers(result.finding.person, batch.today),
-                    held=self._is_held(ref.agency, result.finding, batch.in_force),
+                    vetoed=self._veto.covers(check.result.person, batch.today),
+                    held=self._is_held(ref.agency, check.result, batch.in_force),
                     countable=bool(lookup.requested.names and lookup.recorded.names),
                 )
                 answer = Answer(outcome=disclosed, record_consulted=True, salt=salt)
             else:
-                answer = Answer(outcome="deny", record_consulted=False, refusals=result, salt=salt)
+                answer = Answer(outcome="deny", record_consulted=False, refusals=check, salt=salt)
             drafts.append(VerdictDraft(ref, opened.tags, answer))
         return drafts
 
-    def _lookup(self, opened: OpenedRequest, match: Match) -> Lookup:
-        ref, query, finding = opened.content.ref, match.query, match.finding
+    def _lookup(self, opened: OpenedRequest, matched: MatchedQuery) -> Lookup:
+        ref, query, result = opened.content.ref, matched.query, matched.result
         return Lookup(
             agency=ref.agency,
             request_id=ref.request_id,
             requested=self._tagger.requested(ref.agency, query.name, query.date_of_birth, self._rules),
-            recorded=self._tagger.recorded(ref.agency, finding.names, finding.births, self._rules),
+            recorded=self._tagger.recorded(ref.agency, result.names, result.births, self._rules),
             address=opened.address,
             at_ns=opened.item.stored.time_ns,
         )
 
-    def _is_held(self, agency: str, finding: MatchResult, in_force: InForce) -> bool:
+    def _is_held(self, agency: str, result: MatchResult, in_force: InForce) -> bool:
         """Whether a hold is on the person who was found.
 
         A request under the hold's own spelling is held before the lookup. Under another spelling the hold is
@@ -267,7 +270,7 @@ class DecisionEngine:
         """
         if not any(hold.scope.startswith("person:") for hold in in_force.holds):
             return False
-        tags = self._tagger.people(agency, finding.names, self._rules)
+        tags = self._tagger.people(agency, result.names, self._rules)
         return any(in_force.hold_on("", "", tag) for tag in tags)
 
 

@@ -9,7 +9,7 @@ from glomar_verifier.matching.match import MatchResult
 
 
 def outcome(
-    finding: MatchResult,
+    result: MatchResult,
     *,
     addresses: int,
     most_addresses: int | None,
@@ -24,6 +24,6 @@ def outcome(
     so that no limit is evaded.
     """
     over = most_addresses is not None and addresses > most_addresses
-    if finding.outcome == "deny" or over or vetoed or held or not countable:
+    if result.outcome == "deny" or over or vetoed or held or not countable:
         return "deny"
     return "confirm"
