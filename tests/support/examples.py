@@ -1,6 +1,6 @@
 """The first agreement's own lawful request, and variations of it, for every test that needs one.
 
-Dotted fields as in the agreement's examples: `asked({"request.statute": "8 U.S.C. 1326"})`.
+Dotted fields as in the agreement's examples: `model_input({"request.statute": "8 U.S.C. 1326"})`.
 """
 
 from datetime import datetime
@@ -28,7 +28,7 @@ def model_gate() -> Gate:
     return Gate(model_agreement(), RULES)
 
 
-def asked(changes: dict[str, object] | None = None) -> GateInput:
+def model_input(changes: dict[str, object] | None = None) -> GateInput:
     """The lawful request with `changes` laid over it."""
     return gate_input(model_agreement(), changes or {}, model_gate())
 
@@ -43,13 +43,13 @@ def failed(changes: dict[str, object], agreement: Agreement | None = None) -> li
 
 def model_now() -> datetime:
     """The moment at which the model request is decided: 2 June 2025, 11:00 in New York."""
-    return asked().now
+    return model_input().now
 
 
 def model_request(**changes: object) -> Request:
     """The clear part; its particulars are not sealed to anybody."""
-    return replace(asked().request, **changes)
+    return replace(model_input().request, **changes)
 
 
 def model_particulars(**changes: object) -> Subject:
-    return replace(asked().particulars, **changes)
+    return replace(model_input().particulars, **changes)

@@ -1,4 +1,4 @@
-"""The first agreement's file, as a lawyer would check it; and the check that reads it to her."""
+"""The first agreement's file, as a lawyer would check it, and the command that describes it."""
 
 import pytest
 from glomar_schemas.agreement.model import Condition

@@ -44,17 +44,17 @@ def test_every_condition_is_explained_with_its_examples(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     check(file)
-    said = " ".join(capsys.readouterr().out.split())
+    output = " ".join(capsys.readouterr().out.split())
     for condition in model_agreement().conditions:
-        assert f"{condition.id} {condition.name} [{condition.citation}]" in said
-        assert " ".join(condition.holds.split()) in said
-        assert f"else it says {condition.refusal}" in said
-        assert f": refused by {condition.id}" in said
-    assert "final order date 2025-03-05 instead of 2025-02-10: refused by L7" in said
-    assert "final order date 2025-03-04 instead of 2025-02-10: accepted" in said
+        assert f"{condition.id} {condition.name} [{condition.citation}]" in output
+        assert " ".join(condition.holds.split()) in output
+        assert f"else it says {condition.refusal}" in output
+        assert f": refused by {condition.id}" in output
+    assert "final order date 2025-03-05 instead of 2025-02-10: refused by L7" in output
+    assert "final order date 2025-03-04 instead of 2025-02-10: accepted" in output
     for rule in model_agreement().handling:
-        assert rule in said
-    assert "No mistake: 30 examples have the expected result." in said
+        assert rule in output
+    assert "No mistake: 30 examples have the expected result." in output
 
 
 def test_it_is_said_that_nothing_limits_the_addresses_of_a_person(
@@ -79,9 +79,9 @@ def test_who_signed_is_said_and_whether_it_holds(
 ) -> None:
     sign(file, RAW)
     check(file, trust=trust)
-    said = capsys.readouterr().out
-    assert said.count("holds (key ") == 2
-    assert "irs, Secretary of the Treasury" in said
+    output = capsys.readouterr().out
+    assert output.count("holds (key ") == 2
+    assert "irs, Secretary of the Treasury" in output
 
 
 @pytest.mark.parametrize(
@@ -154,11 +154,11 @@ def test_nothing_changed_since_itself(file: Path, capsys: pytest.CaptureFixture[
 
 def test_json_has_the_same_as_values(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check(file, against=file, as_json=True)
-    said = json.loads(capsys.readouterr().out)
-    assert said["version"] == 1
-    assert said["sha256"] == hashlib.sha256(RAW).hexdigest()
-    assert (said["mistakes"], said["changes"], len(said["examples"])) == ([], [], 30)
-    assert said["agreement"]["conditions"][6]["citation"] == "8 U.S.C. 1253(a)"
+    output = json.loads(capsys.readouterr().out)
+    assert output["version"] == 1
+    assert output["sha256"] == hashlib.sha256(RAW).hexdigest()
+    assert (output["mistakes"], output["changes"], len(output["examples"])) == ([], [], 30)
+    assert output["agreement"]["conditions"][6]["citation"] == "8 U.S.C. 1253(a)"
 
 
 def test_mistakes_end_with_3_and_name_the_lines(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from glomar_verifier.policy.facts import Engagement, Registry
 from glomar_verifier.quotas.counts import Attempt, Counts
 from msgspec.structs import asdict, replace
 
-from tests.support.examples import asked, failed, model_agreement, model_gate, model_request
+from tests.support.examples import failed, model_agreement, model_gate, model_input, model_request
 
 Changes = Mapping[str, object]
 Edge = tuple[str, Changes, list[str]]
@@ -25,7 +25,7 @@ LAWFUL: list[str] = []
 
 
 def at(text: str, **changes: object) -> Changes:
-    """Decided at that moment, with a request of the minute before that is good for a day."""
+    """Decided at that time; the request was issued a minute before and is valid for a day."""
     moment = datetime.fromisoformat(text)
     window = {
         "request.issued_at": moment - timedelta(minutes=1),
@@ -289,8 +289,8 @@ SAFEGUARDS: list[Edge] = [
 
 
 def fresh(issued_s: float, expires_s: float, held_s: float = 0) -> Changes:
-    """Seconds from the moment of the decision."""
-    now = asked().now
+    """Seconds from the time of the decision."""
+    now = model_input().now
     return {
         "request.issued_at": now + timedelta(seconds=issued_s),
         "request.expires_at": now + timedelta(seconds=expires_s),
@@ -321,7 +321,7 @@ LIMITS = {
 
 
 def counted(rule: str, fact: str, limit: int) -> list[Edge]:
-    """A count, this request included, at its limit and one past it."""
+    """A count, this request included, at its limit and one above it."""
     return [
         ("the first", {f"facts.{fact}": 1}, LAWFUL),
         ("the last", {f"facts.{fact}": limit}, LAWFUL),
@@ -395,7 +395,7 @@ def test_the_notice_of_another_agency_does_not_count() -> None:
 
 
 def test_one_reason_is_counted_up_to_five_people_and_refused_for_the_sixth(tmp_path: Path) -> None:
-    """Counted as the verifier counts them: each request is about another person."""
+    """Counted as the verifier does; each request is about a different person."""
     asks = [
         Attempt(
             request_id=f"r{n}",
@@ -432,9 +432,9 @@ def test_a_case_counts_from_its_opening_to_the_day_before_its_closing(
 def test_what_nobody_filed_is_no_open_case() -> None:
     facts = Registry(model_agreement()).facts(
         model_request(),
-        asked().facts,
+        model_input().facts,
         Engagement(),
-        model_gate().today(asked().now),
+        model_gate().today(model_input().now),
         agreement_current=True,
     )
     assert not facts.case_open and not facts.officer_engaged

@@ -1,4 +1,4 @@
-"""Every mistake in an agreement's text is found, with the line in which it must be mended."""
+"""Every fault in an agreement's text is found, with the line in which it must be corrected."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.support.examples import AGREEMENT_FILE
 from tests.support.registers import RULES
 
 TEXT = AGREEMENT_FILE.read_text()
-SHIPPED = sorted(AGREEMENT_FILE.parent.parent.glob("*/agreement.toml"))
+BUNDLED = sorted(AGREEMENT_FILE.parent.parent.glob("*/agreement.toml"))
 
 
 def changed(changes: Mapping[str, str]) -> str:
@@ -26,19 +26,19 @@ def found_in(text: str) -> list[LintFinding]:
 
 
 def line_with(text: str, words: str) -> int:
-    """The one line that holds these words."""
+    """The number of the one line with these words."""
     (line,) = [number for number, line in enumerate(text.splitlines(), start=1) if words in line]
     return line
 
 
-@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.parent.name)
-def test_no_agreement_that_is_shipped_has_a_mistake(file: Path) -> None:
-    assert len(SHIPPED) >= 2
+@pytest.mark.parametrize("file", BUNDLED, ids=lambda file: file.parent.name)
+def test_no_bundled_agreement_has_a_fault(file: Path) -> None:
+    assert len(BUNDLED) >= 2
     agreement, findings = lint(file.read_bytes(), RULES)
     assert agreement is not None and findings == []
 
 
-# (what is changed, a word of the line that must be mended, what is said of it)
+# (the change, a word of the line that must be corrected, the message)
 CASES = {
     "TOML": ({"version = 1": "version = "}, "version = ", "not TOML: Invalid value"),
     "an open string": ({'holder = "irs"': 'holder = "irs'}, 'holder = "irs', "not TOML"),
@@ -101,41 +101,41 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_mistake_is_named_with_its_line(case: str) -> None:
+def test_a_fault_is_reported_with_its_line(case: str) -> None:
     changes, words, fault = CASES[case]
     text = changed(changes)
-    mistake, *others = found_in(text)
+    finding, *others = found_in(text)
     assert others == []
-    assert fault in mistake.what
+    assert fault in finding.what
     if words:
-        assert mistake.line == line_with(text, words)
+        assert finding.line == line_with(text, words)
 
 
 @pytest.mark.parametrize(
     ("old", "place"),
     [('id = "L8"', 'name = "sole use"'), ('id = "OFF-017"', 'id = "OFF-018"')],
 )
-def test_of_two_with_one_id_the_second_is_named(old: str, place: str) -> None:
+def test_of_two_entries_with_one_id_the_second_is_reported(old: str, place: str) -> None:
     text = changed({old: old.replace("8", "7").replace("17", "16")})
-    (mistake,) = found_in(text)
-    assert mistake.line == line_with(text, place) - 1
+    (finding,) = found_in(text)
+    assert finding.line == line_with(text, place) - 1
 
 
 @pytest.mark.parametrize(
-    ("gone", "fault"),
+    ("removed", "fault"),
     [
         ('citation = "8 U.S.C. 1253(a)"\n', "citation is missing"),
         ('refused = { "particulars.final_order_date" = 2025-03-05 }', "L7 has no refused example"),
     ],
 )
-def test_what_is_not_there_is_asked_for_at_its_condition(gone: str, fault: str) -> None:
-    text = changed({gone: ""})
-    (mistake,) = found_in(text)
-    assert mistake.what == fault
-    assert mistake.line == line_with(text, 'id = "L7"') - 1
+def test_a_missing_part_is_reported_at_its_condition(removed: str, fault: str) -> None:
+    text = changed({removed: ""})
+    (finding,) = found_in(text)
+    assert finding.what == fault
+    assert finding.line == line_with(text, 'id = "L7"') - 1
 
 
-def test_all_mistakes_are_listed_in_the_order_of_the_lines() -> None:
+def test_all_faults_are_listed_in_the_order_of_the_lines() -> None:
     text = changed(
         {
             "version = 1": 'version = "1"',
@@ -145,13 +145,13 @@ def test_all_mistakes_are_listed_in_the_order_of_the_lines() -> None:
         }
     )
     findings = found_in(text)
-    assert [mistake.where for mistake in findings] == [
+    assert [finding.where for finding in findings] == [
         "version", "limits.window_days", "delegations[1].id", "conditions[6]",
     ]  # fmt: skip
-    assert [mistake.line for mistake in findings] == sorted(mistake.line for mistake in findings)
+    assert [finding.line for finding in findings] == sorted(finding.line for finding in findings)
 
 
-def test_all_mistakes_of_all_expressions_are_listed() -> None:
+def test_all_faults_of_all_expressions_are_listed() -> None:
     text = changed(
         {
             "facts.case_open &&": "facts.open &&",
@@ -159,8 +159,8 @@ def test_all_mistakes_of_all_expressions_are_listed() -> None:
             "later_of(particulars": "later(particulars",
         }
     )
-    said = [mistake.what for mistake in found_in(text)]
-    assert said == ["facts has no field open", "unknown function engaged", "unknown function later"]
+    whats = [finding.what for finding in found_in(text)]
+    assert whats == ["facts has no field open", "unknown function engaged", "unknown function later"]
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_all_mistakes_of_all_expressions_are_listed() -> None:
     ],
     ids=["empty", "no UTF-8", "deep", "cut off"],
 )
-def test_what_is_no_agreement_at_all_is_said(raw: bytes, line: int, fault: str) -> None:
+def test_a_text_that_is_no_agreement_is_reported(raw: bytes, line: int, fault: str) -> None:
     agreement, findings = lint(raw, RULES)
     assert agreement is None
     assert fault in findings[0].what and findings[0].line == line

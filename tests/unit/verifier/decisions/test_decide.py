@@ -29,7 +29,7 @@ def deployment(tmp_path: Path) -> Deployment:
 
 @pytest.fixture
 def moment() -> datetime:
-    """4 ms after a whole second, while the keys count."""
+    """4 ms after a whole second, while the keys are valid."""
     return datetime.now(UTC).replace(microsecond=4_000)
 
 
@@ -40,7 +40,7 @@ def engine(deployment: Deployment) -> Iterator[DecisionEngine]:
 
 
 def at(number: int) -> str:
-    """A house number that nobody has."""
+    """A house number that is not in the register."""
     return str(1000 + number)
 
 
@@ -76,13 +76,13 @@ def test_addresses_in_other_cities_and_under_other_spellings_count_for_the_perso
 def test_addresses_count_for_the_person_under_every_slip_that_is_forgiven(
     deployment: Deployment, engine: DecisionEngine
 ) -> None:
-    """García López, and no two of the surnames asked are one edit from each other."""
+    """García López, and no two of the surnames are one edit from each other."""
     slips = ["Gqarcia", "Garcqia", "López Garciq", "Lopqez", "Garcia Lopezq"]
     unlike = [{"last_name": "Garcia Lopqeqz"}, {"first_name": "Anqaq"}, {"last_name": "Gqarcia Lopezq"}]
-    asked = [about(street_number=at(n), **unlike[n % 3]) for n in range(30)]
-    assert deployment.ask(engine, asked) == ["deny"] * 30
-    asked = [about(street_number=at(n), last_name=slips[n % 5]) for n in range(9)]
-    assert deployment.ask(engine, [*asked, about(last_name="Gaarcqia"), about(last_name="Garciqa")]) == (
+    asks = [about(street_number=at(n), **unlike[n % 3]) for n in range(30)]
+    assert deployment.ask(engine, asks) == ["deny"] * 30
+    asks = [about(street_number=at(n), last_name=slips[n % 5]) for n in range(9)]
+    assert deployment.ask(engine, [*asks, about(last_name="Gaarcqia"), about(last_name="Garciqa")]) == (
         ["deny"] * 10 + ["confirm"]
     )
     assert deployment.ask(engine, [about(street_number=at(9), last_name="Garxcia")]) == ["deny"]
@@ -92,7 +92,7 @@ def test_addresses_count_for_the_person_under_every_slip_that_is_forgiven(
     )
 
 
-def test_addresses_count_for_the_person_for_whom_a_birth_date_vouches(
+def test_addresses_count_for_the_person_of_the_same_birth_date(
     deployment: Deployment, engine: DecisionEngine
 ) -> None:
     born = date.fromisoformat(ANA["date_of_birth"])
@@ -210,7 +210,7 @@ def test_a_vetoed_person_is_denied_from_the_day_on_and_another_is_not(
         assert deployment.ask(engine, [about()]) == ["confirm"]
 
 
-def test_a_bad_list_leaves_the_old_one_in_force_and_is_told_without_a_person(
+def test_a_bad_list_leaves_the_old_one_in_force_and_is_logged_without_a_person(
     deployment: Deployment, caplog: pytest.LogCaptureFixture
 ) -> None:
     veto.write({"P1": datetime.now(UTC).date() - timedelta(days=1)}, deployment.system.layout.veto)
@@ -226,7 +226,7 @@ def test_a_bad_list_leaves_the_old_one_in_force_and_is_told_without_a_person(
 def test_no_match_ambiguous_veto_over_the_limit_are_one_deny_of_one_size(
     deployment: Deployment, moment: datetime
 ) -> None:
-    # A time on a whole second is written shorter.
+    # A time on a whole second has a shorter text.
     clock = partial(stepping, moment, 0, 1)
     with deployment.engine() as engine:
         no_match = about(first_name="Eva")
@@ -263,7 +263,7 @@ def test_a_whole_batch_has_the_release_time_after_its_decision(
     assert {each.verdict.decided_at for each in verdicts} == {moment + timedelta(milliseconds=36)}
 
 
-def test_nothing_leaves_the_desk_while_its_counts_are_not_on_disk(
+def test_no_verdict_is_returned_while_the_counts_are_not_on_disk(
     deployment: Deployment, engine: DecisionEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(descriptor: int) -> None:

@@ -1,4 +1,4 @@
-"""What the stream took from the verifier is written down, over restarts too, and looked for in the ledger."""
+"""What the stream stored for the verifier is noted, across restarts too, and checked against the ledger."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ def opened(folder: Path) -> VerifierLedgerWatch:
 
 
 async def status_of(own: VerifierLedgerWatch) -> InclusionStatus:
-    """After the first complete look."""
+    """After the first complete check."""
     watching = asyncio.create_task(own.watch())
     async with asyncio.timeout(30):
         while own.status.checked_at is None:  # noqa: ASYNC110
@@ -54,7 +54,7 @@ def test_what_was_acknowledged_is_looked_for_after_a_restart(tmp_path: Path) -> 
     assert (found.state, found.absent_sequences) == ("alert", (3,))
 
 
-def test_what_is_acknowledged_while_it_watches_is_looked_for(tmp_path: Path) -> None:
+def test_what_is_stored_while_it_watches_is_checked(tmp_path: Path) -> None:
     extend(tmp_path / "ledger", [Leaf(1, 1, "glomar.a.control.1", bytes(32)), *LOG[1:]], 3)
     own = opened(tmp_path)
     own.on_stored([1, 2, 3], VERDICTS)
@@ -65,16 +65,16 @@ def test_what_is_acknowledged_while_it_watches_is_looked_for(tmp_path: Path) -> 
 
 
 class Stream:
-    """Takes what comes, one by one or as a batch; or refuses batches."""
+    """Stores messages singly or as a batch; or refuses batches."""
 
-    def __init__(self, *, takes_batches: bool, taken: str = "") -> None:
-        self._takes_batches, self._taken = takes_batches, taken
+    def __init__(self, *, stores_batches: bool, taken: str = "") -> None:
+        self._stores_batches, self._taken = stores_batches, taken
         self._last = 0
 
     async def publish(
         self, subject: str, payload: bytes = b"", reply: str = "", headers: dict[str, str] | None = None
     ) -> None:
-        self._last += self._takes_batches
+        self._last += self._stores_batches
 
     async def request(
         self,
@@ -85,7 +85,7 @@ class Stream:
         headers: Mapping[str, Any] | None = None,
     ) -> Any:
         is_batch = BATCH_COMMIT in (headers or {})
-        if (is_batch and not self._takes_batches) or subject == self._taken:
+        if (is_batch and not self._stores_batches) or subject == self._taken:
             return SimpleNamespace(data=json.dumps({"error": {"code": 400, "err_code": SLOT_TAKEN}}).encode())
         self._last += 1
         count = len(VERDICTS) if is_batch else 1
@@ -95,26 +95,26 @@ class Stream:
 @pytest.mark.parametrize(
     ("stream", "expected"),
     [
-        (Stream(takes_batches=True), [(1, "one"), (2, "two"), (3, "three")]),
-        (Stream(takes_batches=False), [(1, "one"), (2, "two"), (3, "three")]),
-        (Stream(takes_batches=False, taken=VERDICTS[1].subject), [(1, "one"), (2, "three")]),
+        (Stream(stores_batches=True), [(1, "one"), (2, "two"), (3, "three")]),
+        (Stream(stores_batches=False), [(1, "one"), (2, "two"), (3, "three")]),
+        (Stream(stores_batches=False, taken=VERDICTS[1].subject), [(1, "one"), (2, "three")]),
     ],
-    ids=["batch", "singles", "a slot that is taken"],
+    ids=["batch", "singles", "a subject that is taken"],
 )
-def test_each_acknowledgement_is_told_with_its_sequence(
+def test_each_stored_message_is_reported_with_its_sequence(
     stream: Stream, expected: list[tuple[int, str]]
 ) -> None:
-    told: list[tuple[int, str]] = []
+    reported: list[tuple[int, str]] = []
 
     def on_stored(sequences: Any, messages: Any) -> None:
-        told.extend(zip(sequences, (each.body.decode() for each in messages), strict=True))
+        reported.extend(zip(sequences, (each.body.decode() for each in messages), strict=True))
 
     stand = asyncio.run(
         store_verdicts(stream, VERDICTS, "glomar.a.control.2", first_time=True, on_stored=on_stored)
     )
 
     assert stand == [True] * 3
-    assert told == expected
+    assert reported == expected
 
 
 def settings(folder: Path, **more: Any) -> VerifierSettings:
@@ -128,12 +128,12 @@ def test_without_a_url_nothing_is_noted(tmp_path: Path) -> None:
     assert open_ledger_watch(settings(tmp_path), _never, Subjects("a"), _never) is None  # type: ignore[arg-type]
 
 
-def test_a_url_without_a_file_is_said(tmp_path: Path) -> None:
+def test_a_url_without_a_file_is_misconfigured(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="own_messages"):
         open_ledger_watch(settings(tmp_path, ledger_url="http://a/log"), _never, Subjects("a"), _never)  # type: ignore[arg-type]
 
 
-def test_a_file_that_is_none_of_its_own_is_said(tmp_path: Path) -> None:
+def test_a_file_that_is_none_of_its_own_is_misconfigured(tmp_path: Path) -> None:
     (tmp_path / "own.db").write_bytes(b"something else" * 100)
 
     with pytest.raises(Misconfigured, match=r"own\.db"):

@@ -1,4 +1,4 @@
-"""Epochs: nothing but all three parts of a key opens it, and none is destroyed before its control."""
+"""Epochs: only all three parts of a key open it, and no key is destroyed before its control."""
 
 import stat
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,7 @@ def files(tmp_path: Path) -> EpochFiles:
     return EpochFiles(tmp_path / "epochs", (tmp_path / "a", tmp_path / "b"))
 
 
-def made(files: EpochFiles) -> KeyRecord:
+def created(files: EpochFiles) -> KeyRecord:
     return files.create(samples.HOLDER, samples.VALID_FROM, samples.VALID_UNTIL)
 
 
@@ -108,7 +108,7 @@ def test_an_epoch_is_due_once_its_retention_is_over(early: timedelta, due: bool)
 
 
 def test_a_key_is_kept_in_three_files_that_only_their_owner_reads(files: EpochFiles, tmp_path: Path) -> None:
-    record = made(files)
+    record = created(files)
     paths = [path for path in sorted(tmp_path.rglob("*")) if path.is_file()]
 
     assert [path.parent.name for path in paths] == ["a", "b", "epochs"]
@@ -119,7 +119,7 @@ def test_a_key_is_kept_in_three_files_that_only_their_owner_reads(files: EpochFi
 
 @pytest.mark.parametrize("part", ["a", "b", "epochs"])
 def test_without_any_one_of_them_the_key_is_gone(files: EpochFiles, tmp_path: Path, part: str) -> None:
-    record = made(files)
+    record = created(files)
     next((tmp_path / part).iterdir()).unlink()
 
     with pytest.raises(Misconfigured, match="missing"):
@@ -128,7 +128,7 @@ def test_without_any_one_of_them_the_key_is_gone(files: EpochFiles, tmp_path: Pa
 
 @pytest.mark.parametrize("part", ["a", "b", "epochs"])
 def test_a_file_that_others_may_read_is_not_used(files: EpochFiles, tmp_path: Path, part: str) -> None:
-    record = made(files)
+    record = created(files)
     next((tmp_path / part).iterdir()).chmod(0o640)
 
     with pytest.raises(Misconfigured, match="open to others"):
@@ -137,7 +137,7 @@ def test_a_file_that_others_may_read_is_not_used(files: EpochFiles, tmp_path: Pa
 
 @pytest.mark.parametrize("part", ["a", "b", "epochs"])
 def test_the_file_of_another_epoch_opens_nothing(files: EpochFiles, tmp_path: Path, part: str) -> None:
-    record, other = made(files), made(files)
+    record, other = created(files), created(files)
     [own] = (tmp_path / part).glob(f"{record.key_id}*")
     [others] = (tmp_path / part).glob(f"{other.key_id}*")
     own.write_bytes(others.read_bytes())
@@ -148,7 +148,7 @@ def test_the_file_of_another_epoch_opens_nothing(files: EpochFiles, tmp_path: Pa
 
 @pytest.mark.parametrize("content", [b"", b"\xff\x00", b"{}", b"[]"])
 def test_a_spoilt_file_is_named(files: EpochFiles, tmp_path: Path, content: bytes) -> None:
-    record = made(files)
+    record = created(files)
     [wrapped] = (tmp_path / "epochs").iterdir()
     wrapped.write_bytes(content)
 
@@ -157,7 +157,7 @@ def test_a_spoilt_file_is_named(files: EpochFiles, tmp_path: Path, content: byte
 
 
 def test_destroying_leaves_none_of_the_three_and_can_be_repeated(files: EpochFiles, tmp_path: Path) -> None:
-    record, other = made(files), made(files)
+    record, other = created(files), created(files)
 
     assert (files.destroy(record.key_id), files.destroy(record.key_id)) == (3, 0)
     assert {path.stem for path in tmp_path.rglob("*") if path.is_file()} == {other.key_id}
@@ -165,21 +165,21 @@ def test_destroying_leaves_none_of_the_three_and_can_be_repeated(files: EpochFil
 
 
 def test_what_is_destroyed_was_overwritten_first(files: EpochFiles, tmp_path: Path) -> None:
-    record = made(files)
+    record = created(files)
     names = [path for path in tmp_path.rglob("*") if path.is_file()]
-    kept = [tmp_path / f"link-{number}" for number in range(3)]
+    links = [tmp_path / f"link-{number}" for number in range(3)]
     before = []
-    for path, link in zip(names, kept, strict=True):
+    for path, link in zip(names, links, strict=True):
         link.hardlink_to(path)
         before.append(link.read_bytes())
 
     files.destroy(record.key_id)
 
-    assert all(link.read_bytes() != content for link, content in zip(kept, before, strict=True))
+    assert all(link.read_bytes() != content for link, content in zip(links, before, strict=True))
 
 
 def test_nothing_is_destroyed_while_a_custodians_medium_is_away(files: EpochFiles, tmp_path: Path) -> None:
-    record = made(files)
+    record = created(files)
     away = (tmp_path / "b").rename(tmp_path / "in a safe")
 
     with pytest.raises(Misconfigured, match="medium"):
@@ -195,4 +195,4 @@ def test_one_custodian_may_not_hold_both_shares(tmp_path: Path) -> None:
     (tmp_path / "b").symlink_to(tmp_path / "a")
 
     with pytest.raises(Misconfigured, match="both shares"):
-        made(EpochFiles(tmp_path / "epochs", (tmp_path / "a", tmp_path / "b")))
+        created(EpochFiles(tmp_path / "epochs", (tmp_path / "a", tmp_path / "b")))

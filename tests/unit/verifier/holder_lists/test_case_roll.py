@@ -1,4 +1,4 @@
-"""The agency's roll of open cases: what it makes of a request, and how strictly it is read."""
+"""The agency's roll of open cases: what it says about a request, and how strictly it is read."""
 
 import tracemalloc
 from collections.abc import Iterable
@@ -93,7 +93,7 @@ def test_a_header_that_is_not_ours_is_refused(tmp_path: Path, header: str) -> No
         read_roll(file(tmp_path / "roll.csv", ROWS, header))
 
 
-def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_missing_file_is_misconfigured(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="can't be read"):
         read_roll(tmp_path / "roll.csv")
 
@@ -130,11 +130,11 @@ def test_a_large_roll_takes_some_tens_of_bytes_a_row(tmp_path: Path) -> None:
     tracemalloc.start()
     try:
         roll = read_roll(path)
-        kept, _ = tracemalloc.get_traced_memory()
+        used, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert len(roll) == rows
-    assert kept < 60 * rows
+    assert used < 60 * rows
     assert roll.engagement(*case_and_officer(rows), TODAY - timedelta(days=365)) == BOTH
 
 

@@ -1,4 +1,4 @@
-"""The holder's veto list: what is a good one, what becomes of a bad one, and what is said about either."""
+"""The holder's veto list: what is valid, what happens to a bad one, and what is reported."""
 
 import json
 import stat
@@ -85,7 +85,7 @@ def test_a_bad_header_installs_nothing(tmp_path: Path, header: str) -> None:
     assert not to.exists()
 
 
-def test_a_new_list_is_taken_over_and_a_bad_or_missing_one_is_not(tmp_path: Path) -> None:
+def test_a_new_list_is_used_and_a_bad_or_missing_one_is_not(tmp_path: Path) -> None:
     to = tmp_path / "veto.csv"
     write({"P1": DAY}, to)
     veto = VetoList(to)
@@ -127,8 +127,8 @@ def test_the_command_names_lines_and_never_a_person_or_a_reason(
         "line 3, person_id: is in the list already",
         "line 4, since: not a date as YYYY-MM-DD",
     ]
-    said = json.loads(lines[-1])
-    assert (said["version"], said["installed"], len(said["faults"])) == (1, False, 2)
+    output = json.loads(lines[-1])
+    assert (output["version"], output["installed"], len(output["faults"])) == (1, False, 2)
     assert "canary" not in "".join(lines) + str(refused.value)
 
 

@@ -1,4 +1,4 @@
-"""Conditions that are themselves wrong: found when the agreement is loaded, or failed when they err."""
+"""Faulty conditions: reported when the agreement is loaded, or not holding when they raise an error."""
 
 import logging
 

@@ -5,7 +5,7 @@ from datetime import date
 from glomar_verifier.policy.facts import Counted, Engagement, Registry
 from msgspec.structs import asdict, replace
 
-from tests.support.examples import asked, model_agreement, model_request
+from tests.support.examples import model_agreement, model_input, model_request
 
 
 def test_what_the_agreement_lists_becomes_a_fact() -> None:
@@ -34,6 +34,6 @@ def test_what_the_agreement_lists_becomes_a_fact() -> None:
 def test_a_certificate_that_was_renewed_is_current() -> None:
     (old,) = model_agreement().safeguards
     renewed = replace(model_agreement(), safeguards=(replace(old, valid_until=date(2040, 1, 1)), old))
-    counted, today = asked().facts, date(2039, 1, 1)
+    counted, today = model_input().facts, date(2039, 1, 1)
     facts = Registry(renewed).facts(model_request(), counted, Engagement(), today, agreement_current=True)
     assert facts.safeguards_current

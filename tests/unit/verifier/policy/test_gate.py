@@ -7,7 +7,7 @@ from glomar_schemas.errors import Malformed
 from glomar_verifier.policy.gate import Gate
 from msgspec.structs import replace
 
-from tests.support.examples import asked, failed, model_agreement, model_gate
+from tests.support.examples import failed, model_agreement, model_gate, model_input
 from tests.support.registers import RULES
 
 STREET = {"particulars.street_number": "", "particulars.street_name": ""}
@@ -191,7 +191,7 @@ def test_nothing_passes_after_the_safeguards_certificate_ended(now: str, expecte
     ],
 )
 def test_a_request_is_fresh(issued_s: int, expires_s: int, held_s: int, expected: list[str]) -> None:
-    now = asked().now
+    now = model_input().now
     changes: dict[str, object] = {
         "request.issued_at": now + timedelta(seconds=issued_s),
         "request.expires_at": now + timedelta(seconds=expires_s),
@@ -201,10 +201,10 @@ def test_a_request_is_fresh(issued_s: int, expires_s: int, held_s: int, expected
 
 
 def test_a_refusal_names_every_failed_condition_with_its_citation_and_in_order() -> None:
-    question = asked(
+    varied = model_input(
         {"request.officer.id": "", "particulars.zip": "", "request.statute": "", "request.tax_periods": []}
     )
-    refusals = model_gate().refusals(question.request, question.particulars, question.facts, question.now)
+    refusals = model_gate().refusals(varied.request, varied.particulars, varied.facts, varied.now)
     assert [refusal.condition for refusal in refusals] == ["L2", "L3", "L4", "L6"]
     texts = {c.id: (c.citation, c.refusal) for c in model_agreement().conditions}
     assert all((refusal.citation, refusal.message) == texts[refusal.condition] for refusal in refusals)

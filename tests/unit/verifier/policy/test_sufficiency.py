@@ -1,4 +1,4 @@
-"""Condition L2's functions: what was accepted in 2025 and must never be again, and what is real."""
+"""Condition L2's functions: what was accepted in 2025 and must be refused, and what is real."""
 
 import re
 
@@ -84,7 +84,7 @@ def test_every_state_territory_and_military_post_has_zip_codes() -> None:
     by_prefix = frozenset[str]().union(*RULES.states_by_prefix.values())
     by_zip = frozenset[str]().union(*RULES.states_by_zip.values())
     assert len(by_prefix | by_zip) == 50 + 1 + 8 + 3
-    # USPS assigns 933 of the 1,000 prefixes; all but Guam's and its neighbours' stand in one state.
+    # USPS assigns 933 of the 1,000 prefixes; all but those of Guam and its neighbours lie in one state.
     assert len(RULES.states_by_prefix) == 933
     assert {prefix for prefix, states in RULES.states_by_prefix.items() if len(states) > 1} == {"969"}
 

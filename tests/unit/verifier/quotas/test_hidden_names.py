@@ -1,4 +1,4 @@
-"""Names that can be compared without being known."""
+"""Names that can be compared as keyed hashes."""
 
 import pytest
 from glomar_verifier.matching.normalise import NormalName, normal_name

@@ -30,7 +30,7 @@ def test_a_tag_is_an_hmac_sha256_in_lower_case_hex() -> None:
 
 
 def test_tags_stay_what_they_are_from_release_to_release() -> None:
-    """Computed by hand: printf of each part behind its length in four bytes, through `openssl dgst -mac`."""
+    """Computed by hand: printf of each part after its length in four bytes, through `openssl dgst -mac`."""
     assert (
         TAGGER.case("HOU-2025-004417") == "f23e7ea124e8524cf3b708aa07c5e8299e8c4aadcd091bbab1df2d2c9dad0038"
     )

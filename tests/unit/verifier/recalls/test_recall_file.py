@@ -1,4 +1,4 @@
-"""A file of recalls: the good rows go on, a bad one is named by its line."""
+"""A file of recalls: valid rows are used, a bad one is reported with its line."""
 
 from pathlib import Path
 
@@ -47,6 +47,6 @@ def test_a_file_with_other_columns_is_refused(tmp_path: Path, text: str) -> None
         rows(tmp_path, text)
 
 
-def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_missing_file_is_misconfigured(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="can't be read"):
         list(read_rows(tmp_path / "none.csv", "ice", "other"))

@@ -1,4 +1,4 @@
-"""Whoever asks for a person under any spelling that the gates take for theirs is counted for that person."""
+"""A lookup counts for a person under every spelling that the gates accept for that person."""
 
 import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
@@ -35,15 +35,15 @@ def normal(first: str, last: str, suffix: str = "") -> NormalName:
 
 @pytest.fixture(scope="module")
 def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counter]:
-    """After one lookup under the name that was asked, elsewhere, how many addresses count for the person who
-    is then looked up under the register's own name: 2, or 1 if the first is not theirs."""
+    """Looks up the query's name at one address and the person's at another -> how many addresses count for
+    the person: 2, or 1 if the query's name does not."""
     path: Path = tmp_path_factory.mktemp("counts") / "counts.db"
     with closing(Counts(path, window_days=30)) as counts:
 
-        def run(asked: Query, known: RegisterRecord) -> int:
+        def run(query: Query, person: RegisterRecord) -> int:
             agency = f"agency-{next(_AGENCIES)}"
-            births = (known.date_of_birth,) if known.date_of_birth else ()
-            recorded = TAGGER.recorded(agency, (known.name,), births, RULES)
+            births = (person.date_of_birth,) if person.date_of_birth else ()
+            recorded = TAGGER.recorded(agency, (person.name,), births, RULES)
             first, second = (
                 Lookup(
                     agency=agency,
@@ -54,8 +54,8 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counter]:
                     at_ns=10**18,
                 )
                 for place, keys in (
-                    ("elsewhere", TAGGER.requested(agency, asked.name, asked.date_of_birth, RULES)),
-                    ("home", TAGGER.requested(agency, known.name, known.date_of_birth, RULES)),
+                    ("elsewhere", TAGGER.requested(agency, query.name, query.date_of_birth, RULES)),
+                    ("home", TAGGER.requested(agency, person.name, person.date_of_birth, RULES)),
                 )
             )
             return counts.observe_lookups([first, second])[1]
@@ -65,8 +65,8 @@ def counted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Counter]:
 
 def someone(name: NormalName, born: date | None) -> tuple[Query, RegisterRecord]:
     """The same name on both sides, at an address."""
-    asked, known = query(ANA), record(ANA)
-    return replace(asked, name=name, date_of_birth=born), replace(known, name=name, date_of_birth=born)
+    requested, recorded = query(ANA), record(ANA)
+    return replace(requested, name=name, date_of_birth=born), replace(recorded, name=name, date_of_birth=born)
 
 
 FIRSTS = st.sampled_from(["Mariana", "Juan", "Ana", "Robert", "García", "Qxvanna", "Maraina", "Li"])
@@ -78,7 +78,7 @@ WORDS = st.sampled_from(
 
 @st.composite
 def slipped(draw: st.DrawFn, text: str) -> str:
-    """With a letter or a blank put in, left out or changed, or two neighbours swapped."""
+    """With a letter or a blank inserted, removed or changed, or two neighbours swapped."""
     at = draw(st.integers(0, max(0, len(text) - 1)))
     letter = draw(st.sampled_from([*ascii_uppercase, " "]))
     head, tail = text[:at], text[at:]
@@ -89,19 +89,19 @@ def slipped(draw: st.DrawFn, text: str) -> str:
 
 @st.composite
 def pairs(draw: st.DrawFn) -> tuple[NormalName, NormalName]:
-    """A name on record, and one that is asked: its surnames dropped, exchanged or joined, then slips."""
+    """A name on record and a requested one: surnames dropped, exchanged or joined, then slips."""
     first, words = draw(FIRSTS), draw(st.lists(WORDS, min_size=1, max_size=3))
-    known = normal(first, " ".join(words))
-    asked_first, tokens = known.first, list(draw(st.permutations(known.surname)))
+    recorded = normal(first, " ".join(words))
+    requested_first, tokens = recorded.first, list(draw(st.permutations(recorded.surname)))
     tokens = tokens[: draw(st.integers(1, max(1, len(tokens))))]
     surname = draw(st.sampled_from([" ", "", " "])).join(tokens)
     if draw(st.booleans()):
-        asked_first = draw(slipped(asked_first)).replace(" ", "")
+        requested_first = draw(slipped(requested_first)).replace(" ", "")
     for _ in range(draw(st.integers(0, 2))):
         surname = draw(slipped(surname))
     if draw(st.integers(0, 3)) == 0:
-        asked_first, surname = surname.replace(" ", ""), asked_first
-    return known, normal(asked_first, surname)
+        requested_first, surname = surname.replace(" ", ""), requested_first
+    return recorded, normal(requested_first, surname)
 
 
 BIRTHS = st.sampled_from([(BORN, BORN), (BORN, BORN), (None, None), (None, BORN), (BORN, None)])
@@ -118,16 +118,16 @@ BIRTHS = st.sampled_from([(BORN, BORN), (BORN, BORN), (None, None), (None, BORN)
 @example((normal("Robert", "Shingledecker"), normal("Robert", "Shinglede ker")), (None, None))
 @example((normal("Robert", "Martínez Vanderbilt"), normal("Robert", "Martinezxvanderbilt")), (None, None))
 @example((normal("Robert", "Martinezxvanderbilt"), normal("Robert", "Martínez Vanderbilt")), (None, None))
-def test_an_address_counts_for_the_person_under_every_name_that_the_gates_take_for_theirs(
+def test_an_address_counts_under_every_name_that_the_gates_accept_for_the_person(
     counted: Counter, names: tuple[NormalName, NormalName], births: tuple[date | None, date | None]
 ) -> None:
-    (_, known), (asked, _) = someone(names[0], births[1]), someone(names[1], births[0])
-    assume(not OF_NAMES.intersection(gates(asked, known, RULES)))
-    assert counted(asked, known) == 2
+    (_, recorded), (requested, _) = someone(names[0], births[1]), someone(names[1], births[0])
+    assume(not OF_NAMES.intersection(gates(requested, recorded, RULES)))
+    assert counted(requested, recorded) == 2
 
 
 @pytest.mark.parametrize(
-    ("known", "asked", "born"),
+    ("recorded", "requested", "born"),
     [
         (("Chen", "Wei"), ("Cheng", "Wei"), None),
         (("Robert", "Chen"), ("Robert", "Cheng"), None),
@@ -142,33 +142,33 @@ def test_an_address_counts_for_the_person_under_every_name_that_the_gates_take_f
     ],
 )
 def test_another_person_of_a_like_name_is_counted_apart(
-    counted: Counter, known: tuple[str, str], asked: tuple[str, str], born: date | None
+    counted: Counter, recorded: tuple[str, str], requested: tuple[str, str], born: date | None
 ) -> None:
-    (_, one), (other, _) = someone(normal(*known), born), someone(normal(*asked), born)
+    (_, one), (other, _) = someone(normal(*recorded), born), someone(normal(*requested), born)
     assert counted(other, one) == 1
 
 
-def test_another_birth_date_vouches_for_nobody(counted: Counter) -> None:
-    (_, known), (asked, _) = (
+def test_another_birth_date_does_not_count(counted: Counter) -> None:
+    (_, recorded), (requested, _) = (
         someone(normal("Robert", "Hernández"), BORN),
         someone(normal("Robert", "Hernanxxez"), date(1980, 5, 18)),
     )
-    assert counted(asked, known) == 1
+    assert counted(requested, recorded) == 1
 
 
-@pytest.mark.parametrize("known", [("Robert", "Martinez"), ("Robert", "Qxmartinqz")])
+@pytest.mark.parametrize("recorded", [("Robert", "Martinez"), ("Robert", "Qxmartinqz")])
 def test_two_slips_of_one_name_count_together_though_neither_is_the_others(
-    counted: Counter, known: tuple[str, str]
+    counted: Counter, recorded: tuple[str, str]
 ) -> None:
-    """Two letters lie between them: no gate takes one for the other, but either for the person."""
-    name = normal(*known)
+    """They differ in two letters: no gate accepts one for the other, but both for the person."""
+    name = normal(*recorded)
     slips = [replace(name, surname=(name.surname[0][:at] + "Q" + name.surname[0][at:],)) for at in (2, 6)]
     assert surname_slips(slips[0].surname, slips[1].surname, RULES, same_birth=False) is None
-    born = BORN if known[1].startswith("Q") else None
+    born = BORN if recorded[1].startswith("Q") else None
     for slip in slips:
-        (asked, _), (_, person) = someone(slip, born), someone(name, born)
-        assert not OF_NAMES.intersection(gates(asked, person, RULES))
-        assert counted(asked, person) == 2
+        (requested, _), (_, person) = someone(slip, born), someone(name, born)
+        assert not OF_NAMES.intersection(gates(requested, person, RULES))
+        assert counted(requested, person) == 2
 
 
 def test_a_known_name_is_read_as_itself_and_a_slip_as_all_that_it_may_be() -> None:
@@ -183,8 +183,8 @@ def test_a_name_that_may_be_too_many_others_has_no_readings() -> None:
     long = "Qay Zin Wex Xor Kiq Yun Vob Jik Zef Qul Wuz Xad"
     assert len(readings(normal("Robert", "Qay Zin"), RULES)) > 1
     assert readings(normal("Robert", long), RULES) == ()
-    known = "García López Martínez Hernández Smith Kim Cruz Jones Brown Lee Young Hall"
-    assert len(readings(normal("Robert", known), RULES)) == 1
+    in_list = "García López Martínez Hernández Smith Kim Cruz Jones Brown Lee Young Hall"
+    assert len(readings(normal("Robert", in_list), RULES)) == 1
 
 
 @pytest.mark.parametrize(("first", "last"), [("﷽" * 100, "Lopez"), ("Ana", "Q" * 100)])
