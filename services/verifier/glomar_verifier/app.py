@@ -37,9 +37,9 @@ from glomar_verifier.register.open import open_place
 from glomar_verifier.settings import VerifierSettings
 
 RESUME_EVERY_S = 1.0
-"""Pause between two looks for held requests that can be resumed, if the last one found none."""
+"""Pause before the next search for held requests, if the last one found none to resume."""
 REFRESH_EVERY_S = 1.0
-"""Pause between two looks for a new register or a new case roll."""
+"""Pause between two checks for a new register or case roll."""
 
 
 def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, Bus]:
@@ -60,14 +60,7 @@ def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, B
     on_stored = watch.on_stored if watch else ignore_stored
     worker = Worker(versions, subjects, engine, keyholder, held, spans, on_stored)
     _subscribe(bus, subjects, worker, stop)
-    checks = {"clock": worker.check_clock}
-    app = AsgiFastStream(
-        bus,
-        asgi_routes=routes(
-            bus, subjects, agreement.holder, status=lambda: _status(worker, watch), checks=checks
-        ),
-        logger=None,
-    )
+    app = _http_app(bus, subjects, agreement.holder, worker, watch)
 
     @app.on_startup
     async def start() -> None:
@@ -128,7 +121,7 @@ def _subscribe(bus: Bus, subjects: Subjects, worker: Worker, stop: Stop) -> None
     bus.publishes(
         subjects.template("verdict"),
         carries=Verdict,
-        description="The one signed verdict to each request, stored in atomic batches behind the fence.",
+        description="The one signed verdict to each request, stored in atomic batches under the fence.",
     )
 
     @bus.durable(
@@ -140,6 +133,17 @@ def _subscribe(bus: Bus, subjects: Subjects, worker: Worker, stop: Stop) -> None
     async def answer(messages: list[Msg]) -> None:
         with stop_on_error(stop):
             await worker.handle_delivery(bus.client, messages, handled_spans())
+
+
+def _http_app(
+    bus: Bus, subjects: Subjects, holder: str, worker: Worker, watch: VerifierLedgerWatch | None
+) -> AsgiFastStream:
+    def status() -> dict[str, object]:
+        ledger = watch.status if watch else InclusionStatus()
+        return {**worker.status(), "ledger": msgspec.to_builtins(ledger)}
+
+    health = routes(bus, subjects, holder, status=status, checks={"clock": worker.check_clock})
+    return AsgiFastStream(bus, asgi_routes=health, logger=None)
 
 
 async def _resume_held_requests(bus: Bus, worker: Worker, stop: Stop) -> None:
@@ -159,8 +163,3 @@ async def _refresh_lists(rolls: CaseRolls, register: LiveRegister) -> None:
         await asyncio.to_thread(register.open_replacement)
         # On the event loop, not in a thread: no lookup may run meanwhile.
         register.use_replacement()
-
-
-def _status(worker: Worker, watch: VerifierLedgerWatch | None) -> dict[str, object]:
-    ledger = watch.status if watch else InclusionStatus()
-    return {**worker.status(), "ledger": msgspec.to_builtins(ledger)}

@@ -63,20 +63,19 @@ def build(
     """
     with progress("building") as advance:
         report = build_into(db, source, load_rules(), progress=lambda what, done, of: advance(done, of))
-    faults = [{"line": fault.line, "column": fault.column, "what": fault.what} for fault in report.faults]
     summary = {
         "version": 1,
         "people": report.people,
         "spells": report.spells,
         "rows_left_out": report.rows_left_out,
-        "faults": faults,
+        "faults": msgspec.to_builtins(report.faults),
         "digest": report.digest,
     }
     if as_json:
         print(json.dumps(summary))
         return
-    for fault in faults:
-        print(f"{source}: line {fault['line']}, {fault['column']}: {fault['what']}; left out")
+    for fault in report.faults:
+        print(f"{source}: line {fault.line}, {fault.column}: {fault.what}; left out")
     print(f"{db}: {report.people} people, {report.spells} spells, {report.rows_left_out} rows left out")
 
 
@@ -112,18 +111,18 @@ def install(
 ) -> None:
     """Put a veto list in force; the verifier may run. With a bad row the old list stays (exit code 3)."""
     checked = install_veto(source, to)
-    faults = [{"line": fault.line, "column": fault.column, "what": fault.what} for fault in checked.faults]
+    people, faults = len(checked.veto), checked.faults
     if as_json:
-        people = len(checked.veto)
-        print(json.dumps({"version": 1, "installed": not faults, "people": people, "faults": faults}))
+        shown = msgspec.to_builtins(faults)
+        print(json.dumps({"version": 1, "installed": not faults, "people": people, "faults": shown}))
     else:
         for fault in faults:
-            print(f"{source}: line {fault['line']}, {fault['column'] or 'row'}: {fault['what']}")
+            print(f"{source}: line {fault.line}, {fault.column or 'row'}: {fault.what}")
     if faults:
         what = f"{len(faults)} bad rows; nothing was installed"
         raise Refused(what, where=str(source), fix="Correct the rows; the old list stays in force")
     if not as_json:
-        print(f"{to}: {len(checked.veto)} people")
+        print(f"{to}: {people} people")
 
 
 @roll.command(name="check")

@@ -42,6 +42,7 @@ def test_only_the_complete_ones_have_an_address_that_could_be_one(klass: str) ->
                 city=row["city"],
                 state=row["state"],
                 zip_code=row["zip"],
+                form="us",
                 rules=rules,
             )
             assert complete is (klass == COMPLETE), row["reference"]

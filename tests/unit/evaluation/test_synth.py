@@ -135,6 +135,7 @@ def _complete(row: Row) -> bool:
         city=row["city"],
         state=row["state"],
         zip_code=row["zip"],
+        form="us",
         rules=RULES,
     )
 

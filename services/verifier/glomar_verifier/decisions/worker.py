@@ -1,8 +1,10 @@
 """The way of a request through the verifier, in the order in which it happens.
 
-delivered -> `handle_delivery` -> decided (DecisionEngine: opened, counted, gate, match, verdict written)
--> `_store` under the fence -> acknowledged. Under a hold: `_hold` -> acknowledged -> `resume` -> decided.
-One batch is decided and stored at a time.
+1. `handle_delivery`: the stream delivers a batch of requests.
+2. `_decide_and_store`: the DecisionEngine opens, counts, gates and matches them, and writes verdicts.
+3. `_store`: the verdicts are stored under the fence. After a newer control the batch is decided again.
+4. `_hold`: requests under a hold are listed; `resume` decides them when the hold is lifted.
+5. `handle_delivery` acknowledges the requests that are answered or held.
 """
 
 import asyncio
@@ -65,7 +67,7 @@ class Worker:
         self._on_stored = on_stored
         self._clock = StreamClock()
         self._in_force = InForce()
-        # A cluster refuses a fenced batch while another one is in flight. The lock is fair: fresh and resumed
+        # A cluster refuses a fenced batch while another is in flight. The lock is fair: delivered and resumed
         # batches alternate.
         self._lock = asyncio.Lock()
 
@@ -95,7 +97,7 @@ class Worker:
     async def answer(
         self, client: Client, items: Sequence[WorkItem], *, first_time: bool
     ) -> list[Disposition]:
-        """What became of each request, in order. Decides again whenever a newer control comes in between.
+        """What became of each request, in order. Decides again if a newer control is stored meanwhile.
 
         first_time: no request was delivered before. Raises Retryable, Refused, Fatal.
         """
@@ -116,9 +118,9 @@ class Worker:
         if now is None:
             return [Disposition.UNSETTLED] * len(items)
         clock = running_from(now)
-        outcomes = self._engine.decide(items, known, clock, self._spans)
-        verdicts = {at: found for at, found in enumerate(outcomes) if isinstance(found, SignedVerdict)}
-        holds = {at: found for at, found in enumerate(outcomes) if isinstance(found, Hold)}
+        outcomes = dict(enumerate(self._engine.decide(items, known, clock, self._spans)))
+        verdicts = {at: each for at, each in outcomes.items() if isinstance(each, SignedVerdict)}
+        holds = {at: each for at, each in outcomes.items() if isinstance(each, Hold)}
         await wait_until(max((each.release_time for each in verdicts.values()), default=clock()), clock)
         parents = [items[at].span for at in verdicts]
         async with self._lock:
@@ -126,8 +128,8 @@ class Worker:
                 client, list(verdicts.values()), parents, known.slot, first_time=first_time
             )
         dispositions = [Disposition.HELD] * len(items)
-        for at, stands in zip(verdicts, is_stored, strict=True):
-            dispositions[at] = Disposition.ANSWERED if stands else Disposition.UNSETTLED
+        for at, has_verdict in zip(verdicts, is_stored, strict=True):
+            dispositions[at] = Disposition.ANSWERED if has_verdict else Disposition.UNSETTLED
         for at in await self._hold(client, items, holds):
             dispositions[at] = Disposition.ANSWERED
         return dispositions
@@ -182,7 +184,7 @@ class Worker:
         return await get_by_subject(client, self._subjects.stream, subject) is not None
 
     async def resume(self, client: Client) -> int:
-        """Decides some requests whose hold was lifted -> how many were answered or are under another hold.
+        """Decides some requests whose hold was lifted -> how many are answered or under another hold.
 
         Raises as `answer`.
         """

@@ -6,10 +6,10 @@ what a function raises, so no exception here may quote an argument.
 
 from collections.abc import Callable, Mapping
 from datetime import date
+from functools import partial
 
-from glomar_verifier.matching.normalise import AddressForm
 from glomar_verifier.matching.rules import Rules
-from glomar_verifier.policy import sufficiency
+from glomar_verifier.policy.sufficiency import is_complete_address, is_placeholder, zip_fits_state
 
 BUILTIN = frozenset({"contains", "duration", "endsWith", "startsWith"})
 """CEL's own functions that may be used. Not `size`: it counts the bytes of a text."""
@@ -19,29 +19,12 @@ Function = Callable[..., object]
 
 def functions(rules: Rules) -> Mapping[str, Function]:
     """Name in CEL -> function, with the rules bound to it."""
-
-    def is_placeholder(text: str) -> bool:
-        return sufficiency.is_placeholder(text, rules)
-
-    def zip_fits_state(zip_code: str, state: str) -> bool:
-        return sufficiency.zip_fits_state(zip_code, state, rules)
-
-    def is_complete_address(
-        number: str, street: str, po_box: str, city: str, state: str, zip_code: str, form: AddressForm
-    ) -> bool:
-        return sufficiency.is_complete_address(
-            street_number=number,
-            street_name=street,
-            po_box=po_box,
-            city=city,
-            state=state,
-            zip_code=zip_code,
-            rules=rules,
-            form=form,
-        )
-
-    bound = (is_placeholder, zip_fits_state, is_complete_address)
-    return {function.__name__: function for function in (*_FREE, *bound)}
+    bound: dict[str, Function] = {
+        "is_placeholder": lambda text: is_placeholder(text, rules),
+        "zip_fits_state": lambda zip_code, state: zip_fits_state(zip_code, state, rules),
+        "is_complete_address": partial(is_complete_address, rules=rules),
+    }
+    return {function.__name__: function for function in _FREE} | bound
 
 
 def days_between(earlier: str, later: str) -> int:

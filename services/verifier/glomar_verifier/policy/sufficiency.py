@@ -56,15 +56,15 @@ def zip_fits_state(zip_code: str, state: str, rules: Rules) -> bool:
 
 
 def is_complete_address(
-    *,
     street_number: str,
     street_name: str,
     po_box: str,
     city: str,
     state: str,
     zip_code: str,
+    form: AddressForm,
+    *,
     rules: Rules,
-    form: AddressForm = "us",
 ) -> bool:
     """House number and street, or PO box; and city, state and ZIP code, each real. In the form "au" the
     postcode has four digits and is not compared with the state."""
