@@ -64,7 +64,7 @@ class HeldRequests:
             self._database = sqlite3.connect(path, isolation_level=None)
             self._database.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; {_SCHEMA}")
         except sqlite3.Error:
-            raise Misconfigured("the list of held requests can't be opened", where=str(path)) from None
+            raise Misconfigured("the list of waiting requests can't be opened", where=str(path)) from None
 
     @property
     def is_complete(self) -> bool:

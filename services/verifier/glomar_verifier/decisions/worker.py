@@ -175,7 +175,7 @@ class Worker:
         ]
         if held:
             self._held.add(held)
-            log.info("requests are held", extra={"count": len(held)})
+            log.info("requests wait under a hold", extra={"count": len(held)})
         return answered
 
     async def _has_verdict(self, client: Client, request: Stored) -> bool:
@@ -228,7 +228,7 @@ class Worker:
         self._held.add_missing(found)
         self._held.mark_complete()
         if found:
-            log.warning("the list of held requests was rebuilt", extra={"count": len(found)})
+            log.warning("the list of waiting requests was rebuilt", extra={"count": len(found)})
 
     async def _follow_controls(self, client: Client) -> None:
         in_force = self._in_force

@@ -53,7 +53,7 @@ def test_the_list_outlives_the_process(tmp_path: Path) -> None:
 def test_a_file_that_is_not_a_list_is_misconfigured(tmp_path: Path) -> None:
     (tmp_path / "waiting.db").write_bytes(b"no database" * 100)
 
-    with pytest.raises(Misconfigured, match="held requests"):
+    with pytest.raises(Misconfigured, match="waiting requests"):
         HeldRequests(tmp_path / "waiting.db")
 
 
