@@ -15,7 +15,7 @@ from pathlib import Path
 
 from glomar_evaluation.synth.kinds import RequestContext
 from glomar_evaluation.synth.requests import lawful
-from glomar_verifier.matching.normalise import AddressForm
+from glomar_verifier.matching.addresses import AddressForm
 
 ADDRESS_FORM: AddressForm = "au"
 SINCE = "2010"

@@ -9,7 +9,8 @@ import hashlib
 from datetime import date
 from functools import lru_cache
 
-from glomar_verifier.matching.normalise import NormalAddress, NormalName
+from glomar_verifier.matching.addresses import NormalAddress
+from glomar_verifier.matching.names import NormalName
 
 
 def block_keys(

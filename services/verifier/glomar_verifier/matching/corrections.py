@@ -11,7 +11,7 @@ from string import ascii_uppercase
 
 from msgspec.structs import replace
 
-from glomar_verifier.matching.normalise import NormalName
+from glomar_verifier.matching.names import NormalName
 from glomar_verifier.matching.rule_files import MAX_WORD_LETTERS, WordList
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.matching.spelling import distinguishing

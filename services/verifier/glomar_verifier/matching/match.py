@@ -8,7 +8,8 @@ from typing import Literal
 import msgspec
 from msgspec.structs import astuple, replace
 
-from glomar_verifier.matching.normalise import NormalAddress, NormalName
+from glomar_verifier.matching.addresses import NormalAddress
+from glomar_verifier.matching.names import NormalName
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.matching.spelling import exchanged, first_name_slips, same_street, surname_slips
 

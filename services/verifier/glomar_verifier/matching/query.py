@@ -2,8 +2,9 @@
 
 from glomar_schemas.messages import Subject
 
+from glomar_verifier.matching.addresses import AddressForm, NormalAddress, normal_address
 from glomar_verifier.matching.match import Query
-from glomar_verifier.matching.normalise import AddressForm, NormalAddress, normal_address, normal_name
+from glomar_verifier.matching.names import normal_name
 from glomar_verifier.matching.rules import Rules
 
 

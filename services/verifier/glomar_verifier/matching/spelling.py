@@ -11,7 +11,8 @@ from collections.abc import Container, Iterator, Sequence
 from msgspec.structs import replace
 from rapidfuzz.distance import OSA
 
-from glomar_verifier.matching.normalise import NormalName, Street, several
+from glomar_verifier.matching.addresses import Street
+from glomar_verifier.matching.names import NormalName, several
 from glomar_verifier.matching.rules import Rules
 
 

@@ -13,7 +13,7 @@ from glomar_schemas.errors import Malformed
 from glomar_schemas.keys import read_secret
 from glomar_schemas.messages import Subject
 
-from glomar_verifier.matching.normalise import normal_name
+from glomar_verifier.matching.names import normal_name
 from glomar_verifier.matching.rules import load_rules
 from glomar_verifier.quotas.tags import Tagger
 from glomar_verifier.settings import VerifierSettings

@@ -5,8 +5,9 @@ from functools import lru_cache
 
 from glomar_schemas.errors import Malformed
 
-from glomar_verifier.matching.normalise import AddressForm, fold, normal_address, normal_zip
+from glomar_verifier.matching.addresses import AddressForm, normal_address, normal_zip
 from glomar_verifier.matching.rules import Rules
+from glomar_verifier.matching.text import fold
 
 CACHED = 16_384
 """Cached results: names, streets and cities recur."""

@@ -8,7 +8,7 @@ from functools import cached_property, lru_cache
 
 from glomar_verifier.matching import blocking
 from glomar_verifier.matching.corrections import corrected_first_name, one_edit
-from glomar_verifier.matching.normalise import NormalName
+from glomar_verifier.matching.names import NormalName
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.quotas.hidden_names import DatedName
 

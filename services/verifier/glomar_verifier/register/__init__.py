@@ -6,8 +6,8 @@ from typing import Protocol
 
 import msgspec
 
+from glomar_verifier.matching.addresses import AddressForm
 from glomar_verifier.matching.match import Candidates, Query
-from glomar_verifier.matching.normalise import AddressForm
 
 
 class RegisterInfo(msgspec.Struct, frozen=True):

@@ -14,8 +14,8 @@ import msgspec
 from glomar_schemas.errors import Malformed, Misconfigured
 from glomar_schemas.files import sync
 
+from glomar_verifier.matching.addresses import AddressForm
 from glomar_verifier.matching.match import RegisterRecord
-from glomar_verifier.matching.normalise import AddressForm
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.readers.csv_rows import RowFault, chunks, read_header
 from glomar_verifier.register import RegisterInfo

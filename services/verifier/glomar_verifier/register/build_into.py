@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from glomar_verifier.matching.normalise import AddressForm
+from glomar_verifier.matching.addresses import AddressForm
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.register.build import BuildReport, build
 from glomar_verifier.register.open import is_server, require_driver

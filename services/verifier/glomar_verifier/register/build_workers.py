@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 from glomar_schemas.errors import Fatal
 
-from glomar_verifier.matching.normalise import AddressForm
+from glomar_verifier.matching.addresses import AddressForm
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.readers.csv_rows import FileChunk, RowFault, read_chunk
 from glomar_verifier.register import external_sort

@@ -2,9 +2,11 @@
 
 from glomar_schemas.errors import Malformed
 
+from glomar_verifier.matching.addresses import AddressForm, normal_address
 from glomar_verifier.matching.match import RegisterRecord
-from glomar_verifier.matching.normalise import AddressForm, fold, normal_address, normal_name
+from glomar_verifier.matching.names import normal_name
 from glomar_verifier.matching.rules import Rules
+from glomar_verifier.matching.text import fold
 from glomar_verifier.readers.csv_rows import FileRow, RowFault, read_day
 
 COLUMNS = (

@@ -11,7 +11,7 @@ import pytest
 from glomar_schemas.keys import read_secret
 from glomar_verifier.decisions.decide import DecisionEngine
 from glomar_verifier.holder_lists import veto
-from glomar_verifier.matching.normalise import normal_name
+from glomar_verifier.matching.names import normal_name
 from glomar_verifier.quotas.tags import Tagger
 
 from tests.support.decisions import Deployment, about, stepping

@@ -4,15 +4,10 @@ import unicodedata
 
 import pytest
 from glomar_schemas.errors import Malformed
-from glomar_verifier.matching import normalise
-from glomar_verifier.matching.normalise import (
-    NormalAddress,
-    NormalName,
-    Street,
-    fold,
-    normal_address,
-    normal_name,
-)
+from glomar_verifier.matching import text
+from glomar_verifier.matching.addresses import NormalAddress, Street, normal_address
+from glomar_verifier.matching.names import NormalName, normal_name
+from glomar_verifier.matching.text import fold
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -210,8 +205,8 @@ def test_what_is_no_zip_code_is_refused(zip_code: str) -> None:
 
 def test_long_texts_are_not_cached() -> None:
     """Each reason comes once: thirty thousand of them would fill the memory."""
-    before = normalise._cached.cache_info().misses
+    before = text._cached.cache_info().misses
     fold("the warrant of docket 1000001 " * 20, "reason")
-    assert normalise._cached.cache_info().misses == before
+    assert text._cached.cache_info().misses == before
     fold("a city that nobody has asked for", "city")
-    assert normalise._cached.cache_info().misses == before + 1
+    assert text._cached.cache_info().misses == before + 1

@@ -1,7 +1,7 @@
 """Names that can be compared as keyed hashes."""
 
 import pytest
-from glomar_verifier.matching.normalise import NormalName, normal_name
+from glomar_verifier.matching.names import NormalName, normal_name
 from glomar_verifier.matching.spelling import surname_slips
 from glomar_verifier.quotas.hidden_names import HiddenName, same_name
 from glomar_verifier.quotas.tags import Tagger

@@ -11,7 +11,7 @@ from string import ascii_uppercase
 import pytest
 from glomar_verifier.matching.corrections import readings, spellings
 from glomar_verifier.matching.match import Query, RegisterRecord, gates
-from glomar_verifier.matching.normalise import NormalName, normal_name
+from glomar_verifier.matching.names import NormalName, normal_name
 from glomar_verifier.matching.spelling import surname_slips
 from glomar_verifier.quotas.counts import Counts, Lookup
 from glomar_verifier.quotas.tags import Tagger

@@ -5,7 +5,7 @@ import re
 import pytest
 from glomar_schemas.errors import Malformed, Misconfigured
 from glomar_schemas.messages import Subject, Tags
-from glomar_verifier.matching.normalise import normal_name
+from glomar_verifier.matching.names import normal_name
 from glomar_verifier.quotas.tags import Tagger
 from hypothesis import given
 from hypothesis import strategies as st
