@@ -50,17 +50,8 @@ class MatchLimits(Struct, frozen=True, forbid_unknown_fields=True):
     edit_min_letters: Count
     two_edits_min_letters: Count
     crowded_people: Count
+    misspelt_street_ratio: Count
     block_cap: Count
-
-
-class Pub28(Struct, frozen=True, forbid_unknown_fields=True):
-    directionals: Spellings
-    suffixes: Spellings
-    units: Spellings
-    generic_units: Spellings
-    base_words: Spellings
-    ordinals: Spellings
-    tens: Spellings
 
 
 class Particles(Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,16 +69,23 @@ class Placeholders(Struct, frozen=True, forbid_unknown_fields=True):
     whole: tuple[Phrase, ...]
     within: tuple[Phrase, ...]
     address_only: tuple[Phrase, ...]
+    towns: dict[State, tuple[Phrase, ...]]
 
 
 class Elsewhere(Struct, frozen=True, forbid_unknown_fields=True, rename="upper"):
     au: States
 
 
+class Hyphens(Struct, frozen=True, forbid_unknown_fields=True):
+    queens: Words
+
+
 class ZipStates(Struct, frozen=True, forbid_unknown_fields=True):
     prefixes: dict[State, Prefixes]
     exceptions: dict[Zip, States]
     elsewhere: Elsewhere
+    names: dict[State, tuple[Phrase, ...]]
+    hyphens: Hyphens
 
 
 T = TypeVar("T", bound=Struct)

@@ -10,6 +10,7 @@ import msgspec
 from glomar_schemas.errors import Misconfigured
 
 from glomar_verifier.matching import rule_files
+from glomar_verifier.matching.postal_rules import PostalRules, Pub28, postal_rules, spellings
 from glomar_verifier.matching.rule_files import WordList
 
 RULE_FILES = (
@@ -36,11 +37,9 @@ class Rules(msgspec.Struct, frozen=True, eq=False):
     directionals: Spellings
     street_types: Spellings
     type_spellings: Mapping[str, tuple[str, ...]]
-    units: Spellings
-    generic_units: frozenset[str]
     base_words: Spellings
     ordinals: Spellings
-    tens: Spellings
+    postal: PostalRules
     name_suffixes: Spellings
     glued_prefixes: frozenset[str]
     prefixes_glued_if_known: frozenset[str]
@@ -48,6 +47,7 @@ class Rules(msgspec.Struct, frozen=True, eq=False):
     placeholders_whole: frozenset[str]
     placeholders_within: tuple[str, ...]
     placeholders_in_address: frozenset[str]
+    towns_like_placeholders: Mapping[str, tuple[str, ...]]
     states_by_prefix: Mapping[str, frozenset[str]]
     states_by_zip: Mapping[str, frozenset[str]]
     states: frozenset[str]
@@ -58,6 +58,7 @@ class Rules(msgspec.Struct, frozen=True, eq=False):
     edit_min_letters: int
     two_edits_min_letters: int
     crowded_people: int
+    misspelt_street_ratio: int
     block_cap: int
 
     @property
@@ -90,36 +91,38 @@ def rules_from(files: Mapping[str, bytes]) -> Rules:
 
 
 def _assemble(files: Mapping[str, bytes], digest: str) -> Rules:
+    # The examples are compared by the modules that use the rules.
+    from glomar_verifier.matching import address_examples
+
     def tables(name: str, kind: type[T]) -> T:
         return rule_files.read(files[name], name, kind)
 
     def words(name: str) -> WordList:
         return rule_files.read_words(files[name], name)
 
-    limits, pub28 = tables("limits.toml", rule_files.MatchLimits), tables("pub28.toml", rule_files.Pub28)
+    limits, pub28 = tables("limits.toml", rule_files.MatchLimits), tables("pub28.toml", Pub28)
     names, placeholders = (
         tables("names.toml", rule_files.Names),
         tables("placeholders.toml", rule_files.Placeholders),
     )
     zips = tables("zip_states.toml", rule_files.ZipStates)
-    return Rules(
+    rules = Rules(
         version=limits.version,
         digest=digest,
-        directionals=_spellings(pub28.directionals),
-        street_types=_spellings(pub28.suffixes),
+        directionals=spellings(pub28.directionals),
+        street_types=spellings(pub28.suffixes),
         type_spellings=_written_out(pub28.suffixes),
-        units=_spellings(pub28.units),
-        generic_units=frozenset(_spellings(pub28.generic_units)),
-        base_words=_spellings(pub28.base_words),
-        ordinals=_spellings(pub28.ordinals),
-        tens=_spellings(pub28.tens),
-        name_suffixes=_spellings(names.suffixes),
+        base_words=spellings(pub28.base_words),
+        ordinals=spellings(pub28.ordinals),
+        postal=postal_rules(pub28, zips),
+        name_suffixes=spellings(names.suffixes),
         glued_prefixes=frozenset(names.surnames.glued.split()),
         prefixes_glued_if_known=frozenset(names.surnames.glued_if_known.split()),
         particles=frozenset(names.surnames.particles.split()),
         placeholders_whole=frozenset(placeholders.whole),
         placeholders_within=tuple(f" {phrase} " for phrase in placeholders.within),
         placeholders_in_address=frozenset(placeholders.address_only),
+        towns_like_placeholders=placeholders.towns,
         states_by_prefix=_states_by_prefix(zips.prefixes),
         states_by_zip={code: frozenset(states.split()) for code, states in zips.exceptions.items()},
         states=frozenset((*zips.prefixes, *zips.elsewhere.au.split())),
@@ -130,16 +133,12 @@ def _assemble(files: Mapping[str, bytes], digest: str) -> Rules:
         edit_min_letters=limits.edit_min_letters,
         two_edits_min_letters=limits.two_edits_min_letters,
         crowded_people=limits.crowded_people,
+        misspelt_street_ratio=limits.misspelt_street_ratio,
         block_cap=limits.block_cap,
     )
-
-
-def _spellings(table: Mapping[str, str]) -> dict[str, str]:
-    return {
-        spelling: standard
-        for standard, variants in table.items()
-        for spelling in (standard, *variants.split())
-    }
+    for what in address_examples.wrong_examples(pub28.examples, rules):
+        raise Misconfigured(what, where="rules/pub28.toml", fix=rule_files.FIX)
+    return rules
 
 
 def _written_out(table: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
