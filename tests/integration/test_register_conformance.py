@@ -137,6 +137,44 @@ def test_the_decision_is_the_same_on_every_register(opened: Opened) -> None:
     assert outcome(register, {**ANA, "first_name": "Iva"}) == "deny"
 
 
+def test_two_streets_of_one_zip_code_are_two_streets(opened: Opened) -> None:
+    """Neither is in the word lists, so an equal birth date would forgive the two letters."""
+    born = {**ANA, "street_name": "Quillenbrook Rd"}
+    neighbour = {**EVA, "street_name": "Quillanbrooke Rd", "street_number": "7"}
+    elsewhere = {**neighbour, "zip": "77003"}
+    asked = {**ANA, "street_name": "Quillanbrooke Rd"}
+    assert outcome(opened(born, neighbour), asked) == "deny"
+    assert outcome(opened(born, elsewhere), asked) == "confirm"
+
+
+def test_a_spelling_that_is_rare_beside_the_other_is_no_street(opened: Opened) -> None:
+    street = [
+        {**EVA, "person_id": f"Q{n}", "street_name": "Quillenbrook Rd", "street_number": str(n)}
+        for n in range(30)
+    ]
+    misspelt = {**EVA, "street_name": "Quillanbrook Rd", "street_number": "7"}
+    asked = {**ANA, "street_name": "Quillanbrook Rd"}
+    assert outcome(opened({**ANA, "street_name": "Quillenbrook Rd"}, misspelt, *street), asked) == "confirm"
+
+
+def test_one_of_two_directions_is_left_out_where_the_register_leaves_no_doubt(opened: Opened) -> None:
+    grid = {**ANA, "street_name": "E 1700 S", "zip": "84101", "state": "UT", "city": "Salt Lake City"}
+    across = {**grid, "person_id": "P2", "first_name": "Eva", "street_name": "W 1700 S", "street_number": "7"}
+    asked = {**grid, "street_name": "1700 South"}
+    assert outcome(opened(grid), asked) == "confirm"
+    assert outcome(opened(grid), {**grid, "street_name": "East 1700"}) == "confirm"
+    assert outcome(opened(grid), {**grid, "street_name": "1700 North"}) == "deny"
+    assert outcome(opened(grid, across), asked) == "deny"
+
+
+def test_north_and_n_are_one_street_unless_the_register_has_both(opened: Opened) -> None:
+    row = {**ANA, "street_name": "South St"}
+    lettered = {**EVA, "street_name": "S St", "street_number": "7"}
+    asked = {**ANA, "street_name": "S St"}
+    assert outcome(opened(row), asked) == "confirm"
+    assert outcome(opened(row, lettered), asked) == "deny"
+
+
 def test_info_says_what_was_built(opened: Opened) -> None:
     info = opened(ANA, {**ANA, "from_year": "2010", "to_year": "2014", "street_number": "7"}, EVA).info()
     assert (info.people, info.spells, info.address_form) == (2, 3, "us")

@@ -67,7 +67,7 @@ def doubtful_names(requested: Street, recorded: Street, rules: Rules) -> tuple[s
         ):
             return requested.base, recorded.base
         return ()
-    full = _fuller_grid(requested, recorded)
+    full = None if _directions(requested) == _directions(recorded) else _fuller_grid(requested, recorded)
     return (_gridded(full[0]), *full[1]) if full else ()
 
 

@@ -1,5 +1,6 @@
-"""The index entries of each spell, and what the sorted entries show: the spells under each key, crowded
-places, and rows of one person that contradict each other. Pure.
+"""The index entries of each spell, and what the sorted entries show: the spells under each key, which is a
+blocking key or a street of a ZIP code, crowded places, and rows of one person that contradict each other.
+Pure.
 
 The id of a spell is its line in the extract, so that a fault that is found at the end still has its line.
 """
@@ -10,8 +11,9 @@ from functools import lru_cache
 from itertools import groupby, islice
 from operator import itemgetter
 
-from glomar_verifier.matching.blocking import block_keys, keyed_hash, place_key
+from glomar_verifier.matching.blocking import block_keys, keyed_hash, place_key, street_key
 from glomar_verifier.matching.match import RegisterRecord
+from glomar_verifier.matching.places import street_names
 from glomar_verifier.readers.csv_rows import RowFault
 
 MAX_POSTING = 10_000
@@ -46,6 +48,10 @@ def index_entries(record: RegisterRecord, line: int, secret: bytes) -> tuple[lis
         [
             pack(key + _SIGN, line)
             for key in block_keys(record.name, record.address, record.date_of_birth, secret)
+        ]
+        + [
+            pack(street_key(record.address.zip5, name, secret) + _SIGN, line)
+            for name in street_names(record.address.street)
         ],
         _RESIDENT.pack(place, person, line),
         _SPELL.pack(person, line, first, born, place, record.from_year, record.to_year),

@@ -2,19 +2,21 @@
 implement reading the two tables."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from itertools import chain
 
 import msgspec
 from glomar_schemas.errors import IntegrityError, Misconfigured
 
-from glomar_verifier.matching.blocking import block_keys
+from glomar_verifier.matching.blocking import block_keys, street_key
 from glomar_verifier.matching.match import Candidates, Query, RegisterRecord
+from glomar_verifier.matching.places import doubtful_names
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.register import RegisterInfo
 from glomar_verifier.register.digests import SectionDigest, Table, root
 from glomar_verifier.register.index_entries import ids_of, is_full
 
-FORMAT = 3
+FORMAT = 4
 SPELLS_OF_ALL_YEARS = 4
 """At most so many times the block cap of spells may share the keys of a query, of all years."""
 REBUILD = "Build it again: glomar-verifier register build"
@@ -42,9 +44,10 @@ class RegisterMeta(msgspec.Struct, frozen=True):
 class BaseRegister(ABC):
     """See `Register`."""
 
-    def __init__(self, meta: RegisterMeta, block_cap: int) -> None:
+    def __init__(self, meta: RegisterMeta, rules: Rules) -> None:
         self._meta = meta
-        self._block_cap = block_cap
+        self._rules = rules
+        self._block_cap = rules.block_cap
         self._decoder = msgspec.msgpack.Decoder(RegisterRecord)
 
     def candidates(self, query: Query) -> Candidates:
@@ -63,7 +66,25 @@ class BaseRegister(ABC):
             raise damaged() from error
         first, last = min(query.tax_periods), max(query.tax_periods)
         records = tuple([each for each in spells if each.from_year <= last and each.to_year >= first])
-        return Candidates(records[: self._block_cap], complete=len(records) <= self._block_cap)
+        complete = len(records) <= self._block_cap
+        return Candidates(records[: self._block_cap], complete, self._known_streets(query, records))
+
+    def _known_streets(self, query: Query, records: Iterable[RegisterRecord]) -> dict[str, int]:
+        """How many spells of the ZIP code are at each street that decides whether two spellings are one
+        street. Most queries need none."""
+        address, rules = query.address, self._rules
+        names = {
+            name
+            for record in records
+            if record.address.number == address.number and record.address.street != address.street
+            for name in doubtful_names(address.street, record.address.street, rules)
+        }
+        return {name: self._spells_at_street(address.zip5, name) for name in names}
+
+    def _spells_at_street(self, zip5: str, name: str) -> int:
+        """At most index_entries.MAX_POSTING."""
+        postings = self._postings([street_key(zip5, name, self._meta.secret)], zip5)
+        return len(ids_of(postings[0])) if postings else 0
 
     def info(self) -> RegisterInfo:
         return self._meta.info

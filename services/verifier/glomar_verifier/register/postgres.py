@@ -45,7 +45,7 @@ class PostgresRegister(BaseRegister):
             self._newest = self._build = _checked(stored, self._where, rules)
         self._newest_seen = self._newest.number
         self._database = connect(url, reading=True)
-        super().__init__(self._build.meta, rules.block_cap)
+        super().__init__(self._build.meta, rules)
 
     def open_replacement(self) -> None:
         """See `LiveRegister`. Uses its own connection, since lookups continue meanwhile."""

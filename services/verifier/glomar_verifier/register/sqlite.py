@@ -37,9 +37,9 @@ _CACHE = "PRAGMA cache_size = -32768"  # kB: the inner pages of both trees
 class SqliteRegister(BaseRegister):
     """One register file; `open.RegisterFile` follows its replacement. Open it with `open_register`."""
 
-    def __init__(self, database: sqlite3.Connection, meta: RegisterMeta, block_cap: int, where: str) -> None:
+    def __init__(self, database: sqlite3.Connection, meta: RegisterMeta, rules: Rules, where: str) -> None:
         """Raises IntegrityError (see `integrity.require_whole`)."""
-        super().__init__(meta, block_cap)
+        super().__init__(meta, rules)
         self._database = database
         self._where = where
         require_whole(self, meta, where)
@@ -91,7 +91,7 @@ def open_register(path: Path, rules: Rules) -> SqliteRegister:
     )
     try:
         database.execute(_CACHE)
-        return SqliteRegister(database, _checked_meta(database, path, rules), rules.block_cap, str(path))
+        return SqliteRegister(database, _checked_meta(database, path, rules), rules, str(path))
     except BaseException:
         database.close()
         raise
