@@ -11,9 +11,13 @@ from glomar_schemas.errors import Malformed
 _DECIMAL_POINT = re.compile(r"(?<=[0-9])\.(?=[0-9])")
 _JOINING = re.compile(r"['`.]")
 _SEPARATING = re.compile(r"[^A-Z0-9]+")
-# Marks without a width: space, joiners, soft hyphen, byte order mark, marks of direction (Unicode 23.2, 23.8).
-# In Persian and Indic names a joiner shapes the letters; the name is the same without it.
-_ZERO_WIDTH = dict.fromkeys(map(ord, "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"))
+# Marks without a width (Unicode 23.2, 23.8): space, joiners, soft hyphen, byte order mark, directions,
+# and the line that stretches Arabic letters. In Persian and Indic names a joiner shapes the letters; the name
+# is the same without it. anyascii has no reading of the Arabic letter alef.
+_BEFORE_READING = {
+    **dict.fromkeys(map(ord, "\u00ad\u034f\u061c\u0640\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff")),
+    0x0627: "\u0622",
+}
 _HTML_ENTITY = re.compile(r"&(?:#[0-9]{1,6}|#[xX][0-9A-Fa-f]{1,5}|[A-Za-z]{2,8}[0-9]{0,2});")
 CACHED_CHARACTERS = 100
 """Longer texts are not cached: thousands of reasons would fill the memory."""
@@ -45,7 +49,7 @@ _cached = lru_cache(maxsize=32_768)(_folded)
 
 
 def _latin(text: str) -> str:
-    text = text.translate(_ZERO_WIDTH)
+    text = text.translate(_BEFORE_READING)
     for character in text:
         if unicodedata.category(character) in ("Cc", "Cf", "Cs"):
             raise Malformed("holds a control, format or surrogate character")
@@ -81,8 +85,8 @@ def require_no_entity(text: str, where: str) -> None:
 
 @lru_cache(maxsize=32_768)
 def transliterated(text: str) -> str:
-    """ "Müller" -> "MUELLER", as passports write it; blank if it holds none of these letters. Source: ICAO Doc
-    9303 part 3, section 6, table A, and DIN 5007-2."""
+    """ "Müller" -> "MUELLER", as passports write it; blank if it holds none of these letters. Source: ICAO
+    Doc 9303 part 3, section 6, table A, and DIN 5007-2."""
     if text.isascii():
         return ""
     composed = unicodedata.normalize("NFC", text).upper()
@@ -99,7 +103,7 @@ def native_form(text: str) -> str:
     Cyrillic and Greek."""
     if text.isascii():
         return ""
-    composed = unicodedata.normalize("NFKC", text.translate(_ZERO_WIDTH)).casefold()
+    composed = unicodedata.normalize("NFKC", text.translate(_BEFORE_READING)).casefold()
     scripts = _scripts(composed)
     if not scripts or scripts == {"LATIN"}:
         return ""
