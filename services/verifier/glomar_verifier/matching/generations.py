@@ -52,7 +52,7 @@ def _without_last(names: list[str], rules: Rules) -> tuple[list[str], list[str]]
     while len(names) > 1:
         if names[-1] in rules.credentials:
             names = names[:-1]
-        elif len(names) > 2 and "".join(names[-2:]) in rules.last_generations and len(names[-1]) == 1:
+        elif len(names) > 2 and "".join(names[-2:]) in rules.last_generations and len(names[-2]) == 1:
             # d. y.
             found.insert(0, rules.last_generations["".join(names[-2:])])
             names = names[:-2]

@@ -35,8 +35,8 @@ class Query(msgspec.Struct, frozen=True):
 
 class RegisterRecord(msgspec.Struct, frozen=True, array_like=True):
     """One address spell of one person, both years included. `crowded`: at least `rules.crowded_people` people
-    are recorded at this place. `birth_shared`: more people of the register have this birth date than chance
-    allows; a lookup sets it."""
+    are recorded at this place. `birth_shared`: more people of the register have the requested birth date than
+    chance allows; a lookup sets it."""
 
     person_id: str
     name: NormalName
