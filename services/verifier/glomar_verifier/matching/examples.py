@@ -27,7 +27,8 @@ def _name(side: str, rules: Rules) -> NormalName | None:
     if len(columns) != 4:
         return None
     try:
-        return normal_name(*columns, rules)
+        first, middle, last, suffix = columns
+        return normal_name(first, middle, last, suffix, rules)
     except Malformed:
         return None
 

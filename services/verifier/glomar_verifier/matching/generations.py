@@ -11,7 +11,8 @@ def split_generations(
     """-> (the other words, the words of generation in standard form). The first `keep` words are names,
     unless the word is no name (Jr. Silva). In a surname credentials are left out as well, and the last word
     may also be a single letter: Smith V."""
-    names, found = list(words), []
+    names = list(words)
+    found: list[str] = []
     if surname:
         names, found = _without_last(names, rules)
     while len(names) > 1 and names[0] in rules.generations_before_name:

@@ -48,10 +48,10 @@ def normal_name(first: str, middle: str, last: str, suffix: str, rules: Rules) -
         require_no_entity(text, where)
     if not (first + middle + last).isascii():
         name = _normal_name(*columns, suffix, rules)
-        other = tuple(transliterated(text) for text in columns)
+        other = [transliterated(text) for text in columns]
         if any(other):
-            written = (new or old for new, old in zip(other, columns, strict=True))
-            name = replace(name, transliteration=_normal_name(*written, suffix, rules))
+            first, middle, last = (new or old for new, old in zip(other, columns, strict=True))
+            name = replace(name, transliteration=_normal_name(first, middle, last, suffix, rules))
         native = tuple(native_form(text) for text in columns)
         return replace(name, native=native) if any(native) else name
     return _normal_name(*columns, suffix, rules)
