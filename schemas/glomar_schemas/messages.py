@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from glomar_schemas.keys import KeyId, KeyRecord
 from glomar_schemas.subjects import FIRST_YEAR, LAST_YEAR
@@ -101,6 +101,10 @@ class Subject(Message, frozen=True, kw_only=True, tag="subject"):
     street_name: Line = ""
     unit: Short = ""
     po_box: Short = ""
+    urbanization: Annotated[
+        Short | UnsetType,
+        Meta(description="of a Puerto Rican address (USPS Publication 28, section 292); absent: not given"),
+    ] = UNSET
     city: Short = ""
     state: Short = ""
     zip: Short = ""

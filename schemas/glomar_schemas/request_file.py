@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from glomar_schemas.decoding import decode, is_odd
 from glomar_schemas.errors import Malformed
@@ -37,6 +37,7 @@ class Ask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
     street_name: Line = ""
     unit: Short = ""
     po_box: Short = ""
+    urbanization: Short = ""
     city: Short = ""
     state: Short = ""
     zip: Short = ""
@@ -123,7 +124,10 @@ def form_faults(ask: Ask) -> Iterator[Fault]:
 
 def particulars_of(ask: Ask) -> Subject:
     """The part that is sealed to the record holder."""
-    return Subject(**dict(zip(_SUBJECT_FIELDS, _subject_values(ask), strict=True)))
+    values = dict(zip(_SUBJECT_FIELDS, _subject_values(ask), strict=True))
+    # Absent where it is not given: parties that do not know the field can then read the message.
+    values["urbanization"] = ask.urbanization or UNSET
+    return Subject(**values)
 
 
 def request_of(

@@ -75,6 +75,7 @@ def _particulars(record: Row) -> Row:
         "street_name": record["address_1"],
         "unit": "",
         "po_box": "",
+        "urbanization": "",
         "city": record["suburb"],
         "state": record["state"].upper(),
         "zip": record["postcode"],

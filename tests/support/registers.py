@@ -31,6 +31,7 @@ ANA = {
     "street_name": "N Chestnut St",
     "unit": "Apt 4B",
     "po_box": "",
+    "urbanization": "",
     "city": "Houston",
     "state": "TX",
     "zip": "77002",

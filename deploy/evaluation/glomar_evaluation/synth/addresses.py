@@ -36,6 +36,7 @@ def addresses(tables: Tables, numbers: IntArray, crowded: BoolArray) -> dict[str
         "street_name": np.where(boxes, "", np.array(tables.streets, dtype=object)[street]),
         "unit": _UNITS[unit],
         "po_box": np.where(boxes, _TEXT[np.minimum(1_000 + along, len(_TEXT) - 1)], ""),
+        "urbanization": np.full(len(numbers), "", dtype=object),
         "city": np.array([city for city, _, _ in tables.places], dtype=object)[place],
         "state": np.array([state for _, state, _ in tables.places], dtype=object)[place],
         "zip": _zips(tables)[place * _ZIPS + zip_],

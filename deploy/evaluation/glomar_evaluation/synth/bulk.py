@@ -22,7 +22,7 @@ REASONS = tuple(
     for number in range(1, 41)
 )
 
-_ADDRESS = ("street_number", "street_name", "unit", "po_box", "city", "state", "zip")
+_ADDRESS = ("street_number", "street_name", "unit", "po_box", "urbanization", "city", "state", "zip")
 
 
 def _only(*kept: str, **columns: str) -> Callable[[RequestContext], Row]:

@@ -126,7 +126,7 @@ def lookalikes() -> Mapping[str, tuple[str, ...]]:
 
 
 def _old_address(context: RequestContext, year: int) -> Row:
-    columns = ("street_number", "street_name", "unit", "po_box", "city", "state", "zip")
+    columns = ("street_number", "street_name", "unit", "po_box", "urbanization", "city", "state", "zip")
     return {**{column: context.spells[0][column] for column in columns}, "tax_periods": str(year)}
 
 

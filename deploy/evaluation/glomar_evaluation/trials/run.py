@@ -31,7 +31,7 @@ from glomar_evaluation.trials.trials import Row, Trial, TrialPerson, trials
 
 POSITIVES_EACH, NEGATIVES_EACH = 1, 4
 LEFT_OUT_SHARE = 0.25
-ADDRESS_COLUMNS = ("street_number", "street_name", "unit", "po_box", "zip")
+ADDRESS_COLUMNS = ("street_number", "street_name", "unit", "po_box", "urbanization", "zip")
 
 Household = list[list[Row]]
 Progress = Callable[[int], None]

@@ -1,45 +1,48 @@
 """The normal form of an address, the same for the register and for a request. Pure."""
 
 import re
-from functools import lru_cache
 from typing import Literal
 
 import msgspec
 from glomar_schemas.errors import Malformed
 
+from glomar_verifier.matching.boxes import box_in_street, read_po_box, split_box_after_street
+from glomar_verifier.matching.postal_rules import read_state
 from glomar_verifier.matching.rules import Rules
+from glomar_verifier.matching.street_lines import (
+    Street,
+    number_in_words,
+    read_street_line,
+    read_urbanization,
+    split_urbanization_from_unit,
+)
 from glomar_verifier.matching.text import fold
+from glomar_verifier.matching.units import GENERIC, UNKNOWN, joined, number_sign_as_word, read_units
 
 AddressForm = Literal["us", "au"]
-ZIP_PATTERNS: dict[AddressForm, re.Pattern[str]] = {
-    "us": re.compile(r"([0-9]{5})(?: ?[0-9]{4})?\Z"),
-    "au": re.compile(r"([0-9]{4})\Z"),
-}
-_NOT_BETWEEN_DIGITS = re.compile(r"(?<![0-9]) | (?![0-9])")
-_PO_BOX = re.compile(r"(?:(?:P ?O|POST OFFICE)(?: |(?=BOX )))?(?:BOX )?([0-9A-Z]+)\Z")
-_PO_BOX_STREET = re.compile(r"(?:P ?O|POST OFFICE) BOX ([0-9A-Z]+)\Z")
-_ORDINAL_NUMBER = re.compile(r"([0-9]+)(?:ST|ND|RD|TH)\Z")
-
-
-class Street(msgspec.Struct, frozen=True, array_like=True):
-    """USPS Publication 28 section 232: N | MAIN | ST | (blank). `base` is words with a space between."""
-
-    direction: str = ""
-    base: str = ""
-    type: str = ""
-    post_direction: str = ""
+_AU_ZIP = re.compile(r"([0-9]{4})\Z")
+_ZIP = re.compile(r"([0-9]{3,5})(?: ?([0-9]{4}))?\Z")
+_KILOMETRE = re.compile(r"(?:(.*) )?(KM [0-9]+(?: [0-9]+| HM [0-9]+)*)\Z")
+_HYPHENATED = re.compile(r"([0-9]{1,3}) ([0-9]{2})([A-Z]?)\Z")
 
 
 class NormalAddress(msgspec.Struct, frozen=True, array_like=True):
-    """Blank means not given. `zip5` has five digits in the form "us", four in "au"."""
+    """Blank means not given. `units` as in `units.read_units`, `po_box` as in `boxes.read_po_box`. `zip5` has
+    five digits in the form "us", four in "au"."""
 
     number: str
     po_box: str
-    unit: str
+    units: tuple[str, ...]
     street: Street
     city: str
     state: str
     zip5: str
+    urbanization: str = ""
+
+    @property
+    def unit_key(self) -> str:
+        """The units for a keyed hash: APT4B and #4B are one."""
+        return ",".join([unit.removeprefix(GENERIC).removeprefix(UNKNOWN) for unit in self.units])
 
 
 def normal_address(
@@ -52,99 +55,92 @@ def normal_address(
     state: str,
     zip_code: str,
     rules: Rules,
+    urbanization: str = "",
     form: AddressForm = "us",
 ) -> NormalAddress:
-    """Raises Malformed (see `fold`; also for a text that is not a ZIP code). A PO box or a unit in the street
-    line is found there. A ZIP+4 is cut to five digits."""
-    words = fold(_number_sign_as_word(street), "street_name")
-    box = fold(po_box, "po_box")
-    in_street = _PO_BOX_STREET.match(words)
-    if in_street and not box:
-        words, box = "", in_street[1]
-    found = _PO_BOX.match(box)
-    street_parts, unit_in_street = _street_line(words, rules)
+    """Raises Malformed (see `fold`; also for a text that is not a ZIP code). A PO box, a unit or an
+    urbanization in the street line is found there. A ZIP+4 is cut to five digits."""
+    code = read_state(fold(state, "state"), rules.postal)
+    zip5 = normal_zip(zip_code, form, code, rules)
+    place = _state_of(zip5, code, form, rules)
+    house = _house_number(fold(number_sign_as_word(number), "street_number"), zip5, place, rules)
+    words = fold(number_sign_as_word(street), "street_name")
+    box = read_po_box(fold(number_sign_as_word(po_box), "po_box"), place, rules)
+    unit_words = fold(number_sign_as_word(unit), "unit")
+    if words and not house:
+        words, house, box = _without_house_number(words, box, place, rules)
+    elif words:
+        words, found = split_box_after_street(words)
+        box = box if not found or box == found else f"{box} OR {found}" if box else found
+    area = read_urbanization(fold(urbanization, "urbanization"), rules)
+    if place == "PR" and unit_words:
+        unit_words, area_in_unit = split_urbanization_from_unit(unit_words, rules)
+        area = area or area_in_unit
+    line = read_street_line(words, place, rules)
+    units = read_units(unit_words, rules)
     return NormalAddress(
-        number=_joined(fold(number, "street_number").split()),
-        po_box=found[1] if found else box,
-        unit=_normal_unit(fold(_number_sign_as_word(unit), "unit").split(), rules) or unit_in_street,
-        street=street_parts,
+        number=house,
+        po_box=box,
+        units=tuple(sorted({*units, *line.units})) if line.units else units,
+        street=line.street,
         city=fold(city, "city"),
-        state=fold(state, "state"),
-        zip5=normal_zip(zip_code, form),
+        state=code,
+        zip5=zip5,
+        urbanization=area or line.urbanization,
     )
 
 
-@lru_cache(maxsize=32_768)
-def _street_line(words: str, rules: Rules) -> tuple[Street, str]:
-    """-> (the street, the unit after it). Cached, since every town has a Main Street."""
-    tokens, unit = _split_unit(words.split(), rules)
-    return _normal_street(tokens, rules), unit
+def normal_zip(text: str, form: AddressForm, state: str, rules: Rules) -> str:
+    """ "12345-6789" -> "12345". The leading zeros that a spreadsheet drops come back if the ZIP code then
+    fits the state: 2134 in Massachusetts. Raises Malformed for anything but a ZIP code of this form."""
+    folded = fold(text, "zip")
+    if form == "us":
+        found = _ZIP.match(folded)
+        if found and len(found[1]) == 5:
+            return found[1]
+        if (found and not found[2]) or (found and " " in folded):
+            zip5 = found[1].zfill(5)
+            if state in states_of_zip(zip5, rules):
+                return zip5
+    elif found := _AU_ZIP.match(folded):
+        return found[1]
+    raise Malformed("not a ZIP code of this agreement's form", where="zip")
 
 
-def _number_sign_as_word(text: str) -> str:
-    """USPS Publication 28 section 213.3: # stands for an unknown designator."""
-    return text.replace("#", " NUM ")
+def states_of_zip(zip5: str, rules: Rules) -> frozenset[str]:
+    """Where USPS delivers this ZIP code: three-digit prefixes, and exceptions by whole code."""
+    return rules.states_by_zip.get(zip5) or rules.states_by_prefix.get(zip5[:3], frozenset())
 
 
-def normal_zip(text: str, form: AddressForm) -> str:
-    """ "12345-6789" -> "12345". Raises Malformed for anything but a ZIP code of this form."""
-    found = ZIP_PATTERNS[form].match(fold(text, "zip"))
-    if found is None:
-        raise Malformed("not a ZIP code of this agreement's form", where="zip")
-    return found[1]
+def _state_of(zip5: str, given: str, form: AddressForm, rules: Rules) -> str:
+    """The ZIP code's state; where it lies in several or in none, the given one."""
+    states = states_of_zip(zip5, rules) if form == "us" else frozenset[str]()
+    return next(iter(states)) if len(states) == 1 else given
 
 
-def _split_unit(tokens: list[str], rules: Rules) -> tuple[list[str], str]:
-    """MAIN ST APT 4 -> (MAIN ST), 4. The designator must follow a name and precede an identifier."""
-    for index in range(1, len(tokens) - 1):
-        word, after = tokens[index], tokens[index + 1]
-        if (word in rules.generic_units or word in rules.units) and (after[0].isdigit() or len(after) == 1):
-            return tokens[:index], _normal_unit(tokens[index:], rules)
-    return tokens, ""
+def _house_number(words: str, zip5: str, state: str, rules: Rules) -> str:
+    """12 A -> 12A, N6 W23001 -> N6W23001, ONE -> 1, KM 1.7 -> KM1 7."""
+    if not words or words.isdigit():
+        return words
+    tokens = words.split()
+    prefixes = rules.postal.number_prefixes if state == "PR" else rules.postal.unit_signs
+    if len(tokens) > 1:
+        tokens = [token for token in tokens if token not in prefixes] or tokens
+    if rules.postal.numbers.keys() >= set(tokens):
+        return str(number_in_words(tokens, rules))
+    text = joined([word for word in tokens if word != "HM" or tokens[0] != "KM"])
+    hyphenated = _HYPHENATED.match(text)
+    if hyphenated and not rules.postal.hyphenated_zips.isdisjoint((zip5, zip5[:3])):
+        return "".join(hyphenated.groups())
+    return text
 
 
-def _normal_unit(tokens: list[str], rules: Rules) -> str:
-    """APT 4 B -> 4B, FL 2 -> FL2: the distinguishing part, as one word."""
-    return _joined([rules.units.get(word, word) for word in tokens if word not in rules.generic_units])
-
-
-def _joined(tokens: list[str]) -> str:
-    """12 A -> 12A; but 1 23 is not 12 3, so a space between two digits stays."""
-    return _NOT_BETWEEN_DIGITS.sub("", " ".join(tokens))
-
-
-def _normal_street(tokens: list[str], rules: Rules) -> Street:
-    """Direction, type and post-direction are split off only if a base name is left: "North St" is a base."""
-    direction = type_ = post_direction = ""
-    # Avenue N is a lettered avenue: a type with nothing before it is not a base name.
-    lettered = len(tokens) == 2 and tokens[0] in rules.street_types
-    if len(tokens) > 1 and not lettered and tokens[-1] in rules.directionals:
-        post_direction = rules.directionals[tokens[-1]]
-        tokens = tokens[:-1]
-    if len(tokens) > 1 and tokens[-1] in rules.street_types:
-        type_ = rules.street_types[tokens[-1]]
-        tokens = tokens[:-1]
-    if len(tokens) > 1 and tokens[0] in rules.directionals:
-        direction = rules.directionals[tokens[0]]
-        tokens = tokens[1:]
-    base = " ".join(_base_word(word, rules) for word in _compound_ordinals(tokens, rules))
-    return Street(direction=direction, base=base, type=type_, post_direction=post_direction)
-
-
-def _compound_ordinals(tokens: list[str], rules: Rules) -> list[str]:
-    """TWENTY FIRST -> 21."""
-    words: list[str] = []
-    for word in tokens:
-        unit = rules.ordinals.get(word, "")
-        if words and words[-1] in rules.tens and len(unit) == 1:
-            words[-1] = rules.tens[words[-1]][0] + unit
-        else:
-            words.append(word)
-    return words
-
-
-def _base_word(word: str, rules: Rules) -> str:
-    ordinal = _ORDINAL_NUMBER.match(word)
-    if ordinal:
-        return ordinal[1]
-    return rules.ordinals.get(word) or rules.base_words.get(word, word)
+def _without_house_number(words: str, box: str, state: str, rules: Rules) -> tuple[str, str, str]:
+    """-> (street line, house number, PO box) of a street line without a house number."""
+    found, rest = box_in_street(words, box, state, rules)
+    if found and (not box or box == found or found.endswith(f" {box}")):
+        return rest, "", found
+    kilometre = _KILOMETRE.match(words)
+    if kilometre and kilometre[1]:
+        return kilometre[1], joined(kilometre[2].replace(" HM ", " ").split()), box
+    return words, "", box

@@ -31,10 +31,16 @@ def block_keys(
 def place_key(address: NormalAddress, secret: bytes) -> int:
     """One key per delivery point, unit included: the build counts people by it."""
     street, base = address.street, address.street.base.replace(" ", "")
+    area, unit = address.urbanization.replace(" ", ""), address.unit_key
     return keyed_hash(
-        f"P|{address.zip5}|{address.number}|{address.po_box}|{base}|{street.type}|{address.unit}",
-        secret,
+        f"P|{address.zip5}|{address.number}|{address.po_box}|{base}|{street.type}|{unit}|{area}", secret
     )
+
+
+def street_key(zip5: str, name: str, secret: bytes) -> int:
+    """One key for each name of a street (`places.street_names`) in a ZIP code: the build counts spells by
+    it."""
+    return keyed_hash(f"S|{zip5}|{name}", secret)
 
 
 def keyed_hash(text: str, secret: bytes) -> int:

@@ -10,6 +10,7 @@ from msgspec.structs import astuple, replace
 
 from glomar_verifier.matching.addresses import NormalAddress
 from glomar_verifier.matching.names import NormalName
+from glomar_verifier.matching.places import NOTHING_KNOWN, KnownStreets, same_delivery_point, same_units
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.matching.spelling import (
     exchanged,
@@ -17,20 +18,21 @@ from glomar_verifier.matching.spelling import (
     native_contradictions,
     same_given_name,
     same_middle_name,
-    same_street,
     surname_slips,
 )
 
 
 class Query(msgspec.Struct, frozen=True):
     """A request in normal form. `tax_periods` are calendar years. `birth_unsure`: the birth date is one that
-    is given to people of whom only the year is known. It vouches for nobody, but contradicts."""
+    is given to people of whom only the year is known; it vouches for nobody, but contradicts.
+    `known_streets`: what the register knows of the streets in the request's ZIP code."""
 
     name: NormalName
     address: NormalAddress
     date_of_birth: date | None
     tax_periods: tuple[int, ...]
     birth_unsure: bool = False
+    known_streets: KnownStreets = NOTHING_KNOWN
 
 
 class RegisterRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -50,10 +52,11 @@ class RegisterRecord(msgspec.Struct, frozen=True, array_like=True):
 
 class Candidates(msgspec.Struct, frozen=True):
     """The records that a register found. `complete` is false if there were more than the block cap allows to
-    compare."""
+    compare. `known_streets` as in `Query`."""
 
     records: tuple[RegisterRecord, ...]
     complete: bool = True
+    known_streets: KnownStreets = NOTHING_KNOWN
 
 
 class MatchResult(msgspec.Struct, frozen=True):
@@ -71,6 +74,8 @@ def decide(candidates: Candidates, query: Query, rules: Rules) -> MatchResult:
     """Confirm if exactly one person passes every gate. Deny if nobody does, if several people do, or if there
     are too many records to compare; deny too if another person would pass if the birth dates that are missing
     were known to be equal. The order of the records does not matter."""
+    if candidates.known_streets:
+        query = replace(query, known_streets=candidates.known_streets)
     passing = {record.person_id for record in candidates.records if not any(_failed(query, record, rules))}
     if not candidates.complete or len(passing) != 1 or _has_rival(candidates, query, passing, rules):
         return MatchResult("deny")
@@ -179,19 +184,18 @@ def _state(query: Query, record: RegisterRecord, rules: Rules) -> bool:
 
 
 def _delivery_point(query: Query, record: RegisterRecord, rules: Rules) -> bool:
-    """The house number with its street, or the PO box, is equal; and neither contradicts."""
-    requested, recorded = query.address, record.address
-    if not _equal_if_given(requested.number, recorded.number):
-        return False
-    if not _equal_if_given(requested.po_box, recorded.po_box):
-        return False
-    if requested.number and recorded.number:
-        return same_street(requested.street, recorded.street, rules, same_birth=_same_birth(query, record))
-    return requested.po_box != "" and requested.po_box == recorded.po_box
+    """See `places.same_delivery_point`."""
+    return same_delivery_point(
+        query.address,
+        record.address,
+        rules,
+        same_birth=_same_birth(query, record),
+        known=query.known_streets,
+    )
 
 
 def _unit(query: Query, record: RegisterRecord, rules: Rules) -> bool:
-    return _equal_if_given(query.address.unit, record.address.unit)
+    return same_units(query.address, record.address, rules)
 
 
 def _date_of_birth(query: Query, record: RegisterRecord, rules: Rules) -> bool:
@@ -203,10 +207,6 @@ def _date_of_birth(query: Query, record: RegisterRecord, rules: Rules) -> bool:
 
 def _years(query: Query, record: RegisterRecord, rules: Rules) -> bool:
     return any(record.from_year <= year <= record.to_year for year in query.tax_periods)
-
-
-def _equal_if_given(one: str, other: str) -> bool:
-    return not one or not other or one == other
 
 
 Gate = Callable[[Query, RegisterRecord, Rules], bool]

@@ -38,6 +38,7 @@ def normal_address_of(particulars: Subject, rules: Rules, form: AddressForm) -> 
         city=particulars.city,
         state=particulars.state,
         zip_code=particulars.zip,
+        urbanization=particulars.urbanization or "",
         rules=rules,
         form=form,
     )

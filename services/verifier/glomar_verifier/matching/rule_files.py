@@ -59,17 +59,8 @@ class MatchLimits(Struct, frozen=True, forbid_unknown_fields=True):
     crowded_people: Count
     shared_birth_people: Count
     shared_birth_factor: Count
+    misspelt_street_ratio: Count
     block_cap: Count
-
-
-class Pub28(Struct, frozen=True, forbid_unknown_fields=True):
-    directionals: Spellings
-    suffixes: Spellings
-    units: Spellings
-    generic_units: Spellings
-    base_words: Spellings
-    ordinals: Spellings
-    tens: Spellings
 
 
 class NameWords(Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,16 +117,23 @@ class Placeholders(Struct, frozen=True, forbid_unknown_fields=True):
     within: tuple[Phrase, ...]
     address_only: tuple[Phrase, ...]
     birth_dates: BirthDates
+    towns: dict[State, tuple[Phrase, ...]]
 
 
 class Elsewhere(Struct, frozen=True, forbid_unknown_fields=True, rename="upper"):
     au: States
 
 
+class Hyphens(Struct, frozen=True, forbid_unknown_fields=True):
+    queens: Words
+
+
 class ZipStates(Struct, frozen=True, forbid_unknown_fields=True):
     prefixes: dict[State, Prefixes]
     exceptions: dict[Zip, States]
     elsewhere: Elsewhere
+    names: dict[State, tuple[Phrase, ...]]
+    hyphens: Hyphens
 
 
 T = TypeVar("T", bound=Struct)

@@ -11,6 +11,7 @@ import msgspec
 from glomar_schemas.errors import Misconfigured
 
 from glomar_verifier.matching import rule_files
+from glomar_verifier.matching.postal_rules import PostalRules, Pub28, postal_rules, spellings
 from glomar_verifier.matching.rule_files import WordList
 
 RULE_FILES = (
@@ -37,11 +38,9 @@ class Rules(msgspec.Struct, frozen=True, eq=False):
     directionals: Spellings
     street_types: Spellings
     type_spellings: Mapping[str, tuple[str, ...]]
-    units: Spellings
-    generic_units: frozenset[str]
     base_words: Spellings
     ordinals: Spellings
-    tens: Spellings
+    postal: PostalRules
     generations: Spellings
     last_generations: Spellings
     generations_after_article: Spellings
@@ -64,6 +63,7 @@ class Rules(msgspec.Struct, frozen=True, eq=False):
     placeholders_never_names: frozenset[str]
     placeholders_within: tuple[str, ...]
     placeholders_in_address: frozenset[str]
+    towns_like_placeholders: Mapping[str, tuple[str, ...]]
     states_by_prefix: Mapping[str, frozenset[str]]
     states_by_zip: Mapping[str, frozenset[str]]
     states: frozenset[str]
@@ -76,6 +76,7 @@ class Rules(msgspec.Struct, frozen=True, eq=False):
     crowded_people: int
     shared_birth_people: int
     shared_birth_factor: int
+    misspelt_street_ratio: int
     block_cap: int
 
     @property
@@ -109,37 +110,34 @@ def rules_from(files: Mapping[str, bytes]) -> Rules:
     digest = hashlib.sha256()
     for name in RULE_FILES:
         digest.update(hashlib.sha256(name.encode() + b"\0" + files[name]).digest())
-    rules = _assemble(files, digest.hexdigest())
-    from glomar_verifier.matching.examples import require_examples
-
-    require_examples(files, rules)
-    return rules
+    return _assemble(files, digest.hexdigest())
 
 
 def _assemble(files: Mapping[str, bytes], digest: str) -> Rules:
+    # The examples are compared by the modules that use the rules.
+    from glomar_verifier.matching import address_examples, name_examples
+
     def tables(name: str, kind: type[T]) -> T:
         return rule_files.read(files[name], name, kind)
 
     def words(name: str) -> WordList:
         return rule_files.read_words(files[name], name)
 
-    limits, pub28 = tables("limits.toml", rule_files.MatchLimits), tables("pub28.toml", rule_files.Pub28)
+    limits, pub28 = tables("limits.toml", rule_files.MatchLimits), tables("pub28.toml", Pub28)
     names, placeholders = (
         tables("names.toml", rule_files.Names),
         tables("placeholders.toml", rule_files.Placeholders),
     )
     zips = tables("zip_states.toml", rule_files.ZipStates)
-    return Rules(
+    rules = Rules(
         version=limits.version,
         digest=digest,
-        directionals=_spellings(pub28.directionals),
-        street_types=_spellings(pub28.suffixes),
+        directionals=spellings(pub28.directionals),
+        street_types=spellings(pub28.suffixes),
         type_spellings=_written_out(pub28.suffixes),
-        units=_spellings(pub28.units),
-        generic_units=frozenset(_spellings(pub28.generic_units)),
-        base_words=_spellings(pub28.base_words),
-        ordinals=_spellings(pub28.ordinals),
-        tens=_spellings(pub28.tens),
+        base_words=spellings(pub28.base_words),
+        ordinals=spellings(pub28.ordinals),
+        postal=postal_rules(pub28, zips),
         **_name_tables(names),
         unknown_births=frozenset(placeholders.birth_dates.unknown),
         birthdays_of_unknown=frozenset(
@@ -149,6 +147,7 @@ def _assemble(files: Mapping[str, bytes], digest: str) -> Rules:
         placeholders_never_names=frozenset(placeholders.never_names),
         placeholders_within=tuple(f" {phrase} " for phrase in placeholders.within),
         placeholders_in_address=frozenset(placeholders.address_only),
+        towns_like_placeholders=placeholders.towns,
         states_by_prefix=_states_by_prefix(zips.prefixes),
         states_by_zip={code: frozenset(states.split()) for code, states in zips.exceptions.items()},
         states=frozenset((*zips.prefixes, *zips.elsewhere.au.split())),
@@ -161,21 +160,26 @@ def _assemble(files: Mapping[str, bytes], digest: str) -> Rules:
         crowded_people=limits.crowded_people,
         shared_birth_people=limits.shared_birth_people,
         shared_birth_factor=limits.shared_birth_factor,
+        misspelt_street_ratio=limits.misspelt_street_ratio,
         block_cap=limits.block_cap,
     )
+    for what in address_examples.wrong_examples(pub28.examples, rules):
+        raise Misconfigured(what, where="rules/pub28.toml", fix=rule_files.FIX)
+    name_examples.require_examples(files["names.toml"], names.examples, rules)
+    return rules
 
 
 def _name_tables(names: rule_files.Names) -> dict[str, Any]:
     words, surnames = names.words, names.surnames
-    generations, names_too = _spellings(names.generations), frozenset(words.names_too.split())
+    generations, names_too = spellings(names.generations), frozenset(words.names_too.split())
     return {
         "generations": {
             word: standard
             for word, standard in generations.items()
             if len(word) > 1 and word not in names_too
         },
-        "last_generations": generations | _spellings(names.last_generations),
-        "generations_after_article": _spellings(names.generations_after_article),
+        "last_generations": generations | spellings(names.last_generations),
+        "generations_after_article": spellings(names.generations_after_article),
         "generations_before_name": frozenset(words.before_name.split()),
         "generation_names": names_too,
         "generation_articles": frozenset(words.articles.split()),
@@ -186,7 +190,7 @@ def _name_tables(names: rule_files.Names) -> dict[str, Any]:
         "unknown_names": frozenset(names.unknown.codes),
         "surname_prefixes": {
             spelling: standard
-            for spelling, standard in _spellings(names.surname_prefixes).items()
+            for spelling, standard in spellings(names.surname_prefixes).items()
             if spelling != standard
         },
         "glued_prefixes": frozenset(surnames.glued.split()),
@@ -204,14 +208,6 @@ def _with_prefixes(words: WordList, prefixes: Mapping[str, str]) -> WordList:
         for variant, standard in pairs
         for word in words
         if word.startswith(variant) and len(word) > len(variant) + 1
-    }
-
-
-def _spellings(table: Mapping[str, str]) -> dict[str, str]:
-    return {
-        spelling: standard
-        for standard, variants in table.items()
-        for spelling in (standard, *variants.split())
     }
 
 

@@ -1,4 +1,4 @@
-"""Whether two spellings are one name or one street: what counts as equal, and what counts as one slip. Pure.
+"""Whether two spellings are one name: what counts as equal, and what counts as one slip. Pure.
 
 A slip is one edit between a known name and an unknown word. Two known names are two names (CHEN, CHENG), and
 of two unknown words nobody can say which one was meant. An equal birth date on both sides allows more in a
@@ -11,7 +11,6 @@ from collections.abc import Container, Iterator, Sequence
 from msgspec.structs import replace
 from rapidfuzz.distance import OSA
 
-from glomar_verifier.matching.addresses import Street
 from glomar_verifier.matching.names import NormalName, divided_given_name, several
 from glomar_verifier.matching.rules import Rules
 
@@ -166,7 +165,7 @@ def surname_slips(one: Sequence[str], other: Sequence[str], rules: Rules, *, sam
     single = only_shorter.total() == 1
     candidates = [word for word in only_longer if word not in rules.not_alone] if single else []
     pairs = [([word], [candidate]) for word in only_shorter for candidate in candidates]
-    pairs.append(_different_words(list(one), list(other)))
+    pairs.append(different_words(list(one), list(other)))
     return 1 if any(is_slip(*pair, rules, *known, same_birth=same_birth) for pair in pairs) else None
 
 
@@ -190,67 +189,7 @@ def distinguishing(tokens: Sequence[str], rules: Rules) -> Counter[str]:
     return Counter(token for token in tokens if len(token) > 1 and token not in rules.particles)
 
 
-def same_street(one: Street, other: Street, rules: Rules, *, same_birth: bool) -> bool:
-    """Direction and type may be missing on one side, never different; every digit is exact. One slip may be
-    anywhere in the line, blanks and type included."""
-    if not one.base or not other.base or not _same_direction(one, other):
-        return False
-    if one.type and other.type and one.type != other.type:
-        return False
-    if one.base == other.base or _same_line(one.base, other.base, rules, same_birth=same_birth):
-        return True
-    if one.type == other.type:
-        return False
-    typed, bare = (one, other) if one.type else (other, one)
-    return any(
-        _is_written_type(typed, word, bare.base, rules, same_birth)
-        for word in rules.type_spellings[typed.type]
-    )
-
-
-def _is_written_type(street: Street, word: str, line: str, rules: Rules, same_birth: bool) -> bool:
-    """Whether the line is the street's base and this word for its type, with one slip: Oakstreet, Oak Steret.
-    Broadway is not Broad Way."""
-    expected, written = _different_words([*street.base.split(), word], line.split())
-    joined = "".join(expected)
-    glued = joined == "".join(written) and len(word) > 3 and joined.isalpha()
-    if expected != [word]:
-        return glued or is_slip(expected, written, rules, *_street_lists(rules), same_birth=same_birth)
-    # In the place of the type only another type is another street. Crt may be Court as well as Crest.
-    slip = is_slip(expected, written, rules, rules.street_types, same_birth=same_birth)
-    return glued or (slip and (same_birth or not _may_be_another_type(" ".join(written), street.type, rules)))
-
-
-def _may_be_another_type(text: str, type_: str, rules: Rules) -> bool:
-    types = rules.street_types.items()
-    return any(
-        standard != type_ and OSA.distance(text, spelling, score_cutoff=1) <= 1
-        for spelling, standard in types
-    )
-
-
-def _same_direction(one: Street, other: Street) -> bool:
-    """N Main St is Main St N; but on a grid E 1700 S is not S 1700 E."""
-    directions = tuple(each for each in (one.direction, one.post_direction) if each)
-    others = tuple(each for each in (other.direction, other.post_direction) if each)
-    return not directions or not others or directions == others
-
-
-def _same_line(one: str, other: str, rules: Rules, *, same_birth: bool) -> bool:
-    """Equal except for a blank (Mc Donald, McDonald; but 1 23 is not 12 3) or a slip in the words that
-    differ."""
-    words, others = _different_words(one.split(), other.split())
-    joined = "".join(words)
-    if joined == "".join(others):
-        return joined.isalpha()
-    return is_slip(words, others, rules, *_street_lists(rules), same_birth=same_birth)
-
-
-def _street_lists(rules: Rules) -> tuple[Container[str], ...]:
-    return rules.street_words, rules.surnames, rules.first_names, rules.street_types, rules.base_words
-
-
-def _different_words(one: list[str], other: list[str]) -> tuple[list[str], list[str]]:
+def different_words(one: list[str], other: list[str]) -> tuple[list[str], list[str]]:
     """Both without the words that they share at the beginning and at the end."""
     while one and other and one[0] == other[0]:
         one, other = one[1:], other[1:]

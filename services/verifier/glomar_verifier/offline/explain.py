@@ -7,11 +7,12 @@ from typing import Literal
 import msgspec
 from glomar_schemas.messages import Subject
 
-from glomar_verifier.matching.addresses import NormalAddress, Street
+from glomar_verifier.matching.addresses import NormalAddress
 from glomar_verifier.matching.match import Query, RegisterRecord, decide, gates
 from glomar_verifier.matching.names import NormalName
 from glomar_verifier.matching.query import normal_query
 from glomar_verifier.matching.rules import Rules
+from glomar_verifier.matching.street_lines import Street
 from glomar_verifier.register import Register
 
 
@@ -114,7 +115,7 @@ _ADDRESS: Mapping[str, Callable[[NormalAddress], str]] = {
     "zip": lambda address: address.zip5,
     "state": lambda address: address.state,
     "delivery-point": lambda address: _line(
-        address.number, address.street, address.po_box and f"BOX {address.po_box}"
+        address.number, address.street, address.po_box and f"BOX {address.po_box}", address.urbanization
     ),
-    "unit": lambda address: address.unit,
+    "unit": lambda address: " ".join(address.units),
 }

@@ -7,8 +7,10 @@ from glomar_schemas.errors import Malformed
 from glomar_schemas.messages import Subject
 from msgspec.structs import replace
 
-from glomar_verifier.matching.addresses import AddressForm, normal_address, normal_zip
+from glomar_verifier.matching.addresses import AddressForm, normal_address, normal_zip, states_of_zip
+from glomar_verifier.matching.boxes import ON_ROUTE
 from glomar_verifier.matching.names import one_name
+from glomar_verifier.matching.postal_rules import read_state
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.matching.text import fold
 
@@ -18,11 +20,10 @@ CACHED = 16_384
 _FIGURES = re.compile(r"[0-9]+")
 _STATE_AND_ZIP = re.compile(r"[A-Z]{2} [0-9]{5}(?: ?[0-9]{4})?\Z")
 _ONE_LETTER_REPEATED = re.compile(r"([A-Z])(?: ?\1){2,}\Z")
-# 12, 12A, 12 1/2, 37-12 (Queens) or N6W23001 (Wisconsin's grid); words are no number.
-_HOUSE_NUMBER = re.compile(
-    r"(?:[0-9]{1,6}[A-Z]?(?: [0-9]{1,4}[A-Z]?| [A-Z]){0,2}|(?:[NSEW][0-9]{1,5}){1,2})\Z"
-)
-_BOX_NUMBER = re.compile(r"(?:[0-9]{1,6}[A-Z]?|[A-Z]{1,2}[0-9]{0,6})\Z")
+# Publication 28, Appendix D: 12, 12A, 12 1/2, 37-12 (Queens), N6W23001 (Wisconsin), 26W482 (Illinois), G1075
+# (Michigan), AA17 and KM 1.7 (Puerto Rico). An identification number has more digits on end.
+_HOUSE_NUMBER = re.compile(r"(?:KM|[A-Z]{0,2})[0-9]{1,6}(?:(?:[A-Z]{1,2}| )[0-9]{1,5}){0,2}[A-Z]{0,2}\Z")
+_BOX_NUMBER = re.compile(r"(?:[0-9]{1,6}[A-Z]{0,2}|[A-Z]{1,2}[0-9]{0,6})\Z")
 _ONLY_ZEROS = re.compile(r"[0 ]*\Z")
 
 
@@ -85,11 +86,11 @@ def zip_fits_state(zip_code: str, state: str, rules: Rules) -> bool:
     """Whether USPS delivers this ZIP code (12345 or 12345-6789) in this state (two letters; also territories,
     AA, AE, AP). Source: USPS three-digit ZIP prefixes; exceptions by whole code are looked up first."""
     try:
-        zip5, code = normal_zip(zip_code, "us"), fold(state, "state")
+        code = read_state(fold(state, "state"), rules.postal)
+        zip5 = normal_zip(zip_code, "us", code, rules)
     except Malformed:
         return False
-    states = rules.states_by_zip.get(zip5) or rules.states_by_prefix.get(zip5[:3], frozenset())
-    return code in states
+    return code in states_of_zip(zip5, rules)
 
 
 def is_complete_address(
@@ -103,8 +104,8 @@ def is_complete_address(
     *,
     rules: Rules,
 ) -> bool:
-    """House number and street, or PO box; and city, state and ZIP code, each real. In the form "au" the
-    postcode has four digits and is not compared with the state."""
+    """House number and street, or PO box, or a box on a route; and city, state and ZIP code, each real. In
+    the form "au" the postcode has four digits and is not compared with the state."""
     try:
         address = normal_address(
             number=street_number,
@@ -119,18 +120,29 @@ def is_complete_address(
         )
     except Malformed:
         return False
-    if not (_is_real(city, rules) and _is_real(state, rules)):
+    if not ((_is_real(city, rules) or _is_real_town(city, address.state, rules)) and _is_real(state, rules)):
         return False
     if form == "us" and not zip_fits_state(zip_code, state, rules):
         return False
-    if address.number or address.street.base:
+    on_route, _, box = address.po_box.rpartition(ON_ROUTE)
+    if address.number or (address.street.base and not on_route):
         # A PO box does not make up for a street that is not real.
-        return _is_number(address.number, _HOUSE_NUMBER) and _is_real(street_name, rules)
-    return _is_number(address.po_box, _BOX_NUMBER)
+        return _is_house_number(address.number, rules) and _is_real(street_name, rules)
+    return _is_number(box, _BOX_NUMBER)
 
 
 def _is_number(text: str, form: re.Pattern[str]) -> bool:
     return form.match(text) is not None and not _ONLY_ZEROS.match(text)
+
+
+def _is_house_number(number: str, rules: Rules) -> bool:
+    letters = "".join(_FIGURES.sub("", number).split())
+    return _is_number(number, _HOUSE_NUMBER) and (not letters or _is_real(letters, rules))
+
+
+def _is_real_town(city: str, state: str, rules: Rules) -> bool:
+    """Street is a town in Maryland."""
+    return fold(city, "city") in rules.towns_like_placeholders.get(state, ())
 
 
 def _is_real(text: str, rules: Rules) -> bool:

@@ -56,7 +56,15 @@ class Tagger:
         if not (address.po_box or (address.number and address.street.base)):
             return ""
         street = astuple(address.street)
-        return self._tag("address", address.zip5, address.number, *street, address.po_box, address.unit)
+        return self._tag(
+            "address",
+            address.zip5,
+            address.number,
+            *street,
+            address.po_box,
+            address.unit_key,
+            address.urbanization,
+        )
 
     def address_of(self, particulars: Subject, rules: Rules, form: AddressForm) -> str:
         """Blank also for an address without a normal form."""

@@ -13,7 +13,7 @@ from glomar_verifier.readers.csv_rows import FileRow, RowFault, read_day
 
 COLUMNS = (
     "person_id", "first_name", "middle_name", "last_name", "suffix", "date_of_birth", "street_number",
-    "street_name", "unit", "po_box", "city", "state", "zip", "from_year", "to_year",
+    "street_name", "unit", "po_box", "urbanization", "city", "state", "zip", "from_year", "to_year",
 )  # fmt: skip
 REQUIRED = ("person_id", "first_name", "last_name", "zip", "from_year")
 NO_END_YEAR = 9999
@@ -37,6 +37,7 @@ def read_record(row: FileRow, rules: Rules, form: AddressForm) -> RegisterRecord
                 city=fields["city"],
                 state=fields["state"],
                 zip_code=fields["zip"],
+                urbanization=fields["urbanization"],
                 rules=rules,
                 form=form,
             ),

@@ -41,7 +41,7 @@ def faults(text: str | bytes, file_format: FileFormat = "csv") -> list[str]:
 def test_the_columns_are_those_of_the_protocol() -> None:
     assert ", ".join(COLUMNS) == (
         "reference, first_name, middle_name, last_name, suffix, date_of_birth, street_number, street_name, "
-        "unit, po_box, city, state, zip, tax_periods, ground, statute, final_order_date, court_order_date, "
+        "unit, po_box, urbanization, city, state, zip, tax_periods, ground, statute, final_order_date, court_order_date, "
         "removal_class, relief_pending, wilfulness_attested, case_id, officer_id, reason, intended_use, "
         "officer_unit, authorised_by, jurisdiction, automated_analysis, expires_at"
     )

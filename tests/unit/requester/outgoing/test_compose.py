@@ -58,6 +58,7 @@ def test_the_holder_alone_reads_the_particulars_and_reads_all_of_them() -> None:
         date_of_birth=date(1984, 2, 29),
         street_number="1180",
         street_name="Tamarack Ridge Rd",
+        urbanization="Las Gladiolas",
         zip="55811",
         reason="A reason that points at her as surely as her name.",
         case_id="EX-17",

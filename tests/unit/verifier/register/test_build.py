@@ -15,7 +15,7 @@ from glomar_verifier.register.sqlite import open_register
 from tests.support.registers import ANA, RULES, YEARS, opened, particulars, write_csv
 
 HEADER = ",".join(COLUMNS)
-GOOD = "P1,Ana,,Lopez,,1980-05-17,120,Chestnut St,,,Houston,TX,77002,2015,"
+GOOD = "P1,Ana,,Lopez,,1980-05-17,120,Chestnut St,,,,Houston,TX,77002,2015,"
 
 
 def built(folder: Path, *lines: str | bytes, header: str = HEADER) -> BuildReport:
@@ -48,7 +48,7 @@ BAD_ROWS: list[tuple[str | bytes, str, str]] = [
     (line(to_year="20204"), "to_year", "not a year"),
     (line(city="x" * (MAX_FIELD_CHARACTERS + 1)), "city", "longer than"),
     (line(city="x" * (MAX_LINE_BYTES * 3)), "", "longer than"),
-    (GOOD + ",surplus", "", "has 16 fields"),
+    (GOOD + ",surplus", "", "has 17 fields"),
     ("P1,Ana", "", "has 2 fields"),
     ("", "", "blank"),
     (line(city='"Hous'), "", "quote"),
@@ -86,8 +86,8 @@ def test_a_very_long_line_harms_only_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "what"),
     [
-        (HEADER + ",ssn", "column 16 of the header is unknown"),
-        (HEADER + ",zip", "column 16 of the header is unknown or repeated"),
+        (HEADER + ",ssn", "column 17 of the header is unknown"),
+        (HEADER + ",zip", "column 17 of the header is unknown or repeated"),
         (HEADER.replace(",zip", ""), "lacks zip"),
         ("", "lacks person_id"),
         (GOOD, "column 1 of the header is unknown"),

@@ -1,25 +1,23 @@
-"""Runs the examples of the rule files, so that an edit which breaks a rule is refused at the start. Pure."""
-
-from collections.abc import Mapping
+"""Compares the examples in names.toml by the rules that they belong to, when the rules are loaded. Pure."""
 
 from glomar_schemas.errors import Malformed
 
 from glomar_verifier.matching.match import name_gates
 from glomar_verifier.matching.names import NormalName, normal_name
-from glomar_verifier.matching.rule_files import Names, fault_at, read
+from glomar_verifier.matching.rule_files import Examples, fault_at
 from glomar_verifier.matching.rules import Rules
 
 FILE = "names.toml"
 
 
-def require_examples(files: Mapping[str, bytes], rules: Rules) -> None:
-    """Raises Misconfigured, with the line, for the first example of names that the rules decide wrongly."""
-    examples = read(files[FILE], FILE, Names).examples
+def require_examples(raw: bytes, examples: Examples, rules: Rules) -> None:
+    """raw: the file. Raises Misconfigured, with the line, for the first example that the rules decide
+    wrongly."""
     for kind, pairs in (("same", examples.same), ("other", examples.other)):
         for place, pair in enumerate(pairs):
             one, other = (_name(side, rules) for side in pair.split(" = "))
             if (one is None or other is None) or _is_same(one, other, rules) != (kind == "same"):
-                raise fault_at(files[FILE], FILE, ("examples", kind, place), "the rules decide otherwise")
+                raise fault_at(raw, FILE, ("examples", kind, place), "the rules decide otherwise")
 
 
 def _name(side: str, rules: Rules) -> NormalName | None:
