@@ -18,7 +18,9 @@ def block_keys(
 ) -> frozenset[int]:
     """`ZIP|number|word of the name` and, if there is a birth date, `ZIP|birth date`, each as a signed 64-bit
     BLAKE2b under `secret` (32 bytes)."""
-    words = {name.first, *name.surname, "".join(name.surname)}
+    words = {
+        word for form in name.forms for word in (form.first, *form.surname, "".join(form.surname)) if word
+    }
     points = [point for point in (address.number, address.po_box and f"BOX {address.po_box}") if point]
     texts = {f"N|{address.zip5}|{point}|{word}" for point in points for word in words}
     if date_of_birth:

@@ -11,7 +11,7 @@ from string import ascii_uppercase
 
 from msgspec.structs import replace
 
-from glomar_verifier.matching.names import NormalName
+from glomar_verifier.matching.names import NormalName, divided_given_name, first_parts
 from glomar_verifier.matching.rule_files import MAX_WORD_LETTERS, WordList
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.matching.spelling import distinguishing
@@ -28,18 +28,23 @@ def readings(name: NormalName, rules: Rules) -> tuple[NormalName, ...]:
     `same_name` allows. The reverse does not hold: two unknown spellings of one known name share a reading,
     although neither is a slip of the other.
     """
-    firsts = corrected_first_name(name.first, rules)
-    found = dict.fromkeys((name, *(replace(name, first=first) for first in firsts)))
-    found.update(
-        dict.fromkeys(replace(name, surname=each) for each in _corrected_surnames(name.surname, rules))
-    )
+    found: dict[NormalName, None] = {}
+    for form in name.forms:
+        firsts = [form.first, *corrected_first_name(form.first, rules)]
+        if divided := divided_given_name(form):
+            firsts.append(divided)
+        found.update(dict.fromkeys(replace(form, first=first) for first in firsts))
+        found.update(
+            dict.fromkeys(replace(form, surname=each) for each in _corrected_surnames(form.surname, rules))
+        )
     return tuple(found) if len(found) * len(name.surname) <= _MAX_WORDS else ()
 
 
 def spellings(name: NormalName, rules: Rules) -> Iterator[NormalName]:
     """The readings of the name, each with the surname as it is, joined, or as up to three of its words in any
-    order."""
-    for reading in readings(name, rules):
+    order; and with a part of the first name alone, as where the rest is in the column of the middle name."""
+    parts = (replace(form, first=part) for form in name.forms for part in first_parts(form, rules))
+    for reading in (*readings(name, rules), *parts):
         tokens = tuple(distinguishing(reading.surname, rules).elements())
         choices = (chosen for size in (1, 2, 3) for chosen in permutations(tokens, size))
         surnames = dict.fromkeys((reading.surname, ("".join(reading.surname),), *choices))

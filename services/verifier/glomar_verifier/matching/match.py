@@ -12,23 +12,33 @@ from glomar_verifier.matching.addresses import NormalAddress
 from glomar_verifier.matching.names import NormalName
 from glomar_verifier.matching.places import NOTHING_KNOWN, KnownStreets, same_delivery_point, same_units
 from glomar_verifier.matching.rules import Rules
-from glomar_verifier.matching.spelling import exchanged, first_name_slips, surname_slips
+from glomar_verifier.matching.spelling import (
+    exchanged,
+    first_name_slips,
+    native_contradictions,
+    same_given_name,
+    same_middle_name,
+    surname_slips,
+)
 
 
 class Query(msgspec.Struct, frozen=True):
-    """A request in normal form. `tax_periods` are calendar years. `known_streets`: what the register knows of
-    the streets in the request's ZIP code."""
+    """A request in normal form. `tax_periods` are calendar years. `birth_unsure`: the birth date is one that
+    is given to people of whom only the year is known; it vouches for nobody, but contradicts.
+    `known_streets`: what the register knows of the streets in the request's ZIP code."""
 
     name: NormalName
     address: NormalAddress
     date_of_birth: date | None
     tax_periods: tuple[int, ...]
+    birth_unsure: bool = False
     known_streets: KnownStreets = NOTHING_KNOWN
 
 
 class RegisterRecord(msgspec.Struct, frozen=True, array_like=True):
     """One address spell of one person, both years included. `crowded`: at least `rules.crowded_people` people
-    are recorded at this place."""
+    are recorded at this place. `birth_shared`: more people of the register have the requested birth date than
+    chance allows; a lookup sets it."""
 
     person_id: str
     name: NormalName
@@ -37,6 +47,7 @@ class RegisterRecord(msgspec.Struct, frozen=True, array_like=True):
     from_year: int
     to_year: int
     crowded: bool = False
+    birth_shared: bool = False
 
 
 class Candidates(msgspec.Struct, frozen=True):
@@ -76,19 +87,23 @@ def decide(candidates: Candidates, query: Query, rules: Rules) -> MatchResult:
 
 
 def _has_rival(candidates: Candidates, query: Query, passing: set[str], rules: Rules) -> bool:
-    # Where both sides give a birth date, none is missing.
+    # Where both sides give a birth date that counts, or two that differ, none is missing.
     others = (
         record
         for record in candidates.records
-        if record.person_id not in passing and not (query.date_of_birth and record.date_of_birth)
+        if record.person_id not in passing
+        and not _same_birth(query, record)
+        and (not query.date_of_birth or record.date_of_birth in (None, query.date_of_birth))
     )
     return any(not any(_failed(*_with_equal_births(query, record), rules)) for record in others)
 
 
 def _with_equal_births(query: Query, record: RegisterRecord) -> tuple[Query, RegisterRecord]:
-    """Both with the birth date that one of them gives, or with an arbitrary one."""
-    born = query.date_of_birth or record.date_of_birth or date.min
-    return replace(query, date_of_birth=born), replace(record, date_of_birth=born)
+    """Both with one arbitrary birth date that counts."""
+    return (
+        replace(query, date_of_birth=date.min, birth_unsure=False),
+        replace(record, date_of_birth=date.min, birth_shared=False),
+    )
 
 
 def gates(query: Query, record: RegisterRecord, rules: Rules) -> tuple[str, ...]:
@@ -103,11 +118,34 @@ def _failed(query: Query, record: RegisterRecord, rules: Rules) -> Iterator[str]
 
 
 def _failed_names(query: Query, record: RegisterRecord, rules: Rules) -> Iterator[str]:
-    """One slip, in the first name or in the surname; in both only if the birth dates are equal."""
-    same_birth, requested, recorded = _same_birth(query, record), query.name, record.name
-    if same_birth:
+    return name_gates(query.name, record.name, rules, same_birth=_same_birth(query, record))
+
+
+def name_gates(
+    requested: NormalName, recorded: NormalName, rules: Rules, *, same_birth: bool
+) -> Iterator[str]:
+    """Names of the gates that fail for the names. Of several readings in Latin letters one must pass."""
+    yield from native_contradictions(requested, recorded)
+    if not (requested.transliteration or recorded.transliteration):
+        yield from _failed_in_latin(requested, recorded, rules, same_birth)
+        return
+    failures = [
+        tuple(_failed_in_latin(one, other, rules, same_birth))
+        for one in requested.forms
+        for other in recorded.forms
+    ]
+    yield from min(failures, key=len)
+
+
+def _failed_in_latin(
+    requested: NormalName, recorded: NormalName, rules: Rules, same_birth: bool
+) -> Iterator[str]:
+    """One slip, in the first name or in the surname; in both only if the birth dates are equal. A given name
+    that is divided in another way counts as a slip."""
+    divided = requested.first != recorded.first and same_given_name(requested, recorded, rules)
+    if same_birth and not divided:
         requested = exchanged(requested, recorded, rules) or requested
-    first = first_name_slips(requested, recorded, rules)
+    first = 1 if divided else first_name_slips(requested, recorded, rules)
     if first is None:
         yield "first-name"
     surname = surname_slips(requested.surname, recorded.surname, rules, same_birth=same_birth)
@@ -115,31 +153,24 @@ def _failed_names(query: Query, record: RegisterRecord, rules: Rules) -> Iterato
         yield "surname"
     if first and surname and not same_birth:
         yield "one-slip"
-    if not _suffix(query, record):
+    if requested.suffix != recorded.suffix and not (
+        same_birth and (not requested.suffix or not recorded.suffix)
+    ):
+        # A Jr implies a Sr of the same name, so a suffix that only one side gives needs the birth date.
         yield "suffix"
-    if not _middle_name(query, record):
+    if not divided and not same_middle_name(requested, recorded, rules, same_birth=same_birth):
         yield "middle-name"
 
 
 def _same_birth(query: Query, record: RegisterRecord) -> bool:
-    """Both sides give the birth date, and the dates are equal."""
-    return query.date_of_birth is not None and query.date_of_birth == record.date_of_birth
-
-
-def _suffix(query: Query, record: RegisterRecord) -> bool:
-    """A Jr implies a Sr of the same name, so a suffix that only one side gives needs the birth date."""
-    requested, recorded = query.name.suffix, record.name.suffix
-    return requested == recorded or ((not requested or not recorded) and _same_birth(query, record))
-
-
-def _middle_name(query: Query, record: RegisterRecord) -> bool:
-    """Compared word by word: A stands for Ann; Ann is not Alice, and not Anna. A middle name that only one
-    side gives is no contradiction."""
-    requested, recorded = query.name.middle, record.name.middle
-    if requested.replace(" ", "") == recorded.replace(" ", ""):
-        return True
-    pairs = zip(requested.split(), recorded.split(), strict=False)
-    return all(a == b or (1 in (len(a), len(b)) and a[0] == b[0]) for a, b in pairs)
+    """Both sides give the birth date, the dates are equal, and the date says which day it was."""
+    born = query.date_of_birth
+    return (
+        born is not None
+        and born == record.date_of_birth
+        and not query.birth_unsure
+        and not record.birth_shared
+    )
 
 
 def _zip(query: Query, record: RegisterRecord, rules: Rules) -> bool:
@@ -168,9 +199,10 @@ def _unit(query: Query, record: RegisterRecord, rules: Rules) -> bool:
 
 
 def _date_of_birth(query: Query, record: RegisterRecord, rules: Rules) -> bool:
-    """Equal if both sides give it. At a crowded place both sides must give it."""
-    one_blank = query.date_of_birth is None or record.date_of_birth is None
-    return _same_birth(query, record) or (one_blank and not record.crowded)
+    """Equal if both sides give it. At a crowded place both sides must give it, and it must count."""
+    born, recorded = query.date_of_birth, record.date_of_birth
+    fits = born is None or recorded is None or born == recorded
+    return _same_birth(query, record) or (fits and not record.crowded)
 
 
 def _years(query: Query, record: RegisterRecord, rules: Rules) -> bool:

@@ -5,13 +5,14 @@ from glomar_schemas.messages import Subject
 from glomar_verifier.matching.addresses import AddressForm, NormalAddress, normal_address
 from glomar_verifier.matching.match import Query
 from glomar_verifier.matching.names import normal_name
-from glomar_verifier.matching.rules import Rules
+from glomar_verifier.matching.rules import Rules, known_birth
 
 
 def normal_query(
     particulars: Subject, tax_periods: tuple[int, ...], rules: Rules, form: AddressForm
 ) -> Query:
     """Raises Malformed for text that has no normal form."""
+    born = known_birth(particulars.date_of_birth, rules)
     return Query(
         name=normal_name(
             particulars.first_name,
@@ -21,8 +22,9 @@ def normal_query(
             rules,
         ),
         address=normal_address_of(particulars, rules, form),
-        date_of_birth=particulars.date_of_birth,
+        date_of_birth=born,
         tax_periods=tax_periods,
+        birth_unsure=born is not None and (born.month, born.day) in rules.birthdays_of_unknown,
     )
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import date
 from itertools import pairwise
 from typing import Annotated, TypeVar
 
@@ -40,6 +41,12 @@ Prefixes = Annotated[
 ]
 Zip = Annotated[str, Meta(pattern=r"^[0-9]{5}\Z", description="a ZIP code of five digits")]
 Version = Annotated[str, Meta(pattern=r"^[0-9]+\.[0-9]+\Z", description="a version, as 2025.1")]
+MonthAndDay = Annotated[
+    str, Meta(pattern=r"^[01][0-9]-[0-3][0-9]\Z", description="a month and a day, as 01-01")
+]
+Example = Annotated[
+    str, Meta(pattern=r"^[^|=]*(?:\|[^|=]*)* = [^|=]*(?:\|[^|=]*)*\Z", description="two sides with = between")
+]
 Count = Annotated[int, Meta(ge=1, le=100_000)]
 Spellings = dict[Word, Words]
 """Standard spelling -> its variants."""
@@ -50,25 +57,66 @@ class MatchLimits(Struct, frozen=True, forbid_unknown_fields=True):
     edit_min_letters: Count
     two_edits_min_letters: Count
     crowded_people: Count
+    shared_birth_people: Count
+    shared_birth_factor: Count
     misspelt_street_ratio: Count
     block_cap: Count
 
 
-class Particles(Struct, frozen=True, forbid_unknown_fields=True):
+class NameWords(Struct, frozen=True, forbid_unknown_fields=True):
+    articles: Words
+    before_name: Words
+    names_too: Words
+    credentials: Words
+    titles: Words
+
+
+class NoMiddleName(Struct, frozen=True, forbid_unknown_fields=True):
+    whole: tuple[Phrase, ...]
+    if_no_name: Word
+
+
+class UnknownNames(Struct, frozen=True, forbid_unknown_fields=True):
+    codes: tuple[Phrase, ...]
+
+
+class SurnameParts(Struct, frozen=True, forbid_unknown_fields=True):
     glued: Words
     glued_if_known: Words
     particles: Words
+    not_alone: Words
+
+
+class Examples(Struct, frozen=True, forbid_unknown_fields=True):
+    """Pairs that the rules must accept as the same, and pairs that they must keep apart."""
+
+    same: tuple[Example, ...]
+    other: tuple[Example, ...]
 
 
 class Names(Struct, frozen=True, forbid_unknown_fields=True):
-    suffixes: Spellings
-    surnames: Particles
+    generations: Spellings
+    last_generations: Spellings
+    generations_after_article: Spellings
+    words: NameWords
+    none: NoMiddleName
+    unknown: UnknownNames
+    surnames: SurnameParts
+    surname_prefixes: Spellings
+    examples: Examples
+
+
+class BirthDates(Struct, frozen=True, forbid_unknown_fields=True):
+    unknown: tuple[date, ...]
+    only_the_year: tuple[MonthAndDay, ...]
 
 
 class Placeholders(Struct, frozen=True, forbid_unknown_fields=True):
     whole: tuple[Phrase, ...]
+    never_names: tuple[Phrase, ...]
     within: tuple[Phrase, ...]
     address_only: tuple[Phrase, ...]
+    birth_dates: BirthDates
     towns: dict[State, tuple[Phrase, ...]]
 
 
@@ -121,6 +169,12 @@ def read_words(raw: bytes, name: str) -> WordList:
         line = next(line for line, (one, other) in enumerate(pairwise(words), start=2) if one >= other)
         raise _misconfigured(name, comments + line, "out of order or repeated")
     return known
+
+
+def fault_at(raw: bytes, name: str, path: tuple[str | int, ...], what: str) -> Misconfigured:
+    """For an entry of a file that can be read: the line of `path`."""
+    text, _ = read_tree(raw)
+    return _misconfigured(name, line_of(line_spans(text), path), f"{dotted(path)}: {what}")
 
 
 def _misconfigured(name: str, line: int, what: str) -> Misconfigured:

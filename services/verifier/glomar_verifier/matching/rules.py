@@ -3,8 +3,9 @@ each verdict names their digest."""
 
 import hashlib
 from collections.abc import Mapping
+from datetime import date
 from importlib import resources
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from glomar_schemas.errors import Misconfigured
@@ -40,11 +41,26 @@ class Rules(msgspec.Struct, frozen=True, eq=False):
     base_words: Spellings
     ordinals: Spellings
     postal: PostalRules
-    name_suffixes: Spellings
+    generations: Spellings
+    last_generations: Spellings
+    generations_after_article: Spellings
+    generations_before_name: frozenset[str]
+    generation_names: frozenset[str]
+    generation_articles: frozenset[str]
+    credentials: frozenset[str]
+    titles: frozenset[str]
+    no_middle_name: frozenset[str]
+    no_middle_name_or_name: str
+    unknown_names: frozenset[str]
+    surname_prefixes: Spellings
     glued_prefixes: frozenset[str]
     prefixes_glued_if_known: frozenset[str]
     particles: frozenset[str]
+    not_alone: frozenset[str]
+    unknown_births: frozenset[date]
+    birthdays_of_unknown: frozenset[tuple[int, int]]
     placeholders_whole: frozenset[str]
+    placeholders_never_names: frozenset[str]
     placeholders_within: tuple[str, ...]
     placeholders_in_address: frozenset[str]
     towns_like_placeholders: Mapping[str, tuple[str, ...]]
@@ -58,6 +74,8 @@ class Rules(msgspec.Struct, frozen=True, eq=False):
     edit_min_letters: int
     two_edits_min_letters: int
     crowded_people: int
+    shared_birth_people: int
+    shared_birth_factor: int
     misspelt_street_ratio: int
     block_cap: int
 
@@ -65,6 +83,11 @@ class Rules(msgspec.Struct, frozen=True, eq=False):
     def label(self) -> str:
         """For the verdict's verifier version: `rules/<version>+<first 12 of the digest>`."""
         return f"rules/{self.version}+{self.digest[:12]}"
+
+
+def known_birth(born: date | None, rules: Rules) -> date | None:
+    """None also for a date that stands for an unknown one, as 1 January 1900."""
+    return None if born in rules.unknown_births else born
 
 
 def load_rules() -> Rules:
@@ -92,7 +115,7 @@ def rules_from(files: Mapping[str, bytes]) -> Rules:
 
 def _assemble(files: Mapping[str, bytes], digest: str) -> Rules:
     # The examples are compared by the modules that use the rules.
-    from glomar_verifier.matching import address_examples
+    from glomar_verifier.matching import address_examples, name_examples
 
     def tables(name: str, kind: type[T]) -> T:
         return rule_files.read(files[name], name, kind)
@@ -115,11 +138,13 @@ def _assemble(files: Mapping[str, bytes], digest: str) -> Rules:
         base_words=spellings(pub28.base_words),
         ordinals=spellings(pub28.ordinals),
         postal=postal_rules(pub28, zips),
-        name_suffixes=spellings(names.suffixes),
-        glued_prefixes=frozenset(names.surnames.glued.split()),
-        prefixes_glued_if_known=frozenset(names.surnames.glued_if_known.split()),
-        particles=frozenset(names.surnames.particles.split()),
+        **_name_tables(names),
+        unknown_births=frozenset(placeholders.birth_dates.unknown),
+        birthdays_of_unknown=frozenset(
+            (int(day[:2]), int(day[3:])) for day in placeholders.birth_dates.only_the_year
+        ),
         placeholders_whole=frozenset(placeholders.whole),
+        placeholders_never_names=frozenset(placeholders.never_names),
         placeholders_within=tuple(f" {phrase} " for phrase in placeholders.within),
         placeholders_in_address=frozenset(placeholders.address_only),
         towns_like_placeholders=placeholders.towns,
@@ -127,18 +152,63 @@ def _assemble(files: Mapping[str, bytes], digest: str) -> Rules:
         states_by_zip={code: frozenset(states.split()) for code, states in zips.exceptions.items()},
         states=frozenset((*zips.prefixes, *zips.elsewhere.au.split())),
         first_names=words("first_names.txt"),
-        surnames=words("surnames.txt"),
-        rare_surnames=words("surnames_rare.txt"),
+        surnames=_with_prefixes(words("surnames.txt"), names.surname_prefixes),
+        rare_surnames=_with_prefixes(words("surnames_rare.txt"), names.surname_prefixes),
         street_words=words("street_words.txt"),
         edit_min_letters=limits.edit_min_letters,
         two_edits_min_letters=limits.two_edits_min_letters,
         crowded_people=limits.crowded_people,
+        shared_birth_people=limits.shared_birth_people,
+        shared_birth_factor=limits.shared_birth_factor,
         misspelt_street_ratio=limits.misspelt_street_ratio,
         block_cap=limits.block_cap,
     )
     for what in address_examples.wrong_examples(pub28.examples, rules):
         raise Misconfigured(what, where="rules/pub28.toml", fix=rule_files.FIX)
+    name_examples.require_examples(files["names.toml"], names.examples, rules)
     return rules
+
+
+def _name_tables(names: rule_files.Names) -> dict[str, Any]:
+    words, surnames = names.words, names.surnames
+    generations, names_too = spellings(names.generations), frozenset(words.names_too.split())
+    return {
+        "generations": {
+            word: standard
+            for word, standard in generations.items()
+            if len(word) > 1 and word not in names_too
+        },
+        "last_generations": generations | spellings(names.last_generations),
+        "generations_after_article": spellings(names.generations_after_article),
+        "generations_before_name": frozenset(words.before_name.split()),
+        "generation_names": names_too,
+        "generation_articles": frozenset(words.articles.split()),
+        "credentials": frozenset(words.credentials.split()),
+        "titles": frozenset(words.titles.split()),
+        "no_middle_name": frozenset(names.none.whole),
+        "no_middle_name_or_name": names.none.if_no_name,
+        "unknown_names": frozenset(names.unknown.codes),
+        "surname_prefixes": {
+            spelling: standard
+            for spelling, standard in spellings(names.surname_prefixes).items()
+            if spelling != standard
+        },
+        "glued_prefixes": frozenset(surnames.glued.split()),
+        "prefixes_glued_if_known": frozenset(surnames.glued_if_known.split()),
+        "particles": frozenset(surnames.particles.split()),
+        "not_alone": frozenset(surnames.not_alone.split()),
+    }
+
+
+def _with_prefixes(words: WordList, prefixes: Mapping[str, str]) -> WordList:
+    """Also with each prefix in its standard spelling: the normal form of SAINTFLEUR is STFLEUR."""
+    pairs = [(variant, standard) for standard, variants in prefixes.items() for variant in variants.split()]
+    return words | {
+        standard + word.removeprefix(variant)
+        for variant, standard in pairs
+        for word in words
+        if word.startswith(variant) and len(word) > len(variant) + 1
+    }
 
 
 def _written_out(table: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from collections.abc import Container, Iterator, Sequence
 from msgspec.structs import replace
 from rapidfuzz.distance import OSA
 
-from glomar_verifier.matching.names import NormalName, several
+from glomar_verifier.matching.names import NormalName, divided_given_name, several
 from glomar_verifier.matching.rules import Rules
 
 
@@ -37,8 +37,11 @@ def is_slip(
 def first_name_slips(one: NormalName, other: NormalName, rules: Rules) -> int | None:
     """0 if equal, 1 for a slip, None for another name. In a name of several words the word that differs must
     be a slip too: no list holds Mario José, but Mario is another name than María."""
+    if not one.first or not other.first:
+        # People with one name have no first name: their one name is compared exactly.
+        return 0 if one.first == other.first and "".join(one.surname) == "".join(other.surname) else None
     if one.first == other.first:
-        return 0 if one.first else None
+        return 0
     pairs = [
         (one.first, other.first),
         *_different_first_words(one, other),
@@ -46,6 +49,61 @@ def first_name_slips(one: NormalName, other: NormalName, rules: Rules) -> int | 
     ]
     slips = (is_slip([a], [b], rules, rules.first_names, same_birth=False) for a, b in pairs)
     return 1 if all(slips) else None
+
+
+def same_given_name(one: NormalName, other: NormalName, rules: Rules) -> bool:
+    """Whether one given name is divided over the two columns in two ways: Min Ji, and Min with the middle
+    name Ji. If one side has it in one word, both parts must be known names: Minji."""
+    whole = divided_given_name(one) or one.first
+    if not one.first or whole != (divided_given_name(other) or other.first):
+        return False
+    words, others = ((*(n.first_words or (n.first,)), *n.middle.split()) for n in (one, other))
+    if words == others:
+        return True
+    longer, shorter = (words, others) if len(words) > len(others) else (others, words)
+    return (
+        len(longer) == 2
+        and len(shorter) == 1
+        and rules.no_middle_name_or_name not in longer
+        and all(word in rules.first_names for word in longer)
+    )
+
+
+def same_middle_name(one: NormalName, other: NormalName, rules: Rules, *, same_birth: bool) -> bool:
+    """Blank on one side is no contradiction, and an initial stands for a name. Otherwise all words are equal:
+    Lan and Lan Anh are sisters."""
+    mine, theirs = one.middle.split(), other.middle.split()
+    if one.middle.replace(" ", "") == other.middle.replace(" ", ""):
+        return True
+    if not (mine and theirs):
+        return same_birth or rules.generation_names.isdisjoint((*mine, *theirs))
+    shorter, longer = (mine, theirs) if len(mine) < len(theirs) else (theirs, mine)
+    if len(shorter) < len(longer) and any(len(word) > 1 for word in shorter):
+        return False
+    pairs = zip(shorter, longer, strict=False)
+    return all(a == b or (1 in (len(a), len(b)) and a[0] == b[0]) for a, b in pairs)
+
+
+def native_contradictions(one: NormalName, other: NormalName) -> Iterator[str]:
+    """The gates at which two names in one and the same script differ, whatever their Latin readings are."""
+    if not (one.native and other.native):
+        return
+    firsts, middles, lasts = zip(one.native, other.native, strict=True)
+    given, others = ("".join(part.partition(" ")[2] for part in name.native[:2]) for name in (one, other))
+    if given.replace(" ", "") != others.replace(" ", ""):
+        if _differ_in_script(*firsts):
+            yield "first-name"
+        if _differ_in_script(*middles):
+            yield "middle-name"
+    if _differ_in_script(*lasts):
+        words, other_words = (set(text.split()[1:]) for text in lasts)
+        joined, other_joined = ("".join(text.split()[1:]) for text in lasts)
+        if not (words <= other_words or other_words <= words or joined == other_joined):
+            yield "surname"
+
+
+def _differ_in_script(one: str, other: str) -> bool:
+    return one != other and one.partition(" ")[0] == other.partition(" ")[0] != ""
 
 
 def _different_first_words(name: NormalName, other: NormalName) -> Iterator[tuple[str, str]]:
@@ -63,13 +121,18 @@ def exchanged(requested: NormalName, recorded: NormalName, rules: Rules) -> Norm
     """The requested name with first and last name exchanged, if both parts fit in that order and neither fits
     in the written order: the twin of James James is not James. Only for names with an equal birth date."""
     if (
-        requested.first == recorded.first
+        not requested.first
+        or requested.first == recorded.first
         or surname_slips(requested.surname, recorded.surname, rules, same_birth=True) is not None
     ):
         return None
     surname = requested.surname
     turned = replace(
-        requested, first="".join(surname), first_words=several(surname), surname=(requested.first,)
+        requested,
+        first="".join(surname),
+        first_words=several(surname),
+        surname=(requested.first,),
+        native=requested.native and (requested.native[2], requested.native[1], requested.native[0]),
     )
     if first_name_slips(turned, recorded, rules) is None:
         return None
@@ -81,8 +144,9 @@ def surname_slips(one: Sequence[str], other: Sequence[str], rules: Rules, *, sam
     """0 if equal, 1 if one token is a slip, None for another name.
 
     Equal are two surnames that are the same when joined, or of which each token of the shorter is a token of
-    the longer: García López matches García, López, López García and Garcialopez. Particles and single letters
-    do not match by themselves.
+    the longer: García López matches García, López, López García and Garcialopez. Particles, single letters
+    and words such as Abdul do not match by themselves. A name that is also a word of generation (Nieto) may
+    be left out only with an equal birth date.
     """
     if not one or not other:
         return None
@@ -90,13 +154,17 @@ def surname_slips(one: Sequence[str], other: Sequence[str], rules: Rules, *, sam
         return 0
     shorter, longer = sorted((distinguishing(one, rules), distinguishing(other, rules)), key=Counter.total)
     only_shorter, only_longer = shorter - longer, longer - shorter
+    if not same_birth and not rules.generation_names.isdisjoint((*only_shorter, *only_longer)):
+        return None
     if not only_shorter:
-        return 0 if shorter and _small_words_fit(one, other, rules) else None
+        is_enough = any(word not in rules.not_alone for word in shorter)
+        return 0 if is_enough and _small_words_fit(one, other, rules) else None
     # Few people have a rare surname. Two of them who share everything except one letter, and a birth date,
     # are not worth a rule.
     known = (rules.surnames,) if same_birth else (rules.surnames, rules.rare_surnames)
     single = only_shorter.total() == 1
-    pairs = [([word], [candidate]) for word in only_shorter for candidate in only_longer] if single else []
+    candidates = [word for word in only_longer if word not in rules.not_alone] if single else []
+    pairs = [([word], [candidate]) for word in only_shorter for candidate in candidates]
     pairs.append(different_words(list(one), list(other)))
     return 1 if any(is_slip(*pair, rules, *known, same_birth=same_birth) for pair in pairs) else None
 

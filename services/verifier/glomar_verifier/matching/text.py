@@ -11,6 +11,15 @@ from glomar_schemas.errors import Malformed
 _DECIMAL_POINT = re.compile(r"(?<=[0-9])\.(?=[0-9])")
 _JOINING = re.compile(r"['`.]")
 _SEPARATING = re.compile(r"[^A-Z0-9]+")
+# Marks without a width (Unicode 23.2, 23.8): space, joiners, soft hyphen, byte order mark, directions, and
+# the line that stretches Arabic letters. In Persian and Indic names a joiner shapes the letters; the name is
+# the same without it, as an Arabic or Hebrew name is without vowel signs. anyascii does not read alef.
+_BEFORE_READING = {
+    **dict.fromkeys(map(ord, "\u00ad\u034f\u061c\u0640\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff")),
+    **dict.fromkeys((*range(0x0591, 0x05C8), *range(0x064B, 0x0660), 0x0670)),
+    0x0627: "\u0622",
+}
+_HTML_ENTITY = re.compile(r"&(?:#[0-9]{1,6}|#[xX][0-9A-Fa-f]{1,5}|[A-Za-z]{2,8}[0-9]{0,2});")
 CACHED_CHARACTERS = 100
 """Longer texts are not cached: thousands of reasons would fill the memory."""
 
@@ -18,9 +27,10 @@ CACHED_CHARACTERS = 100
 def fold(text: str, where: str) -> str:
     """NFKC, then ASCII (anyascii), upper case, no punctuation, single spaces; idempotent.
 
-    `where` names the field for errors. Raises Malformed for control, format and surrogate characters
-    (Unicode Cc, Cf, Cs), for pictures, for letters without a Latin reading, and for letters of several
-    scripts in one text, since a Cyrillic A in a Latin name is a disguise and not a spelling.
+    `where` names the field for errors. Marks without a width are dropped. Raises Malformed for other control,
+    format and surrogate characters (Unicode Cc, Cf, Cs), for pictures, for letters without a Latin reading,
+    and for letters of several scripts in one text, since a Cyrillic A in a Latin name is a disguise and not a
+    spelling.
     """
     try:
         return _cached(text) if len(text) <= CACHED_CHARACTERS else _folded(text)
@@ -40,14 +50,15 @@ _cached = lru_cache(maxsize=32_768)(_folded)
 
 
 def _latin(text: str) -> str:
+    text = text.translate(_BEFORE_READING)
     for character in text:
         if unicodedata.category(character) in ("Cc", "Cf", "Cs"):
             raise Malformed("holds a control, format or surrogate character")
     # 12½ is 12 and ½, not 121 and 2. 12² is not 122.
     spaced = "".join(f" {c}" if unicodedata.category(c) == "No" else c for c in text)
     composed = unicodedata.normalize("NFKC", spaced)
-    scripts = {unicodedata.name(c, "?").split()[0] for c in composed if unicodedata.category(c)[0] == "L"}
-    if len(scripts - {"MODIFIER"}) > 1 and not scripts <= _WRITTEN_TOGETHER:
+    scripts = _scripts(composed)
+    if len(scripts) > 1 and not scripts <= _WRITTEN_TOGETHER:
         raise Malformed("mixes letters of several scripts")
     folded: list[str] = []
     for character in composed:
@@ -61,4 +72,51 @@ def _latin(text: str) -> str:
     return "".join(folded)
 
 
+def _scripts(text: str) -> set[str]:
+    """The scripts of the letters, by the first word of each letter's Unicode name."""
+    letters = {unicodedata.name(c, "?").split()[0] for c in text if unicodedata.category(c)[0] == "L"}
+    return letters - {"MODIFIER"}
+
+
+def require_no_entity(text: str, where: str) -> None:
+    """Raises Malformed for M&uuml;ller: the file was exported wrongly, and other letters may be lost too."""
+    if "&" in text and _HTML_ENTITY.search(text):
+        raise Malformed("holds an HTML entity, as &amp;", where=where, fix="Export the file as plain text")
+
+
+@lru_cache(maxsize=32_768)
+def transliterated(text: str) -> str:
+    """ "Müller" -> "MUELLER", as passports write it; blank if it holds none of these letters. Source: ICAO
+    Doc 9303 part 3, section 6, table A, and DIN 5007-2."""
+    if text.isascii():
+        return ""
+    composed = unicodedata.normalize("NFC", text).upper()
+    written = "".join(_TRANSLITERATIONS.get(letter, letter) for letter in composed)
+    return written if written != composed else ""
+
+
+@lru_cache(maxsize=32_768)
+def native_form(text: str) -> str:
+    """The script and the text in it, in one form; blank for Latin letters. Two texts in one script may have
+    one Latin reading and differ: 伟 and 威 are both Wei.
+
+    Vowel signs are left out where names are written with and without them (Arabic, Hebrew), and accents in
+    Cyrillic and Greek."""
+    if text.isascii():
+        return ""
+    composed = unicodedata.normalize("NFKC", text.translate(_BEFORE_READING)).casefold()
+    scripts = _scripts(composed)
+    if not scripts or scripts == {"LATIN"}:
+        return ""
+    if scripts <= _OPTIONAL_MARKS:
+        parts = unicodedata.normalize("NFKD", composed.translate(_ARABIC_LETTERS))
+        composed = "".join(c for c in parts if unicodedata.category(c) not in ("Mn", "Lm"))
+    words = "".join(c if unicodedata.category(c)[0] in "LM" else " " for c in composed).split()
+    return " ".join(("+".join(sorted(scripts)), *words))
+
+
+_TRANSLITERATIONS = {"Ä": "AE", "Ö": "OE", "Ü": "UE", "Å": "AA", "Ø": "OE"}
+_OPTIONAL_MARKS = {"ARABIC", "HEBREW", "CYRILLIC", "GREEK"}
+# Persian yeh and kaf, alef maksura and teh marbuta: letters that keyboards exchange.
+_ARABIC_LETTERS = str.maketrans("\u064a\u0649\u0643\u0629", "\u06cc\u06cc\u06a9\u0647")
 _WRITTEN_TOGETHER = {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "BOPOMOFO"}

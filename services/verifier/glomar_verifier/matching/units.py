@@ -113,7 +113,8 @@ def _ordinal(word: str, rules: Rules) -> str:
 
 
 def _next_unit(tokens: Sequence[str], at: int, rules: Rules) -> tuple[str, int]:
-    """-> (the unit that begins here, where the next one begins). Blank for APT without an identifier."""
+    """-> (the unit that begins here, where the next one begins). Blank for APT or # without an
+    identifier."""
     postal = rules.postal
     floor = _floor(tokens, at, rules)
     if floor is not None:
@@ -133,7 +134,7 @@ def _next_unit(tokens: Sequence[str], at: int, rules: Rules) -> tuple[str, int]:
     if len(identifier) == 1 and identifier[0] in postal.numbers:
         identifier = [str(postal.numbers[identifier[0]])]
     text = joined(identifier)
-    if kind == GENERIC and not text:
+    if kind in ("", GENERIC) and not text:
         return "", at
     return (kind or UNKNOWN) + text, at
 

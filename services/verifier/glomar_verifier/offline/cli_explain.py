@@ -1,6 +1,7 @@
 """`glomar-verifier explain`: why a request is confirmed or denied, for the record holder's own staff."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -26,7 +27,8 @@ def explain(
     request: Annotated[Path | None, Parameter(help="a request file: CSV, or NDJSON by its name")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say which gates each person near a request fails. For the record holder's staff only."""
+    """Say which gates each person near a request fails, and what each gate compares: the request's side, then
+    the register's, both in normal form. For the record holder's staff only."""
     if request is not None and fields:
         raise Misconfigured("a file and columns at once", where="explain", fix="Give one of them")
     rules = load_rules()
@@ -36,6 +38,7 @@ def explain(
             _print(line, explain_one(register, particulars, tax_periods, rules), as_json)
     finally:
         register.close()
+    print("no condition of an agreement was applied", file=sys.stderr)
 
 
 def _queries(
@@ -65,3 +68,6 @@ def _print(line: int, found: Explanation, as_json: bool) -> None:
     for one in found.near:
         failed = ", ".join(one.failed) or "passes every gate"
         print(f"  {one.person_id} {one.from_year}-{one.to_year}: {failed}")
+        for gate in one.gates:
+            mark = " " if gate.passes else "!"
+            print(f"    {mark} {gate.gate:15} {gate.requested or '-'} | {gate.recorded or '-'}")

@@ -15,6 +15,7 @@ from glomar_verifier.matching.rules import Rules
 from glomar_verifier.policy.expressions import Vocabulary, compile_condition, flat
 from glomar_verifier.policy.facts import Facts
 from glomar_verifier.policy.functions import BUILTIN, functions
+from glomar_verifier.policy.sufficiency import as_conditions_see
 
 _CEL_ERRORS = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
 """What an evaluation can raise: division by zero, a missing key, a failed function, mixed types."""
@@ -37,6 +38,7 @@ class Gate:
         """Raises Malformed naming the condition (bad CEL, a limit that is not set) or the agreement (unknown
         time zone)."""
         self._zone = time_zone(agreement)
+        self._rules = rules
         callables = functions(rules)
         allowed = vocabulary(rules)
         self._conditions = []
@@ -78,7 +80,7 @@ class Gate:
         """
         self._shown.update(
             self._variables("request", request)
-            | self._variables("particulars", particulars)
+            | self._variables("particulars", as_conditions_see(particulars, self._rules))
             | self._variables("facts", facts)
             | {"now": now, "today": self.today(now).isoformat()}
         )

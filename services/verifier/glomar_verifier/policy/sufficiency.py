@@ -4,9 +4,12 @@ import re
 from functools import lru_cache
 
 from glomar_schemas.errors import Malformed
+from glomar_schemas.messages import Subject
+from msgspec.structs import replace
 
 from glomar_verifier.matching.addresses import AddressForm, normal_address, normal_zip, states_of_zip
 from glomar_verifier.matching.boxes import ON_ROUTE
+from glomar_verifier.matching.names import one_name
 from glomar_verifier.matching.postal_rules import read_state
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.matching.text import fold
@@ -24,10 +27,43 @@ _BOX_NUMBER = re.compile(r"(?:[0-9]{1,6}[A-Z]{0,2}|[A-Z]{1,2}[0-9]{0,6})\Z")
 _ONLY_ZEROS = re.compile(r"[0 ]*\Z")
 
 
-@lru_cache(CACHED)
+def as_conditions_see(particulars: Subject, rules: Rules) -> Subject:
+    """A person with one name has it in both columns; two placeholders that are names too (None, Test) are no
+    name; a birth date that stands for an unknown one is none."""
+    first, last, born = particulars.first_name, particulars.last_name, particulars.date_of_birth
+    if one := one_name(first, last, rules):
+        particulars = replace(particulars, first_name=one, last_name=one)
+    elif _is_placeholder(first, rules) and _is_placeholder(last, rules):
+        particulars = replace(particulars, first_name="", last_name="")
+    if born in rules.unknown_births:
+        particulars = replace(particulars, date_of_birth=None)
+    return particulars
+
+
 def is_placeholder(text: str, rules: Rules) -> bool:
-    """True for what people write in place of a name, a street or a city: nothing, no letter, a ZIP code
-    alone, one letter three times, "Unknown", "Don't Care 12345", "General Delivery" …
+    """True for what people write in place of a name: nothing, no letter, a ZIP code alone, one letter three
+    times, "Unknown", "Don't Care 12345", "General Delivery" … Not for a name that people bear: None, Test."""
+    return _is_placeholder(text, rules) and not _is_name_too(_fold_or_blank(text), rules)
+
+
+def _is_name_too(folded: str, rules: Rules) -> bool:
+    return (
+        folded in rules.placeholders_whole
+        and folded not in rules.placeholders_never_names
+        and (folded in rules.first_names or folded in rules.surnames)
+    )
+
+
+def _fold_or_blank(text: str) -> str:
+    try:
+        return fold(text, "text")
+    except Malformed:
+        return ""
+
+
+@lru_cache(CACHED)
+def _is_placeholder(text: str, rules: Rules) -> bool:
+    """As `is_placeholder`, for a street, a city or a state.
 
     Also for text without a normal form (hidden characters, mixed scripts). Not for house numbers, which have
     no letters; `is_complete_address` checks those.
@@ -39,7 +75,7 @@ def is_placeholder(text: str, rules: Rules) -> bool:
     phrase = " ".join(_FIGURES.sub(" ", folded).split())
     if not phrase or _STATE_AND_ZIP.match(folded) or _ONE_LETTER_REPEATED.match(phrase):
         return True
-    if phrase in rules.placeholders_whole:
+    if phrase in rules.placeholders_whole or folded in rules.unknown_names:
         return True
     padded = f" {phrase} "
     return any(map(padded.__contains__, rules.placeholders_within))
@@ -110,6 +146,6 @@ def _is_real_town(city: str, state: str, rules: Rules) -> bool:
 
 
 def _is_real(text: str, rules: Rules) -> bool:
-    if is_placeholder(text, rules):
+    if _is_placeholder(text, rules):
         return False
     return fold(text, "text") not in rules.placeholders_in_address

@@ -4,11 +4,12 @@ Wider than the gates (`match._failed_names`): a surname with an unknown word may
 the words within two edits are too many to list. The birth date and the first name keep namesakes apart.
 """
 
+from collections.abc import Iterator
 from functools import cached_property, lru_cache
 
 from glomar_verifier.matching import blocking
 from glomar_verifier.matching.corrections import corrected_first_name, one_edit
-from glomar_verifier.matching.names import NormalName
+from glomar_verifier.matching.names import NormalName, divided_given_name
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.quotas.hidden_names import DatedName
 
@@ -17,18 +18,27 @@ _hash = lru_cache(maxsize=1_024)(blocking.keyed_hash)
 
 
 def requested_variants(name: NormalName, key: bytes, rules: Rules) -> tuple[DatedName, ...]:
-    """The name as it stands, and with first and last name exchanged (`spelling.exchanged`).
+    """The name as it stands, with the middle name in the first, and with first and last name exchanged
+    (`spelling.exchanged`); all that in each of its forms.
 
     key: 32 bytes, of an agency and a birth date.
     """
-    exchanged = "".join(name.surname), (name.first,)
+    variants = [variant for form in name.forms for variant in _variants(form)]
     return tuple(
         DatedName(
             first=_first(first, first in rules.first_names, key),
             surnames=(*_words(surname, key), _surname_kind(_all_known(surname, rules), key)),
         )
-        for first, surname in ((name.first, name.surname), exchanged)
+        for first, surname in dict.fromkeys(variants)
     )
+
+
+def _variants(name: NormalName) -> Iterator[tuple[str, tuple[str, ...]]]:
+    yield name.first, name.surname
+    if divided := divided_given_name(name):
+        yield divided, name.surname
+    if name.first:
+        yield "".join(name.surname), (name.first,)
 
 
 class RecordedName:
@@ -45,26 +55,31 @@ class RecordedName:
     @cached_property
     def _surnames(self) -> frozenset[int]:
         """Surnames may differ unless all words of both are known."""
-        surname = self._name.surname
-        kinds = (False,) if _all_known(surname, self._rules) else (False, True)
-        return frozenset((*_words(surname, self._key), *(_surname_kind(kind, self._key) for kind in kinds)))
+        found: set[int] = set()
+        for form in self._name.forms:
+            kinds = (False,) if _all_known(form.surname, self._rules) else (False, True)
+            found.update(_words(form.surname, self._key))
+            found.update(_surname_kind(kind, self._key) for kind in kinds)
+        return frozenset(found)
 
     @cached_property
     def _firsts(self) -> frozenset[int]:
         """The first name and its slips. A slip is between a known first name and an unknown one."""
-        first, names, least = self._name.first, self._rules.first_names, self._rules.edit_min_letters
+        divided = (divided_given_name(form) for form in self._name.forms)
+        whole = (_first(first, first in self._rules.first_names, self._key) for first in divided if first)
+        return frozenset((*whole, *(each for form in self._name.forms for each in self._slips(form.first))))
+
+    def _slips(self, first: str) -> Iterator[int]:
+        names, least = self._rules.first_names, self._rules.edit_min_letters
         known = first in names
         if not known:
             slips = set(corrected_first_name(first, self._rules))
         elif len(first) >= least:
-            edits = {word for word in one_edit(first) if len(word) >= least}
-            slips = edits - names
+            slips = {word for word in one_edit(first) if len(word) >= least} - names
         else:
             slips = set()
-        texts = (_first_text(slip, not known) for slip in slips)
-        return frozenset(
-            (_first(first, known, self._key), *(blocking.keyed_hash(text, self._key) for text in texts))
-        )
+        yield _first(first, known, self._key)
+        yield from (blocking.keyed_hash(_first_text(slip, not known), self._key) for slip in slips)
 
 
 def _all_known(surname: tuple[str, ...], rules: Rules) -> bool:

@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import repeat
 from pathlib import Path
@@ -24,6 +25,7 @@ from glomar_verifier.register.digests import SectionDigest, bounds, digests, roo
 from glomar_verifier.register.external_sort import BUCKETS
 from glomar_verifier.register.extract import COLUMNS, REQUIRED
 from glomar_verifier.register.lookup import FORMAT, RegisterMeta
+from glomar_verifier.register.shared_births import shared_births
 from glomar_verifier.register.sqlite import SCHEMA, rows_between
 
 MAX_FAULTS = 1_000
@@ -123,6 +125,7 @@ class _Builder:
         self._spells = self._postings = self._left_out = 0
         self._block: list[SectionDigest] = []
         self._faults: list[RowFault] = []
+        self._births: Counter[int] = Counter()
 
     def run(self) -> BuildReport:
         # Created with mode 0600 first, so that personal data is never in a file that others can read.
@@ -162,8 +165,9 @@ class _Builder:
         """-> (how many people keep a row, the lines of rows that contradict another row of their person)."""
         people = 0
         lines: set[int] = set()
-        for number, faults in workers.each(BuildJobs.contradictions, range(BUCKETS)):
+        for number, faults, births in workers.each(BuildJobs.contradictions, range(BUCKETS)):
             people += number
+            self._births.update(births)
             lines.update(fault.line for fault in faults)
             if len(lines) > MAX_CONTRADICTIONS:
                 raise Malformed(
@@ -201,7 +205,15 @@ class _Builder:
         spell = tuple(_spell_sections(database))
         digest, rules = root(spell), self._jobs.rules
         info = RegisterInfo(people, self._spells, digest, rules.version, rules.digest, self._jobs.form)
-        meta = RegisterMeta(FORMAT, info, self._jobs.secret, self._postings, spell, tuple(self._block))
+        meta = RegisterMeta(
+            FORMAT,
+            info,
+            self._jobs.secret,
+            self._postings,
+            spell,
+            tuple(self._block),
+            shared_births(self._births, rules),
+        )
         database.execute("INSERT INTO meta VALUES (1, ?)", (msgspec.msgpack.encode(meta),))
         faults = tuple(sorted(self._faults, key=lambda fault: fault.line))
         return BuildReport(people, self._spells, self._left_out, faults, digest)

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from array import array
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -97,7 +97,7 @@ class BuildJobs(msgspec.Struct, frozen=True):
         external_sort.append(self.directory, "spell", spells)
         return ChunkRecords(rows, faults, chunk.offset + chunk.size)
 
-    def contradictions(self, bucket: int) -> tuple[int, list[RowFault]]:
+    def contradictions(self, bucket: int) -> tuple[int, list[RowFault], Counter[int]]:
         """See `index_entries.contradictions`."""
         return contradictions(self._take("spell", bucket))
 

@@ -1,11 +1,13 @@
 """One row of the register's extract in normal form, or its fault. Pure."""
 
+from datetime import date
+
 from glomar_schemas.errors import Malformed
 
 from glomar_verifier.matching.addresses import AddressForm, normal_address
 from glomar_verifier.matching.match import RegisterRecord
 from glomar_verifier.matching.names import normal_name
-from glomar_verifier.matching.rules import Rules
+from glomar_verifier.matching.rules import Rules, known_birth
 from glomar_verifier.matching.text import fold
 from glomar_verifier.readers.csv_rows import FileRow, RowFault, read_day
 
@@ -39,7 +41,7 @@ def read_record(row: FileRow, rules: Rules, form: AddressForm) -> RegisterRecord
                 rules=rules,
                 form=form,
             ),
-            date_of_birth=read_day(born, "date_of_birth") if (born := fields["date_of_birth"]) else None,
+            date_of_birth=_birth(fields["date_of_birth"], rules),
             from_year=_year(fields["from_year"], "from_year"),
             to_year=_year(fields["to_year"], "to_year") if fields["to_year"] else NO_END_YEAR,
         )
@@ -50,16 +52,18 @@ def read_record(row: FileRow, rules: Rules, form: AddressForm) -> RegisterRecord
 
 
 def _check_usable(record: RegisterRecord) -> None:
-    if not record.name.first:
-        raise Malformed("blank", where="first_name")
     if not record.name.surname:
-        raise Malformed("blank", where="last_name")
+        raise Malformed("neither a first name nor a last name", where="last_name")
     if not record.address.po_box and not (record.address.number and record.address.street.base):
         raise Malformed("neither a house number with a street nor a PO box", where="street_number")
     if record.to_year < record.from_year:
         raise Malformed("before from_year", where="to_year")
     if record.date_of_birth and not EARLIEST_BIRTH_YEAR <= record.date_of_birth.year <= record.from_year:
         raise Malformed(f"before {EARLIEST_BIRTH_YEAR} or after from_year", where="date_of_birth")
+
+
+def _birth(text: str, rules: Rules) -> date | None:
+    return known_birth(read_day(text, "date_of_birth"), rules) if text else None
 
 
 def _person_id(text: str) -> str:

@@ -6,6 +6,7 @@ The id of a spell is its line in the extract, so that a fault that is found at t
 """
 
 import struct
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import groupby, islice
@@ -31,6 +32,7 @@ _SPELL = struct.Struct(">QIQIQHH")
 WIDTHS = {"posting": _POSTING.size, "resident": _RESIDENT.size, "spell": _SPELL.size}
 LINE_AT = {"posting": 8, "resident": 16, "spell": 8}
 
+_BORN = slice(20, 24)
 _key = itemgetter(slice(0, 8))
 
 
@@ -90,15 +92,20 @@ def crowded(entries: Sequence[bytes], people: int) -> list[int]:
     return lines
 
 
-def contradictions(entries: Sequence[bytes]) -> tuple[int, list[RowFault]]:
-    """-> (how many people keep a row, the rows that contradict another row of their person_id)."""
-    people, faults = 0, []
+def contradictions(entries: Sequence[bytes]) -> tuple[int, list[RowFault], Counter[int]]:
+    """-> (how many people keep a row, the rows that contradict another row of their person_id, how many
+    people have each birth date, by its ordinal)."""
+    people, faults, births = 0, [], []
     for _, group in groupby(entries, _key):
         rows = list(group)
         found = list(_contradicting([_SPELL.unpack(row) for row in rows])) if len(rows) > 1 else []
         faults += found
-        people += len(found) < len(rows)
-    return people, faults
+        if len(found) < len(rows):
+            people += 1
+            births.append(max(int.from_bytes(row[_BORN], "big") for row in rows))
+    counts = Counter(births)
+    del counts[0]
+    return people, faults, counts
 
 
 def _contradicting(rows: Sequence[tuple[int, ...]]) -> Iterator[RowFault]:

@@ -3,6 +3,7 @@ implement reading the two tables."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from datetime import date
 from itertools import chain
 
 import msgspec
@@ -25,7 +26,7 @@ REBUILD = "Build it again: glomar-verifier register build"
 class RegisterMeta(msgspec.Struct, frozen=True):
     """The description of a register, one row of it. `secret` keys its block hashes and is random for each
     build; `postings` is the number of rows in the table block; `spell` and `block` are the digests of the
-    tables."""
+    tables; `shared_births` vouch for nobody."""
 
     format: int
     info: RegisterInfo
@@ -33,6 +34,7 @@ class RegisterMeta(msgspec.Struct, frozen=True):
     postings: int
     spell: tuple[SectionDigest, ...]
     block: tuple[SectionDigest, ...]
+    shared_births: tuple[date, ...] = ()
 
     def rows(self, table: Table) -> int:
         return self.info.spells if table == "spell" else self.postings
@@ -66,6 +68,8 @@ class BaseRegister(ABC):
             raise damaged() from error
         first, last = min(query.tax_periods), max(query.tax_periods)
         records = tuple([each for each in spells if each.from_year <= last and each.to_year >= first])
+        if query.date_of_birth in self._meta.shared_births:
+            records = tuple([msgspec.structs.replace(each, birth_shared=True) for each in records])
         complete = len(records) <= self._block_cap
         return Candidates(records[: self._block_cap], complete, self._known_streets(query, records))
 

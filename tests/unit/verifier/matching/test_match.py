@@ -145,11 +145,11 @@ def test_two_people_who_fit_are_denied_and_two_spells_of_one_person_are_not() ->
 
 
 def test_senior_and_junior_at_one_address_need_the_suffix_or_the_birth_date() -> None:
-    senior = with_(person_id="P1", suffix="Sr", date_of_birth="1950-01-01")
+    senior = with_(person_id="P1", suffix="Sr", date_of_birth="1950-01-02")
     junior = with_(person_id="P2", suffix="Jr", date_of_birth="1980-05-17")
     assert decided([senior, junior], with_(suffix="", date_of_birth="")).outcome == "deny"
     assert decided([senior, junior], with_(suffix="Jr", date_of_birth="")).outcome == "confirm"
-    assert decided([senior, junior], with_(suffix="", date_of_birth="1950-01-01")).outcome == "confirm"
+    assert decided([senior, junior], with_(suffix="", date_of_birth="1950-01-02")).outcome == "confirm"
 
 
 def test_too_many_candidates_to_weigh_is_a_deny() -> None:

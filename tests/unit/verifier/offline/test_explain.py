@@ -45,7 +45,7 @@ def test_it_says_why_two_are_one_too_many(tmp_path: Path) -> None:
     assert why(opened(tmp_path, [ANA, twin]))[0] == "several people pass every gate"
 
 
-def test_the_command_takes_a_file_or_fields_and_tells_ids_and_gates_only(
+def test_the_command_takes_a_file_or_fields_and_tells_ids_and_gates(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     opened(tmp_path, [ANA, SISTER]).close()
@@ -60,9 +60,22 @@ def test_the_command_takes_a_file_or_fields_and_tells_ids_and_gates_only(
     command(db=str(tmp_path / "register.db"), request=named, as_json=True)
     assert json.loads(capsys.readouterr().out) == {**answer, "line": 1}
     command(*(f"{name}={value}" for name, value in columns.items()), db=str(tmp_path / "register.db"))
-    said = capsys.readouterr().out
-    assert "line 1: confirm" in said and "P2 2015-9999: first-name, date-of-birth" in said
-    assert not any(value in said for value in ("Ana", "ANA", "GARCIA", "Chestnut", "77002", "1984"))
+    said = capsys.readouterr()
+    assert "line 1: confirm" in said.out and "P2 2015-9999: first-name, date-of-birth" in said.out
+    assert "    ! first-name      ANA | EVA" in said.out
+    assert "      surname         GARCIA LOPEZ | GARCIA LOPEZ" in said.out
+    assert said.err == "no condition of an agreement was applied\n"
+
+
+def test_each_gate_shows_both_sides_in_normal_form(register: SqliteRegister) -> None:
+    asked = {**ASKED, "last_name": "García Müller Jr", "unit": "", "street_name": "Chestnut Street"}
+    found = explain(register, *read_query({**asked, "tax_periods": "2023;2024"}), RULES)
+    sides = {one.gate: (one.passes, one.requested, one.recorded) for one in found.near[0].gates}
+    assert sides["surname"] == (False, "GARCIA MULLER or GARCIA MUELLER", "GARCIA LOPEZ")
+    assert sides["suffix"] == (True, "JR", "")
+    assert sides["delivery-point"] == (True, "120 CHESTNUT ST", "120 N CHESTNUT ST")
+    assert sides["date-of-birth"] == (True, "1980-05-17", "1980-05-17")
+    assert sides["years"] == (True, "2023 2024", "2015-9999")
 
 
 @pytest.mark.parametrize(

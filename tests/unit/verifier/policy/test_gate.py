@@ -46,8 +46,12 @@ def test_a_lawful_request_passes_every_condition() -> None:
         pytest.param({"request.authorised_by": "DEL-2025-99"}, ["L1"], id="a delegation nobody knows"),
         pytest.param({"request.authorised_by": ""}, ["L1"], id="no delegation"),
         pytest.param({"request.agency": "fbi"}, ["L1", "L10"], id="an agency without delegation"),
-        pytest.param({"particulars.first_name": ""}, ["L2"], id="no first name"),
-        pytest.param({"particulars.last_name": ""}, ["L2"], id="no last name"),
+        pytest.param({"particulars.first_name": ""}, [], id="one name, as last name"),
+        pytest.param({"particulars.last_name": "LNU"}, [], id="one name, as first name"),
+        pytest.param({"particulars.first_name": "", "particulars.last_name": ""}, ["L2"], id="no name"),
+        pytest.param({"particulars.first_name": "FNU", "particulars.last_name": ""}, ["L2"], id="codes"),
+        pytest.param({"particulars.first_name": "Test", "particulars.last_name": "None"}, ["L2"], id="Test"),
+        pytest.param({"particulars.first_name": "Ana", "particulars.last_name": "None"}, [], id="Ms None"),
         pytest.param({"particulars.last_name": "Unknown"}, ["L2"], id="an unknown last name"),
         pytest.param({**STREET, "particulars.city": "", "particulars.state": ""}, ["L2"], id="a ZIP only"),
         pytest.param({**STREET, "particulars.street_name": "Don't Care 12345"}, ["L2"], id="Don't Care"),
@@ -212,5 +216,5 @@ def test_a_refusal_names_every_failed_condition_with_its_citation_and_in_order()
 
 def test_one_request_leaves_nothing_behind_for_the_next() -> None:
     for _ in range(2):
-        assert failed({"particulars.last_name": "", "request.officer.id": ""}) == ["L2", "L6"]
+        assert failed({"particulars.last_name": "Unknown", "request.officer.id": ""}) == ["L2", "L6"]
         assert failed({}) == []

@@ -4,13 +4,13 @@ import tracemalloc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import date
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 from string import ascii_uppercase
 
 import pytest
 from glomar_verifier.matching.corrections import readings, spellings
-from glomar_verifier.matching.match import Query, RegisterRecord, gates
+from glomar_verifier.matching.match import Query, RegisterRecord, gates, name_gates
 from glomar_verifier.matching.names import NormalName, normal_name
 from glomar_verifier.matching.spelling import surname_slips
 from glomar_verifier.quotas.counts import Counts, Lookup
@@ -29,8 +29,8 @@ _AGENCIES = count(1)
 Counter = Callable[[Query, RegisterRecord], int]
 
 
-def normal(first: str, last: str, suffix: str = "") -> NormalName:
-    return normal_name(first, "", last, suffix, RULES)
+def normal(first: str, last: str, suffix: str = "", middle: str = "") -> NormalName:
+    return normal_name(first, middle, last, suffix, RULES)
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,31 @@ def pairs(draw: st.DrawFn) -> tuple[NormalName, NormalName]:
     return recorded, normal(requested_first, surname)
 
 
+# What the gates forgive in the parts of a name: columns, generations, umlauts, Saint, one name, scripts.
+GIVEN = [
+    ("Min", "Ji"), ("Min Ji", ""), ("Minji", ""), ("Jörg", "Ulf"), ("Joerg Ulf", ""), ("FNU", ""), ("伟", ""),
+    ("Wei", ""),
+]  # fmt: skip
+LAST = [
+    "Kim",
+    "Müller",
+    "Mueller",
+    "Müllre",
+    "Saint-Fleur",
+    "St. Fleur",
+    "Silva Filho",
+    "Silva",
+    "Kimq",
+    "Li",
+]
+WRITTEN = [
+    normal_name(first, middle, last, "", RULES)
+    for (given, middle), surname in product(GIVEN, LAST)
+    for first, last in ((given, surname), (surname, given))
+    if given.isascii() or middle or first == given
+]
+
+
 BIRTHS = st.sampled_from([(BORN, BORN), (BORN, BORN), (None, None), (None, BORN), (BORN, None)])
 
 
@@ -124,6 +149,21 @@ def test_an_address_counts_under_every_name_that_the_gates_accept_for_the_person
     (_, recorded), (requested, _) = someone(names[0], births[1]), someone(names[1], births[0])
     assume(not OF_NAMES.intersection(gates(requested, recorded, RULES)))
     assert counted(requested, recorded) == 2
+
+
+@pytest.mark.parametrize("births", [(BORN, BORN), (None, None), (None, BORN)])
+def test_an_address_counts_under_every_form_of_a_name_that_the_gates_accept(
+    counted: Counter, births: tuple[date | None, date | None]
+) -> None:
+    accepted = 0
+    for one, other in product(WRITTEN, WRITTEN):
+        same_birth = births[0] is not None and births[0] == births[1]
+        if one == other or any(name_gates(other, one, RULES, same_birth=same_birth)):
+            continue
+        (_, recorded), (requested, _) = someone(one, births[1]), someone(other, births[0])
+        assert counted(requested, recorded) == 2, (one, other)
+        accepted += 1
+    assert accepted > 100
 
 
 @pytest.mark.parametrize(

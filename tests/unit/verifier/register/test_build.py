@@ -31,9 +31,10 @@ def line(**changes: str) -> str:
 
 BAD_ROWS: list[tuple[str | bytes, str, str]] = [
     (line(person_id=""), "person_id", "blank"),
-    (line(first_name=""), "first_name", "blank"),
-    (line(last_name="--"), "last_name", "blank"),
-    (line(last_name="Lo\u200bpez"), "last_name", "control, format"),
+    (line(first_name="", last_name="--"), "last_name", "neither a first name nor a last name"),
+    (line(first_name="FNU", last_name="LNU"), "last_name", "neither a first name nor a last name"),
+    (line(last_name="L&oacute;pez"), "last_name", "an HTML entity"),
+    (line(last_name="Lo\u202epez"), "last_name", "control, format"),
     (line(last_name="Lo\x00pez"), "last_name", "control, format"),
     (line(date_of_birth="17.05.1980"), "date_of_birth", "not a date"),
     (line(date_of_birth="1980-02-30"), "date_of_birth", "not a date"),

@@ -80,7 +80,15 @@ def test_a_fuller_block_than_the_cap_is_reported_and_denied(built: Built) -> Non
 
 
 def test_in_a_crowded_place_only_the_birth_date_confirms(tmp_path: Path) -> None:
-    others = [{**ANA, "person_id": f"Q{n}", "first_name": f"N{'abcdefghijklmnop'[n]}"} for n in range(12)]
+    others = [
+        {
+            **ANA,
+            "person_id": f"Q{n}",
+            "first_name": f"N{'abcdefghijklmnop'[n]}",
+            "date_of_birth": f"19{60 + n}-05-17",
+        }
+        for n in range(12)
+    ]
     shelter = opened(tmp_path, [ANA, *others])
     assert check(shelter, particulars(ANA), YEARS, RULES).outcome == "confirm"
     assert check(shelter, particulars({**ANA, "date_of_birth": ""}), YEARS, RULES).outcome == "deny"
