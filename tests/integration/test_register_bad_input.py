@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,11 +50,11 @@ def test_half_a_gigabyte_of_one_line_is_one_fault_in_constant_memory(tmp_path: P
         file.write(",".join({**ANA, "person_id": "P2", "first_name": "Eva"}.values()).encode() + b"\n")
     # A limit, since the system counts into a child's peak what its parent had when it forked.
     limited = ["bash", "-c", f'ulimit -d {FLAT_MB << 10} && exec "$@"', "bash", program("glomar-verifier")]
-    command = [*limited, "register", "build", str(source), "--db", str(target)]
+    command = [*limited, "register", "build", str(source), "--db", str(target), "--max-left-out", "50"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     told = ended.stdout
     assert ended.returncode == 0, ended.stderr
-    assert "line 3, : longer than 16384 bytes; left out" in told
+    assert "1 left out, row: longer than 16384 bytes; line 3" in told
     assert "2 people, 2 spells, 1 rows left out" in told
     assert serves(str(target))
 
@@ -104,11 +105,57 @@ def test_a_row_that_can_not_be_is_told_by_line_and_column(tmp_path: Path) -> Non
         {**ANA, "person_id": "P5", "from_year": "2020", "to_year": "2019"},
     ]
     source = write_csv(tmp_path / "extract.csv", rows)
-    ended = run("glomar-verifier", "register", "build", str(source), "--db", str(tmp_path / "register.db"))
+    build = ("glomar-verifier", "register", "build", str(source), "--db", str(tmp_path / "register.db"))
+    ended = run(*build, "--max-left-out", "80")
     assert ended.returncode == 0
-    for line, column in ((3, "date_of_birth"), (4, "date_of_birth"), (5, "date_of_birth"), (6, "to_year")):
-        assert f"line {line}, {column}: " in ended.stdout
+    assert "2 left out, date_of_birth: before 1850 or after from_year; lines 3, 4" in ended.stdout
+    assert "1 left out, date_of_birth: not a date as YYYY-MM-DD; line 5" in ended.stdout
+    assert "1 left out, to_year: before from_year; line 6" in ended.stdout
     assert "1 people, 1 spells, 4 rows left out" in ended.stdout
+
+
+def test_a_build_stops_before_it_leaves_out_more_rows_than_allowed(tmp_path: Path) -> None:
+    place = str(tmp_path / "register.db")
+    build_into(place, write_csv(tmp_path / "good.csv", [ANA]), RULES)
+    good = [{**ANA, "person_id": f"P{n}", "street_number": str(n)} for n in range(1, 91)]
+    bad = [{**ANA, "person_id": f"Q{n}", "zip": "none"} for n in range(10)]
+    source = write_csv(tmp_path / "extract.csv", [*good, *bad])
+    build = ("glomar-verifier", "register", "build", str(source), "--db", place)
+    ended = run(*build)
+    require_complaint(ended, REFUSED, "10 of 100 rows would be left out, more than 5.0%")
+    assert (
+        "10 left out, zip: not a ZIP code of this agreement's form; lines 92, 93, 94, 95, 96 …"
+        in ended.stdout
+    )
+    listed = (tmp_path / "register.db.left-out.csv").read_text().splitlines()
+    assert listed[0] == "line,column,cause"
+    assert [line.split(",")[0] for line in listed[1:]] == [str(n) for n in range(92, 102)]
+    assert stat.S_IMODE((tmp_path / "register.db.left-out.csv").stat().st_mode) == 0o600
+    assert serves(place)
+    assert run(*build, "--max-left-out", "10").returncode == 0
+    assert run(*build[:3], str(tmp_path / "good.csv"), *build[4:]).returncode == 0
+    assert not (tmp_path / "register.db.left-out.csv").exists()
+
+
+def test_match_needs_an_agreement_or_says_that_it_has_none(tmp_path: Path) -> None:
+    place = str(tmp_path / "register.db")
+    build_into(place, write_csv(tmp_path / "good.csv", [ANA]), RULES)
+    requests = tmp_path / "requests.csv"
+    requests.write_text("reference,last_name\n1,Lopez\n")
+    match = (
+        "glomar-verifier",
+        "match",
+        "--db",
+        place,
+        "--requests",
+        str(requests),
+        "--out",
+        str(tmp_path / "o"),
+    )
+    require_complaint(run(*match), USAGE, "one of --agreement and --without-agreement is needed")
+    ended = run(*match, "--without-agreement")
+    assert ended.returncode == 0
+    assert "no condition was applied" in ended.stderr
 
 
 # PostgreSQL
@@ -173,8 +220,9 @@ def test_rows_missing_on_the_server_are_an_integrity_failure(server: Server, tmp
     with psycopg.connect(place) as connection:
         connection.execute("DELETE FROM glomar_register_1.spell")
     ended = run(
-        "glomar-verifier", "match", "--db", place, "--requests", "x", "--out", str(tmp_path / "out.csv")
-    )
+        "glomar-verifier", "match", "--db", place, "--requests", "x", "--out", str(tmp_path / "out.csv"),
+        "--without-agreement",
+    )  # fmt: skip
     require_complaint(ended, INTEGRITY, "rows are missing")
 
 

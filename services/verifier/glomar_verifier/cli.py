@@ -21,7 +21,8 @@ from glomar_verifier.offline import cli_explain, cli_match
 from glomar_verifier.offline.cli_tag import tag
 from glomar_verifier.recalls.cli import recall, recalls
 from glomar_verifier.register.build_into import build_into
-from glomar_verifier.register.open import open_place
+from glomar_verifier.register.left_out import LeftOutRows, left_out_rows
+from glomar_verifier.register.open import is_server, open_place
 from glomar_verifier.settings import VerifierSettings
 
 app = App("glomar-verifier", help="The record holder's service of Glomar: the gate, the match, the verdict.")
@@ -54,15 +55,35 @@ def build(
     ],
     *,
     db: Annotated[str, Parameter(help="the register: a file, or a postgresql:// URL without a password")],
+    left_out: Annotated[
+        Path | None,
+        Parameter(help="CSV to write: every row that is left out; by default beside a register file"),
+    ] = None,
+    max_left_out: Annotated[
+        float, Parameter(help="percent of the rows; the build stops if it would leave out more")
+    ] = 5.0,
     as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
 ) -> None:
     """Build a register from an extract, and replace the old register atomically.
 
-    Bad rows are reported and left out. A failed build keeps the old register; a running verifier loads the
-    new one.
+    Bad rows are left out and reported by cause. A failed build keeps the old register; a running verifier
+    loads the new one.
     """
-    with progress("building") as advance:
-        report = build_into(db, source, load_rules(), progress=lambda what, done, of: advance(done, of))
+    file = left_out or (None if is_server(db) else Path(f"{db}.left-out.csv"))
+    with left_out_rows(file) as bad:
+        try:
+            with progress("building") as advance:
+                report = build_into(
+                    db,
+                    source,
+                    load_rules(),
+                    progress=lambda what, done, of: advance(done, of),
+                    left_out=bad,
+                    max_left_out=max_left_out / 100,
+                )
+        finally:
+            if not as_json:
+                _print_left_out(source, bad, file)
     summary = {
         "version": 1,
         "people": report.people,
@@ -74,9 +95,16 @@ def build(
     if as_json:
         print(json.dumps(summary))
         return
-    for fault in report.faults:
-        print(f"{source}: line {fault.line}, {fault.column}: {fault.what}; left out")
     print(f"{db}: {report.people} people, {report.spells} spells, {report.rows_left_out} rows left out")
+
+
+def _print_left_out(source: Path, left_out: LeftOutRows, file: Path | None) -> None:
+    for cause in left_out.causes():
+        lines = ", ".join(map(str, cause.lines)) + (" …" if cause.rows > len(cause.lines) else "")
+        word = "line" if cause.rows == 1 else "lines"
+        print(f"{source}: {cause.rows} left out, {cause.column or 'row'}: {cause.what}; {word} {lines}")
+    if left_out.rows and file:
+        print(f"{file}: every row that is left out")
 
 
 @register.command(name="check")

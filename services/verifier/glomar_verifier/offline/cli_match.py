@@ -26,8 +26,11 @@ def match(
     requests: Annotated[Path, Parameter(help="a requests file: CSV, or NDJSON (.ndjson, .jsonl)")],
     out: Annotated[Path, Parameter(help="CSV to write: reference, outcome, refusals")],
     agreement: Annotated[
-        Path | None, Parameter(help="its conditions are checked first; without it, none is")
+        Path | None, Parameter(help="the agreement: its conditions are checked first")
     ] = None,
+    without_agreement: Annotated[
+        bool, Parameter(negative="", help="no condition is checked: the bus would not answer so")
+    ] = False,
     agency: Annotated[str, Parameter(help="the agency; by default the agreement's first requester")] = "",
     roll: Annotated[
         Path | None, Parameter(help="that agency's case roll; without it, every case counts as open")
@@ -37,6 +40,12 @@ def match(
 
     Conditions on quotas hold, as for the first request of each official and person.
     """
+    if (agreement is None) != without_agreement:
+        raise Misconfigured(
+            "one of --agreement and --without-agreement is needed",
+            where="match",
+            fix="Give the agreement: a confirm without its conditions is not what the bus would answer",
+        )
     rules = load_rules()
     terms = _agreement(agreement)
     requester = default_requester(terms, agency) if terms else Requester("none")
@@ -59,7 +68,9 @@ def match(
         f"{out}: "
         + (", ".join(f"{number} {outcome}" for outcome, number in sorted(totals.items())) or "no row")
     )
-    if terms and roll is None:
+    if terms is None:
+        print("no agreement was given: no condition was applied", file=sys.stderr)
+    elif roll is None:
         print("no case roll was given: every case counted as open", file=sys.stderr)
 
 

@@ -24,11 +24,11 @@ from glomar_verifier.register.build_workers import CHUNK_BYTES, BuildJobs, Worke
 from glomar_verifier.register.digests import SectionDigest, bounds, digests, root, section_of
 from glomar_verifier.register.external_sort import BUCKETS
 from glomar_verifier.register.extract import COLUMNS, REQUIRED
+from glomar_verifier.register.left_out import LeftOutRows
 from glomar_verifier.register.lookup import FORMAT, RegisterMeta
 from glomar_verifier.register.shared_births import shared_births
 from glomar_verifier.register.sqlite import SCHEMA, rows_between
 
-MAX_FAULTS = 1_000
 MAX_CONTRADICTIONS = 200_000
 # An interrupted draft is deleted, so it needs neither a journal nor syncs.
 _UNJOURNALLED = """
@@ -41,7 +41,7 @@ Progress = Callable[[int, int], None]
 
 
 class BuildReport(msgspec.Struct, frozen=True):
-    """`faults` are at most MAX_FAULTS of the `rows_left_out`; `digest` as in RegisterInfo."""
+    """`faults` are the first of the `rows_left_out` (`left_out.MAX_FAULTS`); `digest` as in RegisterInfo."""
 
     people: int
     spells: int
@@ -57,14 +57,16 @@ def build(
     *,
     address_form: AddressForm = "us",
     progress: Progress | None = None,
+    left_out: LeftOutRows | None = None,
+    max_left_out: float = 1.0,
 ) -> BuildReport:
     """Writes `source` into a new file beside `target`, then replaces `target` in one step.
 
     Memory does not grow with the extract; the disk holds both registers meanwhile. A process that has the old
-    register open keeps its rows until it opens the new one. Raises Malformed (wrong header, no usable row, or
-    too many rows that contradict each other) or Misconfigured (not readable, not writable, changed meanwhile,
-    or another build is running); then the old register stays.
-    """
+    register open keeps its rows until it opens the new one. `left_out` takes the rows that are left out; more
+    than the share `max_left_out` of all rows stops the build. Raises Malformed (wrong header, no usable row,
+    too many rows left out, or too many rows that contradict each other) or Misconfigured (not readable, not
+    writable, changed meanwhile, or another build is running); then the old register stays."""
     if target.is_dir():
         raise Misconfigured("is a directory", where=str(target), fix="Name a file")
     header = tuple(read_header(source, COLUMNS, REQUIRED))
@@ -73,7 +75,8 @@ def build(
             draft, entries = directory / "register.db", directory / "entries"
             entries.mkdir(mode=0o700)
             jobs = BuildJobs(source, header, rules, address_form, secrets.token_bytes(32), entries)
-            report = _Builder(jobs, draft, lock, progress or (lambda done, of: None)).run()
+            builder = _Builder(jobs, draft, lock, progress or (lambda done, of: None))
+            report = builder.run(left_out or LeftOutRows(), max_left_out)
             _replace(draft, target)
     except (OSError, sqlite3.Error) as error:
         raise Misconfigured(
@@ -122,45 +125,41 @@ class _Builder:
         self._progress = progress
         self._stat = jobs.source.stat()
         self._work = self._stat.st_size * 4 // 3
-        self._spells = self._postings = self._left_out = 0
+        self._spells = self._postings = 0
         self._block: list[SectionDigest] = []
-        self._faults: list[RowFault] = []
         self._births: Counter[int] = Counter()
 
-    def run(self) -> BuildReport:
+    def run(self, left_out: LeftOutRows, max_left_out: float) -> BuildReport:
         # Created with mode 0600 first, so that personal data is never in a file that others can read.
         os.close(os.open(self._draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         with contextlib.closing(sqlite3.connect(self._draft, isolation_level=None)) as database:
             database.executescript(SCHEMA + _UNJOURNALLED)
             database.execute("BEGIN")
             with worker_pool(self._jobs, self._stat.st_size, self._lock) as workers:
-                self._add_records(database, workers)
-                people, left_out = self._delete_contradictions(database, workers)
+                self._add_records(database, workers, left_out)
+                people, deleted = self._delete_contradictions(database, workers, left_out)
                 if not self._spells:
-                    raise _no_usable_row(self._faults, self._jobs.source)
-                self._mark_crowded(database, workers, left_out)
-                self._add_postings(database, workers, left_out)
-            report = self._describe(database, people)
+                    raise _no_usable_row(left_out.faults, self._jobs.source)
+                _require_few_left_out(left_out, self._spells, max_left_out, self._jobs.source)
+                self._mark_crowded(database, workers, deleted)
+                self._add_postings(database, workers, deleted)
+            report = self._describe(database, people, left_out)
             database.execute("COMMIT")
         return report
 
-    def _add_records(self, database: sqlite3.Connection, workers: WorkerPool) -> None:
+    def _add_records(self, database: sqlite3.Connection, workers: WorkerPool, left_out: LeftOutRows) -> None:
         source = self._jobs.source
         for found in workers.each(BuildJobs.records, chunks(source, CHUNK_BYTES)):
             database.executemany("INSERT INTO spell VALUES (?, ?)", found.rows)
             self._spells += len(found.rows)
-            self._leave_out(found.faults)
+            left_out.add(found.faults)
             self._progress(found.end, self._work)
         now = source.stat()
         if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
             raise Misconfigured("changed while it was read", where=str(source), fix="Build again")
 
-    def _leave_out(self, faults: list[RowFault]) -> None:
-        self._left_out += len(faults)
-        self._faults += faults[: MAX_FAULTS - len(self._faults)]
-
     def _delete_contradictions(
-        self, database: sqlite3.Connection, workers: WorkerPool
+        self, database: sqlite3.Connection, workers: WorkerPool, left_out: LeftOutRows
     ) -> tuple[int, frozenset[int]]:
         """-> (how many people keep a row, the lines of rows that contradict another row of their person)."""
         people = 0
@@ -175,7 +174,7 @@ class _Builder:
                     where=str(self._jobs.source),
                     fix="Check that each person_id is of one person",
                 )
-            self._leave_out(faults)
+            left_out.add(faults)
         database.executemany("DELETE FROM spell WHERE id = ?", ((line,) for line in lines))
         self._spells -= len(lines)
         return people, frozenset(lines)
@@ -201,7 +200,7 @@ class _Builder:
             self._block += found.sections
             self._progress(start + done * each, self._work)
 
-    def _describe(self, database: sqlite3.Connection, people: int) -> BuildReport:
+    def _describe(self, database: sqlite3.Connection, people: int, left_out: LeftOutRows) -> BuildReport:
         spell = tuple(_spell_sections(database))
         digest, rules = root(spell), self._jobs.rules
         info = RegisterInfo(people, self._spells, digest, rules.version, rules.digest, self._jobs.form)
@@ -215,8 +214,19 @@ class _Builder:
             shared_births(self._births, rules),
         )
         database.execute("INSERT INTO meta VALUES (1, ?)", (msgspec.msgpack.encode(meta),))
-        faults = tuple(sorted(self._faults, key=lambda fault: fault.line))
-        return BuildReport(people, self._spells, self._left_out, faults, digest)
+        faults = tuple(sorted(left_out.faults, key=lambda fault: fault.line))
+        return BuildReport(people, self._spells, left_out.rows, faults, digest)
+
+
+def _require_few_left_out(left_out: LeftOutRows, kept: int, most: float, source: Path) -> None:
+    """A wrong column or date form makes most rows bad: then the register would deny most people."""
+    rows = left_out.rows + kept
+    if left_out.rows > most * rows:
+        raise Malformed(
+            f"{left_out.rows} of {rows} rows would be left out, more than {most:.1%}",
+            where=str(source),
+            fix="Correct the extract, or allow more with --max-left-out",
+        )
 
 
 def _no_usable_row(faults: list[RowFault], source: Path) -> Malformed:
