@@ -35,7 +35,7 @@ def _at(person: TrialPerson, examples: tuple[str, ...]) -> Ask:
     return replace(person.request, **{**parts, "zip": person.row["zip"]})
 
 
-ADDRESS_POSITIVES = (TrialKind("special address, in another spelling", "confirm", 40, _respelt),)
+ADDRESS_POSITIVES = (TrialKind("special address, in another spelling", "confirm", 15, _respelt),)
 ADDRESS_NEGATIVES = tuple(
     TrialKind(name, "deny", 20, partial(_neighbour, words=words)) for name, words in NEIGHBOURS.items()
 )

@@ -16,7 +16,7 @@ from glomar_evaluation.synth import people
 from glomar_evaluation.trials.trials import Row
 
 ORIGIN_SHARE, FORM_SHARE, UNKNOWN_BIRTH_SHARE = 0.45, 0.25, 0.04
-ONE_NAME_SHARE, SCRIPT_SHARE = 0.15, 0.15
+ONE_NAME_SHARE, SCRIPT_SHARE = 0.3, 0.15
 MAX_MEMBERS = 11
 """A larger household is a group quarter of strangers, and stays as it is."""
 UNKNOWN_BIRTHS = ("1900-01-01", "1901-01-01", "1970-01-01", "1985-01-01")

@@ -46,11 +46,7 @@ def _given_joined(person: TrialPerson) -> Ask | None:
 
 def _saint(person: TrialPerson) -> Ask | None:
     last = person.row["last_name"]
-    for written, others in (
-        ("Saint-", ("St. ", "St ", "Saint")),
-        ("St. ", ("Saint ", "Saint-")),
-        ("Ste. ", ("Sainte-",)),
-    ):
+    for written, others in SAINTS.items():
         if last.startswith(written):
             return replace(person.request, last_name=last.replace(written, person.rng.choice(others), 1))
     return None
@@ -93,12 +89,12 @@ def _one_name(person: TrialPerson) -> Ask | None:
     return replace(person.request, first_name=person.rng.choice(("", "XXX", "NFN")))
 
 
-def _namesake(person: TrialPerson) -> bool:
+def has_namesake(person: TrialPerson) -> bool:
     """Somebody of the same first name lives there."""
     return any(row["first_name"] == person.row["first_name"] for row in person.household)
 
 
-def _has_generation(person: TrialPerson) -> bool:
+def has_generation(person: TrialPerson) -> bool:
     """A middle name such as Junior is the word of generation already."""
     return not {"Junior", "Senior"}.isdisjoint(person.row["middle_name"].split())
 
@@ -106,7 +102,7 @@ def _has_generation(person: TrialPerson) -> bool:
 def _father(person: TrialPerson) -> Ask | None:
     """The father or the son, by a word of generation in some column, without a birth date."""
     row, rng = person.row, person.rng
-    if row["suffix"] or _has_generation(person) or _namesake(person) or not _is_latin(row["last_name"]):
+    if row["suffix"] or has_generation(person) or has_namesake(person) or not _is_latin(row["last_name"]):
         return None
     word = rng.choice(GENERATIONS)
     request = as_registered(row, with_birth_date=False)
@@ -121,7 +117,7 @@ def _father(person: TrialPerson) -> Ask | None:
 def _sister(person: TrialPerson) -> Ask | None:
     """A longer middle name: Lan, and Lan Anh."""
     middle = person.row["middle_name"]
-    if len(middle) < 2 or _has_generation(person):
+    if len(middle) < 2 or has_generation(person):
         return None
     return replace(person.request, middle_name=f"{middle} {person.rng.choice(('Anh', 'Luisa', 'Rosa'))}")
 
@@ -180,7 +176,7 @@ def _homophone(person: TrialPerson) -> Ask | None:
 def _unknown_birth(person: TrialPerson) -> Ask | None:
     """A relative: the date is everybody's, and the generation differs."""
     row = person.row
-    if row["date_of_birth"] not in UNKNOWN_BIRTHS or row["suffix"] or _namesake(person):
+    if row["date_of_birth"] not in UNKNOWN_BIRTHS or row["suffix"] or has_namesake(person):
         return None
     return replace(as_registered(row), suffix="Jr")
 
@@ -198,13 +194,13 @@ def _unknown_birth_misspelt(person: TrialPerson) -> Ask | None:
 NAME_POSITIVES = (
     TrialKind("given name in other columns", "confirm", 8, _given_in_other_columns),
     TrialKind("given name in one word", "confirm", 3, _given_joined),
-    TrialKind("Saint in another spelling", "confirm", 60, _saint),
+    TrialKind("Saint in another spelling", "confirm", 20, _saint),
     TrialKind("no middle name, in words", "confirm", 4, _no_middle_name),
     TrialKind("degree, or no suffix, in words", "confirm", 3, _degree),
     TrialKind("middle initials with full stops", "confirm", 3, _dotted_initials),
-    TrialKind("umlauts as in a passport", "confirm", 30, _as_in_a_passport),
+    TrialKind("umlauts as in a passport", "confirm", 10, _as_in_a_passport),
     TrialKind("generation in the surname's column", "confirm", 6, _generation_in_surname),
-    TrialKind("one name under another code", "confirm", 60, _one_name),
+    TrialKind("one name under another code", "confirm", 30, _one_name),
 )
 NAME_NEGATIVES = (
     TrialKind("another generation, of many languages", "deny", 8, _father),

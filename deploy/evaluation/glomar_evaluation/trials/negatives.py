@@ -8,7 +8,7 @@ from glomar_verifier.matching.text import transliterated
 from msgspec.structs import replace
 
 from glomar_evaluation.trials.address_kinds import ADDRESS_NEGATIVES
-from glomar_evaluation.trials.name_kinds import NAME_NEGATIVES
+from glomar_evaluation.trials.name_kinds import NAME_NEGATIVES, has_generation, has_namesake
 from glomar_evaluation.trials.slips import look_alike
 from glomar_evaluation.trials.trials import TrialKind, TrialPerson, as_registered
 
@@ -165,7 +165,7 @@ def _generation_in_the_name(person: TrialPerson) -> Ask | None:
 
 def _middle(person: TrialPerson) -> Ask | None:
     initial = anyascii(person.row["middle_name"][:1])
-    if not initial:
+    if not initial or has_generation(person) or has_namesake(person):
         return None
     return replace(person.request, middle_name=person.rng.choice([x for x in "ABJLMR" if x != initial]))
 

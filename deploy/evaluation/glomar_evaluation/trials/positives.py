@@ -6,7 +6,6 @@ from glomar_verifier.matching.text import fold
 from msgspec.structs import replace
 
 from glomar_evaluation.trials.address_kinds import ADDRESS_POSITIVES
-from glomar_evaluation.trials.homes import UNKNOWN_BIRTHS
 from glomar_evaluation.trials.name_kinds import NAME_POSITIVES
 from glomar_evaluation.trials.slips import mistyped, mistyped_in
 from glomar_evaluation.trials.trials import TrialKind, TrialPerson, as_registered
@@ -91,18 +90,20 @@ def _direction_dropped(person: TrialPerson) -> Ask | None:
 
 def _names_exchanged(person: TrialPerson) -> Ask | None:
     request = as_registered(person.row)
-    if request.date_of_birth is None or person.row["date_of_birth"] in UNKNOWN_BIRTHS:
+    born = request.date_of_birth
+    if born is None or (born.month, born.day) in person.rules.birthdays_of_unknown:
         return None
     return replace(request, first_name=request.last_name, last_name=request.first_name)
 
 
+AS_REGISTERED = TrialKind("as registered", "confirm", 30, lambda s: s.request)
 POSITIVES = (
-    TrialKind("as registered", "confirm", 30, lambda s: s.request),
+    AS_REGISTERED,
     TrialKind("capitals", "confirm", 10, lambda s: replace(s.request, last_name=s.row["last_name"].upper())),
     TrialKind("accents dropped", "confirm", 10, _without_accents),
-    TrialKind("typo in the first name", "confirm", 4, _first_mistyped),
-    TrialKind("typo in the surname", "confirm", 4, _last_mistyped),
-    TrialKind("typo in the street", "confirm", 4, _street_mistyped),
+    TrialKind("typo in the first name", "confirm", 7, _first_mistyped),
+    TrialKind("typo in the surname", "confirm", 7, _last_mistyped),
+    TrialKind("typo in the street", "confirm", 7, _street_mistyped),
     TrialKind("second surname dropped", "confirm", 6, lambda s: _surname(s, "{0}")),
     TrialKind("first surname dropped", "confirm", 3, lambda s: _surname(s, "{1}")),
     TrialKind("surnames swapped", "confirm", 4, lambda s: _surname(s, "{1} {0}")),
@@ -110,7 +111,7 @@ POSITIVES = (
     TrialKind("surnames joined", "confirm", 2, lambda s: _surname(s, "{0}{lower}")),
     TrialKind("street spelt out", "confirm", 10, _street_spelt_out),
     TrialKind("unit left out", "confirm", 4, lambda s: _unit(s, "")),
-    TrialKind("unit's designator another", "confirm", 4, lambda s: _unit(s, "# {0}")),
+    TrialKind("unit's designator another", "confirm", 8, lambda s: _unit(s, "# {0}")),
     TrialKind("middle name left out", "confirm", 6, lambda s: replace(s.request, middle_name="")),
     TrialKind("middle initial", "confirm", 6, _middle_initial),
     TrialKind("older address in its year", "confirm", 6, _older_address),

@@ -25,7 +25,7 @@ from glomar_evaluation.trials.figures import EvaluationReport, OutcomeCounter
 from glomar_evaluation.trials.groups import NameGroups
 from glomar_evaluation.trials.homes import ADDRESS_COLUMNS, Home, Spells, homes
 from glomar_evaluation.trials.negatives import ABSENT, NEGATIVES
-from glomar_evaluation.trials.positives import POSITIVES
+from glomar_evaluation.trials.positives import AS_REGISTERED, POSITIVES
 from glomar_evaluation.trials.trials import Row, Trial, TrialPerson, trials
 
 POSITIVES_EACH, NEGATIVES_EACH = 1, 4
@@ -91,7 +91,7 @@ def _run(
             if spells is absent:
                 runner.try_all(trials(person, (ABSENT,), 1), person)
             else:
-                runner.try_all(trials(person, POSITIVES, POSITIVES_EACH), person)
+                runner.try_all(trials(person, POSITIVES, POSITIVES_EACH, AS_REGISTERED), person)
                 runner.try_all(trials(person, NEGATIVES, NEGATIVES_EACH), person)
         done += len(home.members)
         if progress:

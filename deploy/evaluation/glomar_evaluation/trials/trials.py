@@ -75,14 +75,20 @@ def as_registered(row: Row, *, with_birth_date: bool = True) -> Ask:
     )
 
 
-def trials(person: TrialPerson, kinds: Sequence[TrialKind], each: int) -> Iterator[Trial]:
-    """Up to `each` trials about the person, drawn by the weights of the kinds that fit."""
+def trials(
+    person: TrialPerson, kinds: Sequence[TrialKind], each: int, otherwise: TrialKind | None = None
+) -> Iterator[Trial]:
+    """Up to `each` trials about the person, drawn by the weights of the kinds. A kind that does not fit the
+    person is replaced by `otherwise`, so that every name group has the same share of typos, or by another
+    kind."""
     left = list(kinds)
     for _ in range(each):
         while left:
             kind = person.rng.choices(left, [k.weight for k in left])[0]
             left.remove(kind)
             request = kind.make(person)
+            if request is None and otherwise:
+                kind, request = otherwise, otherwise.make(person)
             if request is not None:
                 yield Trial(kind.name, kind.truth, person.group, request)
                 break

@@ -59,7 +59,7 @@ def _without_last(names: list[str], rules: Rules) -> tuple[list[str], list[str]]
             # d. y.
             found.insert(0, rules.last_generations["".join(names[-2:])])
             names = names[:-2]
-        elif names[-1] in rules.last_generations:
+        elif names[-1] in rules.last_generations and not _is_given_name(names[-2], names[-1], rules):
             found.insert(0, rules.last_generations[names[-1]])
             names = names[:-1]
             if len(names) > 1 and names[-1] in rules.generation_articles:
@@ -67,6 +67,11 @@ def _without_last(names: list[str], rules: Rules) -> tuple[list[str], list[str]]
         else:
             break
     return names, found
+
+
+def _is_given_name(one: str, other: str, rules: Rules) -> bool:
+    """MIN JUN, in the column of the surname."""
+    return other in rules.generation_names and one + other in rules.first_names
 
 
 def _split(
