@@ -3,7 +3,6 @@ and 29). Pure."""
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 
 import msgspec
 
@@ -30,9 +29,8 @@ class StreetLine(msgspec.Struct, frozen=True):
     urbanization: str = ""
 
 
-@lru_cache(maxsize=32_768)
 def read_street_line(words: str, state: str, rules: Rules) -> StreetLine:
-    """`words` are folded; `state` is the state's two letters. Cached, since every town has a Main Street."""
+    """`words` are folded; `state` is the state's two letters."""
     if not words:
         return StreetLine(Street())
     urbanization = ""
