@@ -4,8 +4,11 @@ from datetime import date, timedelta
 
 from anyascii import anyascii
 from glomar_schemas.request_file import Ask
+from glomar_verifier.matching.text import transliterated
 from msgspec.structs import replace
 
+from glomar_evaluation.trials.address_kinds import ADDRESS_NEGATIVES
+from glomar_evaluation.trials.name_kinds import NAME_NEGATIVES
 from glomar_evaluation.trials.slips import look_alike
 from glomar_evaluation.trials.trials import TrialKind, TrialPerson, as_registered
 
@@ -21,13 +24,16 @@ NICKNAMES = {
 
 def _other_name(person: TrialPerson, column: str, known: frozenset[str], born: str) -> Ask | None:
     """Another person with a similar name. born: "same" keeps the registered birth date, the hardest case."""
-    name = person.row[column]
-    head, _, rest = name.partition(" ")
-    other = look_alike(head, known, person.rng)
-    if other is None or not head.isalpha():
+    name, rules = person.row[column], person.rules
+    words = name.split()
+    # In a surname a particle may be left out, and another word beside it is a second surname.
+    small = rules.particles | rules.not_alone | rules.glued_prefixes if column == "last_name" else frozenset()
+    at = next((at for at, word in enumerate(words) if word.upper() not in small), 0)
+    other = look_alike(words[at], known, person.rng)
+    if other is None or not words[at].isalpha() or other.upper() == transliterated(words[at]):
         return None
     request = as_registered(person.row, with_birth_date=born == "same")
-    changed = f"{other} {rest}".strip()
+    changed = " ".join((*words[:at], other, *words[at + 1 :]))
     return (
         replace(request, first_name=changed)
         if column == "first_name"
@@ -61,7 +67,7 @@ def _number(person: TrialPerson, change: int) -> Ask | None:
 def _number_turned(person: TrialPerson) -> Ask | None:
     number = person.row["street_number"]
     turned = number[1:2] + number[:1] + number[2:]
-    return replace(person.request, street_number=turned) if turned != number else None
+    return replace(person.request, street_number=turned) if turned != number and number.isdigit() else None
 
 
 def _number_with(person: TrialPerson) -> Ask | None:
@@ -79,8 +85,10 @@ def _street(person: TrialPerson, others: dict[str, str]) -> Ask | None:
 def _street_look_alike(person: TrialPerson) -> Ask | None:
     """Another street: one word of its name becomes another known word. Its type stays."""
     name = person.row["street_name"].split()[:-1]
-    words = [word for word in name if word.isalpha() and len(word) > 3]
     rules = person.rules
+    words = [
+        word for word in name if word.isalpha() and len(word) > 3 and word.upper() not in rules.directionals
+    ]
     for known in (rules.street_words, rules.surnames, rules.first_names):
         other = look_alike(words[0], known, person.rng) if words else None
         if other:
@@ -129,7 +137,11 @@ def _before(person: TrialPerson) -> Ask:
 def _born(person: TrialPerson, how: str) -> Ask | None:
     request = as_registered(person.row)
     born = request.date_of_birth
-    if born is None or (how == "turned" and (born.day > 12 or born.day == born.month)):
+    if (
+        born is None
+        or born in person.rules.unknown_births
+        or (how == "turned" and (born.day > 12 or born.day == born.month))
+    ):
         return None
     if how == "turned":
         return replace(request, date_of_birth=date(born.year, born.day, born.month))
@@ -163,7 +175,9 @@ def _nickname(person: TrialPerson) -> Ask | None:
     return replace(person.request, first_name=nickname) if nickname else None
 
 
-def _first_initial(person: TrialPerson) -> Ask:
+def _first_initial(person: TrialPerson) -> Ask | None:
+    if len(person.row["first_name"]) == 1:
+        return None
     return replace(person.request, first_name=person.row["first_name"][0])
 
 
@@ -205,4 +219,6 @@ NEGATIVES = (
     TrialKind("another middle initial", "deny", 4, _middle),
     TrialKind("nickname", "deny", 2, _nickname),
     TrialKind("initial for the first name", "deny", 3, _first_initial),
+    *NAME_NEGATIVES,
+    *ADDRESS_NEGATIVES,
 )

@@ -2,8 +2,12 @@
 
 from anyascii import anyascii
 from glomar_schemas.request_file import Ask
+from glomar_verifier.matching.text import fold
 from msgspec.structs import replace
 
+from glomar_evaluation.trials.address_kinds import ADDRESS_POSITIVES
+from glomar_evaluation.trials.homes import UNKNOWN_BIRTHS
+from glomar_evaluation.trials.name_kinds import NAME_POSITIVES
 from glomar_evaluation.trials.slips import mistyped, mistyped_in
 from glomar_evaluation.trials.trials import TrialKind, TrialPerson, as_registered
 
@@ -17,8 +21,10 @@ SPELT_OUT = {
 
 
 def _double(person: TrialPerson) -> list[str] | None:
-    tokens = person.row["last_name"].split()
-    return tokens if len(tokens) == 2 else None
+    tokens, rules = person.row["last_name"].split(), person.rules
+    small = rules.particles | rules.not_alone | rules.glued_prefixes | rules.generation_names
+    small |= rules.surname_prefixes.keys()
+    return tokens if len(tokens) == 2 and small.isdisjoint(fold(word, "") for word in tokens) else None
 
 
 def _surname(person: TrialPerson, pattern: str) -> Ask | None:
@@ -65,7 +71,7 @@ def _street_spelt_out(person: TrialPerson) -> Ask | None:
 
 
 def _unit(person: TrialPerson, form: str) -> Ask | None:
-    unit = person.row["unit"]
+    unit = "" if person.form else person.row["unit"]
     return replace(person.request, unit=form.format(unit.split()[-1])) if unit else None
 
 
@@ -85,7 +91,7 @@ def _direction_dropped(person: TrialPerson) -> Ask | None:
 
 def _names_exchanged(person: TrialPerson) -> Ask | None:
     request = as_registered(person.row)
-    if request.date_of_birth is None:
+    if request.date_of_birth is None or person.row["date_of_birth"] in UNKNOWN_BIRTHS:
         return None
     return replace(request, first_name=request.last_name, last_name=request.first_name)
 
@@ -110,4 +116,6 @@ POSITIVES = (
     TrialKind("older address in its year", "confirm", 6, _older_address),
     TrialKind("direction left out", "confirm", 3, _direction_dropped),
     TrialKind("first and last name exchanged", "confirm", 1, _names_exchanged),
+    *NAME_POSITIVES,
+    *ADDRESS_POSITIVES,
 )

@@ -8,7 +8,6 @@ import csv
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
 
 from glomar_schemas.errors import Malformed
@@ -22,18 +21,16 @@ from glomar_verifier.register.build import build
 from glomar_verifier.register.extract import COLUMNS
 from glomar_verifier.register.sqlite import open_register
 
-from glomar_evaluation.synth import people
 from glomar_evaluation.trials.figures import EvaluationReport, OutcomeCounter
 from glomar_evaluation.trials.groups import NameGroups
+from glomar_evaluation.trials.homes import ADDRESS_COLUMNS, Home, Spells, homes
 from glomar_evaluation.trials.negatives import ABSENT, NEGATIVES
 from glomar_evaluation.trials.positives import POSITIVES
 from glomar_evaluation.trials.trials import Row, Trial, TrialPerson, trials
 
 POSITIVES_EACH, NEGATIVES_EACH = 1, 4
 LEFT_OUT_SHARE = 0.25
-ADDRESS_COLUMNS = ("street_number", "street_name", "unit", "po_box", "urbanization", "zip")
 
-Household = list[list[Row]]
 Progress = Callable[[int], None]
 
 
@@ -45,27 +42,25 @@ def evaluate(number: int, seed: int, rules: Rules, progress: Progress | None = N
     """
     rng = random.Random(seed)  # noqa: S311 (reproducible test data, no secret)
     with tempfile.TemporaryDirectory(prefix="glomar-evaluate-") as folder:
-        homes = [(home, _left_out(home, rng)) for home in households(number, seed)]
-        on_file = [row for home, absent in homes for spells in home if spells is not absent for row in spells]
+        everyone = [(home, _left_out(home.members, rng)) for home in homes(number, seed, rng)]
+        on_file = [
+            row
+            for home, absent in everyone
+            for spells in home.members
+            if spells is not absent
+            for row in spells
+        ]
         source, target = Path(folder) / "register.csv", Path(folder) / "register.db"
         _write(on_file, source)
         build(source, target, rules)
         register = open_register(target, rules)
         try:
             counter = _run(
-                homes, _TrialRunner(register, rules, {_key(row) for row in on_file}), rng, progress
+                everyone, _TrialRunner(register, rules, {_key(row) for row in on_file}), rng, progress
             )
         finally:
             register.close()
     return counter.report(rules=rules.label, seed=seed, people=number)
-
-
-def households(number: int, seed: int) -> Iterator[Household]:
-    """The generator's people, each with their rows, grouped by their newest address."""
-    rows: Iterator[Row] = people(number, seed)
-    everyone = [list(spells) for _, spells in groupby(rows, key=lambda row: row["person_id"])]
-    for _, home in groupby(everyone, key=lambda spells: [spells[-1][column] for column in ADDRESS_COLUMNS]):
-        yield list(home)
 
 
 def _write(rows: Sequence[Row], out: Path) -> None:
@@ -75,29 +70,30 @@ def _write(rows: Sequence[Row], out: Path) -> None:
         writer.writerows(rows)
 
 
-def _left_out(home: Household, rng: random.Random) -> list[Row] | None:
-    return rng.choice(home) if len(home) > 1 and rng.random() < LEFT_OUT_SHARE else None
+def _left_out(members: Sequence[Spells], rng: random.Random) -> Spells | None:
+    return rng.choice(members) if len(members) > 1 and rng.random() < LEFT_OUT_SHARE else None
 
 
 def _run(
-    homes: Sequence[tuple[Household, list[Row] | None]],
+    everyone: Sequence[tuple[Home, Spells | None]],
     runner: "_TrialRunner",
     rng: random.Random,
     progress: Progress | None,
 ) -> OutcomeCounter:
     done = 0
-    for home, absent in homes:
-        there = [spells[-1] for spells in home if spells is not absent]
-        for spells in home:
+    for home, absent in everyone:
+        there = [spells[-1] for spells in home.members if spells is not absent]
+        for spells in home.members:
             others = [row for row in there if row is not spells[-1]]
-            crowded = len(home) >= runner.rules.crowded_people
-            person = TrialPerson(spells, others, rng, runner.rules, crowded)
+            crowded = len(home.members) >= runner.rules.crowded_people
+            group = home.origin or runner.groups.of(spells[-1]["last_name"])
+            person = TrialPerson(spells, others, rng, runner.rules, crowded, group, home.form)
             if spells is absent:
                 runner.try_all(trials(person, (ABSENT,), 1), person)
             else:
                 runner.try_all(trials(person, POSITIVES, POSITIVES_EACH), person)
                 runner.try_all(trials(person, NEGATIVES, NEGATIVES_EACH), person)
-        done += len(home)
+        done += len(home.members)
         if progress:
             progress(done)
     return runner.counter
@@ -111,12 +107,14 @@ class _TrialRunner:
         self.counter = OutcomeCounter()
         self._register = register
         self._residents = residents
-        self._groups = NameGroups.load()
+        self.groups = NameGroups.load()
 
     def try_all(self, cases: Iterator[Trial], person: TrialPerson) -> None:
         own = {_key(row) for row in person.spells}
         for case in cases:
-            request = _key_of_request(case.request)
+            request: tuple[str, ...] = ()
+            with contextlib.suppress(Malformed):
+                request = _key_of_request(case.request)
             if case.truth == "deny" and request in self._residents and request not in own:
                 # Another person of this name lives there: this is no negative.
                 continue
@@ -135,7 +133,7 @@ class _TrialRunner:
         self.counter.add(
             case.truth,
             case.kind,
-            self._groups.of(case.surname),
+            case.group,
             confirmed=confirmed,
             gates=failed if case.truth == "confirm" and not confirmed else (),
         )

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 from glomar_schemas.request_file import COLUMNS, Ask
+from glomar_verifier.matching.postal_rules import AddressExample
 from glomar_verifier.matching.rules import Rules
 
 Row = Mapping[str, str]
@@ -14,11 +15,11 @@ Truth = Literal["confirm", "deny"]
 
 
 class Trial(msgspec.Struct, frozen=True):
-    """One request and its right answer. surname: the person's in the register, for the name group."""
+    """One request and its right answer. group: the person's name group."""
 
     kind: str
     truth: Truth
-    surname: str
+    group: str
     request: Ask
 
 
@@ -26,7 +27,8 @@ class TrialPerson(msgspec.Struct, frozen=True):
     """One person of the register, and what a kind of trial needs to make a request about them.
 
     spells: the person's rows, newest last. household: the rows of the others who live there. crowded: so many
-    live there that the rules require the birth date.
+    live there that the rules require the birth date. group: the name group. form: the special form of the
+    address.
     """
 
     spells: Sequence[Row]
@@ -34,6 +36,8 @@ class TrialPerson(msgspec.Struct, frozen=True):
     rng: random.Random
     rules: Rules
     crowded: bool
+    group: str
+    form: AddressExample | None = None
 
     @property
     def row(self) -> Row:
@@ -80,5 +84,5 @@ def trials(person: TrialPerson, kinds: Sequence[TrialKind], each: int) -> Iterat
             left.remove(kind)
             request = kind.make(person)
             if request is not None:
-                yield Trial(kind.name, kind.truth, person.row["last_name"], request)
+                yield Trial(kind.name, kind.truth, person.group, request)
                 break

@@ -3,6 +3,7 @@ Pure. There is no score, so that a lawyer can read the rule."""
 
 from collections.abc import Callable, Iterator
 from datetime import date
+from itertools import product
 from typing import Literal
 
 import msgspec
@@ -109,7 +110,7 @@ def _with_equal_births(query: Query, record: RegisterRecord) -> tuple[Query, Reg
 def gates(query: Query, record: RegisterRecord, rules: Rules) -> tuple[str, ...]:
     """Names of the gates that this record fails; empty if it passes. For tests, evaluation and the record
     holder's own staff: a requester never learns them (G4)."""
-    return tuple(_failed(query, record, rules))
+    return tuple(dict.fromkeys(_failed(query, record, rules)))
 
 
 def _failed(query: Query, record: RegisterRecord, rules: Rules) -> Iterator[str]:
@@ -124,27 +125,26 @@ def _failed_names(query: Query, record: RegisterRecord, rules: Rules) -> Iterato
 def name_gates(
     requested: NormalName, recorded: NormalName, rules: Rules, *, same_birth: bool
 ) -> Iterator[str]:
-    """Names of the gates that fail for the names. Of several readings in Latin letters one must pass."""
-    yield from native_contradictions(requested, recorded)
+    """Names of the gates that fail for the names. In a passport's letters the names must be equal: a slip of
+    Doerte may be another name, although it is none of Dörte."""
+    failed = _failed_for(requested, recorded, rules, same_birth)
     if not (requested.transliteration or recorded.transliteration):
-        yield from _failed_in_latin(requested, recorded, rules, same_birth)
+        yield from failed
         return
-    failures = [
-        tuple(_failed_in_latin(one, other, rules, same_birth))
-        for one in requested.forms
-        for other in recorded.forms
-    ]
-    yield from min(failures, key=len)
+    failures = tuple(failed)
+    for one, other in product(requested.forms, recorded.forms):
+        if failures and (one.first, one.surname) == (other.first, other.surname):
+            failures = tuple(_failed_for(one, other, rules, same_birth))
+    yield from failures
 
 
-def _failed_in_latin(
-    requested: NormalName, recorded: NormalName, rules: Rules, same_birth: bool
-) -> Iterator[str]:
+def _failed_for(requested: NormalName, recorded: NormalName, rules: Rules, same_birth: bool) -> Iterator[str]:
     """One slip, in the first name or in the surname; in both only if the birth dates are equal. A given name
     that is divided in another way counts as a slip."""
     divided = requested.first != recorded.first and same_given_name(requested, recorded, rules)
     if same_birth and not divided:
         requested = exchanged(requested, recorded, rules) or requested
+    yield from native_contradictions(requested, recorded)
     first = 1 if divided else first_name_slips(requested, recorded, rules)
     if first is None:
         yield "first-name"

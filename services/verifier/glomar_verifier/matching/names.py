@@ -71,12 +71,13 @@ def _normal_name(first: str, middle: str, last: str, suffix: str, rules: Rules) 
         middles = initials + middles
     if firsts and not surname:
         firsts, surname = [], firsts
+    firsts = _one_spelling(firsts, rules)
     suffixes = [*suffix_of(fold(suffix, "suffix").split(), rules)]
     suffixes += first_suffixes + middle_suffixes + last_suffixes
     return NormalName(
         first="".join(firsts),
         middle=" ".join(middles),
-        surname=_glued(_one_spelling(surname, rules), rules),
+        surname=surname_tokens(surname, rules),
         # Two different suffixes equal no suffix on record, so they contradict every record: a deny.
         suffix="OR".join(dict.fromkeys(suffixes)),
         first_words=several(firsts),
@@ -121,6 +122,11 @@ def _middle_words(middle: str, firsts: Sequence[str], rules: Rules) -> list[str]
     if folded == rules.no_middle_name_or_name and "".join(firsts) + folded not in rules.first_names:
         return []
     return folded.split()
+
+
+def surname_tokens(words: list[str], rules: Rules) -> tuple[str, ...]:
+    """The words of a surname, each prefix in its standard spelling and joined to its word."""
+    return _glued(_one_spelling(words, rules), rules)
 
 
 def _one_spelling(words: list[str], rules: Rules) -> list[str]:

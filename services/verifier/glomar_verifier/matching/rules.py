@@ -151,7 +151,7 @@ def _assemble(files: Mapping[str, bytes], digest: str) -> Rules:
         states_by_prefix=_states_by_prefix(zips.prefixes),
         states_by_zip={code: frozenset(states.split()) for code, states in zips.exceptions.items()},
         states=frozenset((*zips.prefixes, *zips.elsewhere.au.split())),
-        first_names=words("first_names.txt"),
+        first_names=_with_prefixes(words("first_names.txt"), names.surname_prefixes),
         surnames=_with_prefixes(words("surnames.txt"), names.surname_prefixes),
         rare_surnames=_with_prefixes(words("surnames_rare.txt"), names.surname_prefixes),
         street_words=words("street_words.txt"),

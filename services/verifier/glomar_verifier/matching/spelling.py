@@ -11,7 +11,7 @@ from collections.abc import Container, Iterator, Sequence
 from msgspec.structs import replace
 from rapidfuzz.distance import OSA
 
-from glomar_verifier.matching.names import NormalName, divided_given_name, several
+from glomar_verifier.matching.names import NormalName, divided_given_name, several, surname_tokens
 from glomar_verifier.matching.rules import Rules
 
 
@@ -70,13 +70,18 @@ def same_given_name(one: NormalName, other: NormalName, rules: Rules) -> bool:
 
 
 def same_middle_name(one: NormalName, other: NormalName, rules: Rules, *, same_birth: bool) -> bool:
-    """Blank on one side is no contradiction, and an initial stands for a name. Otherwise all words are equal:
-    Lan and Lan Anh are sisters."""
+    """Blank on one side is no contradiction, unless the other is a word of generation (Peter Jun; but Hyun
+    Jun is a given name); and an initial stands for a name. Otherwise all words are equal: Lan and Lan Anh are
+    sisters."""
     mine, theirs = one.middle.split(), other.middle.split()
     if one.middle.replace(" ", "") == other.middle.replace(" ", ""):
         return True
     if not (mine and theirs):
-        return same_birth or rules.generation_names.isdisjoint((*mine, *theirs))
+        return same_birth or not any(
+            word in rules.generation_names and name.first + word not in rules.first_names
+            for name in (one, other)
+            for word in name.middle.split()
+        )
     shorter, longer = (mine, theirs) if len(mine) < len(theirs) else (theirs, mine)
     if len(shorter) < len(longer) and any(len(word) > 1 for word in shorter):
         return False
@@ -107,14 +112,21 @@ def _differ_in_script(one: str, other: str) -> bool:
 
 
 def _different_first_words(name: NormalName, other: NormalName) -> Iterator[tuple[str, str]]:
-    """The word in which the names differ, if it is one word, and what the other name has in its place."""
-    words, rest = name.first_words, other.first
-    while words and rest.startswith(words[0]):
-        words, rest = words[1:], rest.removeprefix(words[0])
-    while words and rest.endswith(words[-1]):
-        words, rest = words[:-1], rest.removesuffix(words[-1])
-    if len(words) == 1:
-        yield words[0], rest
+    """The word in which the names differ, if it is one word, and what the other name has in its place. If the
+    other name is one word, its letters may belong to two words: Carlose Eduardo, Carloseduardo."""
+    if name.first_words and other.first_words:
+        different, others = different_words(list(name.first_words), list(other.first_words))
+        if len(different) == 1:
+            yield different[0], "".join(others)
+        return
+    for from_end in (False, True):
+        words, rest = name.first_words, other.first
+        for end in (from_end, not from_end):
+            while words and (rest.endswith(words[-1]) if end else rest.startswith(words[0])):
+                word, words = (words[-1], words[:-1]) if end else (words[0], words[1:])
+                rest = rest.removesuffix(word) if end else rest.removeprefix(word)
+        if len(words) == 1:
+            yield words[0], rest
 
 
 def exchanged(requested: NormalName, recorded: NormalName, rules: Rules) -> NormalName | None:
@@ -131,7 +143,7 @@ def exchanged(requested: NormalName, recorded: NormalName, rules: Rules) -> Norm
         requested,
         first="".join(surname),
         first_words=several(surname),
-        surname=(requested.first,),
+        surname=surname_tokens(list(requested.first_words or (requested.first,)), rules),
         native=requested.native and (requested.native[2], requested.native[1], requested.native[0]),
     )
     if first_name_slips(turned, recorded, rules) is None:
@@ -166,7 +178,27 @@ def surname_slips(one: Sequence[str], other: Sequence[str], rules: Rules, *, sam
     candidates = [word for word in only_longer if word not in rules.not_alone] if single else []
     pairs = [([word], [candidate]) for word in only_shorter for candidate in candidates]
     pairs.append(different_words(list(one), list(other)))
-    return 1 if any(is_slip(*pair, rules, *known, same_birth=same_birth) for pair in pairs) else None
+    slips = (
+        pair
+        for pair in pairs
+        if is_slip(*pair, rules, *known, same_birth=same_birth)
+        and not _are_two_with_prefix(*pair, rules, known)
+    )
+    return 1 if any(slips) else None
+
+
+def _are_two_with_prefix(
+    one: Sequence[str], other: Sequence[str], rules: Rules, known: Sequence[Container[str]]
+) -> bool:
+    """St. Hilaire and St. Helaire: no list has both as one word, but each is known without its prefix."""
+    return all(
+        any(
+            text.startswith(prefix) and any(text.removeprefix(prefix) in words for words in known)
+            for prefix in rules.glued_prefixes
+            if len(prefix) > 1
+        )
+        for text in ("".join(one), "".join(other))
+    )
 
 
 def _small_words_fit(one: Sequence[str], other: Sequence[str], rules: Rules) -> bool:

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 
 from glomar_verifier.matching import blocking
 from glomar_verifier.matching.corrections import corrected_first_name, one_edit
-from glomar_verifier.matching.names import NormalName, divided_given_name
+from glomar_verifier.matching.names import NormalName, divided_given_name, surname_tokens
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.quotas.hidden_names import DatedName
 
@@ -23,7 +23,7 @@ def requested_variants(name: NormalName, key: bytes, rules: Rules) -> tuple[Date
 
     key: 32 bytes, of an agency and a birth date.
     """
-    variants = [variant for form in name.forms for variant in _variants(form)]
+    variants = [variant for form in name.forms for variant in _variants(form, rules)]
     return tuple(
         DatedName(
             first=_first(first, first in rules.first_names, key),
@@ -33,12 +33,12 @@ def requested_variants(name: NormalName, key: bytes, rules: Rules) -> tuple[Date
     )
 
 
-def _variants(name: NormalName) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _variants(name: NormalName, rules: Rules) -> Iterator[tuple[str, tuple[str, ...]]]:
     yield name.first, name.surname
     if divided := divided_given_name(name):
         yield divided, name.surname
     if name.first:
-        yield "".join(name.surname), (name.first,)
+        yield "".join(name.surname), surname_tokens(list(name.first_words or (name.first,)), rules)
 
 
 class RecordedName:
