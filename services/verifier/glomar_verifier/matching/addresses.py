@@ -43,8 +43,8 @@ class NormalAddress(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def unit_key(self) -> str:
-        """The units for a keyed hash: APT4B and #4B are one."""
-        return ",".join([unit.removeprefix(GENERIC).removeprefix(UNKNOWN) for unit in self.units])
+        """The units for a keyed hash: APT 4B and #4B are one."""
+        return ",".join([unit.removeprefix(f"{GENERIC} ").removeprefix(UNKNOWN) for unit in self.units])
 
 
 def normal_address(

@@ -82,7 +82,7 @@ def _split_urbanization(tokens: list[str], rules: Rules) -> tuple[list[str], str
 
 
 def _split_units(tokens: list[str], fixed: int, rules: Rules) -> tuple[list[str], tuple[str, ...]]:
-    """MAIN ST APT 4 -> (MAIN ST), (APT4). Units begin after the first `fixed` tokens and after a name, which
+    """MAIN ST APT 4 -> (MAIN ST), (APT 4). Units begin after the first `fixed` tokens and after a name, which
     is more than a direction: N RM 620 and Lower 10th St have no unit."""
     no_name = rules.directionals.keys() | rules.postal.qualifiers.keys()
     for at in range(max(1, fixed), len(tokens)):
