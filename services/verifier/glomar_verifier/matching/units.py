@@ -119,9 +119,9 @@ def _next_unit(tokens: Sequence[str], at: int, rules: Rules) -> tuple[str, int]:
     floor = _floor(tokens, at, rules)
     if floor is not None:
         return f"FL {floor}", at + 2
-    at = _after_signs(tokens, at, rules)
+    first, at = at, _after_signs(tokens, at, rules)
     kind = postal.unit_kinds.get(tokens[at], "")
-    if kind or tokens[at] in postal.unit_signs:
+    if kind or (at == first and tokens[at] in postal.unit_signs):
         at += 1
     if kind:
         # APT NO 4, LOT # 7
