@@ -133,7 +133,7 @@ def _next_unit(tokens: Sequence[str], at: int, rules: Rules) -> tuple[str, int]:
     if len(identifier) == 1 and identifier[0] in postal.numbers:
         identifier = [str(postal.numbers[identifier[0]])]
     text = joined(identifier)
-    if kind in ("", GENERIC) and not text:
+    if (kind in ("", GENERIC) and not text) or (not kind and text in postal.unit_signs):
         return "", at
     return (f"{kind} {text}".rstrip() if kind else UNKNOWN + text), at
 
