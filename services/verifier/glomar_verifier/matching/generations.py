@@ -18,6 +18,8 @@ def split_generations(
     while len(names) > 1 and names[0] in rules.generations_before_name:
         found.append(rules.generations[names.pop(0)])
     rest = names[keep:]
+    if not rest:
+        return names, found
     if not any(word in rules.generations for word in rest) and rules.generation_articles.isdisjoint(rest):
         return names, found
     names = names[:keep]

@@ -43,10 +43,11 @@ def normal_name(first: str, middle: str, last: str, suffix: str, rules: Rules) -
     """Raises Malformed (see `fold`; also for an HTML entity). A Jr or III in another field is read as the
     suffix, and initials after the first name as the beginning of the middle name. A code for an unknown first
     or last name is left out."""
-    columns = first, middle, last
-    for text, where in zip(columns, ("first_name", "middle_name", "last_name"), strict=True):
-        require_no_entity(text, where)
-    if not (first + middle + last).isascii():
+    columns, written = (first, middle, last), first + middle + last
+    if "&" in written:
+        for text, where in zip(columns, ("first_name", "middle_name", "last_name"), strict=True):
+            require_no_entity(text, where)
+    if not written.isascii():
         name = _normal_name(*columns, suffix, rules)
         other = [transliterated(text) for text in columns]
         if any(other):
@@ -62,8 +63,8 @@ def _normal_name(first: str, middle: str, last: str, suffix: str, rules: Rules) 
     surname, last_suffixes = split_generations(last_folded.split(), rules, keep=1, surname=True)
     firsts, first_suffixes = split_generations(_untitled(first_folded.split(), rules), rules, keep=1)
     middles, middle_suffixes = split_generations(_middle_words(middle, firsts, rules), rules, keep=0)
-    if all(len(word) == 1 for word in firsts):
-        firsts = ["".join(firsts)] if firsts else []
+    if len(firsts) > 1 and all(len(word) == 1 for word in firsts):
+        firsts = ["".join(firsts)]
     initials: list[str] = []
     while len(firsts) > 1 and len(firsts[-1]) == 1:
         initials.insert(0, firsts.pop())
@@ -72,7 +73,7 @@ def _normal_name(first: str, middle: str, last: str, suffix: str, rules: Rules) 
     if firsts and not surname:
         firsts, surname = [], firsts
     firsts = _one_spelling(firsts, rules)
-    suffixes = [*suffix_of(fold(suffix, "suffix").split(), rules)]
+    suffixes = [*suffix_of(fold(suffix, "suffix").split(), rules)] if suffix else []
     suffixes += first_suffixes + middle_suffixes + last_suffixes
     return NormalName(
         first="".join(firsts),
@@ -103,8 +104,12 @@ def one_name(first: str, last: str, rules: Rules) -> str:
 
 def _known_only(text: str, where: str, rules: Rules) -> str:
     """The folded text, blank for a code that says that the name is unknown."""
-    folded = fold(_DOTTED_INITIAL.sub(r"\1 ", text) if where == "first_name" else text, where)
+    folded = fold(_initials_apart(text) if where == "first_name" else text, where)
     return "" if folded in rules.unknown_names else folded
+
+
+def _initials_apart(text: str) -> str:
+    return _DOTTED_INITIAL.sub(r"\1 ", text) if "." in text else text
 
 
 def _untitled(words: list[str], rules: Rules) -> list[str]:
@@ -116,7 +121,7 @@ def _middle_words(middle: str, firsts: Sequence[str], rules: Rules) -> list[str]
     """None for a text that says that there is no middle name."""
     if not middle or _NOT_APPLICABLE.match(middle):
         return []
-    folded = fold(_DOTTED_INITIAL.sub(r"\1 ", middle), "middle_name")
+    folded = fold(_initials_apart(middle), "middle_name")
     if folded in rules.no_middle_name or folded in rules.credentials:
         return []
     if folded == rules.no_middle_name_or_name and "".join(firsts) + folded not in rules.first_names:
@@ -131,6 +136,8 @@ def surname_tokens(words: list[str], rules: Rules) -> tuple[str, ...]:
 
 def _one_spelling(words: list[str], rules: Rules) -> list[str]:
     """SAINT FLEUR, SAINTFLEUR -> ST FLEUR, STFLEUR. A surname Saint stays."""
+    if not any(word.startswith(rules.surname_prefix_spellings) for word in words):
+        return words
     if len(words) == 1 and words[0] in rules.surname_prefixes:
         return words
     return [_prefix_respelt(word, rules) for word in words]

@@ -53,6 +53,7 @@ class Rules(msgspec.Struct, frozen=True, eq=False):
     no_middle_name_or_name: str
     unknown_names: frozenset[str]
     surname_prefixes: Spellings
+    surname_prefix_spellings: tuple[str, ...]
     glued_prefixes: frozenset[str]
     prefixes_glued_if_known: frozenset[str]
     particles: frozenset[str]
@@ -172,6 +173,11 @@ def _assemble(files: Mapping[str, bytes], digest: str) -> Rules:
 def _name_tables(names: rule_files.Names) -> dict[str, Any]:
     words, surnames = names.words, names.surnames
     generations, names_too = spellings(names.generations), frozenset(words.names_too.split())
+    prefixes = {
+        spelling: standard
+        for standard, variants in names.surname_prefixes.items()
+        for spelling in variants.split()
+    }
     return {
         "generations": {
             word: standard
@@ -188,11 +194,8 @@ def _name_tables(names: rule_files.Names) -> dict[str, Any]:
         "no_middle_name": frozenset(names.none.whole),
         "no_middle_name_or_name": names.none.if_no_name,
         "unknown_names": frozenset(names.unknown.codes),
-        "surname_prefixes": {
-            spelling: standard
-            for spelling, standard in spellings(names.surname_prefixes).items()
-            if spelling != standard
-        },
+        "surname_prefixes": prefixes,
+        "surname_prefix_spellings": tuple(prefixes),
         "glued_prefixes": frozenset(surnames.glued.split()),
         "prefixes_glued_if_known": frozenset(surnames.glued_if_known.split()),
         "particles": frozenset(surnames.particles.split()),

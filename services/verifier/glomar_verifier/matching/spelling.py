@@ -42,20 +42,23 @@ def first_name_slips(one: NormalName, other: NormalName, rules: Rules) -> int | 
         return 0 if one.first == other.first and "".join(one.surname) == "".join(other.surname) else None
     if one.first == other.first:
         return 0
-    pairs = [
-        (one.first, other.first),
-        *_different_first_words(one, other),
-        *_different_first_words(other, one),
-    ]
-    slips = (is_slip([a], [b], rules, rules.first_names, same_birth=False) for a, b in pairs)
+    known = rules.first_names
+    if not is_slip([one.first], [other.first], rules, known, same_birth=False):
+        return None
+    words = (*_different_first_words(one, other), *_different_first_words(other, one))
+    slips = (is_slip([word], [rest], rules, known, same_birth=False) for word, rest in words)
     return 1 if all(slips) else None
 
 
 def same_given_name(one: NormalName, other: NormalName, rules: Rules) -> bool:
     """Whether one given name is divided over the two columns in two ways: Min Ji, and Min with the middle
     name Ji. If one side has it in one word, both parts must be known names: Minji."""
+    if not (one.first and other.first and (one.middle or other.middle)):
+        return False
+    if not (one.first.startswith(other.first) or other.first.startswith(one.first)):
+        return False
     whole = divided_given_name(one) or one.first
-    if not one.first or whole != (divided_given_name(other) or other.first):
+    if whole != (divided_given_name(other) or other.first):
         return False
     words, others = ((*(n.first_words or (n.first,)), *n.middle.split()) for n in (one, other))
     if words == others:
