@@ -133,6 +133,10 @@ def _next_unit(tokens: Sequence[str], at: int, rules: Rules) -> tuple[str, int]:
     if len(identifier) == 1 and identifier[0] in postal.numbers:
         identifier = [str(postal.numbers[identifier[0]])]
     text = joined(identifier)
+    # N O 4, P H 2
+    parts = None if kind else _GLUED.match(text)
+    if parts and (parts[1] in postal.unit_kinds or parts[1] in postal.unit_signs):
+        kind, text = postal.unit_kinds.get(parts[1], ""), parts[2]
     if (kind in ("", GENERIC) and not text) or (not kind and text in postal.unit_signs):
         return "", at
     return (f"{kind} {text}".rstrip() if kind else UNKNOWN + text), at
