@@ -1,6 +1,7 @@
 """The normal form of an address, the same for the register and for a request. Pure."""
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -11,6 +12,7 @@ from glomar_verifier.matching.postal_rules import read_state
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.matching.street_lines import (
     Street,
+    StreetLine,
     number_in_words,
     read_street_line,
     read_urbanization,
@@ -41,8 +43,8 @@ class NormalAddress(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def unit_key(self) -> str:
-        """The units for a keyed hash: APT4B and #4B are one."""
-        return ",".join([unit.removeprefix(GENERIC).removeprefix(UNKNOWN) for unit in self.units])
+        """The units for a keyed hash: APT 4B and #4B are one."""
+        return ",".join([unit.removeprefix(f"{GENERIC} ").removeprefix(UNKNOWN) for unit in self.units])
 
 
 def normal_address(
@@ -60,34 +62,57 @@ def normal_address(
 ) -> NormalAddress:
     """Raises Malformed (see `fold`; also for a text that is not a ZIP code). A PO box, a unit or an
     urbanization in the street line is found there. A ZIP+4 is cut to five digits."""
-    code = read_state(fold(state, "state"), rules.postal)
-    zip5 = normal_zip(zip_code, form, code, rules)
-    place = _state_of(zip5, code, form, rules)
-    house = _house_number(fold(number_sign_as_word(number), "street_number"), zip5, place, rules)
-    words = fold(number_sign_as_word(street), "street_name")
-    box = read_po_box(fold(number_sign_as_word(po_box), "po_box"), place, rules)
-    unit_words = fold(number_sign_as_word(unit), "unit")
-    if words and not house:
-        words, house, box = _without_house_number(words, box, place, rules)
-    elif words:
-        words, found = split_box_after_street(words)
-        box = box if not found or box == found else f"{box} OR {found}" if box else found
-    area = read_urbanization(fold(urbanization, "urbanization"), rules)
-    if place == "PR" and unit_words:
-        unit_words, area_in_unit = split_urbanization_from_unit(unit_words, rules)
-        area = area or area_in_unit
-    line = read_street_line(words, place, rules)
-    units = read_units(unit_words, rules)
+    code, zip5, place = _read_place(state, zip_code, form, rules)
+    house = number if number.isascii() and number.isdigit() else _house_number(number, zip5, place, rules)
+    box = _read_box(po_box, place, rules) if po_box else ""
+    if house:
+        line, found = _read_street(street, place, rules)
+        if found and found != box:
+            box = f"{box} OR {found}" if box else found
+    else:
+        line, house, box = _read_street_without_number(street, box, place, rules)
+    units, area = _read_unit(unit, place, rules) if unit else ((), "")
+    if urbanization:
+        area = read_urbanization(fold(urbanization, "urbanization"), rules)
     return NormalAddress(
         number=house,
         po_box=box,
-        units=tuple(sorted({*units, *line.units})) if line.units else units,
+        units=tuple(sorted({*units, *line.units})) if line.units and units else line.units or units,
         street=line.street,
         city=fold(city, "city"),
         state=code,
         zip5=zip5,
         urbanization=area or line.urbanization,
     )
+
+
+# Cached: all houses of a town share them.
+@lru_cache(maxsize=32_768)
+def _read_place(state: str, zip_code: str, form: AddressForm, rules: Rules) -> tuple[str, str, str]:
+    """-> (the state as given, the ZIP code, the state that the ZIP code says). Raises Malformed."""
+    code = read_state(fold(state, "state"), rules.postal)
+    zip5 = normal_zip(zip_code, form, code, rules)
+    return code, zip5, _state_of(zip5, code, form, rules)
+
+
+@lru_cache(maxsize=32_768)
+def _read_street(street: str, state: str, rules: Rules) -> tuple[StreetLine, str]:
+    """-> (the line's parts, the PO box after the street)."""
+    words, box = split_box_after_street(fold(number_sign_as_word(street), "street_name"))
+    return read_street_line(words, state, rules), box
+
+
+@lru_cache(maxsize=32_768)
+def _read_unit(unit: str, state: str, rules: Rules) -> tuple[tuple[str, ...], str]:
+    """-> (the units, the urbanization that stands in the unit field)."""
+    words, area = fold(number_sign_as_word(unit), "unit"), ""
+    if state == "PR" and words:
+        words, area = split_urbanization_from_unit(words, rules)
+    return read_units(words, rules), area
+
+
+def _read_box(po_box: str, state: str, rules: Rules) -> str:
+    return read_po_box(fold(number_sign_as_word(po_box), "po_box"), state, rules)
 
 
 def normal_zip(text: str, form: AddressForm, state: str, rules: Rules) -> str:
@@ -118,8 +143,9 @@ def _state_of(zip5: str, given: str, form: AddressForm, rules: Rules) -> str:
     return next(iter(states)) if len(states) == 1 else given
 
 
-def _house_number(words: str, zip5: str, state: str, rules: Rules) -> str:
+def _house_number(text: str, zip5: str, state: str, rules: Rules) -> str:
     """12 A -> 12A, N6 W23001 -> N6W23001, ONE -> 1, KM 1.7 -> KM1 7."""
+    words = fold(number_sign_as_word(text), "street_number")
     if not words or words.isdigit():
         return words
     tokens = words.split()
@@ -135,12 +161,16 @@ def _house_number(words: str, zip5: str, state: str, rules: Rules) -> str:
     return text
 
 
-def _without_house_number(words: str, box: str, state: str, rules: Rules) -> tuple[str, str, str]:
-    """-> (street line, house number, PO box) of a street line without a house number."""
-    found, rest = box_in_street(words, box, state, rules)
-    if found and (not box or box == found or found.endswith(f" {box}")):
-        return rest, "", found
+def _read_street_without_number(
+    street: str, box: str, state: str, rules: Rules
+) -> tuple[StreetLine, str, str]:
+    """-> (the line's parts, house number, PO box): a street line without a house number may hold a box or a
+    kilometre."""
+    words, number = fold(number_sign_as_word(street), "street_name"), ""
+    found, rest = box_in_street(words, box, state, rules) if words else ("", "")
     kilometre = _KILOMETRE.match(words)
-    if kilometre and kilometre[1]:
-        return kilometre[1], joined(kilometre[2].replace(" HM ", " ").split()), box
-    return words, "", box
+    if found and (not box or box == found or found.endswith(f" {box}")):
+        words, box = rest, found
+    elif kilometre and kilometre[1]:
+        words, number = kilometre[1], joined(kilometre[2].replace(" HM ", " ").split())
+    return read_street_line(words, state, rules), number, box

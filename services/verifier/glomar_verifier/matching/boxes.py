@@ -58,7 +58,7 @@ def _route(words: str, state: str, rules: Rules) -> tuple[str, str, str]:
         for pattern in patterns:
             found = pattern.match(words)
             if found:
-                box = (found["box"] or "").replace(" ", "")
+                box = joined((found["box"] or "").split())
                 return kind + found["route"], box, (found["rest"] or "").strip()
     return "", "", ""
 

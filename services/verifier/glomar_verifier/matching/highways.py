@@ -7,7 +7,7 @@ from glomar_verifier.matching.rules import Rules
 _GLUED = re.compile(r"([A-Z]+)([0-9]{1,5}[A-Z]{0,2})\Z")
 _NUMBER = re.compile(r"[0-9]{1,5}[A-Z]{0,2}\Z")
 _ORDINAL = re.compile(r"[0-9]+(?:ST|ND|RD|TH)\Z")
-_LETTERS = re.compile(r"[A-Z]{1,2}\Z")
+_LETTERS = re.compile(r"[A-Z]{1,2}(?:[0-9]{1,3}[A-Z]?)?\Z")
 _MAX_WORDS = 5
 _STATE_ROAD = "STATE ROAD"
 # Roads that some states name by letters: County Highway CC, State Route MM.
@@ -24,10 +24,15 @@ def with_highway(tokens: list[str], state: str, rules: Rules) -> tuple[list[str]
         tokens[start] in rules.directionals or tokens[start] in postal.qualifiers
     ):
         start += 1
-    rest = _unglued(tokens[start:], state, rules)
-    found = _read(rest, state, rules)
-    if found is None:
+    # North Carolina 54: the direction may belong to the state.
+    for begin in range(start, -1, -1):
+        rest = _unglued(tokens[begin:], state, rules)
+        found = _read(rest, state, rules)
+        if found is not None:
+            break
+    else:
         return tokens, 0
+    start = begin
     standard, number, length = found
     before = [postal.qualifiers.get(word, word) for word in tokens[:start]]
     after = [postal.qualifiers.get(word, word) for word in rest[length:]]

@@ -143,7 +143,8 @@ def _route_patterns(
     (sections 242 and 252)."""
     either, sign = "|".join(sorted(names, key=len, reverse=True)), "|".join(signs)
     route = rf"(?:{either}) ?(?:(?:{sign}) ?)?0*(?P<route>[0-9]{{1,6}}[A-Z]?)"
-    number = r"(?P<box>[0-9]{1,6}(?: ?[A-Z]{1,2})?|[A-Z]{1,2} ?[0-9]{0,6})"
+    # 15, 15A, 15 A, 19-1, A12: a hyphen may belong to the number (section 243).
+    number = r"(?P<box>[0-9]{1,6}[A-Z]{0,2}(?: [0-9]{1,4}[A-Z]?)?(?: [A-Z](?=\Z))?|[A-Z]{1,2} ?[0-9]{0,6})"
     box = rf"(?:(?:{'|'.join(boxes)}) ?(?:(?:{sign}) ?)?|(?:{sign}) ?){number}"
     return (
         re.compile(rf"{route}(?: {box})?(?P<rest> .*)?\Z"),

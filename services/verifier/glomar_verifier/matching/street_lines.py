@@ -3,7 +3,6 @@ and 29). Pure."""
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 
 import msgspec
 
@@ -30,9 +29,8 @@ class StreetLine(msgspec.Struct, frozen=True):
     urbanization: str = ""
 
 
-@lru_cache(maxsize=32_768)
 def read_street_line(words: str, state: str, rules: Rules) -> StreetLine:
-    """`words` are folded; `state` is the state's two letters. Cached, since every town has a Main Street."""
+    """`words` are folded; `state` is the state's two letters."""
     if not words:
         return StreetLine(Street())
     urbanization = ""
@@ -84,7 +82,7 @@ def _split_urbanization(tokens: list[str], rules: Rules) -> tuple[list[str], str
 
 
 def _split_units(tokens: list[str], fixed: int, rules: Rules) -> tuple[list[str], tuple[str, ...]]:
-    """MAIN ST APT 4 -> (MAIN ST), (APT4). Units begin after the first `fixed` tokens and after a name, which
+    """MAIN ST APT 4 -> (MAIN ST), (APT 4). Units begin after the first `fixed` tokens and after a name, which
     is more than a direction: N RM 620 and Lower 10th St have no unit."""
     no_name = rules.directionals.keys() | rules.postal.qualifiers.keys()
     for at in range(max(1, fixed), len(tokens)):

@@ -1,6 +1,6 @@
 """The units of an address as a set of designators (USPS Publication 28, section 213 and Appendix C2). Pure.
 
-A unit is its designator and its identifier as one word: APT4B, FL2, BLDGC, REAR. #4B has no known designator.
+A unit is its designator and its identifier: APT 4B, FL 2, BLDG C, REAR. #4B has no known designator.
 """
 
 import re
@@ -75,7 +75,7 @@ def units_agree(one: Sequence[str], other: Sequence[str], rules: Rules) -> bool:
 
 def _stands_for(unknown: str, unit: str, rules: Rules) -> bool:
     identifier = unknown.removeprefix(UNKNOWN)
-    return identifier != unknown and any(unit == kind + identifier for kind in rules.postal.signed_kinds)
+    return identifier != unknown and any(unit == f"{kind} {identifier}" for kind in rules.postal.signed_kinds)
 
 
 def _unglued(tokens: Sequence[str], rules: Rules) -> Iterator[str]:
@@ -118,15 +118,14 @@ def _next_unit(tokens: Sequence[str], at: int, rules: Rules) -> tuple[str, int]:
     postal = rules.postal
     floor = _floor(tokens, at, rules)
     if floor is not None:
-        return f"FL{floor}", at + 2
+        return f"FL {floor}", at + 2
+    first, at = at, _after_signs(tokens, at, rules)
     kind = postal.unit_kinds.get(tokens[at], "")
-    if kind or tokens[at] in postal.unit_signs:
+    if kind or (at == first and tokens[at] in postal.unit_signs):
         at += 1
-        if not kind and at < len(tokens) and tokens[at] in postal.unit_kinds:
-            return "", at
-    # APT NO 4, LOT # 7
-    while at + 1 < len(tokens) and tokens[at] in postal.unit_signs:
-        at += 1
+    if kind:
+        # APT NO 4, LOT # 7
+        at = _after_signs(tokens, at, rules)
     start = at
     while at < len(tokens) and ((at == start and not kind) or not _is_unit(tokens, at, rules)):
         at += 1
@@ -134,9 +133,20 @@ def _next_unit(tokens: Sequence[str], at: int, rules: Rules) -> tuple[str, int]:
     if len(identifier) == 1 and identifier[0] in postal.numbers:
         identifier = [str(postal.numbers[identifier[0]])]
     text = joined(identifier)
-    if kind in ("", GENERIC) and not text:
+    # N O 4, P H 2
+    parts = None if kind else _GLUED.match(text)
+    if parts and (parts[1] in postal.unit_kinds or parts[1] in postal.unit_signs):
+        kind, text = postal.unit_kinds.get(parts[1], ""), parts[2]
+    if (kind in ("", GENERIC) and not text) or (not kind and text in postal.unit_signs):
         return "", at
-    return (kind or UNKNOWN) + text, at
+    return (f"{kind} {text}".rstrip() if kind else UNKNOWN + text), at
+
+
+def _after_signs(tokens: Sequence[str], at: int, rules: Rules) -> int:
+    """Where the signs end, or the last token."""
+    while at + 1 < len(tokens) and tokens[at] in rules.postal.unit_signs:
+        at += 1
+    return at
 
 
 def _is_plain(designator: str, identifier: Sequence[str], rules: Rules) -> bool:
