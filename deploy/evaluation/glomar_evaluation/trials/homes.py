@@ -79,6 +79,7 @@ def _data(package: str, *path: str) -> str:
 def homes(number: int, seed: int, rng: random.Random) -> Iterator[Home]:
     """The generator's people, grouped by their newest address, then changed."""
     origins, forms = load_origins(), load_forms()
+    taken: set[tuple[str, str]] = set()
     rows: Iterator[Row] = people(number, seed)
     everyone = [list(spells) for _, spells in groupby(rows, key=lambda row: row["person_id"])]
     for _, group in groupby(everyone, key=lambda spells: [spells[-1][column] for column in ADDRESS_COLUMNS]):
@@ -87,7 +88,7 @@ def homes(number: int, seed: int, rng: random.Random) -> Iterator[Home]:
             if rng.random() < ORIGIN_SHARE:
                 home = _named(home, rng.choice(sorted(origins)), origins, rng)
             if rng.random() < FORM_SHARE:
-                home = _housed(home, rng.choice(forms), rng)
+                home = _housed(home, rng.choice(forms), taken, rng)
             if rng.random() < UNKNOWN_BIRTH_SHARE:
                 home = _with_unknown_birth(home, rng)
         yield home
@@ -131,11 +132,14 @@ def _given(
     return name, other[0] if len(middle) == 1 else other
 
 
-def _housed(home: Home, form: AddressExample, rng: random.Random) -> Home:
-    """In ZIP codes of the same place, or in Texas, so that few households share an address."""
+def _housed(home: Home, form: AddressExample, taken: set[tuple[str, str]], rng: random.Random) -> Home:
+    """At the address of the form, in a ZIP code of the same place or in Texas. Each is used once: `taken`."""
     parts = address_of(form.same[0])
     state, prefixes = _PLACES[parts["zip"][:2]]
     zip5 = f"{rng.choice(prefixes.split())}{rng.randrange(100):02d}"
+    if (form.rule, zip5) in taken:
+        return home
+    taken.add((form.rule, zip5))
     changed = {**parts, "zip": zip5, "state": state}
     members = [[*spells[:-1], {**spells[-1], **changed}] for spells in home.members]
     return msgspec.structs.replace(home, members=members, form=form)

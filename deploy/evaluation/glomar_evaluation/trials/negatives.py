@@ -30,7 +30,9 @@ def _other_name(person: TrialPerson, column: str, known: frozenset[str], born: s
     small = rules.particles | rules.not_alone | rules.glued_prefixes if column == "last_name" else frozenset()
     at = next((at for at, word in enumerate(words) if word.upper() not in small), 0)
     other = look_alike(words[at], known, person.rng)
-    if other is None or not words[at].isalpha() or other.upper() == transliterated(words[at]):
+    if other is None or not words[at].isalpha():
+        return None
+    if other.upper() in small or other.upper() == transliterated(words[at]):
         return None
     request = as_registered(person.row, with_birth_date=born == "same")
     changed = " ".join((*words[:at], other, *words[at + 1 :]))
