@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, durably, and readable by their owner alone."""
+"""Reads whole files, and writes them whole or not at all, durably, readable by their owner alone."""
 
 import io
 import os
@@ -11,6 +11,14 @@ from typing import BinaryIO, TextIO
 from glomar_schemas.errors import Misconfigured
 
 OWNER_ONLY = 0o600
+
+
+def read(path: Path) -> bytes:
+    """Raises Misconfigured if it can't be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"can't be read ({error.strerror})", where=str(path)) from None
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 from glomar_evaluation.synth import people
-from glomar_evaluation.synth.bulk import COMPLETE, bulk, write_roll
+from tests.support.bulk import COMPLETE, bulk, write_roll
 from glomar_local import ports
 from glomar_local.demo.population import today, write_requests
 from glomar_local.layout import Layout

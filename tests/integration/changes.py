@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import CompletedProcess
 
-from glomar_auditor.controls.cli_agreement import add_signature
+from glomar_auditor.controls.cli import add_signature
 from glomar_local.layout import Layout
 from glomar_local.provision.credentials import epoch_files, official
 from glomar_requester import Ask, Profile, Question

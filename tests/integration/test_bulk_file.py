@@ -9,7 +9,7 @@ from datetime import date
 
 import pytest
 from glomar_evaluation.synth import people
-from glomar_evaluation.synth.bulk import COMPLETE, bulk, write_roll
+from tests.support.bulk import COMPLETE, bulk, write_roll
 from glomar_local.demo import population
 from glomar_local.system.process import program
 from msgspec import Struct

@@ -26,9 +26,8 @@ from glomar_auditor.ledger.incarnations import log_keys, require_unfinished
 from glomar_auditor.ledger.ledger import Ledger
 from glomar_auditor.ledger.tile_server import PREFIX, TileServer
 from glomar_auditor.ledger.view import LedgerView, ledger_keys, open_view
-from glomar_auditor.recording.consistency import ConsistencyWatch
+from glomar_auditor.recording.consistency import ConsistencyWatch, OriginFile
 from glomar_auditor.recording.recorder import Recorder
-from glomar_auditor.recording.stream_origin import OriginFile
 from glomar_auditor.releasing.holds import Holds
 from glomar_auditor.releasing.notices import AgencyNotices
 from glomar_auditor.releasing.recalls import Recalls

@@ -14,13 +14,12 @@ from glomar_runtime.settings import load_settings
 from glomar_schemas.tlog.client import signed_by
 
 from glomar_auditor.app import build_app
+from glomar_auditor.controls.cli import agreements
 from glomar_auditor.controls.cli import app as control
-from glomar_auditor.controls.cli_agreement import app as agreement
 from glomar_auditor.index.cli import find, rebuild_index, show
 from glomar_auditor.ledger import mirror
 from glomar_auditor.ledger.archive import verify_archive
-from glomar_auditor.ledger.cli_archive import archive
-from glomar_auditor.ledger.cli_incarnation import app as incarnation
+from glomar_auditor.ledger.cli import archive, incarnation
 from glomar_auditor.ledger.fsck import verify as verify_ledger
 from glomar_auditor.monitoring.cli import evidence, monitor, trusted_key
 from glomar_auditor.reports.cli import accounting, report
@@ -28,7 +27,7 @@ from glomar_auditor.settings import AuditorSettings
 
 app = App("glomar-auditor", help="The oversight body's side of Glomar: the ledger, receipts and releases.")
 app.command(control)
-app.command(agreement)
+app.command(agreements)
 app.command(monitor)
 app.command(evidence)
 app.command(verify_receipt)

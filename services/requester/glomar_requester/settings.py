@@ -7,7 +7,7 @@ from glomar_runtime.settings import LedgerEvery, LedgerUrl, ServiceSettings
 from glomar_schemas.tlog.inclusion_watch import CHECK_EVERY_S, Publication
 from msgspec import Meta
 
-from glomar_requester.profile import Profile
+from glomar_requester.identity import Profile
 
 
 class RequesterSettings(ServiceSettings, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from typing import Annotated, Any, NewType, TypeVar, get_type_hints
 
 import msgspec
 from glomar_schemas.errors import Misconfigured
+from glomar_schemas.files import read
 from msgspec import Meta, Struct
 
 S = TypeVar("S", bound="ServiceSettings")
@@ -71,9 +72,7 @@ def load_settings(kind: type[S], file: Path, flags: Mapping[str, str] | None = N
     """Raises Misconfigured, which names the file and the field."""
     values: dict[str, Any] = {}
     try:
-        values.update(tomllib.loads(file.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise Misconfigured(f"can't be read ({error.strerror})", where=str(file)) from None
+        values.update(tomllib.loads(read(file).decode()))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Misconfigured(f"not TOML: {error}", where=str(file)) from None
     hints = get_type_hints(kind)

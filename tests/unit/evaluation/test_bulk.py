@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import date
 
 import pytest
-from glomar_evaluation.synth.bulk import COMPLETE, COMPLETE_SHARE, INCOMPLETE, REASONS, bulk
+from tests.support.bulk import COMPLETE, COMPLETE_SHARE, INCOMPLETE, REASONS, bulk
 from glomar_evaluation.synth.people import people
 from glomar_verifier.matching.rules import load_rules
 from glomar_verifier.policy.sufficiency import is_complete_address

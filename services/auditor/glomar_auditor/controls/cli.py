@@ -1,4 +1,4 @@
-"""`glomar-auditor control`: drafts, signs, shows and publishes a control.
+"""`glomar-auditor control`: drafts, signs, shows and publishes a control. `agreement sign` signs a version.
 
 For a new action, add one function under `draft`, and its description in `explain`.
 """
@@ -13,8 +13,11 @@ from typing import Annotated
 import msgspec
 from cyclopts import App, Parameter
 from glomar_schemas.agreement.controls import missing_signatures
-from glomar_schemas.agreement.model import SignedAgreement
-from glomar_schemas.crypto.dsse import Signer
+from glomar_schemas.agreement.model import SignedAgreement, parse_agreement
+from glomar_schemas.crypto.dsse import AGREEMENT_TYPE, Signature, Signer
+from glomar_schemas.decoding import decode
+from glomar_schemas.errors import Refused
+from glomar_schemas.files import read, replace
 from glomar_schemas.keys import KeyRecord, KeyUse, read_signing_key
 from glomar_schemas.messages import Control
 
@@ -28,10 +31,13 @@ from glomar_auditor.controls.settings import OfficialContext, load_context, read
 app = App("control", help="Orders of officials: a file that is drafted, signed, shown and published.")
 draft = App("draft", help="Write a control into a file, unsigned.")
 app.command(draft)
+agreements = App("agreement", help="Signatures of officials under an agreement's file.")
 
 File = Annotated[Path, Parameter(help="the file that travels between officials")]
 Config = Annotated[Path, Parameter("--config", help="a service's TOML file: agreement, trust, bus, nkey")]
 AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
+
+Signatures = tuple[Signature, ...]
 
 
 @Parameter(name="*")
@@ -212,3 +218,37 @@ def _report(file: Path, found: Draft, signed: SignedAgreement, as_json: bool) ->
 
 def _utc(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+@agreements.command(name="sign")
+def sign_agreement(
+    file: Annotated[
+        Path, Parameter(help="the agreement's version; the signatures are beside it, in FILE.sig")
+    ],
+    *,
+    key: Annotated[Path, Parameter(help="the official's private key, PEM, of mode 0600")],
+    as_json: AsJson = False,
+) -> None:
+    """Add one official's signature. Read it first, with `glomar-verifier agreement check`."""
+    key_ids = [each.keyid for each in sign_version(file, Signer(read_signing_key(key)))]
+    if as_json:
+        print(json.dumps({"version": 1, "file": str(file), "signed_by": key_ids}))
+    else:
+        print(f"{file}.sig: {len(key_ids)} signed, the last with key {key_ids[-1]}")
+
+
+def sign_version(file: Path, signer: Signer) -> Signatures:
+    """-> all signatures of the agreement. It is decoded first: a file that is no agreement is not signed.
+
+    Raises Misconfigured (unreadable), Malformed, Refused for a key that has signed already.
+    """
+    raw, signature_file = read(file), file.with_name(f"{file.name}.sig")
+    parse_agreement(raw, where=str(file))
+    before: Signatures = ()
+    if signature_file.exists():
+        before = decode(read(signature_file), Signatures, what=str(signature_file))
+    if signer.key_id in (each.keyid for each in before):
+        raise Refused("this key has signed it already", where=str(signature_file))
+    signatures = (*before, signer.sign(AGREEMENT_TYPE, raw))
+    replace(signature_file, msgspec.json.encode(signatures), mode=0o644)
+    return signatures

@@ -1,16 +1,21 @@
 """Fills an index from the messages of the stream, each compared with the ledger."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from itertools import islice
 
-from glomar_runtime.bus.stream import Stored
+from glomar_runtime.bus.stream import Stored, get_by_sequence
 from glomar_runtime.cli import Advance
+from glomar_schemas.errors import IntegrityError
+from glomar_schemas.tlog.leaf import Leaf
 from nats.aio.client import Client
 
 from glomar_auditor.index.database import Index
 from glomar_auditor.index.record import GAP, Check, IndexRecord, MessageReader
-from glomar_auditor.index.stream_messages import messages
+from glomar_auditor.ledger.ledger import stored_leaf
 from glomar_auditor.ledger.view import LedgerView
+
+IN_FLIGHT = 100
 
 
 async def fill(
@@ -43,3 +48,34 @@ def read_batch(
         reader.read(stored, check) if stored is not None else IndexRecord(sequence=sequence, kind=GAP)
         for sequence, stored in enumerate(batch, after + 1)
     ]
+
+
+async def messages(
+    client: Client, stream: str, view: LedgerView, after: int = 0
+) -> AsyncIterator[list[Stored | None]]:
+    """The messages after that sequence, in order and in batches; None where the ledger has a gap.
+
+    Raises IntegrityError if a message is not the one that the ledger recorded, or, with after=0, if the
+    ledger is not the one that was signed; Unreachable.
+    """
+    leaves = view.leaves(after)
+    sequence = after + 1
+    while batch := list(islice(leaves, IN_FLIGHT)):
+        calls = (fetch(client, stream, number, leaf) for number, leaf in enumerate(batch, sequence))
+        yield list(await asyncio.gather(*calls))
+        sequence += len(batch)
+
+
+async def fetch(client: Client, stream: str, sequence: int, leaf: Leaf | None) -> Stored | None:
+    """Raises IntegrityError unless the stream holds the message of that leaf; Unreachable."""
+    if leaf is None:
+        return None
+    stored = await get_by_sequence(client, stream, sequence)
+    if stored is None or stored_leaf(stored) != leaf:
+        what = "the stream no longer holds it" if stored is None else "the stream holds another message"
+        raise IntegrityError(
+            f"sequence {sequence}: {what} than the ledger" if stored else f"sequence {sequence}: {what}",
+            where=stream,
+            fix="Keep stream and ledger as evidence; a message counts only if both hold the same",
+        )
+    return stored

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from glomar_auditor.controls import cli_agreement, draft_file
 from glomar_auditor.controls import draft as drafting
+from glomar_auditor.controls import draft_file
+from glomar_auditor.controls.cli import sign_version
 from glomar_auditor.controls.draft import DraftContext
 from glomar_auditor.controls.draft_file import Draft, add_signature, open_draft
 from glomar_auditor.controls.explain import explain
@@ -179,7 +180,7 @@ def test_officials_sign_an_agreement_one_after_the_other(tmp_path: Path) -> None
     file.write_bytes(shipped.agreement().read_bytes())
 
     for signer in (HOLDER, REQUESTER):
-        signed = cli_agreement.add_signature(file, signer)
+        signed = sign_version(file, signer)
 
     assert [each.keyid for each in signed] == [HOLDER.key_id, REQUESTER.key_id]
     officials = {
@@ -192,10 +193,10 @@ def test_officials_sign_an_agreement_one_after_the_other(tmp_path: Path) -> None
 def test_one_key_signs_an_agreement_once(tmp_path: Path) -> None:
     file = tmp_path / "agreement-2.toml"
     file.write_bytes(shipped.agreement().read_bytes())
-    cli_agreement.add_signature(file, HOLDER)
+    sign_version(file, HOLDER)
 
     with pytest.raises(Refused, match="signed it already"):
-        cli_agreement.add_signature(file, HOLDER)
+        sign_version(file, HOLDER)
 
 
 def test_what_is_no_agreement_is_not_signed(tmp_path: Path) -> None:
@@ -203,5 +204,5 @@ def test_what_is_no_agreement_is_not_signed(tmp_path: Path) -> None:
     file.write_text("version = 2")
 
     with pytest.raises(Malformed):
-        cli_agreement.add_signature(file, HOLDER)
+        sign_version(file, HOLDER)
     assert not file.with_name("agreement-2.toml.sig").exists()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_auditor.index.stream_messages import messages
+from glomar_auditor.index.fill import messages
 from glomar_auditor.ledger.archive import freeze, verify_archive
 from glomar_auditor.ledger.ledger import Ledger
 from glomar_auditor.ledger.view import LedgerView, open_view, signed_prefix

@@ -11,12 +11,12 @@ from typing import Any, cast
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.ledger.ledger import Ledger
-from glomar_auditor.recording.consistency import ConsistencyWatch
+from glomar_auditor.recording.consistency import ConsistencyWatch, OriginFile
 from glomar_auditor.recording.contradictions import GAP_ATTEMPTS
 from glomar_auditor.recording.recorder import Recorder
-from glomar_auditor.recording.stream_origin import OriginFile
 from glomar_runtime.bus.stream import Stored
 from glomar_runtime.bus.topology import stream_config
+from glomar_schemas.errors import IntegrityError
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog.leaf import Gap
 from msgspec import Struct
@@ -24,6 +24,8 @@ from nats.aio.client import Client
 
 SUBJECTS = Subjects("a")
 NOT_FOUND = {"error": {"code": 404, "err_code": 10037}}
+
+CREATED = "2026-11-26T19:03:01.471250911Z"
 
 
 class Reply(Struct):
@@ -229,3 +231,31 @@ def test_a_gap_that_a_restored_store_brings_back_hides_no_other_loss(world: Worl
     world.stream.stats["reconnects"] += 1
     world.look()
     assert world.kind == "missing"
+
+
+def test_it_is_found_again_after_a_start(tmp_path: Path) -> None:
+    first = OriginFile(tmp_path, "S_1")
+    assert first.created == ""
+    first.note(CREATED)
+    assert first.created == CREATED
+    assert OriginFile(tmp_path, "S_1").created == CREATED
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"\xff",
+        b'{"version":1,"stream":"S_2","created":"2026-11-26T19:03:01Z"}',
+        b'{"version":1,"stream":"S_1","created":1}',
+        b'{"version":1,"stream":"S_1","created":"2026-11-26T19:03:01Z","more":1}',
+    ],
+)
+def test_what_says_something_else_is_an_integrity_failure_that_names_the_file(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "stream.json").write_bytes(content)
+    with pytest.raises(IntegrityError, match=r"stream\.json"):
+        OriginFile(tmp_path, "S_1")

@@ -1,7 +1,7 @@
 """Pages: a value that is missing is an error, never an empty place."""
 
 import pytest
-from glomar_runtime.html.render import render
+from glomar_runtime.html import render
 from jinja2 import UndefinedError
 
 

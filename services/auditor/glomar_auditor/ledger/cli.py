@@ -1,31 +1,76 @@
-"""`glomar-auditor incarnation`: a new stream and ledger, chained to the previous ones."""
+"""`glomar-auditor archive` and `incarnation`: one file of a ledger, and its successor. stdout is data."""
 
 import asyncio
 import json
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 from glomar_runtime.bus.connection import connect
+from glomar_runtime.cli import progress
 from glomar_runtime.settings import load_settings
 from glomar_schemas.agreement.model import load_trust
 from glomar_schemas.agreement.versions import load_versions
 from glomar_schemas.errors import Misconfigured
+from glomar_schemas.keys import read_signing_key
 from glomar_schemas.subjects import Subjects
-from glomar_schemas.tlog.note import VerifierKey
+from glomar_schemas.tlog.note import VerifierKey, format_vkey, parse_vkey
 from msgspec import Struct
 
 from glomar_auditor.ledger import incarnations
+from glomar_auditor.ledger.archive import freeze
 from glomar_auditor.ledger.fsck import require_ledger
 from glomar_auditor.ledger.lock import claim
+from glomar_auditor.ledger.view import LAST_NS, in_zone, open_view, signed_prefix, to_ns
 from glomar_auditor.settings import AuditorSettings
 
-app = App("incarnation", help="A new stream and ledger, chained to the previous ones.")
+incarnation = App("incarnation", help="A new stream and ledger, chained to the previous ones.")
 
 Config = Annotated[Path, Parameter(help="the auditor's TOML file, with the new `incarnation` and `ledger`")]
 Previous = Annotated[Path, Parameter(help="the directory of the previous ledger")]
 AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
+
+
+def archive(
+    out: Annotated[Path, Parameter(help="the tar file to write; refuses to overwrite")],
+    *,
+    until: Annotated[
+        datetime | None, Parameter(help="only what was stored before, such as 2027-01-01")
+    ] = None,
+    entries: Annotated[int | None, Parameter(help="only the first so many entries")] = None,
+    checkpoint: Annotated[Path | None, Parameter(help="an older checkpoint, such as a cosigned one")] = None,
+    config: Annotated[Path, Parameter(help="the auditor's TOML file")],
+    as_json: Annotated[bool, Parameter("--json", negative="", help="print JSON")] = False,
+) -> None:
+    """Freeze the ledger under its newest checkpoint, or its beginning; also while the auditor runs.
+
+    With --until or --entries the checkpoint over the beginning is signed now, with the ledger's key. Check
+    the file with `verify`.
+    """
+    if sum(given is not None for given in (until, entries, checkpoint)) > 1:
+        raise Misconfigured(
+            "more than one is given", where="--until, --entries, --checkpoint", fix="Give only one of them"
+        )
+    settings = load_settings(AuditorSettings, config)
+    agreement = load_versions(settings.agreement, load_trust(settings.trust)).newest.agreement
+    origin = Subjects(agreement.id, settings.incarnation).origin(agreement.oversight)
+    signer = read_signing_key(settings.ledger_key)
+    view = open_view(settings.ledger, [parse_vkey(format_vkey(origin, signer.public_key()))], checkpoint)
+    if entries is not None and not 0 < entries <= view.size:
+        raise Misconfigured(f"the ledger has {view.size} entries", where="--entries", fix="Give fewer")
+    if until is not None or entries is not None:
+        until_ns = to_ns(in_zone(until, agreement.time_zone)) if until else LAST_NS
+        view = signed_prefix(settings.ledger, view, signer, until_ns=until_ns, most=entries or view.size)
+    with progress("freezing") as advance:
+        digest = freeze(view, out, advance)
+    root = view.checkpoint.root.hex()
+    if as_json:
+        shape = {"version": 1, "file": str(out), "sha256": digest, "origin": origin}
+        print(json.dumps(shape | {"size": view.size, "root": root}))
+    else:
+        print(f"{out}: {view.size} entries of {origin}, root {root}, sha256 {digest}")
 
 
 class Plan(Struct, frozen=True):
@@ -37,7 +82,7 @@ class Plan(Struct, frozen=True):
     previous_keys: list[VerifierKey]
 
 
-@app.command(name="open")
+@incarnation.command(name="open")
 def open_(*, config: Config, previous: Previous, as_json: AsJson = False) -> None:
     """Store the final checkpoint of the previous ledger as the first message of the new stream. Idempotent.
 
@@ -56,7 +101,7 @@ def open_(*, config: Config, previous: Previous, as_json: AsJson = False) -> Non
     _say(note, plan.subjects, as_json)
 
 
-@app.command
+@incarnation.command
 def check(*, config: Config, previous: Previous, as_json: AsJson = False) -> None:
     """Verify both ledgers, and that the new one is chained to the previous one. Exit code 6 if not."""
     plan = _load(config)
