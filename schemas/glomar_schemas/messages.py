@@ -89,8 +89,8 @@ class Request(Message, frozen=True, kw_only=True, tag="request"):
     particulars: Sealed
 
 
-class Subject(Message, frozen=True, kw_only=True, tag="subject"):
-    """The particulars of the person, which only the record holder can read. "" or null: not given."""
+class Person(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Name, birth date and address of the person who is asked about. "" or null: not given."""
 
     first_name: Short = ""
     middle_name: Short = ""
@@ -104,6 +104,11 @@ class Subject(Message, frozen=True, kw_only=True, tag="subject"):
     city: Short = ""
     state: Short = ""
     zip: Short = ""
+
+
+class Subject(Person, Message, frozen=True, kw_only=True, tag="subject"):
+    """The particulars of the person, which only the record holder can read. "" or null: not given."""
+
     reason: Text = ""
     case_id: Short = ""
     final_order_date: date | None = None

@@ -17,29 +17,15 @@ from msgspec import Struct
 
 from glomar_schemas.decoding import decode, is_odd
 from glomar_schemas.errors import Malformed
-from glomar_schemas.messages import Line, Moment, Officer, Request, Sealed, Short, Subject, Text, Year
+from glomar_schemas.messages import Moment, Officer, Person, Request, Sealed, Short, Subject, Text, Year
 from glomar_schemas.subjects import FIRST_YEAR, LAST_YEAR, Subjects
 
 MAX_TAX_PERIODS = 50
 
 
-class Ask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One request. Names, order and spelling of the fields are those of a request file's columns."""
+class _Sent(Person, frozen=True, kw_only=True):
+    """What is sent of a request."""
 
-    reference: Short = ""
-    """The requesting system's own name for it. It returns with the result and is sent to nobody."""
-    first_name: Short = ""
-    middle_name: Short = ""
-    last_name: Short = ""
-    suffix: Short = ""
-    date_of_birth: date | None = None
-    street_number: Short = ""
-    street_name: Line = ""
-    unit: Short = ""
-    po_box: Short = ""
-    city: Short = ""
-    state: Short = ""
-    zip: Short = ""
     tax_periods: tuple[Year, ...] = ()
     ground: Short = ""
     statute: Short = ""
@@ -57,6 +43,14 @@ class Ask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
     jurisdiction: Short = ""
     automated_analysis: bool | Short = False
     expires_at: Moment | None = None
+
+
+class Ask(_Sent, frozen=True, omit_defaults=True):
+    """One request. Names, order and spelling of the fields are those of a request file's columns."""
+
+    # Not keyword-only, unlike the fields above, and so the first of all.
+    reference: Short = ""
+    """The requesting system's own name for it. It returns with the result and is sent to nobody."""
 
 
 class Defaults(Struct, frozen=True):

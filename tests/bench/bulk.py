@@ -19,7 +19,6 @@ from pathlib import Path
 
 import msgspec
 from glomar_evaluation.synth import people
-from tests.support.bulk import COMPLETE, bulk, write_roll
 from glomar_local import ports
 from glomar_local.demo.population import today, write_requests
 from glomar_local.layout import Layout
@@ -34,6 +33,7 @@ from tests.bench import population
 from tests.bench.figures import Failed
 from tests.bench.report import table
 from tests.bench.run_directory import OUT, directory
+from tests.support.bulk import COMPLETE, bulk, write_roll
 
 NUMBER = 100_000
 LIMIT_S = 1_800

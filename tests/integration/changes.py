@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import CompletedProcess
 
-from glomar_auditor.controls.cli import add_signature
+from glomar_auditor.controls.cli import sign_version
 from glomar_local.layout import Layout
 from glomar_local.provision.credentials import epoch_files, official
 from glomar_requester import Ask, Profile, Question
@@ -59,7 +59,7 @@ def second_version(layout: Layout, folder: Path) -> SignedAgreement:
     path = folder / "agreement-2.toml"
     path.write_text(text, encoding="utf-8")
     for party in BOTH:
-        add_signature(path, official(layout, party))
+        sign_version(path, official(layout, party))
     return load_agreement(path, load_trust(layout.trust))
 
 

@@ -9,12 +9,12 @@ from datetime import date
 
 import pytest
 from glomar_evaluation.synth import people
-from tests.support.bulk import COMPLETE, bulk, write_roll
 from glomar_local.demo import population
 from glomar_local.system.process import program
 from msgspec import Struct
 
 from tests.integration.conftest import up
+from tests.support.bulk import COMPLETE, bulk, write_roll
 
 REQUESTS = 5_000
 SEED = 2025

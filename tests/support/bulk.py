@@ -52,7 +52,7 @@ def bulk(register_rows: Iterable[Mapping[str, str]], n: int, seed: int, today: d
     """
     scenario = load_scenario()
     officer = scenario.officers[0]
-    rng = random.Random(seed)  # noqa: S311 (reproducible test data, no secret)
+    rng = random.Random(seed)
     names = list(INCOMPLETE)
     weights = [weight for weight, _ in INCOMPLETE.values()]
     complete = 0

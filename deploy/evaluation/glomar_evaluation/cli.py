@@ -15,9 +15,8 @@ from glomar_schemas.request_file import COLUMNS
 from glomar_verifier.matching.rules import load_rules
 
 from glomar_evaluation import synth as made
-from glomar_evaluation.trials.page import page
+from glomar_evaluation.trials.page import page, table
 from glomar_evaluation.trials.run import evaluate as run_evaluation
-from glomar_evaluation.trials.table import table
 
 AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
 

@@ -28,9 +28,9 @@ from glomar_local.layout import Layout
 from glomar_local.provision.provision import System, make_root, provision
 from glomar_local.status import panel
 from glomar_local.status import status as agreement_status
-from glomar_local.system import control, interrupt, runfile
+from glomar_local.system import control, runfile
 from glomar_local.system.doctor import examine
-from glomar_local.system.supervisor import Supervisor, running
+from glomar_local.system.supervisor import Interrupted, Supervisor, run_interruptibly, running
 
 app = App("glomar", help="Glomar on one machine: an interagency bus that only ever confirms or denies.")
 app.command(evaluation.synth)
@@ -59,8 +59,8 @@ def up(
     layout = _layout(data_dir)
     chosen = ports.consecutive(port) if port else ports.free()
     try:
-        interrupt.run(_up(layout, chosen, agreement, register, roll, as_json))
-    except interrupt.Interrupted:
+        run_interruptibly(_up(layout, chosen, agreement, register, roll, as_json))
+    except Interrupted:
         _say("stopped")
 
 
@@ -138,8 +138,8 @@ def demo(
         raise Misconfigured("fewer than one", where="--requests", fix="Try: --requests 1000")
     with _demo_dir(data_dir, keep) as layout:
         try:
-            report = interrupt.run(demonstration.run(layout, requests, _say))
-        except interrupt.Interrupted:
+            report = run_interruptibly(demonstration.run(layout, requests, _say))
+        except Interrupted:
             raise KeyboardInterrupt from None
     if as_json:
         _print_json(demo_report.figures(report))

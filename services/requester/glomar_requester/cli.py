@@ -209,7 +209,7 @@ async def _client(config: Path) -> AsyncIterator[Client]:
 
 def _parse_fields(fields: dict[str, str]) -> Ask:
     if not set(COLUMNS).issuperset(fields):
-        raise Misconfigured("no such field", where="ask", fix=f"ControlState: {', '.join(COLUMNS)}")
+        raise Misconfigured("no such field", where="ask", fix=f"Known: {', '.join(COLUMNS)}")
     parsed = parse_ask(fields)
     if isinstance(parsed, Ask):
         return parsed

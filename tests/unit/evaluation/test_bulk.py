@@ -4,10 +4,11 @@ from collections import Counter
 from datetime import date
 
 import pytest
-from tests.support.bulk import COMPLETE, COMPLETE_SHARE, INCOMPLETE, REASONS, bulk
 from glomar_evaluation.synth.people import people
 from glomar_verifier.matching.rules import load_rules
 from glomar_verifier.policy.sufficiency import is_complete_address
+
+from tests.support.bulk import COMPLETE, COMPLETE_SHARE, INCOMPLETE, REASONS, bulk
 
 N = 2_000
 ROWS = list(bulk(people(N, 7), N, 7, date(2025, 6, 26)))

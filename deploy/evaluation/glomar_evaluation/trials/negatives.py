@@ -1,12 +1,14 @@
 """The kinds of hard negative: nearly the person or nearly the address, and never to be confirmed."""
 
+import random
 from datetime import date, timedelta
+from functools import lru_cache
 
 from anyascii import anyascii
 from glomar_schemas.request_file import Ask
+from glomar_verifier.matching.corrections import one_edit
 from msgspec.structs import replace
 
-from glomar_evaluation.trials.slips import look_alike
 from glomar_evaluation.trials.trials import TrialKind, TrialPerson, as_registered
 
 OTHER_DIRECTION = {"N": "S", "S": "N", "E": "W", "W": "E"}
@@ -23,7 +25,7 @@ def _other_name(person: TrialPerson, column: str, known: frozenset[str], born: s
     """Another person with a similar name. born: "same" keeps the registered birth date, the hardest case."""
     name = person.row[column]
     head, _, rest = name.partition(" ")
-    other = look_alike(head, known, person.rng)
+    other = _look_alike(head, known, person.rng)
     if other is None or not head.isalpha():
         return None
     request = as_registered(person.row, with_birth_date=born == "same")
@@ -82,7 +84,7 @@ def _street_look_alike(person: TrialPerson) -> Ask | None:
     words = [word for word in name if word.isalpha() and len(word) > 3]
     rules = person.rules
     for known in (rules.street_words, rules.surnames, rules.first_names):
-        other = look_alike(words[0], known, person.rng) if words else None
+        other = _look_alike(words[0], known, person.rng) if words else None
         if other:
             return replace(person.request, street_name=person.row["street_name"].replace(words[0], other, 1))
     return None
@@ -206,3 +208,14 @@ NEGATIVES = (
     TrialKind("nickname", "deny", 2, _nickname),
     TrialKind("initial for the first name", "deny", 3, _first_initial),
 )
+
+
+def _look_alike(name: str, known: frozenset[str], rng: random.Random) -> str | None:
+    """Another known name one edit away; None if there is none."""
+    near = _near(anyascii(name).upper(), known)
+    return rng.choice(near).title() if near else None
+
+
+@lru_cache(maxsize=50_000)
+def _near(word: str, known: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted((one_edit(word) - {word}) & known))

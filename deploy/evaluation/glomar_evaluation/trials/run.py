@@ -8,9 +8,12 @@ import csv
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import resources
 from itertools import groupby
 from pathlib import Path
 
+import msgspec
+from anyascii import anyascii
 from glomar_schemas.errors import Malformed
 from glomar_schemas.request_file import Ask, particulars_of
 from glomar_verifier.matching.match import decide, gates
@@ -24,7 +27,6 @@ from glomar_verifier.register.sqlite import open_register
 
 from glomar_evaluation.synth import people
 from glomar_evaluation.trials.figures import EvaluationReport, OutcomeCounter
-from glomar_evaluation.trials.groups import NameGroups
 from glomar_evaluation.trials.negatives import ABSENT, NEGATIVES
 from glomar_evaluation.trials.positives import POSITIVES
 from glomar_evaluation.trials.trials import Row, Trial, TrialPerson, trials
@@ -35,6 +37,8 @@ ADDRESS_COLUMNS = ("street_number", "street_name", "unit", "po_box", "zip")
 
 Household = list[list[Row]]
 Progress = Callable[[int], None]
+
+UNLISTED = "rare surname"
 
 
 def evaluate(number: int, seed: int, rules: Rules, progress: Progress | None = None) -> EvaluationReport:
@@ -149,3 +153,25 @@ def _key_of_request(request: Ask) -> tuple[str, ...]:
     return tuple(
         fold(getattr(request, column), column) for column in ("first_name", "last_name", *ADDRESS_COLUMNS)
     )
+
+
+class NameGroups(msgspec.Struct, frozen=True):
+    """Name groups, to see whether the rule serves some people worse than others.
+
+    The group of a surname is the one to which at least half of its bearers counted themselves in the census
+    of 2020. This is the usual proxy where nobody's own answer is known. It says nothing about any one person.
+    """
+
+    by_surname: Mapping[str, str]
+
+    @classmethod
+    def load(cls) -> "NameGroups":
+        """From the package's file. Each line has a group's name, a colon and surnames."""
+        text = (resources.files("glomar_evaluation") / "trials" / "name_groups.txt").read_text()
+        lines = [line.partition(":") for line in text.splitlines() if not line.startswith("#")]
+        return cls({name: group for group, _, names in lines for name in names.split()})
+
+    def of(self, surname: str) -> str:
+        """The group of the first listed token: of two surnames, the father's comes first."""
+        tokens = anyascii(surname).upper().replace("-", " ").split()
+        return next((self.by_surname[token] for token in tokens if token in self.by_surname), UNLISTED)

@@ -7,6 +7,7 @@ runs in the supervisor's process; each of the others is a process of its own.
 import asyncio
 import contextlib
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -160,3 +161,32 @@ def environment(system: System) -> dict[str, str]:
         "OTEL_BSP_SCHEDULE_DELAY": "500",
     }
     return {**defaults, **os.environ}
+
+
+class Interrupted(Exception):
+    """The work was cancelled by a signal, and has cleaned up."""
+
+
+def run_interruptibly(work: Coroutine[Any, Any, T]) -> T:
+    """Runs the work to its end. Raises Interrupted after a signal; further signals change nothing."""
+    return asyncio.run(_run(work))
+
+
+async def _run(work: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.ensure_future(work)
+    signalled = False
+
+    def stop() -> None:
+        # Once only: a second cancellation would break into the cleaning up and leave processes behind.
+        nonlocal signalled
+        if not signalled:
+            signalled = True
+            task.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        raise Interrupted from None

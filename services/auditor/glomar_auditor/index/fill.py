@@ -1,12 +1,17 @@
-"""Fills an index from the messages of the stream, each compared with the ledger."""
+"""Fills an index from the messages of the stream, each compared with the ledger, and checks signatures."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from itertools import islice
+from typing import Any
 
-from glomar_runtime.bus.stream import Stored, get_by_sequence
+from glomar_runtime.bus.controls import ControlHistory
+from glomar_runtime.bus.stream import Stored, get_by_sequence, moment
 from glomar_runtime.cli import Advance
-from glomar_schemas.errors import IntegrityError
+from glomar_schemas.crypto.dsse import open_envelope, require_signer
+from glomar_schemas.errors import IntegrityError, Refused
+from glomar_schemas.messages import Ack, Recall, Request, Verdict
+from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog.leaf import Leaf
 from nats.aio.client import Client
 
@@ -16,6 +21,7 @@ from glomar_auditor.ledger.ledger import stored_leaf
 from glomar_auditor.ledger.view import LedgerView
 
 IN_FLIGHT = 100
+_KINDS: dict[str, type[Any]] = {"request": Request, "verdict": Verdict, "recall": Recall, "ack": Ack}
 
 
 async def fill(
@@ -79,3 +85,28 @@ async def fetch(client: Client, stream: str, sequence: int, leaf: Leaf | None) -
             fix="Keep stream and ledger as evidence; a message counts only if both hold the same",
         )
     return stored
+
+
+class SignatureCheck:
+    """Checks stored messages by the keys in force at their sequence; a control is added to the history."""
+
+    def __init__(self, history: ControlHistory, subjects: Subjects) -> None:
+        self._history = history
+        self._subjects = subjects
+
+    def fault(self, stored: Stored) -> str:
+        """Why a message does not count; "" if it does. Raises as `ControlHistory.add`."""
+        address = self._subjects.parse(stored.subject)
+        if address.kind == "control":
+            self._history.add(stored)
+            return ""
+        signed = self._history.before(stored.sequence).signed
+        if signed is None:
+            return "no agreement was in force"
+        party = signed.agreement.holder if address.kind in ("verdict", "recall") else address.agency
+        try:
+            _, envelope = open_envelope(stored.body, _KINDS[address.kind], stored.subject)
+            require_signer(envelope, party, signed.ring, moment(stored.time_ns))
+        except Refused as fault:
+            return fault.what
+        return ""

@@ -15,9 +15,8 @@ from glomar_schemas.subjects import is_request_id
 from msgspec import Struct
 
 from glomar_auditor.index.context import OversightContext
-from glomar_auditor.index.fill import fetch
+from glomar_auditor.index.fill import SignatureCheck, fetch
 from glomar_auditor.index.hold_history import HoldSummary, hold_summaries
-from glomar_auditor.reports.full_check import SignatureCheck
 
 
 class HistoryMessage(Struct, frozen=True, kw_only=True):

@@ -92,7 +92,7 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _header(raw: bytes) -> list[str]:
-    known = f"ControlState: {', '.join(COLUMNS)}"
+    known = f"Known: {', '.join(COLUMNS)}"
     if len(raw) > MAX_LINE_BYTES or raw.count(b",") >= MAX_COLUMNS:
         raise Malformed(f"more than {MAX_COLUMNS} columns", where="line 1", fix=known)
     try:

@@ -4,13 +4,13 @@ from datetime import timedelta
 
 import pytest
 from glomar_auditor.index.database import Index, RequestFilter
+from glomar_auditor.index.fill import SignatureCheck
 from glomar_auditor.index.record import GAP, UNREADABLE, IndexRecord, VerdictOutcome
 from glomar_auditor.ledger.view import LedgerView
 from glomar_auditor.reports.accounting import account
 from glomar_auditor.reports.affidavit import affidavit
 from glomar_auditor.reports.count import Period, ReportSource, count
 from glomar_auditor.reports.document import as_html, as_text
-from glomar_auditor.reports.full_check import SignatureCheck
 from glomar_auditor.reports.model import DisclosureReport
 from glomar_auditor.reports.public import public_report
 from glomar_runtime.bus.controls import ControlHistory
