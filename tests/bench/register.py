@@ -19,11 +19,10 @@ from pathlib import Path
 
 from glomar_evaluation.synth import requests, write_register
 from glomar_local.demo.population import today
-from glomar_verifier.matching.match import Query, decide
-from glomar_verifier.matching.query import normal_query
+from glomar_verifier.matching.match import Query, decide, normal_query
 from glomar_verifier.matching.rules import Rules, load_rules
 from glomar_verifier.register import Register
-from glomar_verifier.register.build_into import build_into
+from glomar_verifier.register.build import build_into
 from glomar_verifier.register.open import open_place
 from msgspec import Struct
 

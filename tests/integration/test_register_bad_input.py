@@ -11,9 +11,9 @@ import pytest
 from glomar_local.system.process import program
 from glomar_schemas.errors import GlomarError
 from glomar_verifier.offline.decide_file import check
-from glomar_verifier.register.build_into import build_into
+from glomar_verifier.register.build import build_into
 from glomar_verifier.register.open import open_place
-from glomar_verifier.register.postgres_connection import connect
+from glomar_verifier.register.postgres_rows import connect
 
 from tests.integration.test_bad_input import REFUSED, USAGE, require_complaint, run
 from tests.support.postgres import PASSWORD, USER, Server, postgres

@@ -12,11 +12,11 @@ from glomar_schemas.errors import IntegrityError, Malformed, Misconfigured
 from glomar_verifier.cli import check_register
 from glomar_verifier.matching.match import RegisterRecord
 from glomar_verifier.matching.rules import Rules
-from glomar_verifier.offline.cli_explain import explain
+from glomar_verifier.offline.cli import explain
 from glomar_verifier.offline.decide_file import check
 from glomar_verifier.offline.request_row import QUERY_COLUMNS
 from glomar_verifier.register import LiveRegister, integrity
-from glomar_verifier.register.build_into import build_into
+from glomar_verifier.register.build import build_into
 from glomar_verifier.register.open import is_server, open_place
 from msgspec.structs import replace
 

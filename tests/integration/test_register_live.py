@@ -13,7 +13,7 @@ from glomar_local.demo import population
 from glomar_local.layout import Layout
 from glomar_local.system.process import program
 from glomar_requester import Ask
-from glomar_verifier.register.build_into import build_into
+from glomar_verifier.register.build import build_into
 from glomar_verifier.register.open import open_place
 
 from tests.integration.asking import Asking, ask_all, profile, rows, to_ask

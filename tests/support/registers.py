@@ -9,9 +9,15 @@ from datetime import date
 from pathlib import Path
 
 from glomar_schemas.messages import Subject
-from glomar_verifier.matching.match import Candidates, MatchResult, Query, RegisterRecord, decide
+from glomar_verifier.matching.match import (
+    Candidates,
+    MatchResult,
+    Query,
+    RegisterRecord,
+    decide,
+    normal_query,
+)
 from glomar_verifier.matching.normalise import AddressForm
-from glomar_verifier.matching.query import normal_query
 from glomar_verifier.matching.rules import load_rules
 from glomar_verifier.readers.csv_rows import FileRow
 from glomar_verifier.register.build import build

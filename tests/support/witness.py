@@ -10,13 +10,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from glomar_schemas.errors import GlomarError
-from glomar_schemas.tlog.cosignature import format_witness_vkey, parse_witness_vkey, signed_message
 from glomar_schemas.tlog.merkle import EMPTY_ROOT, verify_consistency
-from glomar_schemas.tlog.note import Checkpoint, VerifierKey, open_checkpoint, split_note
+from glomar_schemas.tlog.note import (
+    ALG_COSIGNATURE,
+    Checkpoint,
+    VerifierKey,
+    format_vkey,
+    open_checkpoint,
+    parse_witness_vkey,
+    signed_message,
+    split_note,
+)
 
 NAME = "witness.example/w1"
+
+
+def format_witness_vkey(name: str, public_key: Ed25519PublicKey) -> str:
+    """`name+hex(key ID)+base64(0x04 ‖ public key)`, as a policy file has it."""
+    return format_vkey(name, public_key, ALG_COSIGNATURE)
 
 
 def cosign(note: str, private: Ed25519PrivateKey, *, name: str = NAME, at: int | None = None) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
-from glomar_runtime.cli import progress
+from glomar_runtime.cli import AsJson, progress
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.files import replace
 from glomar_schemas.request_file import COLUMNS
@@ -17,8 +17,6 @@ from glomar_verifier.matching.rules import load_rules
 from glomar_evaluation import synth as made
 from glomar_evaluation.trials.page import page, table
 from glomar_evaluation.trials.run import evaluate as run_evaluation
-
-AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
 
 
 def synth(

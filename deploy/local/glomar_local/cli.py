@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import App, Parameter
 from glomar_evaluation import cli as evaluation
-from glomar_runtime.cli import run_cli
+from glomar_runtime.cli import AsJson, run_cli
 from glomar_schemas.errors import GlomarError, Misconfigured
 from glomar_schemas.keys import read_secret
 from rich.console import Console
@@ -37,7 +37,6 @@ app.command(evaluation.synth)
 app.command(evaluation.evaluate)
 
 DataDir = Annotated[Path, Parameter("--data-dir", help="where keys, agreement, stream and ledger lie")]
-AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
 DEFAULT_DIR = Path(".glomar")
 WIDTH = 132
 

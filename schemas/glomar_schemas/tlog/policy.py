@@ -13,8 +13,14 @@ import msgspec
 
 from glomar_schemas.errors import Malformed, Misconfigured, Untrusted
 from glomar_schemas.files import read
-from glomar_schemas.tlog.cosignature import cosigned_at, parse_witness_vkey
-from glomar_schemas.tlog.note import Checkpoint, VerifierKey, open_checkpoint, parse_vkey
+from glomar_schemas.tlog.note import (
+    Checkpoint,
+    VerifierKey,
+    cosigned_at,
+    open_checkpoint,
+    parse_vkey,
+    parse_witness_vkey,
+)
 
 MAX_POLICY_BYTES: Final = 1_000_000
 MAX_CLOCK_SKEW_S: Final = 300

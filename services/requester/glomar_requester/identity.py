@@ -27,7 +27,9 @@ from glomar_requester.store.vault import Vault
 
 
 class Profile(Struct, frozen=True, kw_only=True):
-    """sealing_key: a PEM file, or a pattern of several (`seal*.pem`): all open, the first locks the store.
+    """The paths of an agency's keys, agreement and store, and its defaults for empty columns.
+
+    sealing_key: a PEM file, or a pattern of several (`seal*.pem`): all open, the first locks the store.
     store: the SQLite file of all requests and answers; service and commands may share it.
     ledger: where the oversight body publishes it. If given, the client looks for its own messages in it.
     policy: a tlog-policy file. If given, an answer is handed out only if the policy's quorum has cosigned its

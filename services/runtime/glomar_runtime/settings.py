@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Annotated, Any, NewType, TypeVar, get_type_hints
 
 import msgspec
+from glomar_schemas.agreement.model import load_trust
+from glomar_schemas.agreement.versions import Versions, load_versions
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.files import read
 from msgspec import Meta, Struct
@@ -66,6 +68,10 @@ class ServiceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             "supervisor restarts it.",
         ),
     ] = 60.0
+
+    def load_versions(self) -> Versions:
+        """The installed versions of the agreement. Raises Misconfigured, Malformed, Untrusted."""
+        return load_versions(self.agreement, load_trust(self.trust))
 
 
 def load_settings(kind: type[S], file: Path, flags: Mapping[str, str] | None = None) -> S:

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import App, Parameter
 from glomar_runtime import service
-from glomar_runtime.cli import progress, run_cli
+from glomar_runtime.cli import AsJson, print_result, progress, run_cli
 from glomar_runtime.settings import load_settings
 from glomar_schemas.errors import Refused
 
@@ -17,10 +17,9 @@ from glomar_verifier.epochs.cli import app as epoch
 from glomar_verifier.holder_lists.case_roll import read_roll
 from glomar_verifier.holder_lists.veto import install as install_veto
 from glomar_verifier.matching.rules import load_rules
-from glomar_verifier.offline import cli_explain, cli_match
-from glomar_verifier.offline.cli_tag import tag
+from glomar_verifier.offline.cli import explain, match, tag
 from glomar_verifier.recalls.cli import recall, recalls
-from glomar_verifier.register.build_into import build_into
+from glomar_verifier.register.build import build_into
 from glomar_verifier.register.open import open_place
 from glomar_verifier.settings import VerifierSettings
 
@@ -31,12 +30,12 @@ veto = App("veto", help="People about whom the record holder discloses nothing (
 app.command(register)
 app.command(roll)
 app.command(cli_agreement.app)
-app.command(cli_match.match)
+app.command(match)
 app.command(veto)
 app.command(epoch)
 app.command(recall)
 app.command(recalls)
-app.command(cli_explain.explain)
+app.command(explain)
 app.command(tag)
 
 
@@ -54,7 +53,7 @@ def build(
     ],
     *,
     db: Annotated[str, Parameter(help="the register: a file, or a postgresql:// URL without a password")],
-    as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Build a register from an extract, and replace the old register atomically.
 
@@ -63,27 +62,23 @@ def build(
     """
     with progress("building") as advance:
         report = build_into(db, source, load_rules(), progress=lambda what, done, of: advance(done, of))
-    summary = {
-        "version": 1,
+    shape = {
         "people": report.people,
         "spells": report.spells,
         "rows_left_out": report.rows_left_out,
         "faults": msgspec.to_builtins(report.faults),
         "digest": report.digest,
     }
-    if as_json:
-        print(json.dumps(summary))
-        return
-    for fault in report.faults:
-        print(f"{source}: line {fault.line}, {fault.column}: {fault.what}; left out")
-    print(f"{db}: {report.people} people, {report.spells} spells, {report.rows_left_out} rows left out")
+    left_out = [f"{source}: line {each.line}, {each.column}: {each.what}; left out" for each in report.faults]
+    text = f"{db}: {report.people} people, {report.spells} spells, {report.rows_left_out} rows left out"
+    print_result(shape, "\n".join([*left_out, text]), as_json)
 
 
 @register.command(name="check")
 def check_register(
     *,
     db: Annotated[str, Parameter(help="the register: a file, or a postgresql:// URL without a password")],
-    as_json: Annotated[bool, Parameter("--json", help="print the register's facts as JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare every row of a register with the digests of its build. Exit code 6 if one differs.
 
@@ -96,10 +91,8 @@ def check_register(
         info = opened.info()
     finally:
         opened.close()
-    if as_json:
-        print(json.dumps({"version": 1, **msgspec.to_builtins(info)}))
-    else:
-        print(f"{db}: {info.people} people, {info.spells} spells, all as built; digest {info.digest}")
+    text = f"{db}: {info.people} people, {info.spells} spells, all as built; digest {info.digest}"
+    print_result(msgspec.to_builtins(info), text, as_json)
 
 
 @veto.command
@@ -107,7 +100,7 @@ def install(
     source: Annotated[Path, Parameter(help="CSV: person_id, since, and reason, which is never shown")],
     *,
     to: Annotated[Path, Parameter(help="the list in the verifier's settings; replaced atomically")],
-    as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Put a veto list in force; the verifier may run. With a bad row the old list stays (exit code 3)."""
     checked = install_veto(source, to)

@@ -10,11 +10,10 @@ from glomar_local.system.process import program
 from glomar_runtime.cli_receipt import check_receipt, describe, verify_receipt
 from glomar_schemas.errors import IntegrityError, Misconfigured
 from glomar_schemas.tlog import receipt as receipts
-from glomar_schemas.tlog.cosignature import format_witness_vkey
 from glomar_schemas.tlog.note import format_vkey
 from glomar_schemas.tlog.policy import parse_policy
 
-from tests.support.witness import cosign
+from tests.support.witness import cosign, format_witness_vkey
 from tests.unit.schemas.tlog.test_receipt import KEY, LOG, ORIGIN, SIGNER, receipt_for
 
 INDEX = 6

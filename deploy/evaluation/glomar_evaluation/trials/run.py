@@ -16,9 +16,8 @@ import msgspec
 from anyascii import anyascii
 from glomar_schemas.errors import Malformed
 from glomar_schemas.request_file import Ask, particulars_of
-from glomar_verifier.matching.match import decide, gates
+from glomar_verifier.matching.match import decide, gates, normal_query
 from glomar_verifier.matching.normalise import fold
-from glomar_verifier.matching.query import normal_query
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.register import Register
 from glomar_verifier.register.build import build

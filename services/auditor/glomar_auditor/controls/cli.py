@@ -4,7 +4,6 @@ For a new action, add one function under `draft`, and its description in `explai
 """
 
 import asyncio
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import App, Parameter
+from glomar_runtime.cli import AsJson, print_result, utc
 from glomar_schemas.agreement.controls import missing_signatures
 from glomar_schemas.agreement.model import SignedAgreement, parse_agreement
 from glomar_schemas.crypto.dsse import AGREEMENT_TYPE, Signature, Signer
@@ -35,7 +35,6 @@ agreements = App("agreement", help="Signatures of officials under an agreement's
 
 File = Annotated[Path, Parameter(help="the file that travels between officials")]
 Config = Annotated[Path, Parameter("--config", help="a service's TOML file: agreement, trust, bus, nkey")]
-AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
 
 Signatures = tuple[Signature, ...]
 
@@ -105,7 +104,7 @@ def key(
     """One more key of a party. It needs officials of two parties, one of them its own."""
     context = options.context()
     record = KeyRecord(
-        party=party, use=use, public=read_public(public), valid_from=_utc(from_), valid_until=_utc(until)
+        party=party, use=use, public=read_public(public), valid_from=utc(from_), valid_until=utc(until)
     )
     control = drafting.key(context, record, options.authority, options.reason)
     _write(file, control, context.signed, options.as_json)
@@ -171,10 +170,8 @@ def publish(file: File, *, config: Config, as_json: AsJson = False) -> None:
     official, found, signed = _load(file, config)
     control, _ = draft_file.open_draft(found, signed, datetime.now(UTC))
     sequence = asyncio.run(publishing.publish(official, control, found))
-    if as_json:
-        print(json.dumps({"version": 1, "slot": control.slot, "sequence": sequence}))
-    else:
-        print(f"{control.subject}: {control.action}, slot {control.slot}, sequence {sequence}")
+    text = f"{control.subject}: {control.action}, slot {control.slot}, sequence {sequence}"
+    print_result({"slot": control.slot, "sequence": sequence}, text, as_json)
 
 
 def _load(file: Path, config: Path) -> tuple[OfficialContext, Draft, SignedAgreement]:
@@ -193,11 +190,7 @@ def _report(file: Path, found: Draft, signed: SignedAgreement, as_json: bool) ->
     now = datetime.now(UTC)
     control, parties = draft_file.open_draft(found, signed, now)
     missing = missing_signatures(control.action, parties, signed.agreement)
-    if not as_json:
-        print(f"{file}: {control.action} for slot {control.slot}; {missing or 'enough have signed'}")
-        return
-    report = {
-        "version": 1,
+    shape = {
         "file": str(file),
         "slot": control.slot,
         "action": control.action,
@@ -213,11 +206,8 @@ def _report(file: Path, found: Draft, signed: SignedAgreement, as_json: bool) ->
         ],
         "missing": missing,
     }
-    print(json.dumps(report))
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    text = f"{file}: {control.action} for slot {control.slot}; {missing or 'enough have signed'}"
+    print_result(shape, text, as_json)
 
 
 @agreements.command(name="sign")
@@ -231,10 +221,8 @@ def sign_agreement(
 ) -> None:
     """Add one official's signature. Read it first, with `glomar-verifier agreement check`."""
     key_ids = [each.keyid for each in sign_version(file, Signer(read_signing_key(key)))]
-    if as_json:
-        print(json.dumps({"version": 1, "file": str(file), "signed_by": key_ids}))
-    else:
-        print(f"{file}.sig: {len(key_ids)} signed, the last with key {key_ids[-1]}")
+    text = f"{file}.sig: {len(key_ids)} signed, the last with key {key_ids[-1]}"
+    print_result({"file": str(file), "signed_by": key_ids}, text, as_json)
 
 
 def sign_version(file: Path, signer: Signer) -> Signatures:

@@ -8,8 +8,8 @@ from glomar_runtime.bus.connection import connect
 from glomar_runtime.bus.controls import latest_in_force
 from glomar_runtime.settings import load_settings
 from glomar_schemas.agreement.keyholder import Keyholder, key_files
-from glomar_schemas.agreement.model import Agreement, load_trust
-from glomar_schemas.agreement.versions import Versions, load_versions
+from glomar_schemas.agreement.model import Agreement
+from glomar_schemas.agreement.versions import Versions
 from glomar_schemas.subjects import Subjects
 from msgspec import Struct
 from nats.aio.client import Client
@@ -52,7 +52,7 @@ async def open_context(
     Raises Misconfigured, IntegrityError, Unreachable.
     """
     settings = load_settings(AuditorSettings, config)
-    versions = load_versions(settings.agreement, load_trust(settings.trust))
+    versions = settings.load_versions()
     agreement = versions.newest.agreement
     subjects = Subjects(agreement.id, settings.incarnation)
     keyholder = Keyholder(agreement.oversight, key_files(settings.sealing_key))

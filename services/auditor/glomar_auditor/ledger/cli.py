@@ -1,7 +1,6 @@
 """`glomar-auditor archive` and `incarnation`: one file of a ledger, and its successor. stdout is data."""
 
 import asyncio
-import json
 import os
 from datetime import datetime
 from pathlib import Path
@@ -9,10 +8,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 from glomar_runtime.bus.connection import connect
-from glomar_runtime.cli import progress
+from glomar_runtime.cli import AsJson, print_result, progress
 from glomar_runtime.settings import load_settings
-from glomar_schemas.agreement.model import load_trust
-from glomar_schemas.agreement.versions import load_versions
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.keys import read_signing_key
 from glomar_schemas.subjects import Subjects
@@ -30,7 +27,6 @@ incarnation = App("incarnation", help="A new stream and ledger, chained to the p
 
 Config = Annotated[Path, Parameter(help="the auditor's TOML file, with the new `incarnation` and `ledger`")]
 Previous = Annotated[Path, Parameter(help="the directory of the previous ledger")]
-AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
 
 
 def archive(
@@ -54,7 +50,7 @@ def archive(
             "more than one is given", where="--until, --entries, --checkpoint", fix="Give only one of them"
         )
     settings = load_settings(AuditorSettings, config)
-    agreement = load_versions(settings.agreement, load_trust(settings.trust)).newest.agreement
+    agreement = settings.load_versions().newest.agreement
     origin = Subjects(agreement.id, settings.incarnation).origin(agreement.oversight)
     signer = read_signing_key(settings.ledger_key)
     view = open_view(settings.ledger, [parse_vkey(format_vkey(origin, signer.public_key()))], checkpoint)
@@ -66,11 +62,8 @@ def archive(
     with progress("freezing") as advance:
         digest = freeze(view, out, advance)
     root = view.checkpoint.root.hex()
-    if as_json:
-        shape = {"version": 1, "file": str(out), "sha256": digest, "origin": origin}
-        print(json.dumps(shape | {"size": view.size, "root": root}))
-    else:
-        print(f"{out}: {view.size} entries of {origin}, root {root}, sha256 {digest}")
+    shape = {"file": str(out), "sha256": digest, "origin": origin, "size": view.size, "root": root}
+    print_result(shape, f"{out}: {view.size} entries of {origin}, root {root}, sha256 {digest}", as_json)
 
 
 class Plan(Struct, frozen=True):
@@ -117,7 +110,7 @@ def _load(config: Path) -> Plan:
         raise Misconfigured(
             "the first incarnation has no previous one", where="incarnation", fix="Set the new number"
         )
-    newest = load_versions(settings.agreement, load_trust(settings.trust)).newest
+    newest = settings.load_versions().newest
     subjects, oversight = Subjects(newest.agreement.id, settings.incarnation), newest.agreement.oversight
     ring = newest.ring.ledger_keys(oversight)
     previous_keys = incarnations.log_keys(subjects.predecessor, oversight, ring)
@@ -134,7 +127,5 @@ async def _publish(plan: Plan, note: bytes) -> None:
 
 def _say(note: bytes, subjects: Subjects, as_json: bool) -> None:
     origin, size, *_ = note.decode().split("\n")
-    if as_json:
-        print(json.dumps({"version": 1, "stream": subjects.stream, "previous": origin, "size": int(size)}))
-    else:
-        print(f"{subjects.stream} opens with the final checkpoint of {origin}, size {size}, as sequence 1")
+    text = f"{subjects.stream} opens with the final checkpoint of {origin}, size {size}, as sequence 1"
+    print_result({"stream": subjects.stream, "previous": origin, "size": int(size)}, text, as_json)

@@ -39,7 +39,11 @@ class _Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class OriginFile:
-    """`stream.json` in the ledger's directory. The caller holds the ledger's lock."""
+    """`stream.json` in the ledger's directory: when the recorded stream was created.
+
+    A stream that was deleted and created again has the same name and starts again at sequence 1. The caller
+    holds the ledger's lock.
+    """
 
     def __init__(self, directory: Path, stream: str, disk: Disk | None = None) -> None:
         """Raises IntegrityError for a file that is malformed or names another stream."""

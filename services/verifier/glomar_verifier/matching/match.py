@@ -6,9 +6,16 @@ from datetime import date
 from typing import Literal
 
 import msgspec
+from glomar_schemas.messages import Subject
 from msgspec.structs import astuple, replace
 
-from glomar_verifier.matching.normalise import NormalAddress, NormalName
+from glomar_verifier.matching.normalise import (
+    AddressForm,
+    NormalAddress,
+    NormalName,
+    normal_address,
+    normal_name,
+)
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.matching.spelling import exchanged, first_name_slips, same_street, surname_slips
 
@@ -184,3 +191,36 @@ ADDRESS_AND_TIME: dict[str, Gate] = {
     "date-of-birth": _date_of_birth,
     "years": _years,
 }
+
+
+def normal_query(
+    particulars: Subject, tax_periods: tuple[int, ...], rules: Rules, form: AddressForm
+) -> Query:
+    """Raises Malformed for text that has no normal form."""
+    return Query(
+        name=normal_name(
+            particulars.first_name,
+            particulars.middle_name,
+            particulars.last_name,
+            particulars.suffix,
+            rules,
+        ),
+        address=normal_address_of(particulars, rules, form),
+        date_of_birth=particulars.date_of_birth,
+        tax_periods=tax_periods,
+    )
+
+
+def normal_address_of(particulars: Subject, rules: Rules, form: AddressForm) -> NormalAddress:
+    """Raises Malformed."""
+    return normal_address(
+        number=particulars.street_number,
+        street=particulars.street_name,
+        unit=particulars.unit,
+        po_box=particulars.po_box,
+        city=particulars.city,
+        state=particulars.state,
+        zip_code=particulars.zip,
+        rules=rules,
+        form=form,
+    )

@@ -5,8 +5,7 @@ from typing import Literal
 import msgspec
 from glomar_schemas.messages import Subject
 
-from glomar_verifier.matching.match import decide, gates
-from glomar_verifier.matching.query import normal_query
+from glomar_verifier.matching.match import decide, gates, normal_query
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.register import Register
 

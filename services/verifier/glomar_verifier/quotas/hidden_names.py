@@ -1,11 +1,20 @@
 """Names as keyed hashes: the counts can compare them without knowing them. Pure."""
 
 from collections import Counter
+from functools import cached_property, lru_cache
 from typing import Generic, TypeVar
 
 from msgspec import Struct
 
+from glomar_verifier.matching import blocking
+from glomar_verifier.matching.corrections import corrected_first_name, one_edit
+from glomar_verifier.matching.normalise import NormalName
+from glomar_verifier.matching.rules import Rules
+
 Name = TypeVar("Name")
+
+# Cached: the requested name is mostly the name on record.
+_hash = lru_cache(maxsize=1_024)(blocking.keyed_hash)
 
 
 class HiddenName(Struct, frozen=True, array_like=True):
@@ -26,7 +35,7 @@ class HiddenName(Struct, frozen=True, array_like=True):
 
 
 class DatedName(Struct, frozen=True, array_like=True):
-    """A requested name beside a birth date, under a key of that date (see `dated_names`)."""
+    """A requested name beside a birth date, under a key of that date (see `requested_variants`)."""
 
     first: int
     surnames: tuple[int, ...]
@@ -61,3 +70,78 @@ def same_name(one: HiddenName, other: HiddenName) -> bool:
         return True
     shorter, longer = sorted((Counter(one.tokens), Counter(other.tokens)), key=Counter.total)
     return bool(shorter) and shorter <= longer
+
+
+def requested_variants(name: NormalName, key: bytes, rules: Rules) -> tuple[DatedName, ...]:
+    """The name as it stands, and with first and last name exchanged (`spelling.exchanged`).
+
+    Names that count as one person's if the birth date is the same are wider than the gates
+    (`match._failed_names`): a surname with an unknown word may be any other surname, since the words within
+    two edits are too many to list. The birth date and the first name keep namesakes apart.
+
+    key: 32 bytes, of an agency and a birth date.
+    """
+    exchanged = "".join(name.surname), (name.first,)
+    return tuple(
+        DatedName(
+            first=_first(first, first in rules.first_names, key),
+            surnames=(*_words(surname, key), _surname_kind(_all_known(surname, rules), key)),
+        )
+        for first, surname in ((name.first, name.surname), exchanged)
+    )
+
+
+class RecordedName:
+    """A name on record beside a birth date. Its hashes are computed on first use: few share a birth date."""
+
+    def __init__(self, name: NormalName, key: bytes, rules: Rules) -> None:
+        """key: as in `requested_variants`."""
+        self._name, self._key, self._rules = name, key, rules
+
+    def may_match(self, requested: DatedName) -> bool:
+        """Whether the requested name may stand for this one."""
+        return not self._surnames.isdisjoint(requested.surnames) and requested.first in self._firsts
+
+    @cached_property
+    def _surnames(self) -> frozenset[int]:
+        """Surnames may differ unless all words of both are known."""
+        surname = self._name.surname
+        kinds = (False,) if _all_known(surname, self._rules) else (False, True)
+        return frozenset((*_words(surname, self._key), *(_surname_kind(kind, self._key) for kind in kinds)))
+
+    @cached_property
+    def _firsts(self) -> frozenset[int]:
+        """The first name and its slips. A slip is between a known first name and an unknown one."""
+        first, names, least = self._name.first, self._rules.first_names, self._rules.edit_min_letters
+        known = first in names
+        if not known:
+            slips = set(corrected_first_name(first, self._rules))
+        elif len(first) >= least:
+            edits = {word for word in one_edit(first) if len(word) >= least}
+            slips = edits - names
+        else:
+            slips = set()
+        texts = (_first_text(slip, not known) for slip in slips)
+        return frozenset(
+            (_first(first, known, self._key), *(blocking.keyed_hash(text, self._key) for text in texts))
+        )
+
+
+def _all_known(surname: tuple[str, ...], rules: Rules) -> bool:
+    return rules.surnames.issuperset(surname)
+
+
+def _words(surname: tuple[str, ...], key: bytes) -> tuple[int, ...]:
+    return tuple(_hash(f"word {word}", key) for word in dict.fromkeys((*surname, "".join(surname))))
+
+
+def _first(first: str, known: bool, key: bytes) -> int:
+    return _hash(_first_text(first, known), key)
+
+
+def _first_text(first: str, known: bool) -> str:
+    return f"{'known' if known else 'unknown'} first {first}"
+
+
+def _surname_kind(all_known: bool, key: bytes) -> int:
+    return _hash(f"surname {'known' if all_known else 'unknown'}", key)

@@ -14,8 +14,7 @@ from glomar_runtime.bus.connection import connect
 from glomar_runtime.bus.controls import latest_in_force
 from glomar_runtime.cli import Advance, progress
 from glomar_runtime.settings import load_settings
-from glomar_schemas.agreement.model import SignedAgreement, load_trust
-from glomar_schemas.agreement.versions import load_versions
+from glomar_schemas.agreement.model import SignedAgreement
 from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.errors import Malformed, Misconfigured, Refused
 from glomar_schemas.keys import read_signing_key
@@ -173,7 +172,7 @@ class _Holder(Struct):
 async def _holder(config: Path) -> AsyncIterator[_Holder]:
     """Connects as the record holder, with the agreement in force. Raises Misconfigured, Unreachable."""
     settings = load_settings(VerifierSettings, config)
-    versions = load_versions(settings.agreement, load_trust(settings.trust))
+    versions = settings.load_versions()
     signer = Signer(read_signing_key(settings.signing_key))
     subjects = Subjects(versions.newest.agreement.id, settings.incarnation)
     ledger_watch = open_ledger_watch(settings, versions, subjects, lambda: versions.newest.ring)

@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from itertools import repeat
 from pathlib import Path
@@ -24,6 +25,7 @@ from glomar_verifier.register.digests import SectionDigest, bounds, digests, roo
 from glomar_verifier.register.external_sort import BUCKETS
 from glomar_verifier.register.extract import COLUMNS, REQUIRED
 from glomar_verifier.register.lookup import FORMAT, RegisterMeta
+from glomar_verifier.register.open import is_server, require_driver
 from glomar_verifier.register.sqlite import SCHEMA, rows_between
 
 MAX_FAULTS = 1_000
@@ -36,6 +38,8 @@ PRAGMA cache_size = -65536;
 
 Progress = Callable[[int, int], None]
 """progress(done, of): reading the extract is three quarters of the work, sorting is the rest."""
+StepProgress = Callable[[str, int, int], None]
+"""progress(step, done, of)."""
 
 
 class BuildReport(msgspec.Struct, frozen=True):
@@ -220,3 +224,37 @@ def _spell_sections(database: sqlite3.Connection) -> Iterator[SectionDigest]:
     (last,) = database.execute("SELECT max(id) FROM spell").fetchone()
     for number in range(section_of("spell", last) + 1):
         yield from digests("spell", rows_between(database, "spell", *bounds("spell", number)))
+
+
+def build_into(
+    place: str,
+    source: Path,
+    rules: Rules,
+    *,
+    address_form: AddressForm = "us",
+    progress: StepProgress | None = None,
+) -> BuildReport:
+    """Builds a register at a place: a path, or a postgresql:// URL.
+
+    For a server it is built in a private temporary directory (TMPDIR), then it is loaded.
+
+    Raises Malformed, Misconfigured, Unreachable; then the old register stays.
+    """
+    report_progress = progress or (lambda step, done, of: None)
+
+    def building(done: int, of: int) -> None:
+        report_progress("building", done, of)
+
+    if not is_server(place):
+        return build(source, Path(place), rules, address_form=address_form, progress=building)
+    require_driver()
+    from glomar_verifier.register.postgres_load import load
+    from glomar_verifier.register.postgres_rows import connect
+
+    # Fails now, and not after minutes of building.
+    connect(place, reading=True).close()
+    with tempfile.TemporaryDirectory(prefix="glomar-register-") as directory:
+        built = Path(directory) / "register.db"
+        report = build(source, built, rules, address_form=address_form, progress=building)
+        load(built, place, lambda done, of: report_progress("loading", done, of))
+    return report

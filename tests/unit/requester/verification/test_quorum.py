@@ -17,13 +17,12 @@ from glomar_requester.store.store import Store
 from glomar_requester.verification.release import Result
 from glomar_schemas.errors import IntegrityError, TimedOut
 from glomar_schemas.tlog import receipt as receipts
-from glomar_schemas.tlog.cosignature import format_witness_vkey
 from glomar_schemas.tlog.note import format_vkey
 from glomar_schemas.tlog.policy import parse_policy
 from msgspec.structs import replace
 
 from tests.support import samples
-from tests.support.witness import cosign
+from tests.support.witness import cosign, format_witness_vkey
 from tests.unit.requester import test_client, world
 from tests.unit.requester.world import FakeBus, an_ask, sealed
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from glomar_schemas.errors import GlomarError, Misconfigured
-from glomar_verifier.offline.cli_explain import explain as command
+from glomar_verifier.offline.cli import explain as command
 from glomar_verifier.offline.explain import explain
 from glomar_verifier.offline.request_row import read_query
 from glomar_verifier.register.sqlite import SqliteRegister

@@ -12,8 +12,7 @@ from glomar_schemas.errors import IntegrityError, Misconfigured, Retryable
 from glomar_schemas.messages import Tags
 from glomar_verifier.policy.facts import Counted
 from glomar_verifier.quotas.counts import Attempt, Counts, Lookup
-from glomar_verifier.quotas.dated_names import RecordedName
-from glomar_verifier.quotas.hidden_names import HiddenName, NameKeys
+from glomar_verifier.quotas.hidden_names import HiddenName, NameKeys, RecordedName
 
 DAY_NS = 86_400 * 10**9
 START_NS = 1_750_000_000 * 10**9

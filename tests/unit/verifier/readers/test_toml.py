@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from glomar_verifier.readers.toml_positions import KeyPath, line_of, line_spans
+from glomar_verifier.readers.toml import KeyPath, line_of, line_spans
 
 from tests.support.examples import AGREEMENT_FILE
 
