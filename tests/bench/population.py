@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 from glomar_evaluation.synth import people, requests, write_register
 from glomar_local.demo.population import today
-from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.agreement.model import parse_agreement
+from glomar_schemas.agreement.versions import bundled_agreement
 from glomar_verifier.matching.rules import Rules, load_rules
 from glomar_verifier.register.build import build
 from glomar_verifier.register.lookup import FORMAT
@@ -40,7 +40,7 @@ def register(number: int, cache: Path) -> Path:
 def _build(number: int, built: Path, rules: Rules) -> None:
     built.parent.mkdir(parents=True, exist_ok=True)
     extract = built.with_suffix(".csv")
-    source = shipped.agreement()
+    source = bundled_agreement()
     form = parse_agreement(source.read_bytes(), where=str(source)).address_form
     write_register(number, SEED, extract)
     try:
@@ -54,7 +54,7 @@ def agreement(out: Path) -> Path:
 
     Nothing else differs: all is counted and compared as always.
     """
-    text = shipped.agreement().read_text(encoding="utf-8")
+    text = bundled_agreement().read_text(encoding="utf-8")
     for name in _QUOTAS:
         text, found = re.subn(rf"^{name} = [0-9]+", f"{name} = {_NO_QUOTA}", text, flags=re.MULTILINE)
         if found != 1:

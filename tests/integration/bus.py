@@ -21,8 +21,8 @@ from glomar_local.system.open_bus import open_bus
 from glomar_local.system.process import program
 from glomar_runtime.bus.connection import plain_subject
 from glomar_runtime.bus.stream import Stored, time_ns
-from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.agreement.model import load_agreement, load_trust
+from glomar_schemas.agreement.versions import bundled_agreement
 from nats.aio.client import Client
 
 from tests.integration.conftest import Up
@@ -111,7 +111,7 @@ def bare_bus(root: Path, source: Path | None = None) -> Iterator[Bus]:
 
 def agreement_text(path: Path, changes: dict[str, str]) -> Path:
     """The shipped agreement with each old text, which must be there once, replaced; written to `path`."""
-    text = shipped.agreement().read_text(encoding="utf-8")
+    text = bundled_agreement().read_text(encoding="utf-8")
     for old, new in changes.items():
         assert text.count(old) == 1, old
         text = text.replace(old, new)

@@ -16,8 +16,8 @@ from glomar_local.provision.provision import System
 from glomar_local.system.open_bus import connected
 from glomar_local.system.process import program
 from glomar_requester import Client, Profile, Question, Result
-from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.agreement.model import load_agreement, load_trust
+from glomar_schemas.agreement.versions import bundled_agreements
 from msgspec import Struct
 from msgspec.structs import replace
 from nats.aio.msg import Msg
@@ -31,7 +31,7 @@ from tests.integration.grants import ROOT as FIRST_ROOT
 from tests.integration.grants import STREAM as FIRST_STREAM
 from tests.integration.wire import Refusal
 
-FIRST, SECOND = tuple(shipped.agreements())[:2]
+FIRST, SECOND = tuple(bundled_agreements())[:2]
 ASKED = 120
 NOBODY = "no responders"
 NO_JETSTREAM_HERE = 10039

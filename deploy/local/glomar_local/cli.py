@@ -173,7 +173,7 @@ def status(*, data_dir: DataDir = DEFAULT_DIR, as_json: AsJson = False) -> None:
     """
     layout = _layout(data_dir)
     run = control.require_running(layout)
-    states = asyncio.run(control.states(run, layout))
+    states = asyncio.run(control.states(run))
     own_status = asyncio.run(agreement_status.ask(run.ports))
     others = {name: asyncio.run(agreement_status.ask(ports)) for name, ports in run.others.items()}
     if as_json:

@@ -13,7 +13,7 @@ from glomar_schemas.subjects import Subjects
 from msgspec import Struct
 
 from glomar_runtime.bus import topology
-from glomar_runtime.bus.connection import BusClient, connect
+from glomar_runtime.bus.connection import BusClient, connected
 from glomar_runtime.cli import AsJson, print_result, run_cli
 
 app = App("glomar-bus", help="Streams and consumers of an agreement, for the operator of the bus.")
@@ -87,11 +87,8 @@ def _subjects(agreement: Path, trust: Path, incarnation: int) -> Subjects:
 
 def _operate(operator: Operator, work: Callable[[BusClient], Awaitable[None]]) -> None:
     async def run() -> None:
-        admin = await connect(operator, "glomar-bus", quiet=True)
-        try:
+        async with connected(operator, "glomar-bus") as admin:
             await work(admin)
-        finally:
-            await admin.close()
 
     asyncio.run(run())
 

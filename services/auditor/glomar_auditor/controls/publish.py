@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-from glomar_runtime.bus.connection import BusClient, connect
+from glomar_runtime.bus.connection import BusClient, connected
 from glomar_runtime.bus.controls import latest_in_force
 from glomar_runtime.bus.stream import get_by_subject
 from glomar_schemas.agreement.controls import InForce, apply
@@ -62,11 +62,9 @@ async def _stored_before(client: BusClient, official: OfficialContext, control: 
 
 @contextlib.asynccontextmanager
 async def _connected(official: OfficialContext) -> AsyncIterator[BusClient]:
-    client = await connect(official.settings, "glomar-auditor control")
-    try:
-        yield client
-    except Unreachable as fault:
-        fix = "Only the holder's and the oversight body's accounts carry controls"
-        raise Unreachable(fault.what, where=fault.where, fix=fix) from None
-    finally:
-        await client.close()
+    async with connected(official.settings, "glomar-auditor control", quiet=False) as client:
+        try:
+            yield client
+        except Unreachable as fault:
+            fix = "Only the holder's and the oversight body's accounts carry controls"
+            raise Unreachable(fault.what, where=fault.where, fix=fix) from None

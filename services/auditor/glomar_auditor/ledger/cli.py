@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from glomar_runtime.bus.connection import connect
+from glomar_runtime.bus.connection import connected
 from glomar_runtime.cli import AsJson, print_result, progress
 from glomar_runtime.settings import load_settings
 from glomar_schemas.errors import Misconfigured
@@ -118,11 +118,8 @@ def _load(config: Path) -> Plan:
 
 
 async def _publish(plan: Plan, note: bytes) -> None:
-    client = await connect(plan.settings, "glomar-auditor incarnation", quiet=True)
-    try:
+    async with connected(plan.settings, "glomar-auditor incarnation") as client:
         await incarnations.publish_opening(client, plan.subjects, note)
-    finally:
-        await client.close()
 
 
 def _say(note: bytes, subjects: Subjects, as_json: bool) -> None:

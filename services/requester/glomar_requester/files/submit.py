@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, get_args
 
 from glomar_schemas.errors import IntegrityError, Malformed, Misconfigured
 from msgspec import Struct
@@ -95,13 +95,7 @@ class Submission:
         return Summary(
             version=1,
             rows=counts.total(),
-            confirm=counts["confirm"],
-            deny=counts["deny"],
-            refused=counts["refused"],
-            rejected=counts["rejected"],
-            unanswered=counts["unanswered"],
-            recalled=counts["recalled"],
-            expired=counts["expired"],
+            **{outcome: counts[outcome] for outcome in get_args(Outcome)},
             bad_rows=self._bad_rows,
             seconds=round(seconds, 3),
             unwitnessed=self._unwitnessed,

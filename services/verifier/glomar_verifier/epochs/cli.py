@@ -8,7 +8,7 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import App, Parameter
-from glomar_runtime.bus.connection import connect
+from glomar_runtime.bus.connection import connected
 from glomar_runtime.bus.controls import latest_in_force
 from glomar_runtime.cli import AsJson, print_result, utc
 from glomar_runtime.settings import load_settings
@@ -104,9 +104,6 @@ def _load(config: Path) -> tuple[VerifierSettings, Versions]:
 
 
 async def _in_force(settings: VerifierSettings, versions: Versions) -> InForce:
-    client = await connect(settings, "glomar-verifier epoch")
-    try:
+    async with connected(settings, "glomar-verifier epoch", quiet=False) as client:
         subjects = Subjects(versions.newest.agreement.id, settings.incarnation)
         return await latest_in_force(client, versions, subjects)
-    finally:
-        await client.close()

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
-from glomar_runtime.bus.connection import connect
+from glomar_runtime.bus.connection import connected
 from glomar_runtime.bus.controls import latest_in_force
 from glomar_runtime.cli import Advance, progress
 from glomar_runtime.settings import load_settings
@@ -177,12 +177,9 @@ async def _holder(config: Path) -> AsyncIterator[_Holder]:
     subjects = Subjects(versions.newest.agreement.id, settings.incarnation)
     ledger_watch = open_ledger_watch(settings, versions, subjects, lambda: versions.newest.ring)
     try:
-        client = await connect(settings, "glomar-verifier recalls", quiet=True)
-        try:
+        async with connected(settings, "glomar-verifier recalls") as client:
             in_force = await latest_in_force(client, versions, subjects)
             yield _Holder(client, subjects, in_force.require(), signer, ledger_watch)
-        finally:
-            await client.close()
     finally:
         if ledger_watch is not None:
             ledger_watch.close()

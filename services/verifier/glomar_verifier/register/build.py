@@ -20,9 +20,8 @@ from glomar_verifier.matching.normalise import AddressForm
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.readers.csv_rows import RowFault, chunks, read_header
 from glomar_verifier.register import RegisterInfo
-from glomar_verifier.register.build_workers import CHUNK_BYTES, BuildJobs, WorkerPool, worker_pool
+from glomar_verifier.register.build_workers import BUCKETS, CHUNK_BYTES, BuildJobs, WorkerPool, worker_pool
 from glomar_verifier.register.digests import SectionDigest, bounds, digests, root, section_of
-from glomar_verifier.register.external_sort import BUCKETS
 from glomar_verifier.register.extract import COLUMNS, REQUIRED
 from glomar_verifier.register.lookup import FORMAT, RegisterMeta
 from glomar_verifier.register.open import is_server, require_driver

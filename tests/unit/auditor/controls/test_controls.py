@@ -12,10 +12,9 @@ from glomar_auditor.controls.cli import sign_version
 from glomar_auditor.controls.draft import DraftContext
 from glomar_auditor.controls.draft_file import Draft, add_signature, open_draft
 from glomar_auditor.controls.explain import explain
-from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.agreement.controls import Hold, InForce, apply
 from glomar_schemas.agreement.model import SignedAgreement, Trust, load_agreement
-from glomar_schemas.agreement.versions import Versions
+from glomar_schemas.agreement.versions import Versions, bundled_agreement
 from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.errors import Malformed, Misconfigured, Refused, Untrusted
 from msgspec.structs import replace
@@ -177,7 +176,7 @@ def test_a_file_that_is_no_draft_is_refused(tmp_path: Path, content: bytes) -> N
 
 def test_officials_sign_an_agreement_one_after_the_other(tmp_path: Path) -> None:
     file = tmp_path / "agreement-2.toml"
-    file.write_bytes(shipped.agreement().read_bytes())
+    file.write_bytes(bundled_agreement().read_bytes())
 
     for signer in (HOLDER, REQUESTER):
         signed = sign_version(file, signer)
@@ -192,7 +191,7 @@ def test_officials_sign_an_agreement_one_after_the_other(tmp_path: Path) -> None
 
 def test_one_key_signs_an_agreement_once(tmp_path: Path) -> None:
     file = tmp_path / "agreement-2.toml"
-    file.write_bytes(shipped.agreement().read_bytes())
+    file.write_bytes(bundled_agreement().read_bytes())
     sign_version(file, HOLDER)
 
     with pytest.raises(Refused, match="signed it already"):

@@ -11,7 +11,7 @@ from glomar_local.layout import Layout
 from glomar_local.ports import FIRST_PORT, consecutive
 from glomar_local.provision.provision import System, provision
 from glomar_runtime.settings import load_settings
-from glomar_schemas.agreement import bundled as shipped
+from glomar_schemas.agreement.versions import bundled_agreements
 from glomar_schemas.errors import Misconfigured, Untrusted
 from glomar_schemas.keys import public_text
 from glomar_verifier.epochs.files import EpochFiles
@@ -177,7 +177,7 @@ def test_a_first_start_that_was_cut_short_keeps_its_epoch(system: System) -> Non
 
 
 def test_a_further_agreement_has_its_own_directory_keys_and_ports(tmp_path: Path) -> None:
-    first, second = shipped.agreements()
+    first, second = bundled_agreements()
 
     system = provision(Layout(tmp_path / "data"), PORTS, agreements=[first, second])
 
@@ -194,7 +194,7 @@ def test_a_further_agreement_has_its_own_directory_keys_and_ports(tmp_path: Path
 
 
 def test_a_further_agreement_stays_and_changes_nothing_of_the_first(system: System) -> None:
-    first, second = shipped.agreements()
+    first, second = bundled_agreements()
     before = contents(system.layout.root)
 
     with_other = provision(system.layout, PORTS, agreements=[second])
