@@ -21,7 +21,7 @@ def test_an_auditor_whose_disk_is_full_ends_loses_nothing_and_goes_on(bare: Proc
     with submitting(bare.system, few) as submission:
         assert bare.exit_code("auditor") == 1
         [said] = messages(bare.said("auditor"))
-        assert "the storage refused (File too large)" in said and "make room" in said
+        assert "the storage refused (File too large)" in said and "free space" in said
         assert str(bare.system.layout.ledger) in said
         recorded = ledger_size(bare.system)
         assert 0 < recorded < 2 * len(few.truths)
