@@ -20,8 +20,8 @@ from tests.bench import population, product
 from tests.bench.figures import Failed, Run
 from tests.bench.plan import Plan
 from tests.bench.run_directory import OUT, directory
-from tests.integration.bus import watching
-from tests.integration.holds import Officials
+from tests.support.bus import Bus
+from tests.support.controls import ControlPublisher
 
 PEOPLE = 10_000
 SCOPE = "jurisdiction:mad"
@@ -69,8 +69,8 @@ async def _bench(options: argparse.Namespace) -> dict[int, list[Run]]:
 
 
 def _fill(system: System, number: int) -> None:
-    with watching(system) as bus:
-        slot, _ = Officials(bus).hold(SCOPE)
+    with Bus(system) as bus:
+        slot, _ = ControlPublisher(bus).hold(SCOPE)
     waiting = HeldRequests(system.layout.waiting)
     waiting.add(HeldRequest(FAR_OFF + n, slot, 1) for n in range(number))
     waiting.close()

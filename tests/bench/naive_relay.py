@@ -22,7 +22,7 @@ from nats.aio.msg import Msg
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import AckPolicy, ConsumerConfig, PubAck, StorageType, StreamConfig
 
-from tests.bench.orders import obey
+from tests.bench.commands import serve_commands
 
 STREAM, CONSUMER = "RELAY", "relay"
 WINDOW = 2000
@@ -114,7 +114,7 @@ class Requester:
 async def requester(url: str, rows: list[dict[str, str]]) -> None:
     asker = Requester(await nats.connect(url), rows)
     await asker.start()
-    await obey(asker)
+    await serve_commands(asker)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

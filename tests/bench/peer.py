@@ -12,7 +12,7 @@ from nats.errors import NoServersError
 
 from tests.bench.figures import Failed, Run
 from tests.bench.plan import Plan, carry_out
-from tests.bench.processes import asking, read_line, started
+from tests.bench.processes import read_line, requester_process, started
 
 MODULE = "tests.bench.naive_relay"
 START_LIMIT_S = 10.0
@@ -41,7 +41,7 @@ async def run(plan: Plan, rows: Path, directory: Path) -> Run:
         await _answering(url)
         async with started((sys.executable, "-m", MODULE, "relay", url), log) as relay:
             await read_line(relay, START_LIMIT_S)
-            async with asking(MODULE, ("requester", url, str(rows)), log) as requester:
+            async with requester_process(MODULE, ("requester", url, str(rows)), log) as requester:
                 pids = {"relay": relay.pid, "nats-server": server.pid}
                 measured = await carry_out(plan, requester, pids)
     return Run(

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
 from tests.bench.figures import Cost
-from tests.bench.processes import Asking, Meter
+from tests.bench.processes import Meter, RequesterProcess
 
 WARM_UP = 200
 Watch = AbstractAsyncContextManager[None]
@@ -30,20 +30,20 @@ class Measured(NamedTuple):
 
 
 async def carry_out(
-    plan: Plan, asking: Asking, pids: Mapping[str, int], watches: Sequence[Watch] = ()
+    plan: Plan, requester: RequesterProcess, pids: Mapping[str, int], watches: Sequence[Watch] = ()
 ) -> Measured:
     """pids: what is metered, beside the asking process. watches: open while all are asked at once.
 
     Raises Failed.
     """
-    await asking.order(0, WARM_UP, alone=False)
-    alone = await asking.order(WARM_UP, plan.asks, alone=True) if plan.asks else None
-    meter = Meter({"asking client": asking.pid, **pids})
+    await requester.run(0, WARM_UP, alone=False)
+    alone = await requester.run(WARM_UP, plan.asks, alone=True) if plan.asks else None
+    meter = Meter({"asking client": requester.pid, **pids})
     for watch in watches:
         await watch.__aenter__()
     try:
         meter.start()
-        together = await asking.order(WARM_UP + plan.asks, plan.requests, alone=False)
+        together = await requester.run(WARM_UP + plan.asks, plan.requests, alone=False)
     finally:
         for watch in watches:
             await watch.__aexit__(None, None, None)

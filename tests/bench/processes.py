@@ -10,12 +10,12 @@ from pathlib import Path
 
 import msgspec
 
+from tests.bench.commands import Command, Report
 from tests.bench.figures import Cost, Failed
-from tests.bench.orders import Order, Report
 
 ROOT = Path(__file__).resolve().parents[2]
 START_LIMIT_S = 60.0
-ORDER_LIMIT_S = 900.0
+RUN_LIMIT_S = 900.0
 STOP_LIMIT_S = 15.0
 SETTLE_S = 1.0
 """After the last answer, until what is still on its way (spans, ledger tiles) has been paid for."""
@@ -23,18 +23,18 @@ QUIET_FOR_S, QUIET_CORES = 2.0, 0.1
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-class Asking:
+class RequesterProcess:
     """An asking process that is ready."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self.pid = process.pid
 
-    async def order(self, first: int, count: int, *, alone: bool) -> Report:
+    async def run(self, first: int, count: int, *, alone: bool) -> Report:
         """Raises Failed when answers are lost or wrong, or the process ends."""
         assert self._process.stdin
-        self._process.stdin.write(msgspec.json.encode(Order(alone, first, count)) + b"\n")
-        report = msgspec.json.decode(await read_line(self._process, ORDER_LIMIT_S), type=Report)
+        self._process.stdin.write(msgspec.json.encode(Command(alone, first, count)) + b"\n")
+        report = msgspec.json.decode(await read_line(self._process, RUN_LIMIT_S), type=Report)
         if report.wrong or report.answers != count:
             raise Failed(f"{report.wrong} of {count} answers are wrong, {count - report.answers} are lost")
         return report
@@ -80,13 +80,13 @@ async def started(
 
 
 @asynccontextmanager
-async def asking(
+async def requester_process(
     module: str, arguments: Sequence[str], log: Path, env: Mapping[str, str] | None = None
-) -> AsyncIterator[Asking]:
+) -> AsyncIterator[RequesterProcess]:
     """Runs `python -m module` that obeys orders. Raises Failed if it does not become ready."""
     async with started((sys.executable, "-m", module, *arguments), log, env) as process:
         await read_line(process, START_LIMIT_S)
-        yield Asking(process)
+        yield RequesterProcess(process)
 
 
 class Meter:

@@ -24,9 +24,9 @@ from glomar_local.traces.store import decode
 from tests.bench import population
 from tests.bench.figures import Failed, Run
 from tests.bench.plan import Plan, Watch, carry_out
-from tests.bench.processes import asking
+from tests.bench.processes import requester_process
 
-MODULE = "tests.bench.asking"
+MODULE = "tests.bench.requester"
 
 Watches = Callable[[Mapping[str, int]], list[Watch]]
 """Process names with their ids -> what is to be open while all are asked at once."""
@@ -51,7 +51,7 @@ async def run(
         async with running(system, lock, said.append) as supervisor:
             await asyncio.to_thread(prepare, system)
             arguments = (str(layout.settings("requester")), str(rows))
-            async with asking(MODULE, arguments, layout.log("asking"), _traced(system)) as client:
+            async with requester_process(MODULE, arguments, layout.log("asking"), _traced(system)) as client:
                 pids = {_NAMES.get(name, name): pid for name, pid in supervisor.pids.items()}
                 watching = watches({"asking client": client.pid, **pids})
                 measured = await carry_out(plan, client, pids, watching)

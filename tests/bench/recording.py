@@ -35,7 +35,7 @@ from nats.aio.msg import Msg
 
 from tests.bench.figures import Cost, Failed
 from tests.bench.processes import Meter
-from tests.faults.processes import BUS, Processes, processes
+from tests.support.service_processes import BUS, Processes
 
 REQUEST_BYTES = 3_250
 """As the product's requests have (docs/performance.md)."""
@@ -62,7 +62,7 @@ class Recording(Struct, frozen=True):
 async def measure(rate: int, seconds: float, directory: Path) -> Recording:
     """Raises Failed when a receipt is missing or wrong, or the ledger does not verify afterwards."""
     system = provision(Layout(directory / "glomar"), ports.free())
-    with processes(system) as running:
+    with Processes(system) as running:
         await asyncio.to_thread(running.start_bus)
         running.start("auditor")
         await asyncio.to_thread(running.until_ready, "auditor")

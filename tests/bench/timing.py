@@ -44,11 +44,11 @@ from nats.aio.msg import Msg
 
 from tests.bench import population
 from tests.bench.figures import Failed, quantile
+from tests.bench.kolmogorov_smirnov import Compared, compare
 from tests.bench.machine import commit, describe
 from tests.bench.processes import ROOT
 from tests.bench.report import Row, table
-from tests.bench.smirnov import Compared, compare
-from tests.faults.processes import processes
+from tests.support.service_processes import Processes
 
 OF_KLASS = {"confirm": "true", "veto": "true", "no match": "absent-person", "ambiguous": "ambiguous-sr-jr"}
 NUMBER = 5_000
@@ -81,7 +81,7 @@ async def measure(number: int, people: int, out: Path) -> Timing:
     os.link(register, layout.register)
     make_rolls(layout, system.agreement, cases=WARM_UP + number * len(OF_KLASS))
     veto.write(dict.fromkeys(vetoed, date(2025, 1, 1)), layout.veto)
-    with processes(system) as running:
+    with Processes(system) as running:
         await asyncio.to_thread(running.start_bus)
         running.start("verifier")
         await asyncio.to_thread(running.until_ready, "verifier")

@@ -16,7 +16,7 @@ from glomar_schemas.decoding import decode
 from glomar_schemas.messages import Control, Request, encode
 
 from tests.support import samples
-from tests.support.example import CHANNELS, example
+from tests.support.vector_example import CHANNELS, example
 
 _REQUEST = payload_type(Request)
 _SUBJECT = samples.SUBJECTS.request(samples.REQUESTER, samples.REQUEST_ID)

@@ -22,7 +22,7 @@ from glomar_schemas.tlog.merkle import leaf_hash
 
 from tests.generate.negative_vectors import negative
 from tests.support import samples
-from tests.support.example import CHANNELS, example
+from tests.support.vector_example import CHANNELS, example
 
 
 def _keys() -> Any:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from glomar_local import ports
 
-from tests.integration.conftest import wait_until
+from tests.support.polling import wait_until
 
 INSTALLED = Path(__file__).parents[2] / ".tools" / "foreign"
 LIMIT_S = 30.0

@@ -35,8 +35,8 @@ from glomar_schemas.tlog.leaf import Leaf
 from glomar_schemas.tlog.note import format_vkey
 from glomar_verifier.register.lookup import RegisterMeta
 
-from tests.faults.processes import messages
-from tests.integration.conftest import Up
+from tests.support.running_system import RunningSystem
+from tests.support.service_processes import plain_lines
 
 USAGE, REFUSED, UNREACHABLE, INTEGRITY = 2, 3, 5, 6
 LIMIT_S = 300.0
@@ -66,7 +66,7 @@ def run(*command: str, **settings: str) -> subprocess.CompletedProcess[str]:
 
 
 def require_complaint(ended: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
-    said = messages(ended.stderr)
+    said = plain_lines(ended.stderr)
     assert "Traceback" not in ended.stderr + ended.stdout, ended.stderr
     assert "frames" not in ended.stderr, f"logged as an exception: {ended.stderr}"
     assert len(said) == 1, said
@@ -115,7 +115,7 @@ def row(**fields: str) -> str:
 
 
 @pytest.fixture
-def submit(system: Up, tmp_path: Path) -> Callable[[Path], subprocess.CompletedProcess[str]]:
+def submit(system: RunningSystem, tmp_path: Path) -> Callable[[Path], subprocess.CompletedProcess[str]]:
     """On the running system, with a store of the test's own."""
 
     def ask(file: Path) -> subprocess.CompletedProcess[str]:
@@ -173,7 +173,7 @@ def test_bad_rows_are_said_line_by_line_and_the_rest_is_asked(submit: Submit, tm
 
     ended = submit(file)
 
-    said = messages(ended.stderr)
+    said = plain_lines(ended.stderr)
     assert ended.returncode == 0, said
     assert [line.split(": ")[1] for line in said] == [f"line {number}" for number in range(2, 9)]
     assert "tax_periods" in said[5] and "relief_pending" in said[5]
@@ -181,7 +181,7 @@ def test_bad_rows_are_said_line_by_line_and_the_rest_is_asked(submit: Submit, tm
     assert [line.split(",")[2] for line in ended.stdout.splitlines()[1:]] == ["rejected"] * 7 + ["unanswered"]
 
 
-def test_results_that_can_not_be_written_are_said(system: Up, tmp_path: Path) -> None:
+def test_results_that_can_not_be_written_are_said(system: RunningSystem, tmp_path: Path) -> None:
     file = tmp_path / "asked.csv"
     file.write_text(header(), encoding="utf-8")
     for out in (tmp_path / "nowhere" / "results.csv", tmp_path):
@@ -245,7 +245,7 @@ SPOILT: Sequence[Callable[[Path], None]] = (
 @pytest.mark.parametrize("spoil", SPOILT, ids=lambda spoil: spoil.__name__)
 @pytest.mark.parametrize(("command", "setting"), [(c, setting) for c in COMMANDS for setting in KEYS[c]])
 def test_a_key_file_that_can_not_be_used_is_said(
-    system: Up, layout: Layout, command: str, setting: str, spoil: Callable[[Path], None]
+    system: RunningSystem, layout: Layout, command: str, setting: str, spoil: Callable[[Path], None]
 ) -> None:
     if setting in ANY_BYTES and spoil in (is_garbage, is_of_another_kind):
         return
@@ -273,7 +273,9 @@ def configured(layout: Layout, command: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_an_nkey_that_the_bus_does_not_know_is_said(system: Up, layout: Layout, command: str) -> None:
+def test_an_nkey_that_the_bus_does_not_know_is_said(
+    system: RunningSystem, layout: Layout, command: str
+) -> None:
     url = f"nats://{HOST}:{system.ports.bus}"
 
     require_complaint(start(layout, command, url=url), UNREACHABLE, url, "does it know this nkey")
@@ -434,7 +436,7 @@ def test_a_mistyped_command_is_usage_and_no_traceback(service: str, arguments: t
 
 
 @pytest.fixture(scope="module")
-def spare(system: Up, tmp_path_factory: pytest.TempPathFactory) -> Layout:
+def spare(system: RunningSystem, tmp_path_factory: pytest.TempPathFactory) -> Layout:
     """The running system's files but for its stream and ledger: a second service can be started on it."""
     root = tmp_path_factory.mktemp("spare") / "data"
     shutil.copytree(system.layout.root, root, ignore=shutil.ignore_patterns("nats", "ledger"))
@@ -512,7 +514,7 @@ DATABASES = {"verifier": "counts", "requester": "store", "submit": "store"}
 @pytest.mark.parametrize("spoil", [is_garbage, replace_by_a_directory], ids=lambda spoil: spoil.__name__)
 @pytest.mark.parametrize("command", DATABASES)
 def test_a_database_that_can_not_be_opened_is_said(
-    system: Up, layout: Layout, command: str, spoil: Callable[[Path], None]
+    system: RunningSystem, layout: Layout, command: str, spoil: Callable[[Path], None]
 ) -> None:
     path = layout.root / configured(layout, command)[DATABASES[command]]
     path.touch()
@@ -533,7 +535,7 @@ def test_a_ledger_of_another_origin_is_said(layout: Layout) -> None:
     require_complaint(start(layout, "auditor"), USAGE, str(layout.ledger), "another key or origin")
 
 
-def test_a_ledger_that_another_process_has_open_is_said(system: Up, layout: Layout) -> None:
+def test_a_ledger_that_another_process_has_open_is_said(system: RunningSystem, layout: Layout) -> None:
     ended = start(layout, "auditor", ledger=str(system.layout.ledger))
 
     require_complaint(ended, USAGE, str(system.layout.ledger), "another process has this ledger open")
@@ -574,7 +576,7 @@ def test_a_ledger_that_ends_before_its_published_checkpoint_is_evidence(layout: 
     require_complaint(ended, INTEGRITY, "journal", "a checkpoint over 1 was published", "Stop the auditor")
 
 
-def test_a_data_directory_in_use_is_said(system: Up) -> None:
+def test_a_data_directory_in_use_is_said(system: RunningSystem) -> None:
     ended = run("glomar", "up", "--data-dir", str(system.layout.root), "--port", "0")
 
     require_complaint(ended, USAGE, "in use", "glomar down")

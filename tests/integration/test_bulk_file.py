@@ -13,8 +13,8 @@ from glomar_local.demo import population
 from glomar_local.system.process import program
 from msgspec import Struct
 
-from tests.integration.conftest import up
 from tests.support.bulk import COMPLETE, bulk, write_roll
+from tests.support.running_system import glomar_up
 
 REQUESTS = 5_000
 SEED = 2025
@@ -34,7 +34,7 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
     rows = list(bulk(people(population.PEOPLE, population.SEED), REQUESTS, SEED, population.today()))
     population.write_requests(rows, folder / "requests.csv")
     write_roll(folder / "roll.csv", rows, date(2025, 1, 2))
-    with up(folder / "data", "--roll", str(folder / "roll.csv")) as running:
+    with glomar_up(folder / "data", "--roll", str(folder / "roll.csv")) as running:
         submitted = subprocess.run(
             [
                 *(program("glomar-requester"), "submit", str(folder / "requests.csv"), "--wait", "--json"),

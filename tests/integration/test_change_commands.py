@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from glomar_local.layout import Layout
 
-from tests.faults.processes import messages
-from tests.integration.bus import Bus, bare_bus
 from tests.integration.changes import SOON, command, second_version, wait_for
-from tests.integration.officials import Commands
+from tests.integration.control_commands import ControlCommands
+from tests.support.bus import Bus, bare_bus
+from tests.support.service_processes import plain_lines
 
 USAGE, REFUSED, UNREACHABLE = 2, 3, 5
 CLAUSE = ("--authority", "MOU section 9")
@@ -27,8 +27,8 @@ def bus(tmp_path: Path) -> Iterator[Bus]:
 
 
 @pytest.fixture
-def commands(bus: Bus, tmp_path: Path) -> Commands:
-    return Commands(bus.system.layout, tmp_path)
+def commands(bus: Bus, tmp_path: Path) -> ControlCommands:
+    return ControlCommands(bus.system.layout, tmp_path)
 
 
 def told(layout: Layout, *arguments: str) -> dict[str, Any]:
@@ -43,20 +43,20 @@ def states(layout: Layout) -> dict[str, tuple[str, int]]:
     return {epoch["key_id"]: (epoch["state"], epoch["files"]) for epoch in told(layout, "list")["epochs"]}
 
 
-def draft_key(commands: Commands, made: dict[str, Any], name: str = "key") -> dict[str, Any]:
+def draft_key(commands: ControlCommands, made: dict[str, Any], name: str = "key") -> dict[str, Any]:
     named = [f"--{field}={made[field]}" for field in ("party", "use", "public")]
     validity = ["--from", made["valid_from"], "--until", made["valid_until"]]
     return commands.json("draft", "key", str(commands.file(name)), *named, *validity, *CLAUSE)
 
 
 def require_complaint(ended: subprocess.CompletedProcess[str], code: int, words: str) -> None:
-    said = messages(ended.stderr)
+    said = plain_lines(ended.stderr)
     assert (len(said), ended.returncode) == (1, code), ended.stderr
     assert words in said[0]
     assert ended.stdout == ""
 
 
-def test_an_epoch_from_its_making_to_its_destruction(bus: Bus, commands: Commands) -> None:
+def test_an_epoch_from_its_making_to_its_destruction(bus: Bus, commands: ControlCommands) -> None:
     layout, start = bus.system.layout, datetime.now(UTC) + 3 * SOON
     validity = ("--from", start.isoformat(), "--until", (start + SOON).isoformat())
     made = told(layout, "new", *validity)
@@ -109,7 +109,7 @@ def test_an_epoch_ends_38_days_after_it_began_unless_it_is_told(bus: Bus) -> Non
     ],
 )
 def test_a_key_that_no_reader_would_take_up_is_not_drafted(
-    bus: Bus, commands: Commands, changes: dict[str, str], words: str
+    bus: Bus, commands: ControlCommands, changes: dict[str, str], words: str
 ) -> None:
     made = {**told(bus.system.layout, "new", "--from", "2031-01-01"), **changes}
     named = [f"--{field}={made[field]}" for field in ("party", "use", "public")]
@@ -122,7 +122,7 @@ def test_a_key_that_no_reader_would_take_up_is_not_drafted(
 
 
 def test_a_version_comes_into_force_once_every_party_has_signed_it(
-    bus: Bus, commands: Commands, tmp_path: Path
+    bus: Bus, commands: ControlCommands, tmp_path: Path
 ) -> None:
     layout = bus.system.layout
     (tmp_path / "elsewhere").mkdir()

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from glomar_schemas.keys import generate, write_private
 
-from tests.faults.processes import messages
-from tests.integration.bus import Bus, bare_bus
-from tests.integration.officials import AGENCY, HOLDER, OVERSIGHT, Commands
+from tests.integration.control_commands import AGENCY, HOLDER, OVERSIGHT, ControlCommands
+from tests.support.bus import Bus, bare_bus
+from tests.support.service_processes import plain_lines
 
 USAGE, REFUSED, UNREACHABLE = 2, 3, 5
 
@@ -21,12 +21,12 @@ def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bus]:
 
 
 @pytest.fixture
-def commands(bus: Bus, tmp_path: Path) -> Commands:
-    return Commands(bus.system.layout, tmp_path)
+def commands(bus: Bus, tmp_path: Path) -> ControlCommands:
+    return ControlCommands(bus.system.layout, tmp_path)
 
 
 def require_complaint(ended: subprocess.CompletedProcess[str], code: int, words: str) -> None:
-    said = messages(ended.stderr)
+    said = plain_lines(ended.stderr)
     assert (len(said), ended.returncode) == (1, code), ended.stderr
     assert words in said[0]
     assert ended.stdout == ""
@@ -38,7 +38,7 @@ def key(bus: Bus, party: str) -> str:
 
 @pytest.mark.parametrize("carrier", [HOLDER, OVERSIGHT])
 def test_a_hold_is_placed_by_one_official_and_lifted_by_two(
-    bus: Bus, commands: Commands, carrier: str
+    bus: Bus, commands: ControlCommands, carrier: str
 ) -> None:
     drafted = commands.draft_hold("hold", "jurisdiction:mad", as_=carrier)
     assert (drafted["version"], drafted["signed_by"]) == (1, [])
@@ -57,7 +57,7 @@ def test_a_hold_is_placed_by_one_official_and_lifted_by_two(
     assert stored is not None and stored.sequence == lifted["sequence"]
 
 
-def test_what_stands_in_its_slot_is_published_again_without_harm(bus: Bus, commands: Commands) -> None:
+def test_what_stands_in_its_slot_is_published_again_without_harm(bus: Bus, commands: ControlCommands) -> None:
     commands.draft_hold("hold", "agency:ice")
     commands.sign("hold", "irs")
     first = commands.publish("hold")
@@ -67,7 +67,7 @@ def test_what_stands_in_its_slot_is_published_again_without_harm(bus: Bus, comma
     assert bus.last_sequence() == last
 
 
-def test_a_draft_whose_slot_was_taken_meanwhile_is_refused(bus: Bus, commands: Commands) -> None:
+def test_a_draft_whose_slot_was_taken_meanwhile_is_refused(bus: Bus, commands: ControlCommands) -> None:
     for name in ("early", "late"):
         commands.draft_hold(name, "agency:ice")
         commands.sign(name, "irs" if name == "early" else "ice")
@@ -80,7 +80,7 @@ def test_a_draft_whose_slot_was_taken_meanwhile_is_refused(bus: Bus, commands: C
     assert bus.last_sequence() == last
 
 
-def test_a_draft_for_a_slot_that_is_not_the_next_is_refused(bus: Bus, commands: Commands) -> None:
+def test_a_draft_for_a_slot_that_is_not_the_next_is_refused(bus: Bus, commands: ControlCommands) -> None:
     commands.draft_hold("hold", "all", "--slot", "999")
     commands.sign("hold", "irs")
     last = bus.last_sequence()
@@ -89,7 +89,7 @@ def test_a_draft_for_a_slot_that_is_not_the_next_is_refused(bus: Bus, commands: 
     assert bus.last_sequence() == last
 
 
-def test_too_few_signatures_are_not_published(bus: Bus, commands: Commands) -> None:
+def test_too_few_signatures_are_not_published(bus: Bus, commands: ControlCommands) -> None:
     slot = commands.draft_hold("hold", "agency:ice")["slot"]
     last = bus.last_sequence()
     require_complaint(commands.run("publish", str(commands.file("hold"))), REFUSED, "nobody has signed")
@@ -105,7 +105,7 @@ def test_too_few_signatures_are_not_published(bus: Bus, commands: Commands) -> N
     assert bus.last_sequence() == last + 1
 
 
-def test_a_file_that_was_altered_after_signing_is_not_published(bus: Bus, commands: Commands) -> None:
+def test_a_file_that_was_altered_after_signing_is_not_published(bus: Bus, commands: ControlCommands) -> None:
     commands.draft_hold("hold", "agency:ice")
     commands.draft_hold("wider", "all")
     commands.sign("hold", "irs")
@@ -125,7 +125,7 @@ def _payload(text: str) -> str:
 
 
 def test_signing_refuses_a_second_time_a_strangers_key_and_an_open_key_file(
-    bus: Bus, commands: Commands, tmp_path: Path
+    bus: Bus, commands: ControlCommands, tmp_path: Path
 ) -> None:
     commands.draft_hold("hold", "all")
     commands.sign("hold", "irs")
@@ -149,7 +149,7 @@ def test_signing_refuses_a_second_time_a_strangers_key_and_an_open_key_file(
 
 
 @pytest.mark.parametrize("scope", ["everything", "agency:cbp", "jurisdiction:Mars", "person:abc"])
-def test_a_scope_that_would_hold_nothing_is_not_drafted(commands: Commands, scope: str) -> None:
+def test_a_scope_that_would_hold_nothing_is_not_drafted(commands: ControlCommands, scope: str) -> None:
     words = ("--scope", scope, "--authority", "Order", "--slot", "2")
     ended = commands.run("draft", "hold", str(commands.file("hold")), *words)
 
@@ -157,7 +157,7 @@ def test_a_scope_that_would_hold_nothing_is_not_drafted(commands: Commands, scop
     assert not commands.file("hold").exists()
 
 
-def test_a_hold_that_is_not_in_force_can_not_be_lifted(commands: Commands) -> None:
+def test_a_hold_that_is_not_in_force_can_not_be_lifted(commands: ControlCommands) -> None:
     words = ("--lifts", "1", "--authority", "Order")
 
     require_complaint(
@@ -165,7 +165,9 @@ def test_a_hold_that_is_not_in_force_can_not_be_lifted(commands: Commands) -> No
     )
 
 
-def test_an_agencys_account_carries_no_control_but_its_official_signs(bus: Bus, commands: Commands) -> None:
+def test_an_agencys_account_carries_no_control_but_its_official_signs(
+    bus: Bus, commands: ControlCommands
+) -> None:
     slot = commands.draft_hold("asked", "all")["slot"]
     commands.draft_hold("hold", "all", "--slot", str(slot), as_=AGENCY)
     commands.sign("hold", "ice")
@@ -177,7 +179,7 @@ def test_an_agencys_account_carries_no_control_but_its_official_signs(bus: Bus, 
     assert bus.last_sequence() == last
 
 
-def test_a_file_is_shown_in_words(commands: Commands) -> None:
+def test_a_file_is_shown_in_words(commands: ControlCommands) -> None:
     commands.draft_hold("hold", "jurisdiction:mad", "--reason", "Until the hearing", "--slot", "2")
     commands.sign("hold", "irs")
 

@@ -20,33 +20,34 @@ from glomar_local.system.process import program
 from glomar_requester import Ask, Result
 from msgspec.structs import replace
 
-from tests.integration.asking import Asking, ask_all, confirmable, profile
-from tests.integration.bus import Bus, system_of, watching
-from tests.integration.conftest import Up, up, wait_until
-from tests.integration.evidence import await_ledger
-from tests.integration.holds import Officials
-from tests.integration.wire import Refusal
+from tests.support.bus import Bus, system_of
+from tests.support.controls import ControlPublisher
+from tests.support.polling import wait_until
+from tests.support.recorded import await_ledger
+from tests.support.requesting import BackgroundRequests, ask_all, confirmable, profile
+from tests.support.running_system import RunningSystem, glomar_up
+from tests.support.wire import Refusal
 
 LIMIT_S = 300.0
 TODAY = today()
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    with up(tmp_path_factory.mktemp("facts") / "data") as found:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    with glomar_up(tmp_path_factory.mktemp("facts") / "data") as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def bus(running: Up) -> Iterator[Bus]:
-    with watching(system_of(running)) as found:
+def bus(running: RunningSystem) -> Iterator[Bus]:
+    with Bus(system_of(running)) as found:
         yield found
 
 
 class Agency:
     """Asks about people whom the register has, each time about others."""
 
-    def __init__(self, running: Up, stores: Path) -> None:
+    def __init__(self, running: RunningSystem, stores: Path) -> None:
         self._running = running
         self._stores = stores
         self._people = iter(confirmable(100))
@@ -69,7 +70,7 @@ class Agency:
 
 
 @pytest.fixture(scope="module")
-def agency(running: Up, tmp_path_factory: pytest.TempPathFactory) -> Agency:
+def agency(running: RunningSystem, tmp_path_factory: pytest.TempPathFactory) -> Agency:
     return Agency(running, tmp_path_factory.mktemp("agency"))
 
 
@@ -80,7 +81,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_f1_a_memorandum_signed_by_two_cabinet_secretaries_sets_up_a_clear_and_secure_process(
-    running: Up, tmp_path: Path
+    running: RunningSystem, tmp_path: Path
 ) -> None:
     """Signed by two, it is answered under; unsigned, half signed or altered, nothing is answered."""
     layout = running.layout
@@ -182,7 +183,7 @@ def test_f5_each_request_has_to_meet_the_exception_for_criminal_investigations(
 
 
 def test_f6_of_the_fifteen_pages_many_parts_are_redacted_and_several_say_how_to_handle_what_was_received(
-    running: Up, tmp_path: Path
+    running: RunningSystem, tmp_path: Path
 ) -> None:
     """The rules are part of the signed file; the public version marks its gaps and has the hash of all."""
     agreement, out = running.layout.agreement, tmp_path / "public.toml"
@@ -208,13 +209,13 @@ def test_f7_whoever_wants_to_analyse_with_ai_must_notify_first(agency: Agency) -
 
 
 def test_f8_lawsuits_asked_for_an_emergency_order_to_stop_the_sharing(
-    running: Up, bus: Bus, tmp_path: Path
+    running: RunningSystem, bus: Bus, tmp_path: Path
 ) -> None:
     """One official stops it, and it takes two of different parties to let it go on."""
-    officials = Officials(bus)
-    slot, placed = officials.hold("all")
+    controls = ControlPublisher(bus)
+    slot, placed = controls.hold("all")
     asks = confirmable(5)
-    asking = Asking(profile(running.layout, tmp_path / "held.db"), asks)
+    asking = BackgroundRequests(profile(running.layout, tmp_path / "held.db"), asks)
     asking.start()
     assert wait_until(lambda: bus.last_sequence() >= placed + len(asks))
     await_ledger(bus)
@@ -222,7 +223,7 @@ def test_f8_lawsuits_asked_for_an_emergency_order_to_stop_the_sharing(
     assert [each for each in behind if ".verdict." in each.subject] == []
     assert asking.results == []
 
-    lifted = officials.lift(slot)
+    lifted = controls.lift(slot)
     asking.join(LIMIT_S)
     assert [each.outcome for each in asking.results] == ["confirm"] * len(asks)
     verdicts = [each for each in bus.messages(placed + 1) if ".verdict." in each.subject]
@@ -245,7 +246,7 @@ def test_f9_a_privacy_official_swore_how_many_requests_had_been_made_and_what_ha
 
 
 def test_f10_senators_asked_how_the_agency_might_get_at_the_record_holders_systems(
-    running: Up, bus: Bus
+    running: RunningSystem, bus: Bus
 ) -> None:
     """It can't: neither its settings nor its account reach the register or anything that the holder reads."""
     settings = tomllib.loads(running.layout.settings("requester").read_text())
@@ -266,7 +267,7 @@ def test_f10_senators_asked_how_the_agency_might_get_at_the_record_holders_syste
 
 
 def test_f11_critics_fear_wrongful_disclosure_wider_use_and_a_precedent_without_a_judge(
-    running: Up, agency: Agency, bus: Bus
+    running: RunningSystem, agency: Agency, bus: Bus
 ) -> None:
     """Uses and numbers are limited, what was told expires, and any outsider can check the ledger."""
     same = "The subject was seen near the depot on the morning of the hearing, so the address is needed."

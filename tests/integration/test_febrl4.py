@@ -16,10 +16,10 @@ from glomar_local.layout import Layout
 from glomar_local.provision.provision import provision
 from glomar_local.system.process import program
 
-from tests.integration.bus import agreement_text
-from tests.integration.conftest import up
 from tests.support import febrl4
+from tests.support.bus import agreement_text
 from tests.support.registers import write_csv
+from tests.support.running_system import glomar_up
 
 REQUESTS = 5_000
 LIMIT_S = 300.0
@@ -42,7 +42,7 @@ def outcomes(asked: list[dict[str, str]], tmp_path_factory: pytest.TempPathFacto
     layout = Layout((folder / "data").resolve())
     provision(layout, ports.free(), source)
 
-    with up(layout.root, "--register", str(register)):
+    with glomar_up(layout.root, "--register", str(register)):
         submitted = subprocess.run(
             [
                 *(program("glomar-requester"), "submit", str(folder / "requests.csv"), "--wait", "--json"),

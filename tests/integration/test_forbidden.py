@@ -24,9 +24,9 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 
-from tests.integration.bus import Bus, agreement_text, bare_bus, err_code, settle
 from tests.integration.grants import EVERYTHING, GRANTED, PARTIES, ROOT, STREAM
-from tests.integration.wire import Refusal, header_block
+from tests.support.bus import Bus, agreement_text, bare_bus, err_code, settle
+from tests.support.wire import Refusal, header_block
 
 TOO_MANY_BATCHES = 10176
 NOBODY = "no responders"

@@ -7,11 +7,12 @@ from pathlib import Path
 from glomar_requester import Ask, Result
 from msgspec.structs import replace
 
-from tests.integration.asking import Asking, ask_all, confirmable, profile
-from tests.integration.bus import Bus
-from tests.integration.conftest import Up, wait_until
-from tests.integration.evidence import await_ledger
-from tests.integration.holds import Officials
+from tests.support.bus import Bus
+from tests.support.controls import ControlPublisher
+from tests.support.polling import wait_until
+from tests.support.recorded import await_ledger
+from tests.support.requesting import BackgroundRequests, ask_all, confirmable, profile
+from tests.support.running_system import RunningSystem
 
 WAITS = "mad"
 FLOWS = "federal"
@@ -29,11 +30,11 @@ def verdicts_in(bus: Bus, asked: list[Result]) -> dict[str, int]:
 
 
 def test_a_hold_stops_its_scope_alone_and_everything_goes_on_when_it_is_lifted(
-    running: Up, bus: Bus, tmp_path: Path
+    running: RunningSystem, bus: Bus, tmp_path: Path
 ) -> None:
-    officials = Officials(bus)
-    slot, placed = officials.hold(f"jurisdiction:{WAITS}")
-    held = Asking(profile(running.layout, tmp_path / "held.db"), in_jurisdiction(WAITS, 30))
+    controls = ControlPublisher(bus)
+    slot, placed = controls.hold(f"jurisdiction:{WAITS}")
+    held = BackgroundRequests(profile(running.layout, tmp_path / "held.db"), in_jurisdiction(WAITS, 30))
     held.start()
 
     free = ask_all(profile(running.layout, tmp_path / "free.db"), in_jurisdiction(FLOWS, 30, start=30))
@@ -43,7 +44,7 @@ def test_a_hold_stops_its_scope_alone_and_everything_goes_on_when_it_is_lifted(
     await_ledger(bus)
     assert held.results == []
 
-    lifted = officials.lift(slot)
+    lifted = controls.lift(slot)
     held.join()
 
     assert [each.outcome for each in held.results] == ["confirm"] * 30
@@ -51,17 +52,17 @@ def test_a_hold_stops_its_scope_alone_and_everything_goes_on_when_it_is_lifted(
 
 
 def test_no_verdict_gets_behind_a_hold_that_came_while_the_verifier_slept(
-    running: Up, bus: Bus, tmp_path: Path
+    running: RunningSystem, bus: Bus, tmp_path: Path
 ) -> None:
-    officials = Officials(bus)
+    controls = ControlPublisher(bus)
     asks = confirmable(80)
-    asking = Asking(profile(running.layout, tmp_path / "store.db"), asks)
+    asking = BackgroundRequests(profile(running.layout, tmp_path / "store.db"), asks)
     asking.start()
     assert wait_until(lambda: bus.last_sequence() > 20)
     verifier = running.pids["verifier"]
 
     os.kill(verifier, signal.SIGSTOP)
-    slot, placed = officials.hold("all")
+    slot, placed = controls.hold("all")
     os.kill(verifier, signal.SIGCONT)
 
     assert wait_until(lambda: bus.last_sequence() >= placed)
@@ -69,22 +70,22 @@ def test_no_verdict_gets_behind_a_hold_that_came_while_the_verifier_slept(
     behind = [each for each in bus.messages(placed + 1) if ".verdict." in each.subject]
     assert behind == [], f"{len(behind)} verdicts behind the hold, of {end} messages"
 
-    officials.lift(slot)
+    controls.lift(slot)
     asking.join()
     assert len(asking.results) == 80
     assert {each.outcome for each in asking.results} == {"confirm"}
     assert len(verdicts_in(bus, asking.results)) == 80
 
 
-def test_the_waiting_outlive_a_kill(running: Up, bus: Bus, tmp_path: Path) -> None:
-    officials = Officials(bus)
-    slot, placed = officials.hold("agency:ice")
-    asking = Asking(profile(running.layout, tmp_path / "store.db"), confirmable(20))
+def test_the_waiting_outlive_a_kill(running: RunningSystem, bus: Bus, tmp_path: Path) -> None:
+    controls = ControlPublisher(bus)
+    slot, placed = controls.hold("agency:ice")
+    asking = BackgroundRequests(profile(running.layout, tmp_path / "store.db"), confirmable(20))
     asking.start()
     assert wait_until(lambda: bus.last_sequence() >= placed + 20)
 
     os.kill(running.pids["verifier"], signal.SIGKILL)
-    officials.lift(slot)
+    controls.lift(slot)
     asking.join()
 
     assert [each.outcome for each in asking.results] == ["confirm"] * 20

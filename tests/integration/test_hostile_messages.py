@@ -19,11 +19,11 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
 
-from tests.integration.asking import ask_all, confirmable, profile
-from tests.integration.bus import Bus, bare_bus, settle, system_of, watching
-from tests.integration.conftest import Up
-from tests.integration.evidence import await_ledger, await_verdicts, leaves_of, opened
-from tests.integration.wire import header_block
+from tests.support.bus import Bus, bare_bus, settle, system_of
+from tests.support.recorded import await_ledger, await_verdicts, leaves_of, open_verdict
+from tests.support.requesting import ask_all, confirmable, profile
+from tests.support.running_system import RunningSystem
+from tests.support.wire import header_block
 
 AGENCY = "ice"
 UNSENDABLE = b"\t\n ."
@@ -87,8 +87,8 @@ BODIES = {
 
 
 @pytest.fixture(scope="module")
-def bus(system: Up) -> Iterator[Bus]:
-    with watching(system_of(system)) as watched:
+def bus(system: RunningSystem) -> Iterator[Bus]:
+    with Bus(system_of(system)) as watched:
         yield watched
 
 
@@ -113,7 +113,7 @@ def hostile() -> Iterator[tuple[bytes, bytes, bytes | None]]:
 
 
 def test_each_hostile_message_gets_one_denial_and_others_are_answered(
-    bus: Bus, system: Up, tmp_path: Path
+    bus: Bus, system: RunningSystem, tmp_path: Path
 ) -> None:
     before = system.pids
     attacker = bus.wire(AGENCY)
@@ -132,7 +132,7 @@ def test_each_hostile_message_gets_one_denial_and_others_are_answered(
 
     assert len(sent) == len(TOKENS) + len(HEADERS) + len(BODIES)
     for slot, stored in await_verdicts(bus, AGENCY, sent).items():
-        verdict, answer = opened(bus.system, stored, AGENCY)
+        verdict, answer = open_verdict(bus.system, stored, AGENCY)
         assert (answer.outcome, answer.record_consulted) == ("deny", False)
         assert [refusal.condition for refusal in answer.refusals] == ["malformed"]
         assert "hostile" not in answer.refusals[0].message
@@ -165,7 +165,7 @@ def test_every_request_in_the_ledger_has_one_verdict(bus: Bus) -> None:
     stored_verdicts = [each for each in bus.messages() if ".verdict." in each.subject]
     assert len(verdicts) == len(slots) and len(stored_verdicts) >= len(slots)
     for slot, stored in verdicts.items():
-        verdict, _ = opened(bus.system, stored, AGENCY)
+        verdict, _ = open_verdict(bus.system, stored, AGENCY)
         assert verdict.request_digest == hashlib.sha256(slots[slot].body).hexdigest()
 
 

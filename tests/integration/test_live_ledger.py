@@ -15,17 +15,17 @@ from glomar_schemas.tlog.tree import TILE_WIDTH
 
 from tests.integration import test_foreign_sigstore as sigstore
 from tests.integration import test_foreign_verifier as foreign
-from tests.integration.asking import ask_all, confirmable, profile
-from tests.integration.bus import system_of, watching
-from tests.integration.conftest import Up
-from tests.integration.evidence import await_ledger, log_key
+from tests.support.bus import Bus, system_of
+from tests.support.recorded import await_ledger, log_key
+from tests.support.requesting import ask_all, confirmable, profile
+from tests.support.running_system import RunningSystem
 
 INTEGRITY = 6
 verifier = foreign.verifier
 
 
 @pytest.fixture(scope="module")
-def live(system: Up, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def live(system: RunningSystem, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the ledger, at rest, beside a receipt that the requester's command printed."""
     folder = tmp_path_factory.mktemp("live")
     settings, store = str(system.layout.settings("requester")), system.layout.requests_store
@@ -39,7 +39,7 @@ def live(system: Up, tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=True,
     )
     (folder / "receipt").write_text(proved.stdout, encoding="utf-8", newline="\n")
-    with watching(system_of(system)) as bus:
+    with Bus(system_of(system)) as bus:
         assert len(await_ledger(bus)) >= 40
     shutil.copytree(system.layout.ledger, folder / "ledger")
     return folder
@@ -106,10 +106,10 @@ def test_sigstore_accepts_it_and_rejects_it_with_one_byte_changed(copy: Path) ->
 
 
 def test_a_monitor_follows_what_the_auditor_publishes_and_notices_an_older_copy(
-    system: Up, copy: Path, tmp_path: Path
+    system: RunningSystem, copy: Path, tmp_path: Path
 ) -> None:
     state = tmp_path / "state"
-    with watching(system_of(system)) as bus:
+    with Bus(system_of(system)) as bus:
         ask_all(profile(system.layout, tmp_path / "requests.db"), confirmable(21)[20:])
         await_ledger(bus)
 

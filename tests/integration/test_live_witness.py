@@ -23,12 +23,13 @@ from glomar_schemas.tlog.policy import load_policy
 from msgspec import Struct
 
 from tests.integration import foreign_witness
-from tests.integration.asking import Asking, confirmable, profile
-from tests.integration.bus import system_of
-from tests.integration.conftest import Up, up, wait_until
-from tests.integration.evidence import log_key
 from tests.integration.foreign_witness import ForeignWitness
-from tests.integration.web import auditor_status
+from tests.integration.http_api import auditor_status
+from tests.support.bus import system_of
+from tests.support.polling import wait_until
+from tests.support.recorded import log_key
+from tests.support.requesting import BackgroundRequests, confirmable, profile
+from tests.support.running_system import RunningSystem, glomar_up
 
 LIMIT_S = 60.0
 
@@ -36,7 +37,7 @@ LIMIT_S = 60.0
 class Witnessed(Struct, frozen=True):
     """A system whose auditor and requester share a policy; what it answered, once its witness had come."""
 
-    system: Up
+    system: RunningSystem
     witness: ForeignWitness
     policy: Path
     before: list[Result]
@@ -52,8 +53,8 @@ def witnessed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Witnessed]:
     policy.write_text(f"witness w1 {witness.vkey} {witness.url}\nquorum w1\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GLOMAR_POLICY", str(policy))
-        with up(folder / "data") as system:
-            asking = Asking(profile(system.layout, folder / "store.db"), confirmable(3))
+        with glomar_up(folder / "data") as system:
+            asking = BackgroundRequests(profile(system.layout, folder / "store.db"), confirmable(3))
             asking.start()
 
             def fault() -> str:

@@ -29,12 +29,12 @@ from glomar_schemas.publish import Outgoing, store
 from glomar_schemas.request_file import Ask
 from msgspec.structs import replace
 
-from tests.integration import leaks, web
-from tests.integration.asking import ask_all, profile
-from tests.integration.bus import Bus, system_of, watching
-from tests.integration.conftest import Up, up
-from tests.integration.evidence import await_ledger, await_verdicts, opened
+from tests.integration import canary_search, http_api
+from tests.support.bus import Bus, system_of
+from tests.support.recorded import await_ledger, await_verdicts, open_verdict
 from tests.support.registers import write_csv
+from tests.support.requesting import ask_all, profile
+from tests.support.running_system import RunningSystem, glomar_up
 
 NAME, SURNAME, STREET, CITY = "Zyxquilla", "Vombrattenhof", "Quorbletharn", "Snarvelton"
 ZIP4 = "77002-8461"
@@ -116,7 +116,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     roll = folder / "roll.csv"
     roll.write_text(f"case_id,officer_id,opened_on\n{CASE},{LAWFUL.officer_id},2025-01-02\n")
     files = ("--register", str(register), "--roll", str(roll))
-    with up(folder / "data", *files) as system, watching(system_of(system)) as bus:
+    with glomar_up(folder / "data", *files) as system, Bus(system_of(system)) as bus:
         said = dict(commands(system, folder, register)) | dict(posted(system))
         results = ask_all(profile(system.layout, system.layout.requests_store), list(ASKS.values()))
         malformed = list(send_malformed(bus))
@@ -127,7 +127,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(folder / "data", said, [result.outcome for result in results], malformed)
 
 
-def commands(system: Up, folder: Path, register: Path) -> Iterator[tuple[str, bytes]]:
+def commands(system: RunningSystem, folder: Path, register: Path) -> Iterator[tuple[str, bytes]]:
     """Every way to use the commands wrongly, with canaries in the wrong places."""
     config = str(system.layout.settings("requester"))
     good = {
@@ -170,7 +170,7 @@ def said(name: str, *arguments: str) -> bytes:
     return ended.stdout + ended.stderr
 
 
-def posted(system: Up) -> Iterator[tuple[str, bytes]]:
+def posted(system: RunningSystem) -> Iterator[tuple[str, bytes]]:
     """Bodies that the HTTP API refuses, and one that it takes."""
     bodies = {
         "taken": msgspec.json.encode(replace(LAWFUL, reference="")),
@@ -184,10 +184,12 @@ def posted(system: Up) -> Iterator[tuple[str, bytes]]:
         "not UTF-8": NAME.encode() + b"\xff",
     }
     for name, body in bodies.items():
-        answer = web.post(system, "/v1/requests", body, {"Idempotency-Key": f"key-{name.replace(' ', '-')}"})
+        answer = http_api.post(
+            system, "/v1/requests", body, {"Idempotency-Key": f"key-{name.replace(' ', '-')}"}
+        )
         assert answer.status == (202 if name == "taken" else 400), (name, answer)
         yield f"POST {name}", json.dumps(answer.headers).encode() + answer.body
-    refused = web.get(system, f"/v1/requests/{NAME}")
+    refused = http_api.get(system, f"/v1/requests/{NAME}")
     assert refused.status == 404
     yield "GET", refused.body
 
@@ -212,7 +214,7 @@ def send_malformed(bus: Bus) -> Iterator[str]:
 
     asyncio.run(send())
     for stored in await_verdicts(bus, agency, bodies).values():
-        _, answer = opened(system, stored, agency)
+        _, answer = open_verdict(system, stored, agency)
         assert [refusal.condition for refusal in answer.refusals] == ["malformed"]
         yield answer.refusals[0].message
 
@@ -255,7 +257,7 @@ def test_each_request_got_the_outcome_that_it_was_made_for(run: Run) -> None:
 def test_no_file_holds_a_canary_that_need_not(run: Run) -> None:
     leaked = {
         path: canaries - {each for place, few in ALLOWED.items() if path.startswith(place) for each in few}
-        for path, canaries in leaks.in_tree(run.root, EVERY_CANARY).items()
+        for path, canaries in canary_search.in_tree(run.root, EVERY_CANARY).items()
     }
 
     assert {path: canaries for path, canaries in leaked.items() if canaries} == {}
@@ -263,21 +265,21 @@ def test_no_file_holds_a_canary_that_need_not(run: Run) -> None:
 
 def test_the_search_finds_what_is_there(run: Run) -> None:
     """Otherwise the test above would prove nothing."""
-    found = leaks.in_tree(run.root, EVERY_CANARY)
+    found = canary_search.in_tree(run.root, EVERY_CANARY)
 
     assert found["verifier/register.db"] >= {NAME, SURNAME}
     assert CLEAR in set().union(*(few for path, few in found.items() if path.startswith("nats/store")))
     assert REFERENCE in set().union(*(few for path, few in found.items() if path.startswith("requester/")))
 
 
-@pytest.mark.parametrize("depth", range(1, leaks.DEEPEST + 1))
+@pytest.mark.parametrize("depth", range(1, canary_search.DEEPEST + 1))
 @pytest.mark.parametrize("pad", ["", "x", "xx"])
 def test_the_search_looks_into_base64(depth: int, pad: str) -> None:
     coded = f"{pad} the subject is {NAME} {SURNAME}".encode()
     for _ in range(depth):
         coded = base64.b64encode(coded)
 
-    assert leaks.found(b'{"payload":"' + coded + b'"}', PERSON) == {NAME, SURNAME}
+    assert canary_search.found(b'{"payload":"' + coded + b'"}', PERSON) == {NAME, SURNAME}
 
 
 @pytest.mark.parametrize(
@@ -293,12 +295,12 @@ def test_the_search_looks_into_base64(depth: int, pad: str) -> None:
     ],
 )
 def test_the_search_looks_into_other_codes(coded: bytes) -> None:
-    assert leaks.found(b"before " + coded + b" after", PERSON) == {NAME}
+    assert canary_search.found(b"before " + coded + b" after", PERSON) == {NAME}
 
 
 def test_no_command_and_no_answer_repeats_a_canary(run: Run) -> None:
     # The results of `submit` and `ask` hold the agency's own reference, which is what it is for.
-    leaked = {name: leaks.found(text, EVERY_CANARY) - {REFERENCE} for name, text in run.said.items()}
+    leaked = {name: canary_search.found(text, EVERY_CANARY) - {REFERENCE} for name, text in run.said.items()}
 
     assert {name: canaries for name, canaries in leaked.items() if canaries} == {}
     assert all(run.said[name] for name in run.said if name != "glomar up")
@@ -306,4 +308,4 @@ def test_no_command_and_no_answer_repeats_a_canary(run: Run) -> None:
 
 def test_no_verdict_repeats_what_a_malformed_request_said(run: Run) -> None:
     assert len(run.malformed) == 6
-    assert not leaks.found("\n".join(run.malformed).encode(), EVERY_CANARY)
+    assert not canary_search.found("\n".join(run.malformed).encode(), EVERY_CANARY)

@@ -24,47 +24,48 @@ from glomar_schemas.keys import read_signing_key
 from glomar_schemas.messages import Ack, Notice, NoticesQuery, Recall, ResultQuery, encode
 from msgspec.structs import replace
 
-from tests.integration.asking import ask_all, confirmable, profile
-from tests.integration.bus import Bus, watching
-from tests.integration.conftest import Up, up, wait_until
-from tests.integration.evidence import await_ledger
-from tests.integration.holds import Officials
 from tests.integration.requester.test_requester import ASK, http
-from tests.integration.wire import Refusal
+from tests.support.bus import Bus
+from tests.support.controls import ControlPublisher
+from tests.support.polling import wait_until
+from tests.support.recorded import await_ledger
+from tests.support.requesting import ask_all, confirmable, profile
+from tests.support.running_system import RunningSystem, glomar_up
+from tests.support.wire import Refusal
 
 LIMIT_S = 300.0
 OFFICE = "Office of Disclosure"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    with up(tmp_path_factory.mktemp("recalls") / "data") as found:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    with glomar_up(tmp_path_factory.mktemp("recalls") / "data") as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def bus(running: Up) -> Iterator[Bus]:
-    with watching(provision(running.layout, running.ports)) as found:
+def bus(running: RunningSystem) -> Iterator[Bus]:
+    with Bus(provision(running.layout, running.ports)) as found:
         yield found
 
 
 @pytest.fixture
-def agency(running: Up, tmp_path: Path) -> Profile:
+def agency(running: RunningSystem, tmp_path: Path) -> Profile:
     """With a directory of its own, in which nothing else lies."""
     (tmp_path / "agency").mkdir()
     return profile(running.layout, tmp_path / "agency" / "store.db")
 
 
-def holder(running: Up, *arguments: str) -> subprocess.CompletedProcess[str]:
+def holder(running: RunningSystem, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [program("glomar-verifier"), *arguments, "--config", str(running.layout.settings("verifier"))]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
-def recall(running: Up, request_id: str, agency: str = "ice") -> subprocess.CompletedProcess[str]:
+def recall(running: RunningSystem, request_id: str, agency: str = "ice") -> subprocess.CompletedProcess[str]:
     return holder(running, "recall", request_id, "--agency", agency, "--cause", "wrong-match", "--by", OFFICE)
 
 
-def outstanding(running: Up) -> set[str]:
+def outstanding(running: RunningSystem) -> set[str]:
     listed = holder(running, "recalls", "--outstanding", "--json")
     assert listed.returncode == 0, listed.stderr
     return {each["request_id"] for each in json.loads(listed.stdout)["recalls"]}
@@ -119,7 +120,7 @@ async def destroyed(client: Client, request_id: str) -> None:
 
 
 def test_a_recall_reaches_a_connected_client_at_once_and_nothing_of_the_answer_is_left(
-    running: Up, bus: Bus, agency: Profile
+    running: RunningSystem, bus: Bus, agency: Profile
 ) -> None:
     async def steps() -> tuple[str, bytes]:
         [ask] = confirmable(1)
@@ -155,7 +156,7 @@ def test_a_recall_reaches_a_connected_client_at_once_and_nothing_of_the_answer_i
 
 
 def test_a_recall_reaches_a_client_that_was_away_once_it_connects(
-    running: Up, bus: Bus, agency: Profile
+    running: RunningSystem, bus: Bus, agency: Profile
 ) -> None:
     [result] = ask_all(agency, confirmable(1))
     answer = release_at_rest(agency, result.request_id)
@@ -174,9 +175,9 @@ def test_a_recall_reaches_a_client_that_was_away_once_it_connects(
 
 
 def test_a_verdict_that_is_recalled_before_its_release_is_never_released(
-    running: Up, bus: Bus, agency: Profile
+    running: RunningSystem, bus: Bus, agency: Profile
 ) -> None:
-    officials = officials_now(bus)
+    controls = officials_now(bus)
     auditor = running.pids["auditor"]
 
     async def steps() -> str:
@@ -187,13 +188,13 @@ def test_a_verdict_that_is_recalled_before_its_release_is_never_released(
                 request_id = await client.submit(ask)
                 verdict = bus.subjects.verdict("ice", request_id)
                 assert await asyncio.to_thread(wait_until, lambda: bus.at(verdict) is not None, LIMIT_S)
-                slot, _ = officials.hold("agency:ice")
+                slot, _ = controls.hold("agency:ice")
                 # A hold keeps no recall back.
                 assert (await asyncio.to_thread(recall, running, request_id)).returncode == 0
             finally:
                 os.kill(auditor, signal.SIGCONT)
             await asyncio.to_thread(await_ledger, bus)
-            officials.lift(slot)
+            controls.lift(slot)
             await destroyed(client, request_id)
             await asyncio.to_thread(await_ack, bus, request_id)
             return request_id
@@ -209,23 +210,23 @@ def test_a_verdict_that_is_recalled_before_its_release_is_never_released(
     assert result_of(bus, request_id) == pending
 
 
-def officials_now(bus: Bus) -> Officials:
+def officials_now(bus: Bus) -> ControlPublisher:
     """Whatever slots the other tests have used."""
-    found = Officials(bus)
+    found = ControlPublisher(bus)
     while bus.at(bus.subjects.control(found._slot + 1)) is not None:
         found._slot += 1
     return found
 
 
 def test_an_agency_is_told_of_the_controls_that_concern_it_alone(bus: Bus) -> None:
-    officials = officials_now(bus)
+    controls = officials_now(bus)
     jurisdiction = bus.system.agreement.allowed.jurisdictions[0]
     scopes = ("agency:ice", "agency:cbp", "person:0a1b", f"jurisdiction:{jurisdiction}")
-    slots = {scope: officials.hold(scope)[0] for scope in scopes}
+    slots = {scope: controls.hold(scope)[0] for scope in scopes}
     lifts = {}
     for scope, slot in slots.items():
         lifts[scope] = slot + len(scopes)
-        officials.lift(slot)
+        controls.lift(slot)
     await_ledger(bus)
 
     query = encode(NoticesQuery(after=0))
@@ -240,7 +241,7 @@ def test_an_agency_is_told_of_the_controls_that_concern_it_alone(bus: Bus) -> No
     assert (page["more"], page["through"]) == (False, bus.last_sequence())
 
 
-def test_a_system_behind_the_service_is_told_over_http(running: Up) -> None:
+def test_a_system_behind_the_service_is_told_over_http(running: RunningSystem) -> None:
     status, posted = http(running, "POST", "/v1/requests", {**ASK, "tax_periods": [2023]})
     assert status == 202
     request_id = posted["request_id"]
@@ -257,7 +258,9 @@ def test_a_system_behind_the_service_is_told_over_http(running: Up) -> None:
     )
 
 
-def test_what_can_not_be_recalled_is_refused_with_a_reason(running: Up, bus: Bus, agency: Profile) -> None:
+def test_what_can_not_be_recalled_is_refused_with_a_reason(
+    running: RunningSystem, bus: Bus, agency: Profile
+) -> None:
     [result] = ask_all(agency, confirmable(1))
     before = bus.last_sequence()
 
@@ -274,7 +277,9 @@ def test_what_can_not_be_recalled_is_refused_with_a_reason(running: Up, bus: Bus
     assert (again.returncode, "recalled already" in again.stderr) == (3, True)
 
 
-def test_a_forged_recall_is_recorded_and_changes_nothing(running: Up, bus: Bus, agency: Profile) -> None:
+def test_a_forged_recall_is_recorded_and_changes_nothing(
+    running: RunningSystem, bus: Bus, agency: Profile
+) -> None:
     [result] = ask_all(agency, confirmable(1))
     subject = bus.subjects.recall("ice", result.request_id)
     forged = Recall(
@@ -302,7 +307,7 @@ def test_a_forged_recall_is_recorded_and_changes_nothing(running: Up, bus: Bus, 
     assert released is not None and released["type"] == "sealed"
 
 
-def test_a_forged_notice_is_ignored(running: Up, bus: Bus, agency: Profile) -> None:
+def test_a_forged_notice_is_ignored(running: RunningSystem, bus: Bus, agency: Profile) -> None:
     """Oversight's account alone can push one, and the ledger's entry must be of that recall all the same."""
     first, second = ask_all(agency, confirmable(2))
     recall(running, first.request_id)
@@ -362,7 +367,7 @@ async def until(client: Client, request_id: str) -> Any:
 
 
 def test_a_thousand_recalls_at_once_harm_no_request(
-    running: Up, bus: Bus, agency: Profile, tmp_path: Path
+    running: RunningSystem, bus: Bus, agency: Profile, tmp_path: Path
 ) -> None:
     asks = [replace(confirmable(1)[0], reference=f"many-{number}") for number in range(1000)]
     answered = ask_all(agency, asks)
@@ -431,7 +436,7 @@ asyncio.run(run())
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_kill_between_two_steps_ends_with_one_ack_and_no_answer(
-    running: Up, bus: Bus, agency: Profile, step: str
+    running: RunningSystem, bus: Bus, agency: Profile, step: str
 ) -> None:
     [result] = ask_all(agency, confirmable(1))
     answer = release_at_rest(agency, result.request_id)
@@ -462,7 +467,9 @@ def test_a_kill_between_two_steps_ends_with_one_ack_and_no_answer(
     assert on_disk(agency, answer) == []
 
 
-def test_an_answer_is_destroyed_when_its_days_are_over(running: Up, bus: Bus, agency: Profile) -> None:
+def test_an_answer_is_destroyed_when_its_days_are_over(
+    running: RunningSystem, bus: Bus, agency: Profile
+) -> None:
     days = bus.system.agreement.retention.answer_days
     [result] = ask_all(agency, confirmable(1))
     answer = release_at_rest(agency, result.request_id)

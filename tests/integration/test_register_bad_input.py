@@ -185,19 +185,19 @@ def test_a_load_that_is_killed_leaves_the_old_register_and_nothing_of_the_new(
     build_into(place, write_csv(tmp_path / "good.csv", [ANA]), RULES)
     run("glomar", "synth", "--people", "20000", "--out", str(tmp_path / "large.csv"))
     command = [program("glomar-verifier"), "register", "build", str(tmp_path / "large.csv"), "--db", place]
-    with connect(place, reading=True) as watching:
+    with connect(place, reading=True) as observer:
         with psycopg.connect(place) as holding:
             # The load waits for us at its last step, with everything copied.
             holding.execute("LOCK TABLE glomar_register.build IN EXCLUSIVE MODE")
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
             waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            while not _number(watching, waiting):
+            while not _number(observer, waiting):
                 assert process.poll() is None
             process.send_signal(signal.SIGKILL)
             process.wait(60)
-        while _number(watching, "SELECT count(*) FROM pg_stat_activity WHERE datname = 'killed'") > 1:
+        while _number(observer, "SELECT count(*) FROM pg_stat_activity WHERE datname = 'killed'") > 1:
             pass
-        assert _number(watching, "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^glomar_register_'") == 1
+        assert _number(observer, "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^glomar_register_'") == 1
     assert serves(place)
 
 

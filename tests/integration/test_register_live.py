@@ -16,10 +16,11 @@ from glomar_requester import Ask
 from glomar_verifier.register.build import build_into
 from glomar_verifier.register.open import open_place
 
-from tests.integration.asking import Asking, ask_all, profile, rows, to_ask
-from tests.integration.conftest import Up, up, wait_until
+from tests.support.polling import wait_until
 from tests.support.postgres import postgres
 from tests.support.registers import RULES, write_csv
+from tests.support.requesting import BackgroundRequests, ask_all, profile, rows, to_ask
+from tests.support.running_system import RunningSystem, glomar_up
 
 ASKED = 120
 REPLACEMENTS = 4
@@ -27,8 +28,8 @@ LIMIT_S = 60.0
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    with up(tmp_path_factory.mktemp("register") / "data") as found:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    with glomar_up(tmp_path_factory.mktemp("register") / "data") as found:
         yield found
 
 
@@ -47,14 +48,16 @@ def extract(folder: Path, name: str, *, moved: bool) -> Path:
     )
 
 
-def test_a_register_is_replaced_under_traffic_and_no_request_is_lost(running: Up, tmp_path: Path) -> None:
+def test_a_register_is_replaced_under_traffic_and_no_request_is_lost(
+    running: RunningSystem, tmp_path: Path
+) -> None:
     there, gone = extract(tmp_path, "there.csv", moved=False), extract(tmp_path, "gone.csv", moved=True)
     houses = [ask for ask in confirmable() if ask.street_number]
     asked, later = houses[:ASKED], houses[ASKED:]
     place, used = str(running.layout.register), profile(running.layout, tmp_path / "store")
     verifier = running.pids["verifier"]
 
-    asking = Asking(used, asked)
+    asking = BackgroundRequests(used, asked)
     asking.start()
     for _ in range(REPLACEMENTS // 2):
         build_into(place, gone, RULES)
@@ -71,7 +74,7 @@ def test_a_register_is_replaced_under_traffic_and_no_request_is_lost(running: Up
 
 
 def test_a_damaged_register_in_its_place_is_refused_and_the_old_one_serves_on(
-    running: Up, tmp_path: Path
+    running: RunningSystem, tmp_path: Path
 ) -> None:
     register, log = running.layout.register, running.layout.log("verifier")
     whole = register.read_bytes()
@@ -91,7 +94,7 @@ def _next_answer(layout: Layout, folder: Path, asks: list[Ask]) -> str:
     return result.outcome
 
 
-def test_offline_gives_what_the_bus_gives(running: Up, tmp_path: Path) -> None:
+def test_offline_gives_what_the_bus_gives(running: RunningSystem, tmp_path: Path) -> None:
     layout = running.layout
     asked = population.make_requests(300, population.today())
     population.write_requests(asked, tmp_path / "requests.csv")
@@ -105,7 +108,7 @@ def test_offline_gives_what_the_bus_gives(running: Up, tmp_path: Path) -> None:
     assert {"confirm", "deny", "refused"} <= {outcome for outcome, _ in offline.values()}
 
 
-def test_offline_says_the_same_from_a_server(running: Up, tmp_path: Path) -> None:
+def test_offline_says_the_same_from_a_server(running: RunningSystem, tmp_path: Path) -> None:
     asked = population.make_requests(300, population.today())
     population.write_requests(asked, tmp_path / "requests.csv")
     _match(running.layout, str(running.layout.register), tmp_path)
@@ -126,14 +129,14 @@ def test_a_verifier_on_a_server_answers_and_takes_up_a_new_register(
         place = server.database("register")
         build_into(place, there, RULES)
         monkeypatch.setenv("GLOMAR_REGISTER", place)
-        with up(tmp_path / "data") as running:
+        with glomar_up(tmp_path / "data") as running:
             assert _next_answer(running.layout, tmp_path, later) == "confirm"
             build_into(place, gone, RULES)
             assert wait_until(lambda: _next_answer(running.layout, tmp_path, later) == "deny", LIMIT_S)
 
 
 def test_a_build_that_is_killed_leaves_the_old_register_and_the_next_one_cleans_up(
-    running: Up, tmp_path: Path
+    running: RunningSystem, tmp_path: Path
 ) -> None:
     target = tmp_path / "register.db"
     source = running.layout.register_csv

@@ -7,19 +7,20 @@ import pytest
 from glomar_requester import Ask
 from msgspec.structs import replace
 
-from tests.integration.asking import ask_all, confirmable, profile
-from tests.integration.conftest import Up, up, wait_until
+from tests.support.polling import wait_until
+from tests.support.requesting import ask_all, confirmable, profile
+from tests.support.running_system import RunningSystem, glomar_up
 
 IN_FORCE, REFUSED = "a new file is in force", "a file is refused, the old one stays in force"
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    with up(tmp_path_factory.mktemp("roll") / "data") as running:
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    with glomar_up(tmp_path_factory.mktemp("roll") / "data") as running:
         yield running
 
 
-def file_roll(system: Up, rows: Iterable[str], said: str) -> None:
+def file_roll(system: RunningSystem, rows: Iterable[str], said: str) -> None:
     """Returns once the verifier has said what it made of it."""
     (roll,) = system.layout.rolls.glob("*.csv")
     log = system.layout.log("verifier")
@@ -30,13 +31,13 @@ def file_roll(system: Up, rows: Iterable[str], said: str) -> None:
     assert wait_until(lambda: log.read_text().count(said) == before + 1)
 
 
-def outcomes(system: Up, store: Path, asks: list[Ask]) -> list[tuple[str, tuple[str, ...]]]:
+def outcomes(system: RunningSystem, store: Path, asks: list[Ask]) -> list[tuple[str, tuple[str, ...]]]:
     results = ask_all(profile(system.layout, store), asks)
     return [(each.outcome, tuple(refusal.condition for refusal in each.refusals)) for each in results]
 
 
 def test_who_is_not_engaged_in_an_open_case_is_refused_and_a_new_roll_counts_at_once(
-    system: Up, tmp_path: Path
+    system: RunningSystem, tmp_path: Path
 ) -> None:
     first, second, third = confirmable(3)
     confirmed, refused = ("confirm", ()), ("refused", ("L6",))

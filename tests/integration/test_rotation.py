@@ -8,17 +8,18 @@ from glomar_schemas.crypto.dsse import open_envelope
 from glomar_schemas.keys import KeyRecord, generate, public_text, write_private
 from glomar_schemas.messages import Verdict
 
-from tests.integration.asking import ask_all, confirmable, profile
-from tests.integration.bus import Bus, watching
-from tests.integration.changes import SOON, Changing, new_epoch, wait_for
-from tests.integration.conftest import Up, up
-from tests.integration.evidence import await_ledger, await_verdicts
+from tests.integration.changes import SOON, new_epoch, wait_for
+from tests.support.bus import Bus
+from tests.support.controls import ControlPublisher
+from tests.support.recorded import await_ledger, await_verdicts
+from tests.support.requesting import ask_all, confirmable, profile
+from tests.support.running_system import RunningSystem, glomar_up
 
 LONG = timedelta(days=31)
 MISCONFIGURED = 2
 
 
-def new_key(running: Up, party: str) -> KeyRecord:
+def new_key(running: RunningSystem, party: str) -> KeyRecord:
     """Beside the older one, where the party's service looks for it."""
     private = generate("seal")
     write_private(running.layout.keys / f"{party}.seal.2.pem", private)
@@ -32,13 +33,13 @@ def last_words(tmp_path: Path) -> str:
 
 
 def test_oversight_and_agency_change_their_keys_under_a_running_system(
-    running: Up, bus: Bus, tmp_path: Path
+    running: RunningSystem, bus: Bus, tmp_path: Path
 ) -> None:
-    officials, layout = Changing(bus), running.layout
+    controls, layout = ControlPublisher(bus), running.layout
     before, pids = ask_all(profile(layout, tmp_path / "store.db"), confirmable(3)), running.pids
     of_auditor, of_agency = new_key(running, "tigta"), new_key(running, "ice")
-    officials.key(of_auditor, ["tigta", "irs"])
-    officials.key(of_agency)
+    controls.key(of_auditor, ["tigta", "irs"])
+    controls.key(of_agency)
     wait_for(max(of_auditor.valid_from, of_agency.valid_from))
 
     results = ask_all(profile(layout, tmp_path / "other.db"), confirmable(3))
@@ -52,36 +53,36 @@ def test_oversight_and_agency_change_their_keys_under_a_running_system(
 
 
 def test_oversight_without_the_key_that_a_control_names_stops_until_it_is_there(
-    running: Up, bus: Bus, tmp_path: Path
+    running: RunningSystem, bus: Bus, tmp_path: Path
 ) -> None:
     record = new_key(running, "tigta")
     there = running.layout.keys / "tigta.seal.2.pem"
     away = there.rename(tmp_path / "away.pem")
-    Changing(bus).key(record, ["tigta", "irs"])
+    ControlPublisher(bus).key(record, ["tigta", "irs"])
     wait_for(record.valid_from)
 
     assert running.process.wait(60) == MISCONFIGURED
     assert f"is missing: {record.key_id}" in last_words(tmp_path)
 
     away.rename(there)
-    with up(running.layout.root) as mended, watching(provision(mended.layout, mended.ports)) as after:
+    with glomar_up(running.layout.root) as mended, Bus(provision(mended.layout, mended.ports)) as after:
         results = ask_all(profile(mended.layout, tmp_path / "store.db"), confirmable(3))
         assert {result.outcome for result in results} == {"confirm"}
         await_ledger(after)
 
 
 def test_the_holder_without_a_custodians_share_stops_until_it_is_there(
-    running: Up, bus: Bus, tmp_path: Path
+    running: RunningSystem, bus: Bus, tmp_path: Path
 ) -> None:
     record = new_epoch(running.layout, LONG)
     there = running.layout.custodian("b") / f"{record.key_id}.share"
     away = there.rename(tmp_path / "away.share")
-    Changing(bus).key(record)
+    ControlPublisher(bus).key(record)
 
     assert running.process.wait(60) == MISCONFIGURED
     assert f"{record.key_id}.share: key file is missing" in last_words(tmp_path)
 
     away.rename(there)
-    with up(running.layout.root) as mended:
+    with glomar_up(running.layout.root) as mended:
         results = ask_all(profile(mended.layout, tmp_path / "store.db"), confirmable(3))
         assert {result.outcome for result in results} == {"confirm"}

@@ -13,12 +13,14 @@ from glomar_schemas.keys import KeyRecord
 from glomar_schemas.messages import Request
 from msgspec.structs import replace
 
-from tests.integration.asking import ask_all, confirmable, profile
-from tests.integration.bus import Bus
-from tests.integration.changes import Changing, ask_late, command, knowing, new_epoch, wait_for
-from tests.integration.conftest import Up, wait_until
-from tests.integration.evidence import await_ledger
-from tests.integration.prying import opened
+from tests.integration.changes import ask_late, command, identity_with, new_epoch, wait_for
+from tests.integration.decryption_attempts import opened
+from tests.support.bus import Bus
+from tests.support.controls import ControlPublisher
+from tests.support.polling import wait_until
+from tests.support.recorded import await_ledger
+from tests.support.requesting import ask_all, confirmable, profile
+from tests.support.running_system import RunningSystem
 
 SHORT, LONG = timedelta(seconds=60), timedelta(days=31)
 REFUSED = 3
@@ -27,7 +29,7 @@ REFUSED = 3
 class Agency:
     """Asks with the client, which hears of controls; or as one that has not heard of any."""
 
-    def __init__(self, running: Up, bus: Bus, folder: Path) -> None:
+    def __init__(self, running: RunningSystem, bus: Bus, folder: Path) -> None:
         self._bus, self._folder, self._asked = bus, folder, 0
         self._profile = profile(running.layout, folder / "late.db")
 
@@ -40,7 +42,7 @@ class Agency:
     def late(self, number: int, record: KeyRecord) -> set[str]:
         """Sealed to that key, whether it is valid or not."""
         ever = replace(record, valid_until=record.valid_until + LONG)
-        answers = ask_late(self._bus, knowing(self._profile, ever), confirmable(number))
+        answers = ask_late(self._bus, identity_with(self._profile, ever), confirmable(number))
         return {"refused" if answer.refusals else answer.outcome for answer in answers}
 
 
@@ -54,19 +56,21 @@ def sealed_to(bus: Bus, record: KeyRecord) -> list[Stored]:
     ]
 
 
-def copy(running: Up, target: Path, *left_out: str) -> Path:
+def copy(running: RunningSystem, target: Path, *left_out: str) -> Path:
     shutil.copytree(running.layout.root, target, ignore=shutil.ignore_patterns(*left_out))
     return target
 
 
-def test_nothing_opens_what_was_sealed_to_a_shredded_epoch(running: Up, bus: Bus, tmp_path: Path) -> None:
-    officials, agency, layout = Changing(bus), Agency(running, bus, tmp_path), running.layout
+def test_nothing_opens_what_was_sealed_to_a_shredded_epoch(
+    running: RunningSystem, bus: Bus, tmp_path: Path
+) -> None:
+    controls, agency, layout = ControlPublisher(bus), Agency(running, bus, tmp_path), running.layout
     first = new_epoch(layout, SHORT)
-    officials.key(first)
+    controls.key(first)
     wait_for(first.valid_from)
     assert agency.outcomes(8) == {"confirm"}
     second = new_epoch(layout, LONG)
-    officials.key(second)
+    controls.key(second)
     wait_for(second.valid_from)
     assert second.valid_from < first.valid_until, "the epochs overlap"
     assert agency.late(8, first) == agency.outcomes(8) == {"confirm"}
@@ -82,7 +86,7 @@ def test_nothing_opens_what_was_sealed_to_a_shredded_epoch(running: Up, bus: Bus
     shutil.rmtree(tmp_path / "all-before")
 
     wait_for(first.valid_until)
-    officials.shred(first.key_id)
+    controls.shred(first.key_id)
     assert wait_until(lambda: agency.late(1, first) == {"refused"})
     destroyed = command(layout, "epoch", "destroy", first.key_id)
     assert (destroyed.returncode, destroyed.stdout.split()[1:3]) == (0, ["3", "of"]), destroyed.stderr
@@ -97,13 +101,15 @@ def test_nothing_opens_what_was_sealed_to_a_shredded_epoch(running: Up, bus: Bus
     assert (again.returncode, again.stdout.split()[1:3]) == (0, ["0", "of"]), again.stderr
 
 
-def test_a_shredding_that_does_not_count_destroys_nothing(running: Up, bus: Bus, tmp_path: Path) -> None:
-    officials, agency, layout = Changing(bus), Agency(running, bus, tmp_path), running.layout
+def test_a_shredding_that_does_not_count_destroys_nothing(
+    running: RunningSystem, bus: Bus, tmp_path: Path
+) -> None:
+    controls, agency, layout = ControlPublisher(bus), Agency(running, bus, tmp_path), running.layout
     first = new_epoch(layout, timedelta(seconds=15))
-    officials.key(first)
-    officials.shred(first.key_id)  # others may seal to it still
+    controls.key(first)
+    controls.shred(first.key_id)  # others may seal to it still
     wait_for(first.valid_until)
-    officials.shred(first.key_id, ["irs"])  # only one has signed
+    controls.shred(first.key_id, ["irs"])  # only one has signed
 
     refused = command(layout, "epoch", "destroy", first.key_id)
 

@@ -26,8 +26,8 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from tests.integration.bus import Bus, bare_bus, err_code, settle
-from tests.integration.wire import header_block
+from tests.support.bus import Bus, bare_bus, err_code, settle
+from tests.support.wire import header_block
 
 ROOT = "glomar.irs-ice-2025"
 NOT_PERMITTED = {"PURGE": 10110, "MSG.DELETE": 10057}

@@ -22,14 +22,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 from nats.aio.msg import Msg
 
-from tests.integration.asking import LIMIT_S, profile, to_ask
-from tests.integration.bus import Bus, err_code, settle, watching
-from tests.integration.conftest import Up, up
-from tests.integration.evidence import await_ledger, await_verdicts, opened
 from tests.integration.grants import API
 from tests.integration.grants import ROOT as FIRST_ROOT
 from tests.integration.grants import STREAM as FIRST_STREAM
-from tests.integration.wire import Refusal
+from tests.support.bus import Bus, err_code, settle
+from tests.support.recorded import await_ledger, await_verdicts, open_verdict
+from tests.support.requesting import LIMIT_S, profile, to_ask
+from tests.support.running_system import RunningSystem, glomar_up
+from tests.support.wire import Refusal
 
 FIRST, SECOND = tuple(bundled_agreements())[:2]
 ASKED = 120
@@ -49,21 +49,21 @@ class Both(Struct, frozen=True):
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
     root = tmp_path_factory.mktemp("two") / "data"
-    with up(root, "--agreement", FIRST, "--agreement", SECOND) as found:
+    with glomar_up(root, "--agreement", FIRST, "--agreement", SECOND) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def both(running: Up) -> Iterator[Both]:
+def both(running: RunningSystem) -> Iterator[Both]:
     main, beside = running.layout, running.layout.beside(SECOND)
     ports = running.run.others[SECOND]
     systems = [
         System(layout, used, load_agreement(layout.agreement, load_trust(layout.trust)))
         for layout, used in ((main, running.ports), (beside, ports))
     ]
-    with watching(systems[0]) as first, watching(systems[1]) as second:
+    with Bus(systems[0]) as first, Bus(systems[1]) as second:
         yield Both(first, second)
 
 
@@ -187,7 +187,7 @@ def test_a_request_of_one_sent_to_the_other_is_refused(both: Both, agreement: st
     agency = own.system.agency
     assert own.wire(agency).ask(own.subjects.request(agency, slot).encode(), body.body)["seq"]
 
-    verdict, answer = opened(own.system, await_verdicts(own, agency, [slot])[slot], agency)
+    verdict, answer = open_verdict(own.system, await_verdicts(own, agency, [slot])[slot], agency)
     assert (answer.outcome, answer.record_consulted) == ("deny", False)
     assert [refusal.condition for refusal in answer.refusals] == ["malformed"]
     assert verdict.agreement_digest == own.system.signed.digest
@@ -203,7 +203,7 @@ def test_the_holder_of_both_has_one_account_and_a_user_for_each(both: Both) -> N
         assert bus.wire(holder).ask(canary, b"x")["seq"]
 
 
-def test_status_shows_the_services_of_both_and_what_is_in_force_under_each(running: Up) -> None:
+def test_status_shows_the_services_of_both_and_what_is_in_force_under_each(running: RunningSystem) -> None:
     command = [program("glomar"), "status", "--data-dir", str(running.layout.root), "--json"]
     said = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     services = {f"{service} {SECOND}" for service in ("auditor", "verifier", "requester")}

@@ -12,7 +12,8 @@ from glomar_local.ports import FIRST_PORT, HOST
 from glomar_local.system.control import is_alive
 from glomar_local.system.process import program
 
-from tests.integration.conftest import STOP_LIMIT_S, Up, up, wait_until
+from tests.support.polling import wait_until
+from tests.support.running_system import STOP_LIMIT_S, RunningSystem, glomar_up
 
 PROCESSES = {"supervisor", "nats-server", "auditor", "verifier", "requester"}
 
@@ -23,11 +24,11 @@ def glomar(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def data_dir(system: Up) -> str:
+def data_dir(system: RunningSystem) -> str:
     return str(system.layout.root)
 
 
-def test_everything_runs_and_is_ready(system: Up) -> None:
+def test_everything_runs_and_is_ready(system: RunningSystem) -> None:
     found = glomar("status", "--data-dir", data_dir(system), "--json")
 
     assert found.returncode == 0, found.stderr
@@ -42,7 +43,7 @@ def test_everything_runs_and_is_ready(system: Up) -> None:
     assert set(system.pids) == PROCESSES
 
 
-def test_doctor_finds_a_running_system_well(system: Up) -> None:
+def test_doctor_finds_a_running_system_well(system: RunningSystem) -> None:
     found = glomar("doctor", "--data-dir", data_dir(system), "--json")
 
     checks = {check["name"]: check for check in json.loads(found.stdout)["checks"]}
@@ -50,7 +51,7 @@ def test_doctor_finds_a_running_system_well(system: Up) -> None:
     assert "irs-ice-2025 version 1, signed" in checks["keys and agreement"]["text"]
 
 
-def test_the_example_requests_can_be_submitted(system: Up, tmp_path: Path) -> None:
+def test_the_example_requests_can_be_submitted(system: RunningSystem, tmp_path: Path) -> None:
     submitted = subprocess.run(
         [
             *(program("glomar-requester"), "submit", str(system.layout.example_requests), "--wait"),
@@ -71,7 +72,7 @@ def test_the_example_requests_can_be_submitted(system: Up, tmp_path: Path) -> No
     assert summary["unanswered"] == summary["rejected"] == 0
 
 
-def test_requester_and_verifier_find_their_messages_in_the_ledger(system: Up) -> None:
+def test_requester_and_verifier_find_their_messages_in_the_ledger(system: RunningSystem) -> None:
     def states() -> dict[str, str]:
         found = glomar("status", "--data-dir", data_dir(system), "--json")
         return {name: ledger["state"] for name, ledger in json.loads(found.stdout)["control"]["own"].items()}
@@ -79,7 +80,7 @@ def test_requester_and_verifier_find_their_messages_in_the_ledger(system: Up) ->
     assert wait_until(lambda: states() == {"verifier": "ok", "requester": "ok"}, 60), states()
 
 
-def test_a_data_directory_in_use_is_said(system: Up) -> None:
+def test_a_data_directory_in_use_is_said(system: RunningSystem) -> None:
     second = glomar("up", "--data-dir", data_dir(system), "--port", "0")
 
     assert second.returncode == 2
@@ -105,7 +106,7 @@ def test_the_default_ports_are_the_documented_ones() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_everything_and_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
-    with up(tmp_path / "data") as system:
+    with glomar_up(tmp_path / "data") as system:
         pids = system.pids
         assert all(is_alive(pid) for pid in pids.values())
 
@@ -118,7 +119,7 @@ def test_a_signal_stops_everything_and_leaves_no_process(tmp_path: Path, number:
 
 
 def test_a_killed_service_is_started_again_and_it_is_said(tmp_path: Path) -> None:
-    with up(tmp_path / "data") as system:
+    with glomar_up(tmp_path / "data") as system:
         before = system.pids
         for name in ("verifier", "nats-server"):
             os.kill(before[name], signal.SIGKILL)
@@ -133,7 +134,7 @@ def test_a_killed_service_is_started_again_and_it_is_said(tmp_path: Path) -> Non
 
 
 def test_down_stops_a_system_and_then_finds_nothing(tmp_path: Path) -> None:
-    with up(tmp_path / "data") as system:
+    with glomar_up(tmp_path / "data") as system:
         pids = system.pids
         stopped = glomar("down", "--data-dir", data_dir(system))
         assert stopped.returncode == 0
@@ -146,7 +147,7 @@ def test_down_stops_a_system_and_then_finds_nothing(tmp_path: Path) -> None:
 
 
 def test_down_ends_what_a_killed_supervisor_left_behind(tmp_path: Path) -> None:
-    with up(tmp_path / "data") as system:
+    with glomar_up(tmp_path / "data") as system:
         pids = system.pids
         system.process.kill()
         system.process.wait(STOP_LIMIT_S)
@@ -160,7 +161,7 @@ def test_down_ends_what_a_killed_supervisor_left_behind(tmp_path: Path) -> None:
 
 
 def test_an_altered_agreement_starts_nothing(tmp_path: Path) -> None:
-    with up(tmp_path / "data") as system:
+    with glomar_up(tmp_path / "data") as system:
         pass
     with system.layout.agreement.open("a") as agreement:
         agreement.write("# a comment after signing\n")

@@ -12,21 +12,21 @@ from glomar_requester import Ask, Result
 from glomar_verifier.holder_lists.veto import Veto, write
 from msgspec.structs import replace
 
-from tests.integration.asking import ask_all, profile, rows, to_ask
-from tests.integration.conftest import Up, up
-from tests.integration.leaks import in_tree
+from tests.integration.canary_search import in_tree
+from tests.support.requesting import ask_all, profile, rows, to_ask
+from tests.support.running_system import RunningSystem, glomar_up
 
 CANARY = "zwyxcanary"
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=2)
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[Up]:
-    with up(tmp_path / "data") as found:
+def running(tmp_path: Path) -> Iterator[RunningSystem]:
+    with glomar_up(tmp_path / "data") as found:
         yield found
 
 
-def install(running: Up, content: str) -> subprocess.CompletedProcess[str]:
+def install(running: RunningSystem, content: str) -> subprocess.CompletedProcess[str]:
     source = running.layout.root.parent / f"{CANARY}.csv"
     source.write_text(f"person_id,since,reason\n{content}", encoding="utf-8")
     command = [program("glomar-verifier"), "veto", "install", str(source), "--to", str(running.layout.veto)]
@@ -34,7 +34,7 @@ def install(running: Up, content: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_veto_is_a_plain_deny_from_the_next_request_on_and_nothing_tells_it(
-    running: Up, tmp_path: Path
+    running: RunningSystem, tmp_path: Path
 ) -> None:
     row = next(row for row in rows() if row["klass"] == "true")
     used, number = profile(running.layout, tmp_path / "store.db"), 0
@@ -70,7 +70,7 @@ def test_a_veto_is_a_plain_deny_from_the_next_request_on_and_nothing_tells_it(
     assert {"register.csv"} <= set(told) <= {"register.csv", "verifier/register.db"}
 
 
-def person_of(running: Up, row: dict[str, str]) -> str:
+def person_of(running: RunningSystem, row: dict[str, str]) -> str:
     """The register's id: whose present address and name the row bears."""
     columns = ("first_name", "last_name", "suffix", "street_number", "street_name", "unit", "zip", "to_year")
     wanted = [row.get(column, "") for column in columns]

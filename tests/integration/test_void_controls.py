@@ -13,31 +13,32 @@ from glomar_schemas.keys import generate, read_signing_key
 from glomar_schemas.messages import Control
 from msgspec.structs import replace
 
-from tests.faults.processes import get_json
-from tests.integration.asking import ask_all, confirmable, profile
-from tests.integration.bus import Bus, watching
-from tests.integration.conftest import Up, up, wait_until
-from tests.integration.evidence import await_ledger
-from tests.integration.holds import Officials
+from tests.support.bus import Bus
+from tests.support.controls import ControlPublisher
+from tests.support.polling import wait_until
+from tests.support.recorded import await_ledger
+from tests.support.requesting import ask_all, confirmable, profile
+from tests.support.running_system import RunningSystem, glomar_up
+from tests.support.service_processes import get_json
 
 HELD = "jurisdiction:mad"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    with up(tmp_path_factory.mktemp("void") / "data") as found:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    with glomar_up(tmp_path_factory.mktemp("void") / "data") as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def bus(running: Up) -> Iterator[Bus]:
+def bus(running: RunningSystem) -> Iterator[Bus]:
     """With one hold in force, so that there is something to change."""
-    with watching(provision(running.layout, running.ports)) as found:
-        Officials(found).hold(HELD)
+    with Bus(provision(running.layout, running.ports)) as found:
+        ControlPublisher(found).hold(HELD)
         yield found
 
 
-def status(running: Up, service: str) -> dict[str, Any]:
+def status(running: RunningSystem, service: str) -> dict[str, Any]:
     return get_json(f"http://127.0.0.1:{running.ports.named()[service]}/status")
 
 
@@ -111,7 +112,7 @@ VOID: dict[str, Make] = {
 
 @pytest.mark.parametrize("case", VOID)
 def test_a_control_that_does_not_count_is_recorded_told_once_and_changes_nothing(
-    running: Up, bus: Bus, case: str
+    running: RunningSystem, bus: Bus, case: str
 ) -> None:
     assert wait_until(lambda: status(running, "verifier").get("holds"))
     slot = status(running, "verifier")["control_slot"] + 1
@@ -128,7 +129,9 @@ def test_a_control_that_does_not_count_is_recorded_told_once_and_changes_nothing
     assert await_ledger(bus)[sequence - 1].subject == bus.subjects.control(slot)
 
 
-def test_after_all_of_them_requests_are_still_answered(running: Up, bus: Bus, tmp_path: Any) -> None:
+def test_after_all_of_them_requests_are_still_answered(
+    running: RunningSystem, bus: Bus, tmp_path: Any
+) -> None:
     asks = [replace(each, jurisdiction="federal") for each in confirmable(3)]
 
     results = ask_all(profile(running.layout, tmp_path / "store.db"), asks)
@@ -136,7 +139,7 @@ def test_after_all_of_them_requests_are_still_answered(running: Up, bus: Bus, tm
     assert [each.outcome for each in results] == ["confirm"] * 3
 
 
-def told(running: Up, service: str) -> list[int]:
+def told(running: RunningSystem, service: str) -> list[int]:
     """The sequences of which it says that the control is void."""
     lines = map(json.loads, running.layout.log(service).read_text().splitlines())
     return [line["sequence"] for line in lines if line["message"] == "a control is void"]

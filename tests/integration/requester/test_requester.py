@@ -18,7 +18,8 @@ from glomar_evaluation.synth import case_and_officer
 from glomar_local.ports import HOST
 from glomar_local.system.process import program
 
-from tests.integration.conftest import Up, up, wait_until
+from tests.support.polling import wait_until
+from tests.support.running_system import RunningSystem, glomar_up
 
 LIMIT_S = 300.0
 ASK = {
@@ -40,7 +41,7 @@ ASK = {
 }
 
 
-def requester(system: Up, *arguments: str) -> subprocess.CompletedProcess[str]:
+def requester(system: RunningSystem, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [program("glomar-requester"), *arguments, "--config", str(system.layout.settings("requester"))]
     return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
 
@@ -58,7 +59,7 @@ def requests_file(path: Path, count: int, marker: str) -> Path:
 
 
 def http(
-    system: Up, method: str, path: str, body: object = None, token: str | None = None
+    system: RunningSystem, method: str, path: str, body: object = None, token: str | None = None
 ) -> tuple[int, Any]:
     request = urllib.request.Request(
         f"http://{HOST}:{system.ports.requester}{path}",
@@ -79,7 +80,7 @@ def results(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_submit_answers_each_row_and_again_the_same(system: Up, tmp_path: Path) -> None:
+def test_submit_answers_each_row_and_again_the_same(system: RunningSystem, tmp_path: Path) -> None:
     asked = requests_file(tmp_path / "asked.csv", 450, "twice")
     first, second = tmp_path / "first.csv", tmp_path / "second.csv"
     for out in (first, second):
@@ -92,7 +93,7 @@ def test_submit_answers_each_row_and_again_the_same(system: Up, tmp_path: Path) 
     assert {row["receipt_ok"] for row in results(first)} == {"true"}
 
 
-def test_result_and_prove_show_what_was_answered(system: Up, tmp_path: Path) -> None:
+def test_result_and_prove_show_what_was_answered(system: RunningSystem, tmp_path: Path) -> None:
     asked = requests_file(tmp_path / "asked.csv", 1, "prove")
     done = requester(system, "submit", str(asked), "--wait")
     [row] = csv.DictReader(done.stdout.splitlines())
@@ -106,14 +107,14 @@ def test_result_and_prove_show_what_was_answered(system: Up, tmp_path: Path) -> 
     assert row["outcome"] in proof.stderr
 
 
-def test_ask_takes_the_columns_as_flags(system: Up) -> None:
+def test_ask_takes_the_columns_as_flags(system: RunningSystem) -> None:
     flags = [part for name, text in ASK.items() for part in (f"--{name.replace('_', '-')}", text)]
     done = requester(system, "ask", *flags, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["receipt_ok"] is True
 
 
-def test_an_answer_whose_push_was_missed_is_fetched(system: Up, tmp_path: Path) -> None:
+def test_an_answer_whose_push_was_missed_is_fetched(system: RunningSystem, tmp_path: Path) -> None:
     """Without --wait nobody is there when it is released."""
     asked = requests_file(tmp_path / "asked.csv", 5, "missed")
     done = requester(system, "submit", str(asked))
@@ -125,7 +126,7 @@ def test_an_answer_whose_push_was_missed_is_fetched(system: Up, tmp_path: Path) 
 
 
 def test_a_killed_run_loses_and_repeats_nothing(tmp_path: Path) -> None:
-    with up(tmp_path / "data") as system:
+    with glomar_up(tmp_path / "data") as system:
         asked = requests_file(tmp_path / "asked.csv", 3000, "killed")
         store, out = system.layout.requests_store, tmp_path / "out.csv"
         command = [program("glomar-requester"), "submit", str(asked), "--wait", "--out", str(out)]
@@ -157,7 +158,7 @@ def _count(store: Path, table: str) -> int:
         database.close()
 
 
-def test_http_takes_a_request_and_gives_its_result(system: Up) -> None:
+def test_http_takes_a_request_and_gives_its_result(system: RunningSystem) -> None:
     body = {**ASK, "tax_periods": [2023], "case_id": "CASE-000080"}
     status, taken = http(system, "POST", "/v1/requests", body)
     assert status == 202
@@ -168,7 +169,7 @@ def test_http_takes_a_request_and_gives_its_result(system: Up) -> None:
     assert (found[0], found[1]["receipt_ok"]) == (200, True)
 
 
-def test_http_refuses_strangers_and_bad_bodies(system: Up) -> None:
+def test_http_refuses_strangers_and_bad_bodies(system: RunningSystem) -> None:
     assert http(system, "POST", "/v1/requests", ASK, token="wrong")[0] == 401
     assert http(system, "POST", "/v1/requests", {"first_name": 5})[0] == 400
     assert http(system, "GET", "/v1/requests/never-asked")[0] == 404
@@ -184,14 +185,16 @@ def test_http_refuses_strangers_and_bad_bodies(system: Up) -> None:
         (["nonsense"], 2),
     ],
 )
-def test_a_mistake_is_one_exit_code_and_no_traceback(system: Up, arguments: list[str], code: int) -> None:
+def test_a_mistake_is_one_exit_code_and_no_traceback(
+    system: RunningSystem, arguments: list[str], code: int
+) -> None:
     done = requester(system, *arguments)
     assert done.returncode == code
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
 
 
-def test_a_bus_that_is_not_there_is_exit_code_5(system: Up, tmp_path: Path) -> None:
+def test_a_bus_that_is_not_there_is_exit_code_5(system: RunningSystem, tmp_path: Path) -> None:
     text = system.layout.settings("requester").read_text()
     config = system.layout.root / f"{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:8]}.toml"
     config.write_text(text.replace(f":{system.ports.bus}", ":1"))

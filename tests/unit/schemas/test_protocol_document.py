@@ -35,7 +35,7 @@ from glomar_schemas.tlog import leaf as leaves
 from glomar_schemas.tlog import policy
 
 from tests.support import samples
-from tests.support.example import CHANNELS
+from tests.support.vector_example import CHANNELS
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "schemas"
 TEXT = (SCHEMAS / "PROTOCOL.md").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from glomar_schemas.tlog.client import Directory, Forked, PublishedLog
 from glomar_schemas.tlog.inclusion_watch import absent
 from glomar_schemas.tlog.layout import CHECKPOINT, COSIGNED
 
-from tests.support.publications import OPENED, ORIGIN, extend, leaves, own
+from tests.support.published_ledger import OPENED, ORIGIN, extend, leaves, own
 
 INTEGRITY = 6
 

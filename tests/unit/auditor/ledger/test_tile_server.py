@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from glomar_schemas.tlog.layout import bundle_path, tile_path
 
-from tests.support.publications import extend, leaves, served
+from tests.support.published_ledger import extend, leaves, serve_ledger
 
 SIZE = 300
 
@@ -21,7 +21,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(directory: Path) -> Iterator[str]:
-    with served(directory) as at:
+    with serve_ledger(directory) as at:
         yield at
 
 

@@ -19,7 +19,7 @@ from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.errors import Malformed, Misconfigured, Untrusted
 from glomar_schemas.keys import public_text
 
-from tests.support.examples import AGREEMENT_FILE, model_agreement
+from tests.support.model_request import AGREEMENT_FILE, model_agreement
 from tests.support.samples import HOLDER, OVERSIGHT, RECORDS, REQUESTER, sealing_key, signer, signing_key
 
 RAW = AGREEMENT_FILE.read_bytes()

@@ -13,7 +13,7 @@ from glomar_schemas.keys import KeyRecord, key_id, public_text
 from msgspec.structs import replace
 
 from tests.support import samples
-from tests.support.examples import model_agreement
+from tests.support.model_request import model_agreement
 
 OFFICIALS = (samples.HOLDER, samples.REQUESTER)
 SIGNED = SignedAgreement(model_agreement(), samples.AGREEMENT_DIGEST, samples.RING)

@@ -12,7 +12,7 @@ from glomar_schemas.keys import KeyRecord, KeyRing, key_id, public_text, read_se
 from glomar_schemas.messages import Sealed
 
 from tests.support import samples
-from tests.support.examples import model_agreement
+from tests.support.model_request import model_agreement
 
 FIRST, SECOND = samples.sealing_key(samples.HOLDER), samples.sealing_key("next epoch")
 FIRST_ID, SECOND_ID = key_id(FIRST.public_key()), key_id(SECOND.public_key())

@@ -18,7 +18,7 @@ from glomar_schemas.tlog.inclusion_watch import absent
 from glomar_schemas.tlog.layout import bundle_path, tile_path
 from glomar_schemas.tlog.note import format_vkey, parse_vkey
 
-from tests.support.publications import OPENED, ORIGIN, SIGNER, extend, leaves, own, served
+from tests.support.published_ledger import OPENED, ORIGIN, SIGNER, extend, leaves, own, serve_ledger
 
 SIZES = (1, 255, 256, 257, 600)
 
@@ -36,7 +36,7 @@ def note_of(directory: Path) -> str:
 @pytest.mark.parametrize("size", SIZES)
 def test_every_entry_is_read_from_a_directory_and_over_http(tmp_path: Path, size: int) -> None:
     directory = extend(tmp_path / "ledger", leaves(size), size)
-    with served(directory) as url:
+    with serve_ledger(directory) as url:
         for where in (directory, url):
             with reading(where) as log:
                 entries = [entry for index in range((size + 255) // 256) for entry in log.bundle(index)]
@@ -151,7 +151,7 @@ def test_a_publication_that_is_away_is_unreachable() -> None:
 def test_what_is_read_after_the_source_was_closed_leaves_no_connection_open(tmp_path: Path) -> None:
     """As a thread does whose task was cancelled."""
     directory = extend(tmp_path / "ledger", leaves(1), 1)
-    with served(directory) as url, warnings.catch_warnings(record=True) as found:
+    with serve_ledger(directory) as url, warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always", ResourceWarning)
         with source(url) as files:
             pass

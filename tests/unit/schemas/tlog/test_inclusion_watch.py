@@ -23,7 +23,7 @@ from glomar_schemas.tlog.inclusion_watch import (
 )
 from glomar_schemas.tlog.leaf import Leaf
 
-from tests.support.publications import OPENED, ORIGIN, extend, leaves, own, served
+from tests.support.published_ledger import OPENED, ORIGIN, extend, leaves, own, serve_ledger
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -81,7 +81,7 @@ def test_messages_that_are_there_are_seen_once_and_forgotten(publisher: Publishe
 
 def test_a_publication_over_http_is_read_the_same(database: sqlite3.Connection, ledger: Path) -> None:
     extend(ledger, leaves(300, changed=[7]), 300)
-    with served(ledger) as url:
+    with serve_ledger(ledger) as url:
         publisher = Publisher(database, url)
         publisher.sent(own(6, 7))
 

@@ -14,7 +14,7 @@ from glomar_verifier.agreement.cli import check, publish
 from glomar_verifier.agreement.describe import WIDTH
 from glomar_verifier.agreement.redact import public_text as public_version
 
-from tests.support.examples import AGREEMENT_FILE, model_agreement
+from tests.support.model_request import AGREEMENT_FILE, model_agreement
 from tests.support.samples import HOLDER, REQUESTER, signer, signing_key
 
 RAW = AGREEMENT_FILE.read_bytes()

@@ -16,7 +16,7 @@ from glomar_verifier.policy.facts import Engagement, Registry
 from glomar_verifier.quotas.counts import Attempt, Counts
 from msgspec.structs import asdict, replace
 
-from tests.support.examples import failed, model_agreement, model_gate, model_input, model_request
+from tests.support.model_request import failed, model_agreement, model_gate, model_input, model_request
 
 Changes = Mapping[str, object]
 Edge = tuple[str, Changes, list[str]]

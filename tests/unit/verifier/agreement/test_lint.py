@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from glomar_verifier.agreement.lint import LintFinding, lint
 
-from tests.support.examples import AGREEMENT_FILE
+from tests.support.model_request import AGREEMENT_FILE
 from tests.support.registers import RULES
 
 TEXT = AGREEMENT_FILE.read_text()

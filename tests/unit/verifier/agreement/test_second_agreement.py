@@ -9,7 +9,7 @@ from glomar_schemas.agreement.versions import bundled_agreements
 from glomar_verifier.agreement.examples import outcome
 from glomar_verifier.policy.gate import Gate
 
-from tests.support.examples import model_agreement
+from tests.support.model_request import model_agreement
 from tests.support.registers import RULES
 
 SECOND = list(bundled_agreements().values())[1]

@@ -18,7 +18,7 @@ from glomar_verifier.decisions.ledger_watch import VerifierLedgerWatch, open_led
 from glomar_verifier.decisions.publish import store_verdicts
 from glomar_verifier.settings import VerifierSettings
 
-from tests.support.publications import OPENED, ORIGIN, extend
+from tests.support.published_ledger import OPENED, ORIGIN, extend
 
 BODIES = [b"one", b"two", b"three"]
 VERDICTS = [Outgoing(f"glomar.a.verdict.r.{body.decode()}", body, {}) for body in BODIES]

@@ -14,7 +14,7 @@ from glomar_verifier.epochs.files import EpochFiles
 from msgspec.structs import replace
 
 from tests.support import samples
-from tests.support.examples import model_agreement
+from tests.support.model_request import model_agreement
 
 PRIVATE = samples.sealing_key(samples.HOLDER)
 RECORD = KeyRecord(

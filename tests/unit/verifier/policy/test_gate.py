@@ -7,7 +7,7 @@ from glomar_schemas.errors import Malformed
 from glomar_verifier.policy.gate import Gate
 from msgspec.structs import replace
 
-from tests.support.examples import failed, model_agreement, model_gate, model_input
+from tests.support.model_request import failed, model_agreement, model_gate, model_input
 from tests.support.registers import RULES
 
 STREET = {"particulars.street_number": "", "particulars.street_name": ""}

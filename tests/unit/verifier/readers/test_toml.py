@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from glomar_verifier.readers.toml import KeyPath, line_of, line_spans
 
-from tests.support.examples import AGREEMENT_FILE
+from tests.support.model_request import AGREEMENT_FILE
 
 TEXT = """\
 id = "x" # a comment = [ { "

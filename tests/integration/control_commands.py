@@ -16,7 +16,7 @@ HOLDER, OVERSIGHT, AGENCY = "verifier", "auditor", "requester"
 """Whose settings file: the service of the party that they belong to."""
 
 
-def typed(app: App, command: list[str]) -> CompletedProcess[str]:
+def run_in_process(app: App, command: list[str]) -> CompletedProcess[str]:
     """In this process, which is as the program does it and spares its start."""
     code, out, err = 0, io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
@@ -27,7 +27,7 @@ def typed(app: App, command: list[str]) -> CompletedProcess[str]:
     return CompletedProcess(command, code, out.getvalue(), err.getvalue())
 
 
-class Commands:
+class ControlCommands:
     """Drafts, signs and publishes files in a folder of the test's own."""
 
     def __init__(self, layout: Layout, folder: Path) -> None:
@@ -39,7 +39,7 @@ class Commands:
 
     def run(self, *arguments: str, as_: str = OVERSIGHT) -> CompletedProcess[str]:
         """What became of it."""
-        return typed(app, ["control", *arguments, "--config", str(self._layout.settings(as_))])
+        return run_in_process(app, ["control", *arguments, "--config", str(self._layout.settings(as_))])
 
     def json(self, *arguments: str, as_: str = OVERSIGHT) -> dict[str, Any]:
         """What it prints, if it ends well."""

@@ -16,7 +16,7 @@ from glomar_schemas.tlog.inclusion_watch import OwnMessage, own_message
 from glomar_schemas.tlog.leaf import Leaf
 from glomar_schemas.tlog.note import format_vkey, parse_vkey
 
-from tests.faults.waiting import until
+from tests.support.polling import until
 
 ORIGIN = "audit.example/AGREEMENT_1"
 SIGNER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -48,7 +48,7 @@ def extend(directory: Path, log: Sequence[Leaf], *sizes: int) -> Path:
 
 
 @contextmanager
-def served(directory: Path) -> Iterator[str]:
+def serve_ledger(directory: Path) -> Iterator[str]:
     """The auditor's publication of a directory, in a thread -> its URL."""
     server = uvicorn.Server(
         uvicorn.Config(TileServer(directory), lifespan="off", log_config=None, access_log=False)

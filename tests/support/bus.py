@@ -1,7 +1,7 @@
 """A bus without services: nats-server with the accounts of an agreement, its stream and its first control.
 
-Used where a test wants to be a party itself; the configuration is the one that `glomar up` writes. What the
-stream holds is looked at as the operator, past every service.
+For tests that act as a party themselves. The configuration is the one that `glomar up` writes. The stream
+is read as the operator, without any service.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ from glomar_schemas.agreement.model import load_agreement, load_trust
 from glomar_schemas.agreement.versions import bundled_agreement
 from nats.aio.client import Client
 
-from tests.integration.conftest import Up
-from tests.integration.wire import Wire
+from tests.support.closing import Closing
+from tests.support.wire import Wire
 
 STOP_LIMIT_S = 180.0
 
 
-class Bus:
-    """A running bus, its parties' raw connections, and what its stream holds. Closed by `watching`."""
+class Bus(Closing):
+    """A running bus: raw connections of its parties, and the messages of its stream."""
 
     def __init__(self, system: System) -> None:
         self.system = system
@@ -40,13 +40,13 @@ class Bus:
         self._wires: dict[str, Wire] = {}
 
     def wire(self, party: str) -> Wire:
-        """One raw connection for each party, kept; what may end it opens its own with `new_wire`."""
+        """The party's one raw connection. A test that may end a connection opens its own with `new_wire`."""
         if party not in self._wires:
             self._wires[party] = self.new_wire(party)
         return self._wires[party]
 
     def forget(self, party: str) -> None:
-        """Its next message goes out on a new connection."""
+        """Closes the party's connection; the next `wire` opens a new one."""
         if party in self._wires:
             self._wires.pop(party).close()
 
@@ -54,7 +54,7 @@ class Bus:
         return Wire(self.system.ports.bus, self.system.layout.nkey(party))
 
     def operate(self, path: str, body: object = None) -> dict[str, Any]:
-        """One call of the JetStream API as the operator -> its answer, which may be an error."""
+        """One call of the JetStream API as the operator -> the answer, which may be an error."""
         raw = b"" if body is None else json.dumps(body).encode()
         return self.wire(OPERATOR).ask(f"$JS.API.{path}".encode(), raw)
 
@@ -75,7 +75,7 @@ class Bus:
         return self.message({"last_by_subj": subject})
 
     def messages(self, first: int = 1) -> list[Stored]:
-        """Everything that the stream holds from that sequence on."""
+        """All messages of the stream from that sequence on."""
         found = [self.message({"seq": n}) for n in range(first, self.last_sequence() + 1)]
         return [each for each in found if each is not None]
 
@@ -85,24 +85,15 @@ class Bus:
 
 
 @contextmanager
-def watching(system: System) -> Iterator[Bus]:
-    bus = Bus(system)
-    try:
-        yield bus
-    finally:
-        bus.close()
-
-
-@contextmanager
 def bare_bus(root: Path, source: Path | None = None) -> Iterator[Bus]:
-    """source: the text of an agreement, if not the shipped one."""
+    """source: the file of an agreement, if not the bundled one."""
     system = provision(Layout(root.resolve()), ports.free(), source)
     with system.layout.log("nats-server").open("ab") as log:
         command = [program("nats-server"), "--config", str(system.layout.nats_conf)]
         server = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         asyncio.run(open_bus(system))
-        with watching(system) as bus:
+        with Bus(system) as bus:
             yield bus
     finally:
         server.terminate()
@@ -110,7 +101,7 @@ def bare_bus(root: Path, source: Path | None = None) -> Iterator[Bus]:
 
 
 def agreement_text(path: Path, changes: dict[str, str]) -> Path:
-    """The shipped agreement with each old text, which must be there once, replaced; written to `path`."""
+    """Writes the bundled agreement to `path`, each old text replaced. Each must be there exactly once."""
     text = bundled_agreement().read_text(encoding="utf-8")
     for old, new in changes.items():
         assert text.count(old) == 1, old
@@ -119,16 +110,10 @@ def agreement_text(path: Path, changes: dict[str, str]) -> Path:
     return path
 
 
-def system_of(running: Up) -> System:
-    """What `glomar up` has provisioned, looked at without changing it."""
-    layout = running.layout
-    return System(layout, running.ports, load_agreement(layout.agreement, load_trust(layout.trust)))
-
-
 async def settle(client: Client) -> None:
-    """Returns once the server has dealt with what the client sent.
+    """Returns once the server has processed what the client sent.
 
-    nats-py writes the ping of a flush before the commands that wait in its queue: one flush proves nothing.
+    nats-py writes the ping of a flush before the commands in its queue, so one flush is not enough.
     """
     for _ in range(2):
         await client.flush()

@@ -1,6 +1,6 @@
-"""The NATS protocol by hand: a party that sends what no client library would let it send.
+"""The NATS protocol by hand: a party can send what no client library sends.
 
-Bytes go out as they are given, under the party's own nkey, so that only the server can refuse them.
+Bytes are sent unchanged, under the party's own nkey, so that only the server can refuse them.
 """
 
 import base64
@@ -9,40 +9,36 @@ import json
 import os
 import socket
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import nkeys
 from glomar_local.ports import HOST
+
+from tests.support.closing import Closing
 
 LIMIT_S = 60.0
 
 
 class Refusal(Exception):
-    """The server answered `-ERR`, or that nobody serves the subject."""
+    """The server answered `-ERR` or "no responders"."""
 
 
-class Wire:
-    """One connection, used by one thread. A context manager."""
+class Wire(Closing):
+    """One connection, used by one thread."""
 
     def __init__(self, port: int, seed: Path, limit_s: float = LIMIT_S) -> None:
         self._socket = socket.create_connection((HOST, port), limit_s)
         self._file = self._socket.makefile("rb")
         self._inbox = f"_INBOX.{os.urandom(8).hex()}".encode()
-        self._asked = 0
+        self._requests = 0
         try:
             self._log_in(seed)
         except BaseException:
             self.close()
             raise
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def close(self) -> None:
-        # A thread that waits for a message holds the file until there is nothing more to come.
+        # Ends the read of a thread that waits for a message: it holds the file meanwhile.
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._file.close()
@@ -51,7 +47,7 @@ class Wire:
     def send(
         self, subject: bytes, body: bytes = b"", headers: bytes | None = None, reply: bytes = b""
     ) -> None:
-        """One PUB, or with headers one HPUB. headers: the whole block, from `NATS/1.0` on, if it is one."""
+        """One PUB, or with headers one HPUB. headers: the whole block; it may be malformed."""
         line = [subject, reply] if reply else [subject]
         if headers is None:
             verb, sizes = b"PUB", [len(body)]
@@ -62,8 +58,8 @@ class Wire:
 
     def ask(self, subject: bytes, body: bytes = b"", headers: bytes | None = None) -> dict[str, Any]:
         """Sends one message as a request -> the JSON answer. Raises Refusal."""
-        self._asked += 1
-        inbox = b"%s.%d" % (self._inbox, self._asked)
+        self._requests += 1
+        inbox = b"%s.%d" % (self._inbox, self._requests)
         self.send(subject, body, headers, inbox)
         while True:
             answered, head, data = self._next_message()
@@ -75,21 +71,21 @@ class Wire:
             return answer
 
     def subscribe(self, subject: bytes) -> None:
-        """What comes is returned by `next_subject`, in the order in which the server sent it."""
+        """`next_subject` returns the messages, in the order in which the server sent them."""
         self._socket.sendall(b"SUB %s 2\r\n" % subject)
         self.settle()
 
     def inbox(self, name: bytes) -> bytes:
-        """A subject on which this connection hears replies."""
+        """A subject on which this connection receives replies."""
         return b"%s.%s" % (self._inbox, name)
 
     def next_subject(self) -> bytes:
-        """Waits for the next message, however long that takes -> its subject. Raises Refusal, OSError."""
+        """Waits without a limit for the next message -> its subject. Raises Refusal, OSError."""
         self._socket.settimeout(None)
         return self._next_message()[0]
 
     def settle(self) -> None:
-        """Returns once the server has dealt with everything that was sent. Raises Refusal."""
+        """Returns once the server has processed everything that was sent. Raises Refusal."""
         self._socket.sendall(b"PING\r\n")
         while (line := self._line()) != b"PONG":
             if line.startswith((b"MSG ", b"HMSG ")):

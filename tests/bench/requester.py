@@ -1,6 +1,6 @@
 """The product's asking process: the real requester client, its own process, spans on. Started by `product`.
 
-    python -m tests.bench.asking REQUESTER_TOML ROWS
+    python -m tests.bench.requester REQUESTER_TOML ROWS
 
 Every answer is verified by the client (signature, receipt, checkpoint) and compared with the truth that the
 generator knows.
@@ -23,8 +23,8 @@ from glomar_runtime.settings import load_settings
 from glomar_runtime.telemetry import spans as telemetry
 from glomar_schemas.request_file import COLUMNS, Ask, parse_ask
 
+from tests.bench.commands import serve_commands
 from tests.bench.figures import Failed
-from tests.bench.orders import obey
 
 TIMEOUT_S = 120.0
 
@@ -75,7 +75,7 @@ async def main(config: Path, rows: list[dict[str, str]]) -> None:
         async with Client.connect(
             profile, tracing=lambda subjects: OtelTracing(telemetry.Spans(subjects))
         ) as client:
-            await obey(Asker(client, rows))
+            await serve_commands(Asker(client, rows))
     finally:
         provider.shutdown()
 

@@ -1,10 +1,9 @@
 """The system without its supervisor: each process is started, stopped, killed and started again by the test.
 
-For faults that the supervisor would mend, and for what a service says and does when it ends.
+For faults that the supervisor would repair, and for what a service prints when it ends.
 """
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
@@ -12,7 +11,7 @@ import socket
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from glomar_local.ports import HOST
@@ -22,13 +21,14 @@ from glomar_local.system.open_bus import open_bus
 from glomar_local.system.supervisor import commands
 from msgspec.structs import replace
 
-from tests.faults.waiting import until
+from tests.support.closing import Closing
+from tests.support.polling import until
 
 BUS = "nats-server"
 END_LIMIT_S = 180.0
 
 
-class Processes:
+class Processes(Closing):
     """The processes of one data directory, by name: nats-server, auditor, verifier, requester."""
 
     def __init__(self, system: System) -> None:
@@ -37,12 +37,12 @@ class Processes:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start_bus(self, *arguments: str) -> None:
-        """Returns once it takes connections; streams and consumers are made the first time."""
+        """Returns once it accepts connections. Creates the stream and its consumers if they are missing."""
         self.start_bus_alone(*arguments)
         asyncio.run(open_bus(self.system))
 
     def start_bus_alone(self, *arguments: str) -> None:
-        """Nothing is made."""
+        """Creates nothing in it."""
         self.start(BUS, (*self._commands[BUS].argv, *arguments))
         until(self._takes_connections, "nats-server listens")
 
@@ -54,7 +54,7 @@ class Processes:
             self.until_ready(service)
 
     def start(self, name: str, argv: Sequence[str] | None = None, **settings: str) -> None:
-        """settings: of the service, laid over its file: disconnected_limit_s="2"."""
+        """settings: override the service's settings file: disconnected_limit_s="2"."""
         environment = {**os.environ, **{f"GLOMAR_{key.upper()}": value for key, value in settings.items()}}
         with self._commands[name].log.open("ab") as log:
             self._running[name] = subprocess.Popen(
@@ -66,13 +66,13 @@ class Processes:
             )
 
     def start_beside(self, name: str, other: str, port: int, **settings: str) -> None:
-        """A second process of a service, under another name: with a port and a log of its own."""
+        """A second process of a service, under another name, with its own port and log."""
         log = self._commands[name].log.with_name(f"{other}.log")
         self._commands[other] = replace(self._commands[name], name=other, log=log, ready_port=port)
         self.start(other, http_port=str(port), **settings)
 
     def until_ready(self, name: str) -> None:
-        assert self.works_or_ends(name), f"{name} ended: {self.said(name)}"
+        assert self.works_or_ends(name), f"{name} ended: {self.log_text(name)}"
 
     def _takes_connections(self) -> bool:
         with socket.socket() as probe:
@@ -98,7 +98,7 @@ class Processes:
         return self._running[name].pid
 
     def status(self, name: str) -> dict[str, Any]:
-        """What its /status says; empty while nobody answers."""
+        """Its /status; empty while there is no answer."""
         return get_json(f"http://{HOST}:{self._commands[name].ready_port}/status")
 
     def is_running(self, name: str) -> bool:
@@ -113,15 +113,15 @@ class Processes:
         self._running[name].wait(END_LIMIT_S)
 
     def exit_code(self, name: str, limit_s: float = END_LIMIT_S) -> int:
-        """Waits for its end."""
+        """Waits until it ends."""
         return self._running[name].wait(limit_s)
 
-    def said(self, name: str) -> str:
-        """Its log."""
+    def log_text(self, name: str) -> str:
+        """The content of its log."""
         return self._commands[name].log.read_text()
 
     def close(self) -> None:
-        """Whatever still runs, the last started first."""
+        """Kills what still runs, the last started first."""
         for process in reversed(self._running.values()):
             if process.poll() is None:
                 process.kill()
@@ -129,7 +129,7 @@ class Processes:
 
 
 def get_json(url: str) -> dict[str, Any]:
-    """Empty while nobody answers there."""
+    """Empty while there is no answer."""
     try:
         with urllib.request.urlopen(url, timeout=10) as answer:
             found: dict[str, Any] = json.load(answer)
@@ -141,17 +141,8 @@ def get_json(url: str) -> dict[str, Any]:
         return {}
 
 
-@contextlib.contextmanager
-def processes(system: System) -> Iterator[Processes]:
-    running = Processes(system)
-    try:
-        yield running
-    finally:
-        running.close()
-
-
-def messages(log: str) -> list[str]:
-    """The lines of a service's stderr that are no log records: what it says to the person who started it."""
+def plain_lines(log: str) -> list[str]:
+    """The lines of a service's stderr that are not log records: those for the person who started it."""
     return [line for line in log.splitlines() if line.strip() and not _is_record(line)]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from glomar_local.ports import HOST
 from msgspec import Struct
 
-from tests.integration.conftest import Up
+from tests.support.running_system import RunningSystem
 
 LIMIT_S = 300.0
 
@@ -20,15 +20,15 @@ class Response(Struct, frozen=True):
     body: bytes
 
 
-def post(system: Up, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Response:
+def post(system: RunningSystem, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> Response:
     return _call(system, "POST", path, body, headers or {})
 
 
-def get(system: Up, path: str) -> Response:
+def get(system: RunningSystem, path: str) -> Response:
     return _call(system, "GET", path, b"", {})
 
 
-def _call(system: Up, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
+def _call(system: RunningSystem, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
     usual = {"Authorization": f"Bearer {system.token}", "Content-Type": "application/json"}
     with closing(http.client.HTTPConnection(HOST, system.ports.requester, timeout=LIMIT_S)) as connection:
         connection.request(method, path, body, {**usual, **headers})
@@ -36,7 +36,7 @@ def _call(system: Up, method: str, path: str, body: bytes, headers: Mapping[str,
         return Response(answer.status, dict(answer.getheaders()), answer.read())
 
 
-def auditor_status(system: Up) -> dict[str, Any]:
+def auditor_status(system: RunningSystem) -> dict[str, Any]:
     """What the auditor says of itself."""
     with closing(http.client.HTTPConnection(HOST, system.ports.auditor, timeout=LIMIT_S)) as connection:
         connection.request("GET", "/status")

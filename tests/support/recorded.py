@@ -15,8 +15,8 @@ from glomar_schemas.messages import Answer, Verdict
 from glomar_schemas.tlog.leaf import Leaf
 from glomar_schemas.tlog.note import VerifierKey, parse_vkey
 
-from tests.integration.bus import Bus
-from tests.integration.conftest import wait_until
+from tests.support.bus import Bus
+from tests.support.polling import wait_until
 
 LIMIT_S = 300.0
 
@@ -37,7 +37,7 @@ def await_verdicts(bus: Bus, agency: str, slots: Iterable[str]) -> dict[str, Sto
     return found
 
 
-def opened(system: System, stored: Stored, agency: str) -> tuple[Verdict, Answer]:
+def open_verdict(system: System, stored: Stored, agency: str) -> tuple[Verdict, Answer]:
     """A verdict and its answer, opened with the oversight body's key."""
     agreement = system.agreement
     private = read_sealing_key(system.layout.private_key(agreement.oversight, "seal"))

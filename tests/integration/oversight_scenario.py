@@ -19,27 +19,28 @@ from glomar_schemas.messages import Request
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tests.integration.asking import Asking, ask_all, confirmable, profile, rows, to_ask
-from tests.integration.bus import Bus
-from tests.integration.conftest import Up, wait_until
-from tests.integration.evidence import await_ledger, await_verdicts
-from tests.integration.holds import Officials
-from tests.integration.officials import typed
+from tests.integration.control_commands import run_in_process
 from tests.integration.test_recalls import await_ack, recall
-from tests.integration.wire import header_block
+from tests.support.bus import Bus
+from tests.support.controls import ControlPublisher
+from tests.support.polling import wait_until
+from tests.support.recorded import await_ledger, await_verdicts
+from tests.support.requesting import BackgroundRequests, ask_all, confirmable, profile, rows, to_ask
+from tests.support.running_system import RunningSystem
+from tests.support.wire import header_block
 
 LIMIT_S = 60.0
 ASKED = 60
 TRACES = ("11111111111111111111111111111111", "22222222222222222222222222222222")
 
 
-class World(Struct, frozen=True):
+class Scenario(Struct, frozen=True):
     """results: of the requests that were answered, as the agency got them; officers: by reference.
 
     held: the one that waited under a hold; certified and outstanding: recalled; forged, malformed: ids.
     """
 
-    running: Up
+    running: RunningSystem
     bus: Bus
     results: list[Result]
     officers: dict[str, str]
@@ -56,7 +57,7 @@ class World(Struct, frozen=True):
         return Counter(each.outcome for each in self.results) + Counter({"refused": 2})
 
     def run(self, *arguments: str) -> CompletedProcess[str]:
-        return typed(app, [*arguments, "--config", str(self.running.layout.settings("auditor"))])
+        return run_in_process(app, [*arguments, "--config", str(self.running.layout.settings("auditor"))])
 
     def json(self, *arguments: str) -> dict[str, Any]:
         ended = self.run(*arguments, "--json")
@@ -87,20 +88,20 @@ class World(Struct, frozen=True):
         return size == self.bus.last_sequence()
 
 
-def happened(running: Up, bus: Bus, folder: Path) -> World:
+def run_scenario(running: RunningSystem, bus: Bus, folder: Path) -> Scenario:
     """Asks, holds, lifts, recalls, forges; returns once the ledger has all of it."""
-    used, officials = profile(running.layout, folder / "store.db"), Officials(bus)
+    used, controls = profile(running.layout, folder / "store.db"), ControlPublisher(bus)
     chosen = rows()[:ASKED]
     results = ask_all(used, [to_ask(row) for row in chosen])
 
-    slot, _ = officials.hold("jurisdiction:mad")
+    slot, _ = controls.hold("jurisdiction:mad")
     waits = replace(confirmable(70)[-1], jurisdiction="mad", reference="held")
-    asking = Asking(profile(running.layout, folder / "held.db"), [waits])
+    asking = BackgroundRequests(profile(running.layout, folder / "held.db"), [waits])
     before = bus.last_sequence()
     asking.start()
     assert wait_until(lambda: bus.last_sequence() > before, LIMIT_S)
     await_ledger(bus)
-    officials.lift(slot)
+    controls.lift(slot)
     asking.join(LIMIT_S)
 
     confirmed = [each for each in results if each.outcome == "confirm"]
@@ -116,7 +117,7 @@ def happened(running: Up, bus: Bus, folder: Path) -> World:
     forged, malformed = _forge(bus, results[0])
     await_ledger(bus)
     officers = {row["reference"]: row["officer_id"] for row in chosen} | {"held": waits.officer_id}
-    return World(
+    return Scenario(
         running,
         bus,
         [*results, asking.results[0]],

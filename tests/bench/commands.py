@@ -17,7 +17,7 @@ PAUSE_S = (0.01, 0.03)
 """Between single requests at low load: some 40 a second, out of step with every timer."""
 
 
-class Order(Struct, frozen=True):
+class Command(Struct, frozen=True):
     """requests number `first` to `first + count - 1`; alone: one at a time, with pauses."""
 
     alone: bool
@@ -42,7 +42,7 @@ class Asker(Protocol):
     async def ask_all(self, numbers: range) -> int: ...
 
 
-async def obey(asker: Asker) -> None:
+async def serve_commands(asker: Asker) -> None:
     """Carries out orders until stdin ends."""
     # What is loaded by now stays; walking it again and again is no part of asking.
     gc.collect()
@@ -51,23 +51,23 @@ async def obey(asker: Asker) -> None:
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     print("ready", flush=True)
     while line := await lines.readline():
-        order = msgspec.json.decode(line, type=Order)
-        report = await (_alone(asker, order) if order.alone else _together(asker, order))
+        command = msgspec.json.decode(line, type=Command)
+        report = await (_alone(asker, command) if command.alone else _together(asker, command))
         print(msgspec.json.encode(report).decode(), flush=True)
 
 
-async def _alone(asker: Asker, order: Order) -> Report:
-    dice = random.Random(order.first)
+async def _alone(asker: Asker, command: Command) -> Report:
+    dice = random.Random(command.first)
     latencies, wrong, started = [], 0, time.perf_counter()
-    for number in range(order.first, order.first + order.count):
+    for number in range(command.first, command.first + command.count):
         await asyncio.sleep(dice.uniform(*PAUSE_S))
         asked = time.perf_counter()
         wrong += await asker.ask(number)
         latencies.append((time.perf_counter() - asked) * 1000)
-    return Report(time.perf_counter() - started, order.count, wrong, sorted(latencies))
+    return Report(time.perf_counter() - started, command.count, wrong, sorted(latencies))
 
 
-async def _together(asker: Asker, order: Order) -> Report:
+async def _together(asker: Asker, command: Command) -> Report:
     started = time.perf_counter()
-    wrong = await asker.ask_all(range(order.first, order.first + order.count))
-    return Report(time.perf_counter() - started, order.count, wrong)
+    wrong = await asker.ask_all(range(command.first, command.first + command.count))
+    return Report(time.perf_counter() - started, command.count, wrong)

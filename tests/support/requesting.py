@@ -1,4 +1,4 @@
-"""Asking as an agency's own system does: the client, on the files of a data directory."""
+"""Requests as an agency's own system sends them: the client, on the files of a data directory."""
 
 import asyncio
 import threading
@@ -18,13 +18,13 @@ LIMIT_S = 300.0
 
 
 def profile(layout: Layout, store: Path) -> Profile:
-    """The agency's, with a store of its own."""
+    """The agency's profile, with the store at that path."""
     settings = load_settings(RequesterSettings, layout.settings("requester"))
     return replace(settings.profile(), store=store)
 
 
 def ask_all(used: Profile, asks: Sequence[Ask]) -> list[Result]:
-    """Results in the order of the asks."""
+    """The results, in the order of the requests."""
 
     async def run() -> list[Result]:
         async with Client.connect(used) as client:
@@ -35,8 +35,8 @@ def ask_all(used: Profile, asks: Sequence[Ask]) -> list[Result]:
     return asyncio.run(run())
 
 
-class Asking(threading.Thread):
-    """Asks in the background, until every answer is there."""
+class BackgroundRequests(threading.Thread):
+    """Sends requests in the background, until every answer is there."""
 
     def __init__(self, used: Profile, asks: Sequence[Ask], limit_s: float = 300) -> None:
         super().__init__(daemon=True)
@@ -55,7 +55,7 @@ class Asking(threading.Thread):
 
 @cache
 def rows(number: int = 200) -> list[dict[str, str]]:
-    """Rows about the synthetic people of `glomar up`, each with its `truth` and `klass`."""
+    """Request rows about the synthetic people of `glomar up`, each with its `truth` and `klass`."""
     return population.make_requests(number, population.today())
 
 
@@ -66,7 +66,7 @@ def to_ask(row: dict[str, str]) -> Ask:
 
 
 def confirmable(number: int) -> list[Ask]:
-    """Lawful asks about people whom the register has."""
+    """Lawful requests about people who are in the register."""
     found = [to_ask(row) for row in rows() if row["truth"] == "confirm"][:number]
     assert len(found) == number
     return found

@@ -1,6 +1,6 @@
-"""Systems that ask over the requester's HTTP API, and never give up: what was answered 202 must be answered.
+"""Requests over the requester's HTTP API, repeated until they succeed: what is accepted must be answered.
 
-Each request goes out under its own Idempotency-Key until it is accepted, then its result is asked for.
+Each request is sent with its own Idempotency-Key until it is accepted; then its result is polled.
 """
 
 import http.client
@@ -14,16 +14,16 @@ from glomar_local.ports import HOST
 from glomar_local.provision.provision import System
 from glomar_schemas.keys import read_secret
 
-from tests.faults.waiting import until
+from tests.support.polling import until
 
 THREADS = 16
 ANSWER_LIMIT_S = 60.0
-GIVEN_UP_AFTER = 2_000
-"""Tries of one call, with a pause between; far more than a restart takes."""
+MAX_ATTEMPTS = 2_000
+"""For one call, with a pause after each; far more than a restart needs."""
 PAUSE_S = 0.05
 
 
-class HttpAsking:
+class HttpRequests:
     """`accepted` grows while `run` runs in another thread."""
 
     def __init__(self, system: System, bodies: Sequence[bytes]) -> None:
@@ -50,12 +50,12 @@ class HttpAsking:
 
     def _submit(self, number: int, body: bytes) -> str:
         key = f"row-{number}"
-        request_id = self._insist("POST", "/v1/requests", 202, body, key)["request_id"]
+        request_id = self._call_until("POST", "/v1/requests", 202, body, key)["request_id"]
         self.accepted[key] = request_id
         return str(request_id)
 
     def _result(self, request_id: str) -> dict[str, str]:
-        found = self._insist("GET", f"/v1/requests/{request_id}", 200)
+        found = self._call_until("GET", f"/v1/requests/{request_id}", 200)
         return {
             "reference": found["reference"],
             "request_id": found["request_id"],
@@ -64,10 +64,10 @@ class HttpAsking:
             "receipt_ok": str(found["receipt_ok"]).lower(),
         }
 
-    def _insist(self, method: str, path: str, wanted: int, body: bytes = b"", key: str = "") -> Any:
+    def _call_until(self, method: str, path: str, wanted: int, body: bytes = b"", key: str = "") -> Any:
         headers = {"authorization": f"Bearer {self._token}", "idempotency-key": key}
         status = 0
-        for _ in range(GIVEN_UP_AFTER):
+        for _ in range(MAX_ATTEMPTS):
             try:
                 status, answer = self._call(method, path, body, headers)
             except (OSError, http.client.HTTPException):
@@ -76,7 +76,7 @@ class HttpAsking:
                 return json.loads(answer)
             assert status in (0, 202, 503), f"{method} answered {status}"
             self._pause.wait(PAUSE_S)
-        raise AssertionError(f"{method} never answered {wanted}, at last {status}")
+        raise AssertionError(f"{method} never answered {wanted}, last {status}")
 
     def _call(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         try:
@@ -89,7 +89,7 @@ class HttpAsking:
 
     @property
     def _connection(self) -> http.client.HTTPConnection:
-        """The calling thread's own, which connects again after it was closed."""
+        """The calling thread's own connection; http.client reconnects it after a close."""
         if not hasattr(self._of_thread, "connection"):
             connection = http.client.HTTPConnection(HOST, self._port, timeout=ANSWER_LIMIT_S)
             self._of_thread.connection = connection

@@ -1,30 +1,44 @@
-"""Placing and lifting holds as officials do, carried by the operator of the bus."""
+"""Controls of the officials, published by the operator of the bus."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from glomar_local.provision.credentials import OPERATOR, official
 from glomar_schemas.crypto.dsse import Signer, seal_envelope
+from glomar_schemas.keys import KeyRecord
 from glomar_schemas.messages import Control
 from msgspec.structs import replace
 
-from tests.integration.bus import Bus
+from tests.support.bus import Bus
+
+BOTH = ("irs", "ice")
 
 
-class Officials:
-    """Draws the next control, signs it and has it stored."""
+class ControlPublisher:
+    """Writes, signs and stores the control of the next slot."""
 
     def __init__(self, bus: Bus, slot: int = 1) -> None:
-        """slot: the last one that is filled."""
+        """slot: the last filled one."""
         self._bus = bus
         self._slot = slot
 
     def hold(self, scope: str) -> tuple[int, int]:
-        """-> (slot, stream sequence) of a hold that the holder's official alone has placed."""
+        """A hold, signed by the holder's official alone -> (slot, stream sequence)."""
         return self._store(self._control("hold", scope=scope), ["irs"])
 
     def lift(self, slot: int) -> int:
-        """-> stream sequence of the control with which two officials lift it."""
-        return self._store(replace(self._control("lift"), lifts=slot), ["irs", "ice"])[1]
+        """A lift, signed by two officials -> stream sequence."""
+        return self._store(replace(self._control("lift"), lifts=slot), BOTH)[1]
+
+    def key(self, record: KeyRecord, parties: Sequence[str] = BOTH) -> int:
+        """-> stream sequence, as of the methods below."""
+        return self._store(replace(self._control("key"), key=record), parties)[1]
+
+    def shred(self, key_id: str, parties: Sequence[str] = BOTH) -> int:
+        return self._store(replace(self._control("shred"), key_id=key_id), parties)[1]
+
+    def agreement(self, digest: str, parties: Sequence[str] = BOTH) -> int:
+        return self._store(replace(self._control("agreement"), agreement_digest=digest), parties)[1]
 
     def _control(self, action: str, scope: str = "all") -> Control:
         system, slot = self._bus.system, self._slot + 1
@@ -39,11 +53,11 @@ class Officials:
             issued_at=datetime.now(UTC),
         )
 
-    def _store(self, control: Control, parties: list[str]) -> tuple[int, int]:
+    def _store(self, control: Control, parties: Sequence[str]) -> tuple[int, int]:
         body = seal_envelope(control, self._signers(parties))
         answer = self._bus.wire(OPERATOR).ask(control.subject.encode(), body)
         self._slot += 1
         return control.slot, int(answer["seq"])
 
-    def _signers(self, parties: list[str]) -> list[Signer]:
+    def _signers(self, parties: Sequence[str]) -> list[Signer]:
         return [official(self._bus.system.layout, party) for party in parties]

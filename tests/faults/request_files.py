@@ -1,4 +1,4 @@
-"""Data directories that are ready to run, and what is asked in them. Used by the fixtures of this folder."""
+"""Data directories that are ready to run, and request files with their right outcomes."""
 
 import shutil
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from glomar_schemas.request_file import COLUMNS, Ask, parse_ask
 from msgspec import Struct
 
 
-class Asked(Struct, frozen=True):
-    """A file of requests, and by reference what each must come to: `confirm`, `deny` or `refused`."""
+class RequestFile(Struct, frozen=True):
+    """A file of requests. truths: reference -> the right outcome: `confirm`, `deny` or `refused`."""
 
     file: Path
     rows: Sequence[dict[str, str]]
@@ -25,7 +25,7 @@ class Asked(Struct, frozen=True):
 
     @property
     def bodies(self) -> list[bytes]:
-        """The same as JSON, for the HTTP API."""
+        """The requests as JSON, for the HTTP API."""
         asks = [parse_ask({column: row[column] for column in COLUMNS}) for row in self.rows]
         assert all(isinstance(ask, Ask) for ask in asks)
         return [msgspec.json.encode(ask) for ask in asks]
@@ -39,12 +39,12 @@ def provisioned(root: Path, register: Path) -> System:
     return system
 
 
-def requests(number: int, folder: Path, files: int = 1) -> list[Asked]:
-    """Synthetic ones, as `glomar demo` asks them; `number` in all, each in one of the files."""
+def requests(number: int, folder: Path, files: int = 1) -> list[RequestFile]:
+    """Synthetic requests, as those of `glomar demo`: `number` in all, each in one of the files."""
     rows = population.make_requests(number, population.today())
     found = []
     for part in range(files):
         file = folder / f"requests-{part}.csv"
         population.write_requests(rows[part::files], file)
-        found.append(Asked(file, rows[part::files]))
+        found.append(RequestFile(file, rows[part::files]))
     return found
