@@ -1,6 +1,6 @@
-"""The asking process's side of a benchmark: takes orders on stdin, times itself, reports on stdout.
+"""The requester's side of a benchmark: reads commands on stdin, measures times, reports on stdout.
 
-The same code times product and peer, so that a difference between them is never one of measuring.
+The same code measures product and peer, so that no difference between them comes from the measuring.
 """
 
 import asyncio
@@ -14,11 +14,11 @@ import msgspec
 from msgspec import Struct
 
 PAUSE_S = (0.01, 0.03)
-"""Between single requests at low load: some 40 a second, out of step with every timer."""
+"""Between single requests at low load: some 40 a second, not in phase with any timer."""
 
 
 class Command(Struct, frozen=True):
-    """requests number `first` to `first + count - 1`; alone: one at a time, with pauses."""
+    """Send requests number `first` to `first + count - 1`; alone: one at a time, with pauses."""
 
     alone: bool
     first: int
@@ -34,17 +34,17 @@ class Report(Struct, frozen=True):
     latencies_ms: list[float] = []
 
 
-class Asker(Protocol):
-    """A requester. Both return how many of the answers are wrong; an answer that does not come raises."""
+class BenchRequester(Protocol):
+    """Both methods return the number of wrong answers; they raise if an answer does not come."""
 
     async def ask(self, number: int) -> int: ...
 
     async def ask_all(self, numbers: range) -> int: ...
 
 
-async def serve_commands(asker: Asker) -> None:
-    """Carries out orders until stdin ends."""
-    # What is loaded by now stays; walking it again and again is no part of asking.
+async def serve_commands(requester: BenchRequester) -> None:
+    """Carries out commands until stdin ends."""
+    # The loaded objects stay in memory; the garbage collector need not examine them during the run.
     gc.collect()
     gc.freeze()
     lines = asyncio.StreamReader()
@@ -52,22 +52,22 @@ async def serve_commands(asker: Asker) -> None:
     print("ready", flush=True)
     while line := await lines.readline():
         command = msgspec.json.decode(line, type=Command)
-        report = await (_alone(asker, command) if command.alone else _together(asker, command))
+        report = await (_alone(requester, command) if command.alone else _together(requester, command))
         print(msgspec.json.encode(report).decode(), flush=True)
 
 
-async def _alone(asker: Asker, command: Command) -> Report:
+async def _alone(requester: BenchRequester, command: Command) -> Report:
     dice = random.Random(command.first)
     latencies, wrong, started = [], 0, time.perf_counter()
     for number in range(command.first, command.first + command.count):
         await asyncio.sleep(dice.uniform(*PAUSE_S))
-        asked = time.perf_counter()
-        wrong += await asker.ask(number)
-        latencies.append((time.perf_counter() - asked) * 1000)
+        sent = time.perf_counter()
+        wrong += await requester.ask(number)
+        latencies.append((time.perf_counter() - sent) * 1000)
     return Report(time.perf_counter() - started, command.count, wrong, sorted(latencies))
 
 
-async def _together(asker: Asker, command: Command) -> Report:
+async def _together(requester: BenchRequester, command: Command) -> Report:
     started = time.perf_counter()
-    wrong = await asker.ask_all(range(command.first, command.first + command.count))
+    wrong = await requester.ask_all(range(command.first, command.first + command.count))
     return Report(time.perf_counter() - started, command.count, wrong)

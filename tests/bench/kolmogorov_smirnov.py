@@ -1,7 +1,4 @@
-"""The two-sample Kolmogorov-Smirnov test: can two sets of times come from one distribution?
-
-Called by `timing`; pure.
-"""
+"""The two-sample Kolmogorov-Smirnov test: can two sets of times come from one distribution? Pure."""
 
 from collections.abc import Iterable, Mapping
 from itertools import combinations
@@ -13,7 +10,7 @@ CRITICAL_5, CRITICAL_1 = 1.358, 1.628
 
 
 class Compared(Struct, frozen=True):
-    """statistic: the greatest distance between the two kinds' distribution functions."""
+    """statistic: the greatest distance between the distribution functions of the two kinds."""
 
     one: str
     other: str

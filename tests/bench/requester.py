@@ -1,9 +1,8 @@
-"""The product's asking process: the real requester client, its own process, spans on. Started by `product`.
+"""The product's requester: the real client in a process of its own, with spans.
 
     python -m tests.bench.requester REQUESTER_TOML ROWS
 
-Every answer is verified by the client (signature, receipt, checkpoint) and compared with the truth that the
-generator knows.
+The client verifies every answer (signature, receipt, checkpoint); it is compared with the generator's truth.
 """
 
 import os
@@ -29,8 +28,8 @@ from tests.bench.figures import Failed
 TIMEOUT_S = 120.0
 
 
-class Asker:
-    """Asks as `glomar-requester submit --wait` does: keyed, so that no row is ever asked twice."""
+class ProductRequester:
+    """Sends requests as `glomar-requester submit --wait` does: with keys, so that no row is sent twice."""
 
     def __init__(self, client: Client, rows: list[dict[str, str]]) -> None:
         self._client = client
@@ -64,7 +63,7 @@ class Asker:
 def _ask(row: dict[str, str]) -> Ask:
     found = parse_ask({column: row[column] for column in COLUMNS})
     if not isinstance(found, Ask):
-        raise Failed(f"{row['reference']} can't be asked: {found}")
+        raise Failed(f"{row['reference']} is no valid request: {found}")
     return found
 
 
@@ -75,12 +74,12 @@ async def main(config: Path, rows: list[dict[str, str]]) -> None:
         async with Client.connect(
             profile, tracing=lambda subjects: OtelTracing(telemetry.Spans(subjects))
         ) as client:
-            await serve_commands(Asker(client, rows))
+            await serve_commands(ProductRequester(client, rows))
     finally:
         provider.shutdown()
 
 
 if __name__ == "__main__":
-    asked = msgspec.json.Decoder(dict[str, str]).decode_lines(Path(sys.argv[2]).read_bytes())
+    rows = msgspec.json.Decoder(dict[str, str]).decode_lines(Path(sys.argv[2]).read_bytes())
     tune_garbage_collector()
-    uvloop.run(main(Path(sys.argv[1]), asked))
+    uvloop.run(main(Path(sys.argv[1]), rows))

@@ -1,4 +1,4 @@
-"""The auditor's disk fills up while it records: it ends with the reason, loses nothing and continues later."""
+"""The auditor's disk is full while it records: it ends with the reason, loses nothing and continues later."""
 
 from glomar_local.system.supervisor import commands
 

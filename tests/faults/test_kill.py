@@ -19,7 +19,7 @@ from tests.support.running_system import RunningSystem
 
 SEED = os.environ.get("GLOMAR_TEST_SEED", "6103")
 EARLIEST, LATEST = 50, 1_200
-"""The number of answers before the kill. Other requests are then being sent, decided, recorded or released."""
+"""Number of answers before the kill. Other requests are then being sent, decided, recorded or released."""
 
 
 def moment(case: str) -> int:

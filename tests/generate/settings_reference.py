@@ -1,4 +1,4 @@
-"""docs/reference/settings.md, from the Structs that the services load their settings into."""
+"""Generates docs/reference/settings.md from the settings Structs of the services."""
 
 from collections.abc import Iterable
 from pathlib import Path

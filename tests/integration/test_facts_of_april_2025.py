@@ -20,12 +20,12 @@ from glomar_local.system.process import program
 from glomar_requester import Ask, Result
 from msgspec.structs import replace
 
-from tests.support.bus import Bus, system_of
+from tests.support.bus import Bus
 from tests.support.controls import ControlPublisher
 from tests.support.polling import wait_until
 from tests.support.recorded import await_ledger
 from tests.support.requesting import BackgroundRequests, ask_all, confirmable, profile
-from tests.support.running_system import RunningSystem, glomar_up
+from tests.support.running_system import RunningSystem, glomar_up, system_of
 from tests.support.wire import Refusal
 
 LIMIT_S = 300.0

@@ -19,10 +19,10 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
 
-from tests.support.bus import Bus, bare_bus, settle, system_of
+from tests.support.bus import Bus, bare_bus, settle
 from tests.support.recorded import await_ledger, await_verdicts, leaves_of, open_verdict
 from tests.support.requesting import ask_all, confirmable, profile
-from tests.support.running_system import RunningSystem
+from tests.support.running_system import RunningSystem, system_of
 from tests.support.wire import header_block
 
 AGENCY = "ice"

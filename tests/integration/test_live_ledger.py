@@ -15,10 +15,10 @@ from glomar_schemas.tlog.tree import TILE_WIDTH
 
 from tests.integration import test_foreign_sigstore as sigstore
 from tests.integration import test_foreign_verifier as foreign
-from tests.support.bus import Bus, system_of
+from tests.support.bus import Bus
 from tests.support.recorded import await_ledger, log_key
 from tests.support.requesting import ask_all, confirmable, profile
-from tests.support.running_system import RunningSystem
+from tests.support.running_system import RunningSystem, system_of
 
 INTEGRITY = 6
 verifier = foreign.verifier

@@ -25,11 +25,10 @@ from msgspec import Struct
 from tests.integration import foreign_witness
 from tests.integration.foreign_witness import ForeignWitness
 from tests.integration.http_api import auditor_status
-from tests.support.bus import system_of
 from tests.support.polling import wait_until
 from tests.support.recorded import log_key
 from tests.support.requesting import BackgroundRequests, confirmable, profile
-from tests.support.running_system import RunningSystem, glomar_up
+from tests.support.running_system import RunningSystem, glomar_up, system_of
 
 LIMIT_S = 60.0
 

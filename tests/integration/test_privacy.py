@@ -30,11 +30,11 @@ from glomar_schemas.request_file import Ask
 from msgspec.structs import replace
 
 from tests.integration import canary_search, http_api
-from tests.support.bus import Bus, system_of
+from tests.support.bus import Bus
 from tests.support.recorded import await_ledger, await_verdicts, open_verdict
 from tests.support.registers import write_csv
 from tests.support.requesting import ask_all, profile
-from tests.support.running_system import RunningSystem, glomar_up
+from tests.support.running_system import RunningSystem, glomar_up, system_of
 
 NAME, SURNAME, STREET, CITY = "Zyxquilla", "Vombrattenhof", "Quorbletharn", "Snarvelton"
 ZIP4 = "77002-8461"

@@ -6,10 +6,10 @@ from pathlib import Path
 from glomar_runtime.bus.stream import moment
 from glomar_verifier.decisions.verdict_writer import RELEASE_INTERVAL
 
-from tests.support.bus import Bus, system_of
+from tests.support.bus import Bus
 from tests.support.recorded import await_verdicts, open_verdict
 from tests.support.requesting import ask_all, confirmable, profile
-from tests.support.running_system import RunningSystem
+from tests.support.running_system import RunningSystem, system_of
 
 
 def test_every_verdict_is_stored_at_its_release_time(system: RunningSystem, tmp_path: Path) -> None:

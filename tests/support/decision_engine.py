@@ -1,6 +1,6 @@
-"""DecisionEngines on real files, without a stream: what they answer, and when that is released.
+"""Decision engines on real files, without a stream: their verdicts, and when these are released.
 
-Keys and agreement are provisioned, the register is built, requests are composed as an agency's client does.
+Keys and agreement are provisioned, the register is built, requests are composed as by an agency's client.
 """
 
 import os
@@ -22,10 +22,8 @@ from glomar_runtime.telemetry.spans import Spans
 from glomar_schemas.agreement.controls import Hold, InForce
 from glomar_schemas.agreement.keyholder import Keyholder
 from glomar_schemas.agreement.versions import Versions
-from glomar_schemas.crypto.dsse import Signer, open_envelope
-from glomar_schemas.crypto.sealing import Context, Opener
-from glomar_schemas.decoding import decode
-from glomar_schemas.keys import key_id, read_sealing_key, read_secret, read_signing_key
+from glomar_schemas.crypto.dsse import Signer
+from glomar_schemas.keys import read_secret, read_signing_key
 from glomar_schemas.messages import Answer, Verdict
 from glomar_schemas.request_file import Ask
 from glomar_verifier.decisions.decide import DecisionEngine, WorkItem
@@ -40,19 +38,18 @@ from msgspec import Struct
 from msgspec.structs import replace
 from opentelemetry.trace import INVALID_SPAN
 
+from tests.support.recorded import verdict_opener
 from tests.support.registers import ANA, RULES, write_csv
 
 COLUMNS = ("first_name", "last_name", "street_number", "street_name", "unit", "city", "state", "zip")
-
-
 CASES = 3_000
 """Number of cases on the roll."""
-_CASES = count(1)
+_NUMBERS = count(1)
 
 
 def about(row: Mapping[str, str] = ANA, /, **changes: object) -> Ask:
-    """A lawful request about a person of the register, at that address; case and reason its own."""
-    number = next(_CASES)
+    """A lawful request about a person of the register, at that address; each has its own case and reason."""
+    number = next(_NUMBERS)
     values: dict[str, object] = {column: row[column] for column in COLUMNS} | {
         "tax_periods": (2023, 2024),
         "ground": "criminal-investigation",
@@ -80,13 +77,13 @@ class OpenedVerdict(Struct, frozen=True):
 
     @property
     def outcome(self) -> str:
-        """confirm, deny or the conditions of a refusal."""
+        """`confirm`, `deny` or the conditions of a refusal."""
         refusals = ";".join(refusal.condition for refusal in self.answer.refusals)
         return self.answer.outcome if self.answer.record_consulted else refusals
 
 
 class Deployment:
-    """A data directory, and any number of engines on its files, at the same time or one after another."""
+    """A data directory, and any number of engines on its files, together or one after another."""
 
     def __init__(self, root: Path, rows: Sequence[Mapping[str, str]], source: Path | None = None) -> None:
         self.system: System = provision(Layout(root.resolve()), ports.free(), source)
@@ -127,12 +124,12 @@ class Deployment:
             )
 
     def hold(self, *scopes: str) -> None:
-        """From now on these holds are in force, and no others."""
+        """Puts these holds in force, and no others."""
         holds = tuple(Hold(slot, scope, "an order") for slot, scope in enumerate(scopes, 2))
         self._in_force = replace(self._in_force, holds=holds)
 
     def requests(self, asks: Sequence[Ask]) -> list[WorkItem]:
-        """As the stream would hold them, stored now."""
+        """The requests as the stream would deliver them, stored now."""
         now = datetime.now(UTC)
         now_ns = int(now.timestamp() * 1000) * 1_000_000
         labels = [Label(new_request_id(now_ns // 1_000_000, os.urandom(10)), "") for _ in asks]
@@ -151,17 +148,12 @@ class Deployment:
         return [self._opened(each) for each in outcomes if isinstance(each, SignedVerdict)]
 
     def ask(self, engine: DecisionEngine, asks: Sequence[Ask]) -> list[str]:
-        """Their outcomes, decided in one batch."""
+        """The outcomes, decided in one batch."""
         return [verdict.outcome for verdict in self.answers(engine, self.requests(asks))]
 
     def _opened(self, signed: SignedVerdict) -> OpenedVerdict:
-        agreement = self.system.agreement
-        private = read_sealing_key(self.system.layout.private_key(agreement.oversight, "seal"))
-        opener = Opener({key_id(private.public_key()): private})
-        verdict, _ = open_envelope(signed.body, Verdict, signed.subject)
-        context = Context("verdict", agreement.id, self._identity.agency)
-        plaintext = opener.open(verdict.answer, context, "answer", verdict.request_id)
-        return OpenedVerdict(verdict, decode(plaintext, Answer, what="answer"), signed)
+        opened = verdict_opener(self.system, self._identity.agency)
+        return OpenedVerdict(*opened(signed.body, signed.subject), signed)
 
 
 def _write_roll(out: Path) -> None:

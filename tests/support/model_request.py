@@ -1,6 +1,6 @@
-"""The first agreement's own lawful request, and variations of it, for every test that needs one.
+"""The first agreement's own lawful request, and variations of it.
 
-Dotted fields as in the agreement's examples: `model_input({"request.statute": "8 U.S.C. 1326"})`.
+Changes have dotted fields, as in the agreement's examples: `model_input({"request.statute": "8 U.S.C. 1326"})`.
 """
 
 from datetime import datetime
@@ -29,15 +29,15 @@ def model_gate() -> Gate:
 
 
 def model_input(changes: dict[str, object] | None = None) -> GateInput:
-    """The lawful request with `changes` laid over it."""
+    """The lawful request with these changes."""
     return gate_input(model_agreement(), changes or {}, model_gate())
 
 
 def failed(changes: dict[str, object], agreement: Agreement | None = None) -> list[str]:
-    """The ids of the conditions that a varied request fails, under the first agreement or a varied one."""
+    """The ids of the conditions that the changed request fails, under the first agreement or that one."""
     gate = Gate(agreement, RULES) if agreement else model_gate()
-    varied = gate_input(agreement or model_agreement(), changes, gate)
-    refusals = gate.refusals(varied.request, varied.particulars, varied.facts, varied.now)
+    changed = gate_input(agreement or model_agreement(), changes, gate)
+    refusals = gate.refusals(changed.request, changed.particulars, changed.facts, changed.now)
     return [refusal.condition for refusal in refusals]
 
 
@@ -47,7 +47,7 @@ def model_now() -> datetime:
 
 
 def model_request(**changes: object) -> Request:
-    """The clear part; its particulars are not sealed to anybody."""
+    """The clear part; nothing is sealed in it."""
     return replace(model_input().request, **changes)
 
 

@@ -1,4 +1,4 @@
-"""Ledgers made by hand, and served as the auditor serves its own. For the tests of whoever reads one."""
+"""Ledgers with chosen leaves, served as the auditor serves its own."""
 
 import socket
 import threading
@@ -24,7 +24,7 @@ OPENED = signed_by([parse_vkey(format_vkey(ORIGIN, SIGNER.public_key()))])
 
 
 def leaves(count: int, *, changed: Sequence[int] = ()) -> list[Leaf]:
-    """One each for sequences 1 to count; those of `changed` have another body."""
+    """One for each of the sequences 1 to `count`; those in `changed` have another body."""
     return [
         Leaf(
             n, n * 10**9, f"glomar.a.request.r.{n}", sha256(b"other" if n in changed else b"%d" % n).digest()
@@ -34,12 +34,12 @@ def leaves(count: int, *, changed: Sequence[int] = ()) -> list[Leaf]:
 
 
 def own(*sequences: int) -> list[OwnMessage]:
-    """The entries of a publisher that sent the messages of `leaves` with these sequences, unchanged."""
+    """The messages of `leaves` with these sequences, unchanged, as their publisher remembers them."""
     return [own_message(n, f"glomar.a.request.r.{n}", sha256(b"%d" % n).digest()) for n in sequences]
 
 
 def extend(directory: Path, log: Sequence[Leaf], *sizes: int) -> Path:
-    """A ledger of its first leaves, each size signed on the way."""
+    """A ledger of the first leaves of `log`, with a signed checkpoint at each size."""
     ledger = Ledger.open(directory, SIGNER, ORIGIN)
     for size in sizes:
         ledger.append(log[ledger.size : size])
@@ -49,7 +49,7 @@ def extend(directory: Path, log: Sequence[Leaf], *sizes: int) -> Path:
 
 @contextmanager
 def serve_ledger(directory: Path) -> Iterator[str]:
-    """The auditor's publication of a directory, in a thread -> its URL."""
+    """Serves the directory with the auditor's tile server, in a thread -> its URL."""
     server = uvicorn.Server(
         uvicorn.Config(TileServer(directory), lifespan="off", log_config=None, access_log=False)
     )
@@ -57,7 +57,7 @@ def serve_ledger(directory: Path) -> Iterator[str]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
-            until(lambda: server.started, "the publication is served")
+            until(lambda: server.started, "the ledger is served")
             yield f"http://127.0.0.1:{listener.getsockname()[1]}{PREFIX.rstrip('/')}"
         finally:
             server.should_exit = True

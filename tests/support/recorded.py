@@ -1,7 +1,7 @@
-"""What a live system has left behind, read past its services: verdicts opened, the ledger's leaves."""
+"""What a running system has stored, read without its services: opened verdicts, leaves of the ledger."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from glomar_auditor.ledger.fsck import verify
 from glomar_local.demo import ledger_count
@@ -21,39 +21,52 @@ from tests.support.polling import wait_until
 LIMIT_S = 300.0
 
 
-def await_verdicts(bus: Bus, agency: str, slots: Iterable[str]) -> dict[str, Stored]:
-    """Slot -> the message in it, once all are there."""
+def await_verdicts(bus: Bus, agency: str, request_ids: Iterable[str]) -> dict[str, Stored]:
+    """Request id -> the stored verdict, once all are there."""
     found: dict[str, Stored] = {}
-    missing = list(slots)
+    wanted = list(request_ids)
+
+    def missing() -> list[str]:
+        return [request_id for request_id in wanted if request_id not in found]
 
     def complete() -> bool:
-        for slot in [slot for slot in missing if slot not in found]:
-            stored = bus.at(bus.subjects.verdict(agency, slot))
+        for request_id in missing():
+            stored = bus.at(bus.subjects.verdict(agency, request_id))
             if stored is not None:
-                found[slot] = stored
-        return len(found) == len(missing)
+                found[request_id] = stored
+        return len(found) == len(wanted)
 
-    assert wait_until(complete, LIMIT_S), f"no verdict on {[slot for slot in missing if slot not in found]}"
+    assert wait_until(complete, LIMIT_S), f"no verdict on {missing()}"
     return found
 
 
-def open_verdict(system: System, stored: Stored, agency: str) -> tuple[Verdict, Answer]:
-    """A verdict and its answer, opened with the oversight body's key."""
+def verdict_opener(system: System, agency: str) -> Callable[[bytes, str], tuple[Verdict, Answer]]:
+    """Opens (body, subject) of verdicts on the agency's requests, with the oversight body's key."""
     agreement = system.agreement
     private = read_sealing_key(system.layout.private_key(agreement.oversight, "seal"))
     opener = Opener({key_id(private.public_key()): private})
-    verdict, _ = open_envelope(stored.body, Verdict, stored.subject)
     context = Context("verdict", agreement.id, agency)
-    plaintext = opener.open(verdict.answer, context, "answer", verdict.request_id)
-    return verdict, decode(plaintext, Answer, what="answer")
+
+    def opened(body: bytes, subject: str) -> tuple[Verdict, Answer]:
+        verdict, _ = open_envelope(body, Verdict, subject)
+        plaintext = opener.open(verdict.answer, context, "answer", verdict.request_id)
+        return verdict, decode(plaintext, Answer, what="answer")
+
+    return opened
+
+
+def open_verdict(system: System, stored: Stored, agency: str) -> tuple[Verdict, Answer]:
+    """A stored verdict and its answer."""
+    return verdict_opener(system, agency)(stored.body, stored.subject)
 
 
 def log_key(system: System) -> VerifierKey:
+    """The key that the ledger publishes."""
     return parse_vkey((system.layout.ledger / "log.vkey").read_text(encoding="utf-8").strip())
 
 
 def await_ledger(bus: Bus) -> list[Leaf]:
-    """The leaves of the verified ledger, once it has all that the stream holds now."""
+    """The leaves of the verified ledger, once it has all messages that the stream has now."""
     wanted, ledger = bus.last_sequence(), bus.system.layout.ledger
     key = log_key(bus.system)
     assert wait_until(lambda: verify(ledger, key).size >= wanted, LIMIT_S)
@@ -61,7 +74,7 @@ def await_ledger(bus: Bus) -> list[Leaf]:
 
 
 def leaves_of(stored: Sequence[Stored]) -> list[Leaf]:
-    """What the ledger must hold for them, worked out from what the stream's own API hands out."""
+    """The leaves that the ledger must have for these messages of the stream."""
     return [
         Leaf(each.sequence, each.time_ns, each.subject, hashlib.sha256(each.body).digest()) for each in stored
     ]

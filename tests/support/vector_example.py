@@ -1,7 +1,7 @@
-"""One request from sealing to receipt, as the vectors and PROTOCOL.md show it. Called by vectors.py.
+"""One request from sealing to receipt, as the vectors and PROTOCOL.md show it.
 
-Sealing is randomised, so what is sealed is made once and kept in schemas/vectors/sealed.json: while a kept
-ciphertext opens to the plaintext that the code would seal today it stays, else it is sealed again.
+Sealing is randomised, so schemas/vectors/sealed.json stores the ciphertexts. A stored ciphertext is reused
+while it opens to the plaintext that the code would seal today; else a new one replaces it.
 """
 
 import hashlib
@@ -31,14 +31,14 @@ from msgspec import Struct
 
 from tests.support import samples
 
-KEPT = Path(__file__).resolve().parents[2] / "schemas/vectors/sealed.json"
+STORED = Path(__file__).resolve().parents[2] / "schemas/vectors/sealed.json"
 
 STREAM_TIMES_NS = (1_743_984_000_000_000_000, 1_759_933_801_123_456_789, 1_759_933_805_000_000_042)
-"""Of the control, the request and the verdict: sequences 1, 2 and 3."""
+"""The times of control, request and verdict: sequences 1, 2 and 3."""
 
 
 class Channel(Struct, frozen=True):
-    """Who opens a part, in which context it is sealed, and the sizes it is padded to."""
+    """reader: the party that opens a part; context: of the seal; sizes: of the padding."""
 
     reader: str
     context: Context
@@ -76,9 +76,9 @@ def example() -> Example:
         "answer": encode(samples.CONFIRMED),
         "tags": encode(samples.TAGS),
     }
-    sealed = _kept_or_sealed({"particulars": texts["particulars"]})
+    sealed = _stored_or_sealed({"particulars": texts["particulars"]})
     request = seal_envelope(samples.request(sealed["particulars"]), [samples.signer(samples.REQUESTER)])
-    sealed |= _kept_or_sealed({"answer": texts["answer"], "tags": texts["tags"]})
+    sealed |= _stored_or_sealed({"answer": texts["answer"], "tags": texts["tags"]})
     verdict = seal_envelope(
         samples.verdict(request, texts["answer"], sealed["answer"], sealed["tags"]),
         [samples.signer(samples.HOLDER)],
@@ -93,18 +93,18 @@ def example() -> Example:
         receipt=proof.encode(),
     )
     texts["release"] = encode(release)
-    sealed |= _kept_or_sealed({"release": texts["release"]})
+    sealed |= _stored_or_sealed({"release": texts["release"]})
     return Example(sealed, texts, control, request, verdict, entries, proof)
 
 
-def _kept_or_sealed(plaintexts: Mapping[Part, bytes]) -> dict[Part, Sealed]:
-    """The kept ciphertexts if all still open to these plaintexts, else new ones under one wrapped key."""
+def _stored_or_sealed(plaintexts: Mapping[Part, bytes]) -> dict[Part, Sealed]:
+    """The stored ciphertexts if all open to these plaintexts, else new ones under one wrapped key."""
     channels = [CHANNELS[part] for part in plaintexts]
     reader, context = channels[0].reader, channels[0].context
-    kept = json.loads(KEPT.read_bytes())["parts"] if KEPT.is_file() else {}
+    file = json.loads(STORED.read_bytes())["parts"] if STORED.is_file() else {}
     opener = samples.opener(reader)
     try:
-        stored = {part: _read(kept[part]["sealed"]) for part in plaintexts}
+        stored = {part: _read(file[part]["sealed"]) for part in plaintexts}
         opened = {part: opener.open(stored[part], context, part, samples.REQUEST_ID) for part in plaintexts}
     except (KeyError, Malformed):
         opened = {}
@@ -118,7 +118,7 @@ def _kept_or_sealed(plaintexts: Mapping[Part, bytes]) -> dict[Part, Sealed]:
 
 
 def _read(tree: object) -> Sealed:
-    return decode(json.dumps(tree).encode(), Sealed, what="kept vector")
+    return decode(json.dumps(tree).encode(), Sealed, what="stored vector")
 
 
 def _leaves(*bodies: bytes) -> tuple[leaves.Leaf, ...]:
@@ -134,7 +134,7 @@ def _leaves(*bodies: bytes) -> tuple[leaves.Leaf, ...]:
 
 
 def _receipt(entries: tuple[leaves.Leaf, ...]) -> str:
-    """Of the third leaf in a log of three: its one sibling is the node over the first two."""
+    """The receipt of the third leaf in a log of three: its one sibling is the node over the first two."""
     first, second, third = (leaf_hash(leaves.encode(entry)) for entry in entries)
     sibling = node_hash(first, second)
     checkpoint = note.Checkpoint(

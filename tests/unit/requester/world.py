@@ -1,6 +1,6 @@
 """Agency, record holder and auditor in one process, with real keys; and a bus that misbehaves on order.
 
-Used by the requester's tests. The bus is write-once by subject and knows atomic batches, as the stream does.
+The bus is write-once by subject and knows atomic batches, as the stream does.
 """
 
 import asyncio

@@ -126,7 +126,7 @@ def test_a_quorum_cosigns_each_newest_checkpoint(
             assert require_proof(running.cosigned.receipt(index), index, running.policy).size == 604
 
     run(Running(ledger, tmp_path / "ledger", policy(peers)), steps)
-    assert [peer.seen for peer in peers] == [[(0, 3), (3, 603), (603, 604)]] * 3
+    assert [peer.checked for peer in peers] == [[(0, 3), (3, 603), (603, 604)]] * 3
 
 
 def test_a_receipt_beyond_what_is_cosigned_rests_on_the_newest_checkpoint(
@@ -165,7 +165,7 @@ def test_after_a_restart_the_cosigned_checkpoint_is_there_and_the_witness_tells_
 
     run(again, more)
     reopened.close()
-    assert peers[0].seen[-2:] == [(0, 10), (5, 10)]
+    assert peers[0].checked[-2:] == [(0, 10), (5, 10)]
 
 
 @pytest.mark.parametrize("fault", ["down", "silent", "forged", "nonsense", "500", "unknown"])
@@ -228,7 +228,7 @@ def test_a_witness_that_fails_is_left_alone_for_a_while(
             await running.until_cosigned(ledger.size)
 
     run(Running(ledger, tmp_path / "ledger", policy(peers, "2")), steps)
-    assert (peers[0].asked, peers[1].asked) == (1, 3)
+    assert (peers[0].received, peers[1].received) == (1, 3)
 
 
 def test_a_rollback_is_refused_by_the_witness_and_said(
@@ -314,7 +314,7 @@ def test_a_slow_witness_has_one_request_in_flight_and_gets_the_newest(
         await running.until_cosigned(51)
 
     run(Running(ledger, tmp_path / "ledger", policy(peers[:1])), steps)
-    assert slow.seen == [(0, 1), (1, 51)]
+    assert slow.checked == [(0, 1), (1, 51)]
 
 
 def test_a_quiet_ledger_is_cosigned_again_in_time(
@@ -324,7 +324,7 @@ def test_a_quiet_ledger_is_cosigned_again_in_time(
 
     async def steps(running: Running) -> None:
         grow(ledger, 2)
-        await running.until(lambda: (2, 2) in peers[0].seen)
+        await running.until(lambda: (2, 2) in peers[0].checked)
 
     run(Running(ledger, tmp_path / "ledger", policy(peers[:1])), steps)
 
