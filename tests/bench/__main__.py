@@ -93,9 +93,8 @@ async def _bench(options: argparse.Namespace) -> None:
         print(f"\nDoes the time of a verdict show what was found?\n\n{timing.render(found_timing)}")
         _log(f"written to {timing.write(found_timing, OUT)}")
     if options.bulk:
-        print(
-            f"\nThe bulk file, refused condition by condition\n\n{bulk.render(await bulk.measure(options.bulk))}"
-        )
+        found_bulk = await bulk.measure(options.bulk)
+        print(f"\nThe bulk file, refused condition by condition\n\n{bulk.render(found_bulk)}")
 
 
 async def _undisturbed(once: Once, what: str, options: argparse.Namespace) -> Run:

@@ -129,9 +129,10 @@ def _goals(built: Sequence[Built], found: Sequence[Lookups]) -> Iterator[str]:
             took, size = each.seconds, each.megabytes
             yield goal(f"built in {BUILD_GOAL_S} s", f"{took:.0f} s", is_reached=took <= BUILD_GOAL_S)
             yield goal(f"at most {SIZE_GOAL_MB} MB", f"{size:.0f} MB", is_reached=size <= SIZE_GOAL_MB)
-    for each in found:
-        rate, least = statistics.median(each.rates), RATE_GOALS[each.where] * each.processes
-        what = f"{each.where}, {each.people:,} people, {each.processes} processes, {least:,} lookups/s"
+    for lookups in found:
+        rate, least = statistics.median(lookups.rates), RATE_GOALS[lookups.where] * lookups.processes
+        where = f"{lookups.where}, {lookups.people:,} people, {lookups.processes} processes"
+        what = f"{where}, {least:,} lookups/s"
         yield goal(what, f"{rate:,.0f}", is_reached=rate >= least)
     on_file = [statistics.median(each.rates) for each in found if each.where == "SQLite"]
     ratio = on_file[0] / on_file[-1]

@@ -4,12 +4,10 @@ The stream is read through the JetStream API as the bus operator, without any se
 """
 
 import asyncio
-import csv
 import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from glomar_auditor.ledger.fsck import verify
 from glomar_local.demo.answers import fetch, identity_of
@@ -162,11 +160,6 @@ async def fetch_some_again(system: System, found: Evidence) -> int:
             proven = await fetch(bus, identity, row["request_id"], digest)
             agree += proven is not None and proven.result.outcome == row["outcome"]
     return agree
-
-
-def read_results(file: Path) -> list[dict[str, str]]:
-    with file.open(encoding="utf-8", newline="") as lines:
-        return list(csv.DictReader(lines))
 
 
 def require_consistent(system: System, results: Results, truths: Mapping[str, str]) -> None:

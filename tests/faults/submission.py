@@ -9,10 +9,10 @@ from pathlib import Path
 from glomar_local.provision.provision import System
 from glomar_local.system.process import program
 
-from tests.faults.evidence import read_results
 from tests.faults.request_files import RequestFile
 from tests.support.closing import Closing
 from tests.support.polling import until
+from tests.support.requesting import read_results
 
 TIMEOUT_S = 90
 

@@ -130,12 +130,12 @@ def _signature_faults() -> Iterator[dict[str, str]]:
     envelope = decode(body, Envelope, what="example")
     (good,) = envelope.signatures
     damaged = msgspec.structs.replace(good, sig=bytes([good.sig[0] ^ 1]) + good.sig[1:])
-    stranger = msgspec.structs.replace(good, keyid="0" * 32)
+    unknown = msgspec.structs.replace(good, keyid="0" * 32)
     altered = _swapped(_payload(), b"[2022,2023]", b"[2022,2024]")
     for name, changes in (
         ("bad signature", {"signatures": (damaged,)}),
         ("payload altered after signing", {"payload": altered}),
-        ("key that the agreement does not name", {"signatures": (stranger,)}),
+        ("key that the agreement does not name", {"signatures": (unknown,)}),
         ("one bad signature beside a good one", {"signatures": (good, damaged)}),
     ):
         yield _case("signature", name, encode(msgspec.structs.replace(envelope, **changes)))

@@ -1,6 +1,6 @@
-"""Looks for canaries in bytes: plain in any case, in UTF-16, hex or base64, and inside base64 or gzip.
+"""Searches bytes for canaries: plain in any case, in UTF-16, hex or base64, and inside base64 or gzip.
 
-A canary is a made-up word that nothing else contains.
+A canary is an invented word that occurs nowhere else.
 """
 
 import base64
@@ -15,11 +15,11 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{16,}={0,2}")
 _GZIP = b"\x1f\x8b\x08"
 _SQLITE = b"SQLite format 3\x00"
 DEEPEST = 3
-"""A sealed part is base64 in a payload that is base64 in a body, which an API's answer would code again."""
+"""A sealed part is base64 in a payload, which is base64 in a body, which an API encodes again."""
 
 
 def found(data: bytes, canaries: Iterable[str]) -> set[str]:
-    """Those of the canaries that can be read out of the data."""
+    """The canaries that can be read from the data."""
     wanted = list(canaries)
     hits: set[str] = set()
     for layer in _layers(data, DEEPEST):
@@ -31,7 +31,7 @@ def found(data: bytes, canaries: Iterable[str]) -> set[str]:
 
 
 def in_tree(root: Path, canaries: Iterable[str]) -> dict[str, set[str]]:
-    """Relative path -> canaries, for every file below root that holds one; databases row by row as well."""
+    """Relative path -> canaries, for every file below root that holds one. Databases are also read by row."""
     wanted = list(canaries)
     hits = {
         path.relative_to(root).as_posix(): found(path.read_bytes() + _rows(path), wanted)
@@ -42,7 +42,7 @@ def in_tree(root: Path, canaries: Iterable[str]) -> dict[str, set[str]]:
 
 
 def _rows(path: Path) -> bytes:
-    """Every value of a SQLite file, whole: in the file itself a long one is split over pages."""
+    """Every value of a SQLite file: in the file itself a long value is split over pages."""
     with path.open("rb") as file:
         if file.read(len(_SQLITE)) != _SQLITE:
             return b""
@@ -57,7 +57,7 @@ def _rows(path: Path) -> bytes:
 
 
 def _spellings(canary: str) -> Iterator[bytes]:
-    """In lower case, as the data is when it is searched: for hex and UTF-16 that costs nothing."""
+    """In lower case, as the searched data; this does not change hex and UTF-16."""
     text = canary.lower()
     yield text.encode()
     yield text.encode("utf-16-le")
@@ -82,7 +82,7 @@ def _layers(data: bytes, depth: int) -> Iterator[bytes]:
 
 
 def _decoded(run: bytes) -> Iterator[bytes]:
-    """What a run of base64 says from each of the four places where it may begin."""
+    """Decodes a run of base64 from each of the four places where it may begin."""
     text = run.rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
     for offset in range(4):
         part = text[offset:]

@@ -19,8 +19,8 @@ from glomar_schemas.messages import Answer
 from glomar_verifier.cli import app
 from msgspec.structs import replace
 
-from tests.integration.control_commands import run_in_process
 from tests.support.bus import Bus
+from tests.support.commands import run_in_process
 from tests.support.controls import BOTH
 from tests.support.recorded import await_verdicts, open_verdict
 

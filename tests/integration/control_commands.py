@@ -1,34 +1,30 @@
-"""`glomar-auditor control` as officials type it, on the files of a data directory."""
+"""`glomar-auditor control` of the officials, on the files of a data directory."""
 
-import io
 import json
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
 
-from cyclopts import App
 from glomar_auditor.cli import app
 from glomar_local.layout import Layout
-from glomar_runtime.cli import run_cli
+
+from tests.support.commands import run_in_process
+from tests.support.service_processes import plain_lines
 
 HOLDER, OVERSIGHT, AGENCY = "verifier", "auditor", "requester"
-"""Whose settings file: the service of the party that they belong to."""
+"""A party -> its service, which names the settings file."""
 
 
-def run_in_process(app: App, command: list[str]) -> CompletedProcess[str]:
-    """In this process, which is as the program does it and spares its start."""
-    code, out, err = 0, io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        try:
-            run_cli(app, command)
-        except SystemExit as ended:
-            code = int(ended.code or 0)
-    return CompletedProcess(command, code, out.getvalue(), err.getvalue())
+def require_error_line(ended: CompletedProcess[str], code: int, words: str) -> None:
+    """The command printed one line for people, with these words, and nothing else."""
+    lines = plain_lines(ended.stderr)
+    assert (len(lines), ended.returncode) == (1, code), ended.stderr
+    assert words in lines[0]
+    assert ended.stdout == ""
 
 
 class ControlCommands:
-    """Drafts, signs and publishes files in a folder of the test's own."""
+    """Drafts, signs and publishes files in one folder."""
 
     def __init__(self, layout: Layout, folder: Path) -> None:
         self._layout = layout
@@ -38,11 +34,10 @@ class ControlCommands:
         return self._folder / f"{name}.json"
 
     def run(self, *arguments: str, as_: str = OVERSIGHT) -> CompletedProcess[str]:
-        """What became of it."""
         return run_in_process(app, ["control", *arguments, "--config", str(self._layout.settings(as_))])
 
     def json(self, *arguments: str, as_: str = OVERSIGHT) -> dict[str, Any]:
-        """What it prints, if it ends well."""
+        """Its JSON output. Fails if the command fails."""
         ended = self.run(*arguments, "--json", as_=as_)
         assert ended.returncode == 0, ended.stderr
         found: dict[str, Any] = json.loads(ended.stdout)

@@ -1,6 +1,6 @@
-"""Tries to open sealed particulars with whatever lies in some directories: what a thief of them all could do.
+"""Tries to open sealed particulars with the files of some directories, as a thief of all of them could.
 
-Every private key is tried, in any form in which one is written; and every wrapped key with every two shares.
+Tries every private key, in any file form, and every wrapped key with each two shares.
 """
 
 import re
@@ -28,7 +28,7 @@ P256_PKCS8_BYTES = 138
 
 
 def opened(requests: Iterable[Stored], *roots: Path) -> set[str]:
-    """The subjects of those requests whose particulars open with anything found below the roots."""
+    """The subjects of the requests whose particulars open with a file below the roots."""
     keys = list(_private_keys(list(_contents(roots))))
     return {stored.subject for stored in requests if _opens(stored, keys)}
 

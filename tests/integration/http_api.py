@@ -1,4 +1,4 @@
-"""The requester's HTTP API as an agency's system calls it: the standard library, loopback, no proxy."""
+"""Calls of the requester's HTTP API as by an agency's system: standard library, loopback, no proxy."""
 
 import http.client
 import json
@@ -37,7 +37,7 @@ def _call(system: RunningSystem, method: str, path: str, body: bytes, headers: M
 
 
 def auditor_status(system: RunningSystem) -> dict[str, Any]:
-    """What the auditor says of itself."""
+    """The auditor's /status."""
     with closing(http.client.HTTPConnection(HOST, system.ports.auditor, timeout=LIMIT_S)) as connection:
         connection.request("GET", "/status")
         found = json.loads(connection.getresponse().read())

@@ -1,4 +1,4 @@
-"""What oversight's tests look at: a live system in which everything happened that a report counts."""
+"""A running system with every event that a report counts, for the tests of oversight's commands."""
 
 import asyncio
 import json
@@ -19,9 +19,9 @@ from glomar_schemas.messages import Request
 from msgspec import Struct
 from msgspec.structs import replace
 
-from tests.integration.control_commands import run_in_process
 from tests.integration.test_recalls import await_ack, recall
 from tests.support.bus import Bus
+from tests.support.commands import run_in_process
 from tests.support.controls import ControlPublisher
 from tests.support.polling import wait_until
 from tests.support.recorded import await_ledger, await_verdicts
@@ -30,14 +30,14 @@ from tests.support.running_system import RunningSystem
 from tests.support.wire import header_block
 
 LIMIT_S = 60.0
-ASKED = 60
+REQUESTS = 60
 TRACES = ("11111111111111111111111111111111", "22222222222222222222222222222222")
 
 
 class Scenario(Struct, frozen=True):
-    """results: of the requests that were answered, as the agency got them; officers: by reference.
+    """results: of the answered requests, as the agency received them; officers: by reference.
 
-    held: the one that waited under a hold; certified and outstanding: recalled; forged, malformed: ids.
+    held: the result that waited under a hold; certified, outstanding: recalled; forged, malformed: ids.
     """
 
     running: RunningSystem
@@ -53,7 +53,7 @@ class Scenario(Struct, frozen=True):
 
     @property
     def outcomes(self) -> Counter[str]:
-        """Of all requests, the two that do not count among them: both were refused."""
+        """Outcomes of all requests, also of the two invalid ones, which were refused."""
         return Counter(each.outcome for each in self.results) + Counter({"refused": 2})
 
     def run(self, *arguments: str) -> CompletedProcess[str]:
@@ -71,17 +71,17 @@ class Scenario(Struct, frozen=True):
         return Index(path, self.bus.subjects.origin(agreement.oversight), write=False)
 
     def indexed(self) -> list[IndexRecord]:
-        """Everything in the kept index, once it has all that the stream holds."""
-        assert wait_until(self.is_up, LIMIT_S), "the index does not come up to the stream"
+        """All records of the index, once it has every message of the stream."""
+        assert wait_until(self.is_complete, LIMIT_S), "the index lacks messages of the stream"
         index = self.index()
         found = list(index.records())
         index.close()
         return found
 
-    def is_up(self) -> bool:
+    def is_complete(self) -> bool:
         try:
             index = self.index()
-        except Exception:  # noqa: BLE001 - it is not there yet
+        except Exception:  # noqa: BLE001 - it does not exist yet
             return False
         size = index.size
         index.close()
@@ -89,40 +89,40 @@ class Scenario(Struct, frozen=True):
 
 
 def run_scenario(running: RunningSystem, bus: Bus, folder: Path) -> Scenario:
-    """Asks, holds, lifts, recalls, forges; returns once the ledger has all of it."""
+    """Requests, a hold, a lift, recalls and forgeries; returns once all are in the ledger."""
     used, controls = profile(running.layout, folder / "store.db"), ControlPublisher(bus)
-    chosen = rows()[:ASKED]
+    chosen = rows()[:REQUESTS]
     results = ask_all(used, [to_ask(row) for row in chosen])
 
     slot, _ = controls.hold("jurisdiction:mad")
-    waits = replace(confirmable(70)[-1], jurisdiction="mad", reference="held")
-    asking = BackgroundRequests(profile(running.layout, folder / "held.db"), [waits])
+    held = replace(confirmable(70)[-1], jurisdiction="mad", reference="held")
+    background = BackgroundRequests(profile(running.layout, folder / "held.db"), [held])
     before = bus.last_sequence()
-    asking.start()
+    background.start()
     assert wait_until(lambda: bus.last_sequence() > before, LIMIT_S)
     await_ledger(bus)
     controls.lift(slot)
-    asking.join(LIMIT_S)
+    background.join(LIMIT_S)
 
     confirmed = [each for each in results if each.outcome == "confirm"]
     certified, outstanding = confirmed[0], confirmed[1]
     assert recall(running, certified.request_id).returncode == 0
 
-    async def hear() -> None:
+    async def receive_recall() -> None:
         async with Client.connect(used):
             await asyncio.to_thread(await_ack, bus, certified.request_id)
 
-    asyncio.run(hear())
+    asyncio.run(receive_recall())
     assert recall(running, outstanding.request_id).returncode == 0
     forged, malformed = _forge(bus, results[0])
     await_ledger(bus)
-    officers = {row["reference"]: row["officer_id"] for row in chosen} | {"held": waits.officer_id}
+    officers = {row["reference"]: row["officer_id"] for row in chosen} | {"held": held.officer_id}
     return Scenario(
         running,
         bus,
-        [*results, asking.results[0]],
+        [*results, background.results[0]],
         officers,
-        asking.results[0],
+        background.results[0],
         slot,
         certified,
         outstanding,
@@ -132,7 +132,7 @@ def run_scenario(running: RunningSystem, bus: Bus, folder: Path) -> Scenario:
 
 
 def _forge(bus: Bus, genuine: Result) -> tuple[str, str]:
-    """Stores a request that another party signed, with two trace headers, and bytes that are none."""
+    """Stores a request signed by another party, with two trace headers, and bytes that are no request."""
     stored = bus.at(bus.subjects.request("ice", genuine.request_id))
     assert stored is not None
     request, _ = open_envelope(stored.body, Request, stored.subject)

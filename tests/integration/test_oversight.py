@@ -1,4 +1,4 @@
-"""Oversight searches, shows, counts and accounts: what it says is what happened, and rests on the ledger."""
+"""Oversight's commands `search`, `show`, `report` and `accounting` agree with the events and the ledger."""
 
 import io
 import json
@@ -19,9 +19,9 @@ from glomar_schemas.tlog import receipt as receipts
 from glomar_schemas.tlog.leaf import Leaf
 from glomar_verifier.cli import app as verifier
 
-from tests.integration.control_commands import run_in_process
 from tests.integration.oversight_scenario import LIMIT_S, TRACES, Scenario, run_scenario
 from tests.support.bus import Bus
+from tests.support.commands import run_in_process
 from tests.support.polling import wait_until
 from tests.support.recorded import await_ledger, log_key
 from tests.support.requesting import rows
@@ -44,23 +44,21 @@ def ids(found: dict[str, Any]) -> set[str]:
     return {each["request_id"] for each in found["requests"]}
 
 
-def test_a_report_gives_the_numbers_of_what_was_asked_and_answered(
-    scenario: Scenario, report: dict[str, Any]
-) -> None:
+def test_a_report_counts_requests_and_answers(scenario: Scenario, report: dict[str, Any]) -> None:
     total, outcomes = report["total"], scenario.outcomes
     assert total["requests"] == outcomes.total()
     assert {name: total[name] for name in ("confirm", "deny", "refused")} == dict(outcomes)
     assert total["unanswered"] == total["void"] == total["unknown"] == 0
-    asked = Counter(scenario.officers[each.reference] for each in scenario.results)
-    # Neither the forged request nor the malformed one is put down to an officer.
-    assert {line["name"]: line["requests"] for line in report["by_officer"]} == {**asked, "": 2}
+    expected = Counter(scenario.officers[each.reference] for each in scenario.results)
+    # Neither the forged nor the malformed request counts for an officer.
+    assert {line["name"]: line["requests"] for line in report["by_officer"]} == {**expected, "": 2}
     under = Counter(refusal.condition for each in scenario.results for refusal in each.refusals)
     found = {line["condition"]: line["requests"] for line in report["refused_under"]}
     assert found == {**under, "malformed": 1, "untrusted": 1}
     assert all(line["citation"] for line in report["refused_under"] if line["condition"] in under)
 
 
-def test_a_report_says_who_held_and_lifted_what_is_recalled_and_what_does_not_count(
+def test_a_report_lists_holds_lifts_recalls_and_messages_that_do_not_count(
     scenario: Scenario, report: dict[str, Any]
 ) -> None:
     [hold] = report["holds"]
@@ -75,7 +73,7 @@ def test_a_report_says_who_held_and_lifted_what_is_recalled_and_what_does_not_co
     assert (left_out["malformed"], left_out["untrusted"], left_out["gaps"]) == (1, 1, 0)
 
 
-def test_a_report_rests_on_a_checkpoint_at_which_it_is_the_same_again_later(
+def test_a_report_for_the_same_checkpoint_is_the_same_later(
     scenario: Scenario, report: dict[str, Any], tmp_path: Path
 ) -> None:
     rests = report["rests"]
@@ -88,7 +86,7 @@ def test_a_report_rests_on_a_checkpoint_at_which_it_is_the_same_again_later(
 
 def test_a_report_counts_only_the_requests_of_its_period(scenario: Scenario) -> None:
     moment = scenario.json("search", "--id", scenario.held.request_id)["requests"][0]["at"]
-    # The held request and the two that do not count came last.
+    # The held request and the two invalid ones were the last.
     assert scenario.json("report", "--since", moment)["total"]["requests"] == 3
     before = scenario.json("report", "--until", moment)["total"]["requests"]
     assert before == scenario.outcomes.total() - 3
@@ -102,7 +100,7 @@ def test_the_index_gives_the_same_numbers_without_the_signatures(
     assert quick["rests"]["evidence"] is False
     for same in ("total", "by_agency", "refused_under", "holds", "recalls", "people"):
         assert quick[same] == report[same]
-    # It does not check who signed: only the report does.
+    # The index does not check signatures: only the full report does.
     assert quick["left_out"]["untrusted"] == 0
 
 
@@ -121,11 +119,11 @@ def test_search_finds_by_condition_officer_agency_trace_id_and_time(scenario: Sc
         assert wanted
         assert ids(scenario.json("search", "--condition", condition)) == wanted
     officer = scenario.officers[scenario.held.reference]
-    asked = {r.request_id for r in scenario.results if scenario.officers[r.reference] == officer}
-    assert ids(scenario.json("search", "--officer", officer)) - {scenario.forged} == asked
+    expected = {r.request_id for r in scenario.results if scenario.officers[r.reference] == officer}
+    assert ids(scenario.json("search", "--officer", officer)) - {scenario.forged} == expected
     one = scenario.results[5]
     assert ids(scenario.json("search", "--trace-id", one.trace_id)) == {one.request_id}
-    # Of two headers the last counts, whether the message was delivered or fetched.
+    # Of two headers the last one counts, in a delivered and in a fetched message.
     assert ids(scenario.json("search", "--trace-id", TRACES[1])) == {scenario.forged}
     assert ids(scenario.json("search", "--trace-id", TRACES[0])) == set()
     assert scenario.json("search", "--agency", "ice")["total"] == scenario.outcomes.total()
@@ -135,29 +133,29 @@ def test_search_finds_by_condition_officer_agency_trace_id_and_time(scenario: Sc
 
 
 def test_show_proves_each_message_of_a_recalled_answer(scenario: Scenario) -> None:
-    [story] = scenario.json("show", scenario.certified.request_id)["stories"]
-    assert [each["kind"] for each in story["messages"]] == ["request", "verdict", "recall", "ack"]
-    assert story["outcome"] == "confirm"
-    assert story["state"] == "taken back; its destruction is certified"
-    assert story["clear"]["officer"]["id"] == scenario.officers[scenario.certified.reference]
-    for told in story["messages"]:
-        stored = scenario.bus.at(told["subject"])
+    [history] = scenario.json("show", scenario.certified.request_id)["stories"]
+    assert [each["kind"] for each in history["messages"]] == ["request", "verdict", "recall", "ack"]
+    assert history["outcome"] == "confirm"
+    assert history["state"] == "taken back; its destruction is certified"
+    assert history["clear"]["officer"]["id"] == scenario.officers[scenario.certified.reference]
+    for message in history["messages"]:
+        stored = scenario.bus.at(message["subject"])
         assert stored is not None
-        leaf = Leaf(stored.sequence, stored.time_ns, stored.subject, bytes.fromhex(told["sha256"]))
-        checkpoint = receipts.check(told["receipt"], leaf, log_key(scenario.bus.system))
-        assert (checkpoint.size, checkpoint.root.hex()) == (story["size"], story["root"])
-        assert not told["fault"]
+        leaf = Leaf(stored.sequence, stored.time_ns, stored.subject, bytes.fromhex(message["sha256"]))
+        checkpoint = receipts.check(message["receipt"], leaf, log_key(scenario.bus.system))
+        assert (checkpoint.size, checkpoint.root.hex()) == (history["size"], history["root"])
+        assert not message["fault"]
 
 
-def test_show_tells_of_holds_on_the_way_refusals_and_what_does_not_count(scenario: Scenario) -> None:
+def test_show_lists_holds_refusals_and_faults(scenario: Scenario) -> None:
     [held] = scenario.json("show", scenario.held.request_id)["stories"]
     assert [(each["slot"], each["lifted_slot"]) for each in held["holds"]] == [
         (scenario.hold_slot, scenario.hold_slot + 1)
     ]
     refused = next(each for each in scenario.results if each.outcome == "refused")
-    [story] = scenario.json("show", refused.request_id)["stories"]
-    assert [each["condition"] for each in story["refusals"]] == [r.condition for r in refused.refusals]
-    assert story["holds"] == []
+    [history] = scenario.json("show", refused.request_id)["stories"]
+    assert [each["condition"] for each in history["refusals"]] == [r.condition for r in refused.refusals]
+    assert history["holds"] == []
     [forged] = scenario.json("show", scenario.forged)["stories"]
     assert forged["messages"][0]["fault"]
     sequence = str(forged["messages"][0]["sequence"])
@@ -170,11 +168,11 @@ def test_accounting_lists_every_disclosure_to_the_person_who_asks(
 ) -> None:
     row = rows()[0]
     name = (row["first_name"], row["last_name"])
-    asked = {each["reference"] for each in rows() if (each["first_name"], each["last_name"]) == name}
+    references = {each["reference"] for each in rows() if (each["first_name"], each["last_name"]) == name}
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(name) + "\n"))
     config = str(scenario.running.layout.settings("verifier"))
     tag = json.loads(run_in_process(verifier, ["tag", "--config", config, "--json"]).stdout)["tags"]["ice"]
-    about = [each for each in scenario.results if each.reference in asked]
+    about = [each for each in scenario.results if each.reference in references]
     assert about
     found = scenario.json("accounting", "--person-tag", tag)
     listed = {each["matter"]["request_id"]: each for each in found["disclosures"]}
@@ -204,63 +202,63 @@ def test_the_public_view_names_no_officer_request_or_tag_and_no_small_number(
         assert line["requests"] == "under 10" or int(line["requests"]) % 10 == 0
 
 
-def test_an_affidavit_is_one_page_that_says_the_same_and_is_never_overwritten(
+def test_an_affidavit_is_one_page_with_the_same_numbers_and_is_never_overwritten(
     scenario: Scenario, report: dict[str, Any], tmp_path: Path
 ) -> None:
     page = tmp_path / "affidavit.html"
     assert scenario.run("report", "--html", str(page)).returncode == 0
     text = page.read_text()
-    for said in (
+    for words in (
         report["rests"]["root"],
         f"{report['total']['requests']} requests were made",
         "jurisdiction:mad",
     ):
-        assert said in text
+        assert words in text
     assert not re.search(r"<script|src=|href=|url\(|http:", text)
     again = scenario.run("report", "--html", str(page))
     assert (again.returncode, again.stdout) == (2, "")
     assert page.read_text() == text
 
 
-def test_a_rebuilt_index_is_the_kept_one(scenario: Scenario) -> None:
-    kept = scenario.indexed()
-    assert len(kept) == scenario.bus.last_sequence()
+def test_a_rebuilt_index_is_the_same(scenario: Scenario) -> None:
+    before = scenario.indexed()
+    assert len(before) == scenario.bus.last_sequence()
     assert scenario.run("rebuild-index").returncode == 0
-    assert scenario.indexed() == kept
+    assert scenario.indexed() == before
 
 
-@pytest.mark.parametrize("harm", ["removed while the auditor runs", "garbled", "behind"])
-def test_an_index_that_is_harmed_comes_back_the_same(scenario: Scenario, harm: str) -> None:
-    kept = scenario.indexed()
+@pytest.mark.parametrize("damage", ["removed while the auditor runs", "garbled", "incomplete"])
+def test_a_damaged_index_is_rebuilt_the_same(scenario: Scenario, damage: str) -> None:
+    before = scenario.indexed()
     path = scenario.running.layout.ledger.with_name("ledger.index.db")
-    before = scenario.running.pids["auditor"]
-    if harm == "removed while the auditor runs":
+    pid = scenario.running.pids["auditor"]
+    if damage == "removed while the auditor runs":
         path.unlink()
-        assert scenario.indexed() == kept
+        assert scenario.indexed() == before
         return
-    os.kill(before, signal.SIGKILL)
-    if harm == "garbled":
+    os.kill(pid, signal.SIGKILL)
+    if damage == "garbled":
         path.write_bytes(os.urandom(200_000))
     else:
         # As if the auditor had died between the ledger and the index.
         with sqlite3.connect(path) as db:
             db.execute("DELETE FROM record WHERE sequence > 30")
         db.close()
-    assert wait_until(lambda: scenario.running.pids["auditor"] != before, LIMIT_S), "it is started again"
-    assert scenario.indexed() == kept
+    assert wait_until(lambda: scenario.running.pids["auditor"] != pid, LIMIT_S), "it is started again"
+    assert scenario.indexed() == before
 
 
-def test_no_outcome_and_no_tag_stands_in_the_index_file(scenario: Scenario, report: dict[str, Any]) -> None:
+def test_the_index_file_holds_no_outcome_and_no_tag(scenario: Scenario, report: dict[str, Any]) -> None:
     scenario.indexed()
     ledger = scenario.running.layout.ledger
     files = list(ledger.parent.glob("ledger.index.db*"))
     assert all(path.stat().st_mode & 0o077 == 0 for path in files)
     contents = {path: path.read_bytes() for path in files}
-    assert any(b"OFF-0" in content for content in contents.values()), "what is in clear is found"
+    assert any(b"OFF-0" in content for content in contents.values()), "the search finds clear text"
     for path, content in contents.items():
         for word in (b"confirm", b"deny", *(p["person_tag"].encode() for p in report["people"]["repeated"])):
             assert word not in content, path.name
-    assert not list(ledger.rglob("*.db*")), "nothing of it lies where the ledger is published"
+    assert not list(ledger.rglob("*.db*")), "no file of the index is in the published directory"
 
 
 def test_nothing_is_counted_from_a_ledger_with_one_byte_changed(

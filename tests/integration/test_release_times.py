@@ -13,11 +13,11 @@ from tests.support.running_system import RunningSystem, system_of
 
 
 def test_every_verdict_is_stored_at_its_release_time(system: RunningSystem, tmp_path: Path) -> None:
-    asked, agency = [], profile(system.layout, tmp_path / "store.db").agency
+    results, agency = [], profile(system.layout, tmp_path / "store.db").agency
     for number, each in enumerate(confirmable(20)):
-        asked += ask_all(profile(system.layout, tmp_path / f"store-{number}.db"), [each])
+        results += ask_all(profile(system.layout, tmp_path / f"store-{number}.db"), [each])
     with Bus(system_of(system)) as bus:
-        stored = await_verdicts(bus, agency, [each.request_id for each in asked])
+        stored = await_verdicts(bus, agency, [each.request_id for each in results])
         for message in stored.values():
             verdict, _ = open_verdict(bus.system, message, agency)
             assert verdict.decided_at.microsecond % (RELEASE_INTERVAL // timedelta(microseconds=1)) == 0

@@ -1,4 +1,4 @@
-"""One request is one trace, through all three services, as the receiver got it from their real exporters."""
+"""One request is one trace through all three services, as their exporters send it to the receiver."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -43,7 +43,7 @@ SPANS = 10
 
 
 def exported(database: Path) -> Iterator[Found]:
-    """Every span that the receiver has."""
+    """Every span that the receiver has stored."""
     with closing(sqlite3.connect(database)) as store:
         for (body,) in store.execute("SELECT spans FROM body"):
             for of_resource in ExportTraceServiceRequest.FromString(body).resource_spans:
@@ -54,7 +54,7 @@ def exported(database: Path) -> Iterator[Found]:
 
 
 def tree(spans: list[Found], parent: bytes) -> Tree:
-    """Names and kinds, children under their parents."""
+    """Names and kinds of the spans below `parent`."""
     return {
         f"{service} {span.name} {Span.SpanKind.Name(span.kind).removeprefix('SPAN_KIND_')}": tree(
             spans, span.span_id
@@ -66,7 +66,7 @@ def tree(spans: list[Found], parent: bytes) -> Tree:
 
 @pytest.fixture(scope="module")
 def trace(system: RunningSystem) -> list[Found]:
-    """The spans of one request, asked over HTTP by a system that has a trace already."""
+    """The spans of one request over HTTP, from a system that already has a trace."""
     trace_id = "7a" * 16
     header = {"traceparent": f"00-{trace_id}-{'5b' * 8}-01"}
     body = msgspec.json.encode(confirmable(1)[0])

@@ -1,6 +1,7 @@
 """The first agreement's own lawful request, and variations of it.
 
-Changes have dotted fields, as in the agreement's examples: `model_input({"request.statute": "8 U.S.C. 1326"})`.
+Changes have dotted fields, as in the agreement's examples:
+`model_input({"request.statute": "8 U.S.C. 1326"})`.
 """
 
 from datetime import datetime

@@ -1,6 +1,7 @@
 """Requests as an agency's own system sends them: the client, on the files of a data directory."""
 
 import asyncio
+import csv
 import threading
 from collections.abc import Sequence
 from functools import cache
@@ -21,6 +22,12 @@ def profile(layout: Layout, store: Path) -> Profile:
     """The agency's profile, with the store at that path."""
     settings = load_settings(RequesterSettings, layout.settings("requester"))
     return replace(settings.profile(), store=store)
+
+
+def read_results(file: Path) -> list[dict[str, str]]:
+    """The rows of a results file."""
+    with file.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
 
 
 def ask_all(used: Profile, asks: Sequence[Ask]) -> list[Result]:

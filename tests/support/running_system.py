@@ -41,6 +41,10 @@ class RunningSystem(Struct, frozen=True):
     def ports(self) -> Ports:
         return self.run.ports
 
+    def has_restarted(self, name: str, pid: int) -> bool:
+        """Whether the process of that name no longer has that id."""
+        return self.pids[name] != pid
+
 
 @contextmanager
 def glomar_up(data_dir: Path, *arguments: str) -> Iterator[RunningSystem]:
