@@ -152,7 +152,7 @@ def _complete(row: Row) -> bool:
         ({"requests_out": Path("requests.csv"), "requests": -1}, "no request to make"),
     ],
 )
-def test_numbers_and_files_that_do_not_fit_are_said_and_nothing_is_written(
+def test_numbers_and_files_that_do_not_fit_are_reported_and_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, object], what: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

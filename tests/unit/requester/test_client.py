@@ -257,7 +257,7 @@ def test_a_refused_batch_is_stored_one_by_one(harness: Harness, err_code: int) -
     assert len(harness.bus.stream) == 30
 
 
-def test_a_batch_whose_acknowledgement_was_lost_is_not_asked_twice(harness: Harness) -> None:
+def test_a_batch_whose_acknowledgement_was_lost_is_not_sent_twice(harness: Harness) -> None:
     harness.bus.lose_acks = 1
     results = harness.run(lambda client: all_of(client, questions(30)))
     assert outcomes(results) == {"confirm"}
@@ -293,7 +293,7 @@ def test_what_is_not_answered_in_time_is_unanswered_and_comes_with_the_next_run(
     assert len(harness.bus.stream) == 5
 
 
-def test_a_missed_push_is_asked_for(harness: Harness) -> None:
+def test_a_missed_push_is_fetched(harness: Harness) -> None:
     harness.bus.pushes = False
 
     async def steps(client: Client) -> Result:
@@ -325,7 +325,7 @@ def test_a_result_that_does_not_come_is_a_timeout(harness: Harness) -> None:
     harness.run(steps)
 
 
-def test_an_unknown_id_is_told_at_once(harness: Harness) -> None:
+def test_an_unknown_id_is_reported_at_once(harness: Harness) -> None:
     async def steps(client: Client) -> None:
         with pytest.raises(UnknownRequest):
             await client.result(samples.REQUEST_ID, timeout_s=1)
@@ -333,7 +333,7 @@ def test_an_unknown_id_is_told_at_once(harness: Harness) -> None:
     harness.run(steps)
 
 
-def test_a_spoilt_push_is_dropped_and_the_true_release_asked_for(harness: Harness) -> None:
+def test_a_damaged_push_is_dropped_and_the_true_release_fetched(harness: Harness) -> None:
     spoilt = 0
 
     def spoil_once(raw: bytes) -> bytes:
@@ -418,7 +418,7 @@ def test_submit_many_stores_all_and_waits_for_no_answer(harness: Harness) -> Non
     assert len(set(ids)) == len(harness.bus.stream) == 250
 
 
-def test_a_stream_that_takes_nothing_is_told_by_its_error(harness: Harness) -> None:
+def test_a_stream_that_accepts_nothing_is_reported_by_its_error(harness: Harness) -> None:
     async def steps(client: Client) -> None:
         harness.bus.full = True
         with pytest.raises(NotStored):

@@ -41,7 +41,7 @@ def test_an_error_leaves_the_old_content_and_no_draft(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_disk_that_fails_is_said_with_the_files_name(
+def test_a_failing_disk_is_reported_with_the_files_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(descriptor: int) -> None:
@@ -85,7 +85,7 @@ def test_a_link_in_the_place_is_replaced_and_not_followed(tmp_path: Path) -> Non
     assert (other.read_bytes(), path.read_bytes(), path.is_symlink()) == (b"other", b"new", False)
 
 
-def test_what_is_there_is_never_overwritten_where_a_new_file_is_asked_for(tmp_path: Path) -> None:
+def test_a_new_file_never_overwrites_an_existing_one(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_bytes(b"old")
     with pytest.raises(Misconfigured, match="there is a file already"):

@@ -89,7 +89,7 @@ def test_a_monitor_notices_the_same_in_what_it_reads(ledger: Path, tmp_path: Pat
     assert list(damage.unnoticed(ledger, changes, lambda spoilt: look(spoilt, tmp_path / "state"))) == []
 
 
-def test_a_monitor_concludes_nothing_where_a_file_is_gone(ledger: Path, tmp_path: Path) -> None:
+def test_a_monitor_concludes_nothing_if_a_file_is_missing(ledger: Path, tmp_path: Path) -> None:
     for name in ("checkpoint", "tile/entries/001", f"tile/0/003.p/{ENTRIES % 256}"):
         content = (ledger / name).read_bytes()
         (ledger / name).unlink()

@@ -47,7 +47,7 @@ def test_every_published_file_is_served_byte_for_byte(url: str, directory: Path)
         assert headers["content-length"] == str(len(body))
 
 
-def test_a_checkpoint_is_text_and_asked_for_again_each_time(url: str) -> None:
+def test_a_checkpoint_is_text_and_never_cached(url: str) -> None:
     _, headers, _ = call(url, "checkpoint")
 
     assert headers["content-type"] == "text/plain; charset=utf-8"
@@ -55,7 +55,7 @@ def test_a_checkpoint_is_text_and_asked_for_again_each_time(url: str) -> None:
 
 
 @pytest.mark.parametrize("path", [tile_path(0, 0), tile_path(0, 1, 44), bundle_path(0), bundle_path(1, 44)])
-def test_tiles_and_bundles_may_be_kept_for_ever(url: str, path: Path) -> None:
+def test_tiles_and_bundles_may_be_cached_for_ever(url: str, path: Path) -> None:
     _, headers, _ = call(url, str(path))
 
     assert headers["content-type"] == "application/octet-stream"

@@ -107,7 +107,7 @@ def test_nothing_new_changes_nothing(log: Path, state: Path) -> None:
     assert state.stat().st_mtime_ns == written
 
 
-def test_two_roots_for_one_size_are_a_fork_and_both_notes_are_kept(
+def test_two_roots_for_one_size_are_a_fork_and_both_notes_are_stored(
     log: Path, state: Path, tmp_path: Path
 ) -> None:
     before = look(log, state).now
@@ -220,7 +220,7 @@ def test_an_entry_or_a_tile_that_is_not_what_was_signed_is_noticed(log: Path, st
     assert list(state.parent.glob("*.json")) == []
 
 
-def test_a_checkpoint_from_the_future_proves_nothing_and_is_not_kept(log: Path, state: Path) -> None:
+def test_a_checkpoint_from_the_future_proves_nothing_and_is_not_stored(log: Path, state: Path) -> None:
     look(log, state)
     (log / "checkpoint").write_text(sign(Checkpoint(ORIGIN, 10**6, bytes(32)), SIGNER), newline="\n")
 
@@ -240,7 +240,7 @@ def test_a_checkpoint_of_another_key_or_log_is_refused(log: Path, state: Path, t
     assert kept(state).size == 300
 
 
-def test_the_kept_checkpoint_is_believed_only_under_the_key(log: Path, state: Path) -> None:
+def test_the_stored_checkpoint_is_accepted_only_under_the_key(log: Path, state: Path) -> None:
     look(log, state)
     content = state.read_bytes()
     other = parse_vkey(format_vkey(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key()))
@@ -252,7 +252,7 @@ def test_the_kept_checkpoint_is_believed_only_under_the_key(log: Path, state: Pa
             look(log, state)
 
 
-def test_a_state_that_cannot_be_kept_is_said_and_not_hidden(log: Path, tmp_path: Path) -> None:
+def test_a_state_that_cannot_be_stored_is_reported(log: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(Misconfigured, match=r"can't be (read|written)"):
         look(log, tmp_path / "file" / "state")
@@ -276,7 +276,7 @@ def published(directory: Path) -> Iterator[str]:
             thread.join()
 
 
-def test_a_log_behind_any_web_server_is_watched_the_same_way(log: Path, state: Path, tmp_path: Path) -> None:
+def test_a_log_on_any_web_server_is_checked_the_same_way(log: Path, state: Path, tmp_path: Path) -> None:
     other = rewritten(tmp_path / "other", 600)
     with published(log) as url, source(url) as files:
         assert monitor(files, KEY, state).now.size == 300

@@ -130,7 +130,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield made
 
 
-def test_sequences_given_out_again_are_not_recorded_though_they_go_on_behind_the_ledger(
+def test_reused_sequences_are_not_recorded_although_they_continue_after_the_ledger(
     world: World,
 ) -> None:
     world.stream.cut(4)
@@ -181,7 +181,7 @@ def test_under_relaxed_settings_the_ledger_goes_on_until_something_worse_is_seen
     assert (world.kind, world.watch.may_record) == ("missing", False)
 
 
-def test_a_lost_message_becomes_a_gap_at_the_last_look_and_what_is_behind_it_is_recorded(
+def test_a_lost_message_becomes_a_gap_after_the_last_attempt_and_later_ones_are_recorded(
     world: World,
 ) -> None:
     world.stream.add()
@@ -195,7 +195,7 @@ def test_a_lost_message_becomes_a_gap_at_the_last_look_and_what_is_behind_it_is_
     assert (world.kind, world.watch.status()["gaps"]) == (None, 1)
 
 
-def test_without_a_message_behind_it_nothing_is_given_up(world: World) -> None:
+def test_a_lost_message_is_no_gap_before_a_later_message_exists(world: World) -> None:
     world.stream.add()
     world.stream.lose(11)
     world.look(2 * GAP_ATTEMPTS)

@@ -98,7 +98,7 @@ def confirmed(person: str = TAG) -> VerdictOutcome:
     return VerdictOutcome("confirm", (), person)
 
 
-def test_an_answer_behind_a_hold_that_covers_its_person_is_a_violation() -> None:
+def test_a_verdict_after_a_hold_on_its_person_is_a_violation() -> None:
     requests = (request(2, "a"), request(3, "b"), control(4, 2, HELD))
     verdicts = (verdict(5, "a", confirmed()), verdict(6, "b", confirmed("b" * 64)))
     report = counted(control(1, 1, AGREED), *requests, *verdicts)

@@ -231,7 +231,7 @@ def test_a_witness_that_fails_is_left_alone_for_a_while(
     assert (peers[0].received, peers[1].received) == (1, 3)
 
 
-def test_a_rollback_is_refused_by_the_witness_and_said(
+def test_a_rollback_is_refused_by_the_witness_and_reported(
     tmp_path: Path, peers: list[Witness], caplog: pytest.LogCaptureFixture
 ) -> None:
     used = policy(peers[:1])

@@ -87,13 +87,13 @@ def test_a_lawful_request_refused_or_an_unlawful_one_looked_up_breaks_the_promis
     ],
     ids=["no verdict", "two verdicts", "a verdict on nothing", "not in the ledger"],
 )
-def test_anything_but_one_verdict_each_breaks_the_promise(tally: LedgerCount) -> None:
+def test_a_demo_without_exactly_one_verdict_for_each_request_fails(tally: LedgerCount) -> None:
     report = replace(REPORT, audited=replace(VERIFIED, counted=tally))
 
     assert not report.holds
 
 
-def test_a_ledger_that_does_not_verify_breaks_the_promise_and_is_said() -> None:
+def test_a_demo_whose_ledger_does_not_verify_fails_and_reports_it() -> None:
     fault = "checkpoint: leaf 3: the entries do not hash to the signed root"
     report = replace(REPORT, audited=AuditedLedger(None, fault, VERIFIED.counted))
 

@@ -118,7 +118,7 @@ def test_an_agreement_signed_by_strangers_is_refused(system: System, tmp_path: P
         provision(system.layout, PORTS)
 
 
-def test_a_lost_key_is_named_and_not_made_anew(system: System) -> None:
+def test_a_lost_key_is_named_and_not_created_again(system: System) -> None:
     lost = system.layout.private_key("ice", "seal")
     lost.unlink()
 
@@ -206,6 +206,6 @@ def test_a_further_agreement_stays_and_changes_nothing_of_the_first(system: Syst
     assert {name for name in before if before[name] != after[name]} == {"nats/nats-server.conf"}
 
 
-def test_an_agreement_that_is_not_shipped_is_said(tmp_path: Path) -> None:
+def test_an_agreement_that_is_not_bundled_is_reported(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="no bundled agreement has this name"):
         provision(Layout(tmp_path / "data"), PORTS, agreements=["nobody-knows"])

@@ -31,7 +31,7 @@ def shown(standing: AgreementStatus) -> str:
     return out.getvalue()
 
 
-def test_whoever_has_come_further_is_believed_about_what_is_in_force() -> None:
+def test_the_service_with_the_newest_control_decides_what_is_shown_as_in_force() -> None:
     for order in ({"a": AUDITOR, "v": VERIFIER}, {"v": VERIFIER, "a": AUDITOR}):
         assert merged(order) == AgreementStatus(3, (HOLD,), VERIFIER.waiting, AUDITOR.violations)
 

@@ -170,7 +170,7 @@ def test_a_cut_off_gzip_body_is_refused() -> None:
     assert gunzip(gzip.compress(b"spans")[:-3]) is None
 
 
-def test_a_taken_port_is_said(tmp_path: Path) -> None:
+def test_a_taken_port_is_reported(tmp_path: Path) -> None:
     async def run(port: int) -> None:
         async with receiving(tmp_path / "traces.db", port):
             pass

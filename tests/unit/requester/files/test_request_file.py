@@ -115,7 +115,7 @@ def test_a_bad_value_is_named_by_its_column(column: str, value: str) -> None:
     assert faults(f"{column}\n{quoted}\n") == [column]
 
 
-def test_all_faults_of_a_row_are_told() -> None:
+def test_all_faults_of_a_row_are_reported() -> None:
     assert faults("date_of_birth,relief_pending\nx,y\n") == ["date_of_birth", "relief_pending"]
 
 

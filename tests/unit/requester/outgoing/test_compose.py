@@ -136,7 +136,7 @@ def test_a_fault_never_repeats_the_value() -> None:
     assert "Ferreira" not in str(caught.value)
 
 
-def test_nothing_is_asked_outside_the_agreements_time() -> None:
+def test_no_request_is_sent_outside_the_agreements_time() -> None:
     with pytest.raises(Untrusted, match="not in force"):
         world.prepared(world.an_ask(), now=datetime(2031, 1, 1, tzinfo=UTC))
 

@@ -118,7 +118,7 @@ def test_an_answer_that_the_quorum_cosigned_is_handed_out(harness: Harness) -> N
     assert harness.bus.queries == 0
 
 
-def test_an_answer_without_the_quorum_is_not_handed_out_and_the_reason_is_said(harness: Harness) -> None:
+def test_an_answer_without_the_quorum_is_not_returned_and_the_reason_is_reported(harness: Harness) -> None:
     with pytest.raises(TimedOut, match=r"answered, but .* no quorum among the 0 of 1 witnesses") as found:
         harness.run(asking(timeout_s=IMPATIENT_S))
     assert found.value.exit_code == 4
@@ -128,7 +128,7 @@ def test_an_answer_without_the_quorum_is_not_handed_out_and_the_reason_is_said(h
     store.close()
 
 
-def test_who_asks_for_it_by_http_is_told_that_it_waits_for_witnesses(harness: Harness) -> None:
+def test_http_reports_that_an_answer_waits_for_witnesses(harness: Harness) -> None:
     async def steps(client: Client) -> tuple[bool, bool]:
         request_id = await client.submit(an_ask())
         before = client.lacks_quorum(request_id)
@@ -165,7 +165,7 @@ def test_a_file_waits_for_the_quorum_too(harness: Harness) -> None:
     assert harness.run(steps) == {"confirm"}
 
 
-def test_of_a_file_it_is_said_which_answers_lack_the_quorum(harness: Harness) -> None:
+def test_the_report_of_a_file_lists_answers_without_the_quorum(harness: Harness) -> None:
     async def steps(client: Client) -> list[Result]:
         asked = [Question(an_ask(), key="1")]
         return [result async for result in client.ask_many(asked, timeout_s=IMPATIENT_S)]
@@ -225,7 +225,7 @@ def test_an_answer_from_before_there_was_a_policy_is_fetched_again_and_replaced(
     assert harness.bus.queries == 1
 
 
-def test_without_a_policy_a_receipt_is_renewed_when_asked_for(harness: Harness) -> None:
+def test_without_a_policy_a_receipt_is_renewed_on_request(harness: Harness) -> None:
     harness.quorum = None
 
     async def steps(client: Client) -> list[str]:

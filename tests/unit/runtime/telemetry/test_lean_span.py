@@ -90,7 +90,7 @@ def test_a_step_ends_when_its_context_is_left_and_hangs_on_its_parent(kept: Kept
     assert send.parent is None
 
 
-def test_what_its_sender_does_not_sample_is_not_kept_here(kept: Kept) -> None:
+def test_a_span_that_its_sender_does_not_sample_is_not_recorded(kept: Kept) -> None:
     provider, exporter = kept
     parent = SpanContext(0xA1, 0xB2, is_remote=True, trace_flags=TraceFlags(0x00))
     span = start(provider.get_tracer(SCOPE.name), Operation("process", SpanKind.CONSUMER, {}), "", parent)
@@ -100,7 +100,7 @@ def test_what_its_sender_does_not_sample_is_not_kept_here(kept: Kept) -> None:
     assert traceparent(span.get_span_context()).endswith("-00")
 
 
-def test_a_sampler_is_asked_about_the_first_span_of_a_trace() -> None:
+def test_a_sampler_decides_on_the_first_span_of_a_trace() -> None:
     provider = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
     root = start(provider.get_tracer(SCOPE.name), Operation("send", SpanKind.PRODUCER, {}), "", None)
 

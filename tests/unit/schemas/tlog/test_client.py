@@ -136,7 +136,7 @@ def test_either_key_of_a_log_may_have_signed(tmp_path: Path) -> None:
     "url",
     ["ftp://a/log", "http://", "http://a:b/log", "http://user@a/log", "https://a/log?b", "http://a/log#b"],
 )
-def test_what_is_no_url_of_a_log_is_said(url: str) -> None:
+def test_an_invalid_url_of_a_log_is_reported(url: str) -> None:
     with pytest.raises(Misconfigured), source(url):
         pass
 

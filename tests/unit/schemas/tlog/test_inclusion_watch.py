@@ -218,7 +218,7 @@ def test_an_alert_is_not_taken_back_because_the_ledger_is_away(
     assert publisher.check().state == "alert"
 
 
-def test_a_shorter_copy_is_not_checked_and_what_was_kept_stays(
+def test_a_shorter_copy_is_not_checked_and_the_stored_state_stays(
     publisher: Publisher, ledger: Path, tmp_path: Path, database: sqlite3.Connection
 ) -> None:
     extend(ledger, leaves(300), 300)
@@ -229,7 +229,7 @@ def test_a_shorter_copy_is_not_checked_and_what_was_kept_stays(
     assert asyncio.run(lagging.tables.checkpoints())[0] == (ledger / "checkpoint").read_text()
 
 
-def test_a_ledger_that_stands_still_and_lacks_newer_messages_is_behind(
+def test_a_ledger_that_does_not_grow_and_lacks_newer_messages_is_behind(
     publisher: Publisher, ledger: Path
 ) -> None:
     extend(ledger, leaves(5), 5)

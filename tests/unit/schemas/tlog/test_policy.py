@@ -118,7 +118,7 @@ def test_a_mistake_is_named_with_its_line(line: str, what: str, tmp_path: Path) 
         load_policy(tmp_path / "policy")
 
 
-def test_a_witness_stands_in_one_group_only() -> None:
+def test_a_witness_may_be_in_one_group_only() -> None:
     with pytest.raises(Malformed, match="count twice"):
         policy("group A any X1 X2", "group B any X1 X3", "quorum A")
 

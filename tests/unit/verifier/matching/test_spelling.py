@@ -252,7 +252,7 @@ def test_a_suffix_or_an_initial_in_another_field_still_contradicts(
     assert decided([with_(**known)], with_(**{**known, "suffix": "", **asked})).outcome == "deny"
 
 
-def test_someone_who_would_fit_if_a_birth_date_were_known_stands_in_the_way() -> None:
+def test_a_person_who_may_match_without_a_known_birth_date_prevents_a_confirm() -> None:
     father = with_(person_id="P1", date_of_birth="1950-01-01")
     son = with_(person_id="P2", suffix="Jr", date_of_birth="1980-05-17")
     asked = with_(suffix="", date_of_birth="")

@@ -210,7 +210,7 @@ def test_a_refusal_names_every_failed_condition_with_its_citation_and_in_order()
     assert all((refusal.citation, refusal.message) == texts[refusal.condition] for refusal in refusals)
 
 
-def test_one_request_leaves_nothing_behind_for_the_next() -> None:
+def test_one_request_has_no_effect_on_the_next() -> None:
     for _ in range(2):
         assert failed({"particulars.last_name": "", "request.officer.id": ""}) == ["L2", "L6"]
         assert failed({}) == []

@@ -77,7 +77,7 @@ def places(tree: object, place: KeyPath = ()) -> Iterator[tuple[KeyPath, object]
 @pytest.mark.parametrize(
     "file", sorted(AGREEMENT_FILE.parent.parent.glob("*/agreement.toml")), ids=lambda file: file.parent.name
 )
-def test_every_value_of_a_real_agreement_stands_in_the_line_that_is_named(file: Path) -> None:
+def test_every_value_of_a_real_agreement_is_in_the_named_line(file: Path) -> None:
     text = file.read_text()
     found, text_lines = line_spans(text), text.splitlines()
     checked = 0

@@ -228,7 +228,7 @@ def test_only_the_owner_may_read_the_register(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "register.db").stat().st_mode) == 0o600
 
 
-def test_progress_ends_where_it_said_it_would(tmp_path: Path) -> None:
+def test_progress_ends_at_its_announced_total(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "extract.csv", [{**ANA, "person_id": f"P{n}"} for n in range(12_000)])
     seen: list[tuple[int, int]] = []
     build(source, tmp_path / "register.db", RULES, progress=lambda *at: seen.append(at))
