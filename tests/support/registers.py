@@ -19,6 +19,7 @@ from glomar_verifier.matching.match import (
 )
 from glomar_verifier.matching.normalise import AddressForm
 from glomar_verifier.matching.rules import load_rules
+from glomar_verifier.policy.sufficiency import is_complete_address
 from glomar_verifier.readers.csv_rows import FileRow
 from glomar_verifier.register.build import build
 from glomar_verifier.register.extract import COLUMNS, read_record
@@ -67,6 +68,19 @@ def decided(
 ) -> MatchResult:
     """The decision with every row as a candidate, without a register."""
     return decide(Candidates(tuple(record(row) for row in rows)), query(request, years), RULES)
+
+
+def has_complete_address(row: Mapping[str, str], form: AddressForm = "us") -> bool:
+    return is_complete_address(
+        street_number=row["street_number"],
+        street_name=row["street_name"],
+        po_box=row["po_box"],
+        city=row["city"],
+        state=row["state"],
+        zip_code=row["zip"],
+        form=form,
+        rules=RULES,
+    )
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, str]]) -> Path:

@@ -1,4 +1,4 @@
-"""The client on a bus that refuses, loses and lies: nothing accepted is lost, nothing is asked twice."""
+"""The client on a bus that refuses, loses and lies: nothing accepted is lost, no request is sent twice."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -47,15 +47,19 @@ def identity() -> Identity:
 
 
 class Harness:
-    """A bus and the file of a store, on which clients come and go."""
+    """A bus and the file of a store, for one client after another."""
 
-    def __init__(self, path: Path) -> None:
-        self.bus = FakeBus()
+    def __init__(self, path: Path, bus: FakeBus | None = None) -> None:
+        self.bus = bus or FakeBus()
         self.path = path
+
+    @property
+    def identity(self) -> Identity:
+        return identity()
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:
-        async with Client(self.bus, identity(), Store(self.path)) as client:
+        async with Client(self.bus, self.identity, Store(self.path)) as client:
             self.bus.receive = client.receive
             yield client
 
@@ -334,12 +338,12 @@ def test_an_unknown_id_is_reported_at_once(harness: Harness) -> None:
 
 
 def test_a_damaged_push_is_dropped_and_the_true_release_fetched(harness: Harness) -> None:
-    spoilt = 0
+    releases = 0
 
     def spoil_once(raw: bytes) -> bytes:
-        nonlocal spoilt
-        spoilt += 1
-        return raw if spoilt > 1 else raw.replace(b"a", b"b", 1)
+        nonlocal releases
+        releases += 1
+        return raw if releases > 1 else raw.replace(b"a", b"b", 1)
 
     harness.bus.spoil = spoil_once
 

@@ -96,10 +96,10 @@ def test_a_key_signs_once() -> None:
 
 @pytest.mark.parametrize("use", ["sign", "official"])
 def test_only_an_officials_key_of_the_agreement_signs(use: str) -> None:
-    stranger = samples.signer("cbp" if use == "official" else samples.HOLDER, use)  # type: ignore[arg-type]
+    unknown = samples.signer("cbp" if use == "official" else samples.HOLDER, use)  # type: ignore[arg-type]
 
     with pytest.raises(Untrusted, match="does not name"):
-        signed_by(a_hold(), stranger)
+        signed_by(a_hold(), unknown)
 
 
 def test_an_official_whose_key_has_expired_does_not_sign() -> None:
@@ -112,9 +112,9 @@ def test_what_was_altered_after_it_was_signed_is_neither_signed_nor_shown() -> N
     altered = replace(once, payload=once.payload.replace(b'"lifts":2', b'"lifts":1'))
     assert altered != once
 
-    for look in (lambda: signed_by(altered, REQUESTER), lambda: words(altered)):
+    for read in (lambda: signed_by(altered, REQUESTER), lambda: words(altered)):
         with pytest.raises(Untrusted, match="altered after it was signed"):
-            look()
+            read()
 
 
 @pytest.mark.parametrize(

@@ -74,8 +74,8 @@ def test_head_says_what_get_would_send(url: str) -> None:
 def test_who_has_a_file_is_not_sent_it_again(url: str) -> None:
     _, headers, _ = call(url, "checkpoint")
 
-    for asked in ({"If_None_Match": headers["etag"]}, {"If_Modified_Since": headers["last-modified"]}):
-        status, again, body = call(url, "checkpoint", **asked)
+    for condition in ({"If_None_Match": headers["etag"]}, {"If_Modified_Since": headers["last-modified"]}):
+        status, again, body = call(url, "checkpoint", **condition)
         assert (status, body, again["etag"]) == (304, b"", headers["etag"])
     since = headers["last-modified"]
     assert call(url, "checkpoint", If_None_Match='"other"', If_Modified_Since=since)[0] == 200

@@ -80,7 +80,7 @@ def test_the_messages_are_those_that_the_ledger_recorded(tmp_path: Path) -> None
         Stream([*BODIES], subject="s.4"),
         Stream([*BODIES], time="2025-10-08T14:30:00.000000002Z"),
     ],
-    ids=["another body", "gone", "swapped", "another subject", "another time"],
+    ids=["another body", "missing", "swapped", "another subject", "another time"],
 )
 def test_a_stream_that_differs_from_the_ledger_counts_for_nothing(tmp_path: Path, stream: Stream) -> None:
     with pytest.raises(IntegrityError, match=r"sequence [12]"):

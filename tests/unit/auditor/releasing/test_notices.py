@@ -15,7 +15,7 @@ def holding(scope: str) -> InForce:
 
 
 @pytest.mark.parametrize(
-    ("scope", "told"),
+    ("scope", "concerned"),
     [
         ("all", True),
         ("agency:ice", True),
@@ -25,9 +25,9 @@ def holding(scope: str) -> InForce:
         ("person:ice", False),
     ],
 )
-def test_a_hold_and_its_lift_are_sent_to_the_agencies_that_they_concern(scope: str, told: bool) -> None:
-    assert concerns(BEFORE, holding(scope), "ice") is told
-    assert concerns(holding(scope), replace(BEFORE, slot=3), "ice") is told
+def test_a_hold_and_its_lift_are_sent_to_the_agencies_that_they_concern(scope: str, concerned: bool) -> None:
+    assert concerns(BEFORE, holding(scope), "ice") is concerned
+    assert concerns(holding(scope), replace(BEFORE, slot=3), "ice") is concerned
 
 
 def test_keys_are_sent_to_all_and_void_controls_to_none() -> None:

@@ -77,15 +77,15 @@ class Running:
         self.policy = used
         self.directory = directory
         self.cosigned = CosignedCheckpoint(ledger, directory, KEY)
-        self.asking = WitnessRounds(ledger, used, self.cosigned)
+        self.rounds = WitnessRounds(ledger, used, self.cosigned)
 
     def faults(self) -> list[object]:
-        return [each["fault"] for each in self.asking.status()]
+        return [each["fault"] for each in self.rounds.status()]
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(LIMIT_S):
             while not condition():
-                self.asking.wake()
+                self.rounds.wake()
                 await asyncio.sleep(EVERY_S)
 
     async def until_cosigned(self, size: int) -> None:
@@ -94,7 +94,7 @@ class Running:
 
 def run(running: Running, steps: Callable[[Running], Awaitable[None]]) -> None:
     async def go() -> None:
-        task = asyncio.create_task(running.asking.run())
+        task = asyncio.create_task(running.rounds.run())
         try:
             await steps(running)
         finally:
@@ -307,7 +307,7 @@ def test_a_slow_witness_has_one_request_in_flight_and_gets_the_newest(
         await running.until(lambda: len(calls) == 1)
         for _ in range(50):
             grow(ledger, 1)
-            running.asking.wake()
+            running.rounds.wake()
             await asyncio.sleep(0)
         assert calls == [0]
         gate.set()
@@ -329,9 +329,9 @@ def test_a_quiet_ledger_is_cosigned_again_in_time(
     run(Running(ledger, tmp_path / "ledger", policy(peers[:1])), steps)
 
 
-@pytest.mark.parametrize("kept", ["longer", "forked", "foreign", "garbage"])
+@pytest.mark.parametrize("stored", ["longer", "forked", "foreign", "garbage"])
 def test_a_ledger_that_is_no_extension_of_what_was_cosigned_is_not_opened(
-    ledger: Ledger, tmp_path: Path, kept: str
+    ledger: Ledger, tmp_path: Path, stored: str
 ) -> None:
     grow(ledger, 4)
     note = {
@@ -339,7 +339,7 @@ def test_a_ledger_that_is_no_extension_of_what_was_cosigned_is_not_opened(
         "forked": sign(Checkpoint(ORIGIN, 4, bytes(32)), SIGNER),
         "foreign": sign(Checkpoint(ORIGIN, 4, bytes(32)), Ed25519PrivateKey.generate()),
         "garbage": "\udcff",
-    }[kept]
+    }[stored]
     (tmp_path / "ledger" / COSIGNED).write_bytes(note.encode(errors="surrogateescape"))
     with pytest.raises(IntegrityError, match=r"checkpoint\.cosigned: .*evidence"):
         CosignedCheckpoint(ledger, tmp_path / "ledger", KEY)

@@ -110,9 +110,9 @@ def test_an_agreement_altered_after_signing_is_refused(system: System) -> None:
 
 
 def test_an_agreement_signed_by_strangers_is_refused(system: System, tmp_path: Path) -> None:
-    stranger = provision(Layout(tmp_path / "stranger"), PORTS).layout
-    system.layout.agreement.write_bytes(stranger.agreement.read_bytes())
-    system.layout.signatures.write_bytes(stranger.signatures.read_bytes())
+    other = provision(Layout(tmp_path / "other"), PORTS).layout
+    system.layout.agreement.write_bytes(other.agreement.read_bytes())
+    system.layout.signatures.write_bytes(other.signatures.read_bytes())
 
     with pytest.raises(Untrusted, match="not signed by the official"):
         provision(system.layout, PORTS)

@@ -25,9 +25,9 @@ AUDITOR = AgreementStatus(3, (HOLD,), violations=Violations(2, (41, 43)))
 VERIFIER = AgreementStatus(2, (), waiting=WaitingRequests(1_200, {2: 1_200}))
 
 
-def shown(standing: AgreementStatus) -> str:
+def shown(status: AgreementStatus) -> str:
     out = io.StringIO()
-    Console(file=out, width=120).print(render(standing))
+    Console(file=out, width=120).print(render(status))
     return out.getvalue()
 
 

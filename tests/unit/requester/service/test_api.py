@@ -201,16 +201,16 @@ def test_a_recalled_answer_is_410_and_the_recall_is_listed(harness: Harness) -> 
         await asyncio.sleep(0)
         await client.receive_notice(Reply(client.notices, encode(recall_notice)))
 
-        heard = (await waiting).body
-        [recall] = heard["recalls"]
+        answer = (await waiting).body
+        [recall] = answer["recalls"]
         assert (recall["request_id"], recall["reference"], recall["cause"]) == (
             request_id,
             "H-1",
             "wrong-match",
         )
-        assert heard["after"] == recall["number"]
-        behind = await call(api, "GET", f"/v1/recalls?after={heard['after']}")
-        assert behind.body == {"recalls": [], "after": heard["after"]}
+        assert answer["after"] == recall["number"]
+        later = await call(api, "GET", f"/v1/recalls?after={answer['after']}")
+        assert later.body == {"recalls": [], "after": answer["after"]}
 
         found = await call(api, "GET", f"/v1/requests/{request_id}")
         assert (found.status, found.body["outcome"]) == (410, "recalled")

@@ -248,7 +248,7 @@ def test_scrubbing_waits_for_a_reader(store: Store, tmp_path: Path) -> None:
 def test_recalls_are_counted_in_the_order_in_which_they_came(store: Store) -> None:
     recalls = [
         Notified(sequence, b"notice", request_id, "other", LATER)
-        for sequence, request_id in ((70, IDS[1]), (50, IDS[0]), (60, "asked elsewhere"))
+        for sequence, request_id in ((70, IDS[1]), (50, IDS[0]), (60, "of another client"))
     ]
     store.write([*REQUESTS, *recalls, Notified(40, b"control")])
     found = store.recalls(0, 10)

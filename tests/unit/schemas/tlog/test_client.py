@@ -100,9 +100,9 @@ def test_a_changed_or_missing_file_is_noticed(tmp_path: Path, path: Path) -> Non
     read()
     content = (directory / path).read_bytes()
     for at in (0, len(content) // 2, len(content) - 1):
-        spoilt = bytearray(content)
-        spoilt[at] ^= 1
-        (directory / path).write_bytes(spoilt)
+        damaged = bytearray(content)
+        damaged[at] ^= 1
+        (directory / path).write_bytes(damaged)
         with pytest.raises(GlomarError):
             read()
     (directory / path).write_bytes(content[:-32])

@@ -198,12 +198,12 @@ def test_a_ledger_that_is_away_is_not_checked_and_no_alert(
     assert publisher.check().state == "unchecked"
     extend(ledger, leaves(5), 5)
     assert publisher.check().state == "ok"
-    ledger.rename(tmp_path / "gone")
+    ledger.rename(tmp_path / "moved")
 
     away = publisher.check(after_s=3_600)
 
     assert (away.state, away.size, away.checked_at) == ("unchecked", 5, NOW), "since when is said"
-    (tmp_path / "gone").rename(ledger)
+    (tmp_path / "moved").rename(ledger)
     assert publisher.check().state == "ok"
 
 
@@ -213,7 +213,7 @@ def test_an_alert_is_not_taken_back_because_the_ledger_is_away(
     extend(ledger, leaves(5, changed=[3]), 5)
     publisher.sent(own(3))
     publisher.check()
-    ledger.rename(tmp_path / "gone")
+    ledger.rename(tmp_path / "moved")
 
     assert publisher.check().state == "alert"
 

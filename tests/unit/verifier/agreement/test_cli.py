@@ -112,8 +112,8 @@ def test_an_unsigned_file_is_explained_but_not_trusted(
 def test_a_signature_by_a_key_that_nobody_pinned_is_not_counted(
     file: Path, trust: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stranger = signer("tigta")
-    file.with_name(file.name + ".sig").write_bytes(sign_agreement(RAW, [*BOTH, stranger]))
+    unknown = signer("tigta")
+    file.with_name(file.name + ".sig").write_bytes(sign_agreement(RAW, [*BOTH, unknown]))
     with pytest.raises(Refused, match="its key is in no trust file"):
         check(file, trust=trust)
 

@@ -65,7 +65,7 @@ CASES = {
     ),
     "no such party": ({'oversight = "tigta"': 'oversight = "gao"'}, 'oversight = "gao"', "no [parties.gao]"),
     "two roles": ({'oversight = "tigta"': 'oversight = "irs"'}, 'oversight = "irs"', "two roles"),
-    "stranger": (
+    "unknown signer": (
         {'id = "DEL-2025-02"\nagency = "ice"': 'id = "DEL-2025-02"\nagency = "cbp"'},
         'agency = "cbp"', "not one of the requesters",
     ),

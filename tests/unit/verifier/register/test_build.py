@@ -70,8 +70,8 @@ def test_a_bad_row_is_reported_with_line_and_column_and_left_out(
 def test_a_fault_never_holds_a_value_of_the_file(tmp_path: Path) -> None:
     report = built(tmp_path, GOOD, *(bad for bad, _, _ in BAD_ROWS))
     assert len(report.faults) == len(BAD_ROWS)
-    told = "".join(fault.what + fault.column for fault in report.faults)
-    assert not any(value in told for value in ("Ana", "Lopez", "1980", "Hous", "77002", "7700"))
+    reported = "".join(fault.what + fault.column for fault in report.faults)
+    assert not any(value in reported for value in ("Ana", "Lopez", "1980", "Hous", "77002", "7700"))
 
 
 def test_a_very_long_line_harms_only_itself(tmp_path: Path) -> None:
