@@ -21,7 +21,6 @@ from glomar_local.system.open_bus import open_bus
 from glomar_local.system.process import program
 from glomar_runtime.bus.connection import plain_subject
 from glomar_runtime.bus.stream import Stored, time_ns
-from glomar_schemas.agreement.model import load_agreement, load_trust
 from glomar_schemas.agreement.versions import bundled_agreement
 from nats.aio.client import Client
 
