@@ -29,7 +29,7 @@ from tests.support.wire import Refusal, Wire
 NODES = 3
 END_LIMIT_S = 180.0
 ASK_LIMIT_S = 3.0
-NOT_FOUND, SLOT_TAKEN = 10037, 10077
+NOT_FOUND, SUBJECT_TAKEN = 10037, 10077
 
 
 class Cluster:

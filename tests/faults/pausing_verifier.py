@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from glomar_verifier import cli
-from glomar_verifier.decisions import publish, worker
+from glomar_verifier.decisions import store_verdicts, worker
 
 PAUSE_FILE = "GLOMAR_PAUSE_FILE"
 
@@ -24,7 +24,7 @@ def _pause_if_requested() -> None:
 
 async def _store_after_pause(*arguments: Any, **more: Any) -> list[bool]:
     _pause_if_requested()
-    return await publish.store_verdicts(*arguments, **more)
+    return await store_verdicts.store_verdicts(*arguments, **more)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,14 @@ from glomar_local.provision.credentials import OPERATOR
 from glomar_local.system.open_bus import connected
 from glomar_schemas.publish import (
     FENCE_STALE,
-    SLOT_TAKEN,
+    SUBJECT_TAKEN,
     NotStored,
     Outgoing,
     store,
     store_atomically,
 )
 from glomar_schemas.subjects import BATCH_ID, BATCH_SEQUENCE, EXPECTED_SEQUENCE, EXPECTED_SEQUENCE_SUBJECT
-from glomar_verifier.decisions.publish import store_verdicts
+from glomar_verifier.decisions.store_verdicts import store_verdicts
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
@@ -278,7 +278,7 @@ def test_a_second_verdict_is_refused_and_the_first_one_stays(bus: Bus) -> None:
                 await store(verifier, Outgoing(f"{ROOT}.verdict.ice.once", b"second", {}))
             return refusal.value.err_code
 
-    assert asyncio.run(publish()) == SLOT_TAKEN
+    assert asyncio.run(publish()) == SUBJECT_TAKEN
     found = bus.at(f"{ROOT}.verdict.ice.once")
     assert found is not None and found.body == b"first"
 

@@ -20,7 +20,7 @@ from glomar_local.system.open_bus import connected
 from glomar_local.system.process import program
 from glomar_runtime.bus import topology
 from glomar_schemas.errors import IntegrityError
-from glomar_schemas.publish import FENCE_STALE, SLOT_TAKEN, NotStored, Outgoing, store, store_atomically
+from glomar_schemas.publish import FENCE_STALE, SUBJECT_TAKEN, NotStored, Outgoing, store, store_atomically
 from glomar_schemas.subjects import MAX_BATCH, Subjects
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -71,7 +71,7 @@ def test_one_subject_that_is_taken_refuses_the_whole_batch(bus: Bus) -> None:
             return await refused(store_atomically(verifier, verdicts("taken", 4)))
 
     before = bus.last_sequence()
-    assert asyncio.run(publish()) == SLOT_TAKEN
+    assert asyncio.run(publish()) == SUBJECT_TAKEN
     assert bus.last_sequence() == before + 1
 
 
@@ -106,7 +106,7 @@ def test_a_subject_stores_one_message_for_ever(bus: Bus) -> None:
     assert bus.wire("ice").ask(subject, b"first")["seq"]
 
     for body in (b"first", b"second"):
-        assert err_code(bus.wire("ice").ask(subject, body)) == SLOT_TAKEN
+        assert err_code(bus.wire("ice").ask(subject, body)) == SUBJECT_TAKEN
 
     stored = bus.at(subject.decode())
     assert stored is not None and stored.body == b"first"

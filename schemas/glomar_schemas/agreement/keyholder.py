@@ -36,7 +36,7 @@ class Keyholder:
         loaded = {
             key.id: self._loaded.get(key.id) or self._load(key.id) for key in ring.sealing_keys(self._party)
         }
-        self.opener.hold(loaded)
+        self.opener.replace_keys(loaded)
         self._loaded = loaded
 
 

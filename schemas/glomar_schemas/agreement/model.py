@@ -259,7 +259,7 @@ def _require_signature(
             where=where,
             fix="Requests are answered only under a signed agreement",
         )
-    if not ed25519.holds(official, signature.sig, pre_authentication(AGREEMENT_TYPE, raw)):
+    if not ed25519.is_valid(official, signature.sig, pre_authentication(AGREEMENT_TYPE, raw)):
         raise Untrusted(
             f"the signature of {party} does not fit the file",
             where=where,

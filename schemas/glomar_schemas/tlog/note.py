@@ -92,7 +92,7 @@ def open_checkpoint(text: str, key: VerifierKey) -> Checkpoint:
             "no signature by the log's key", where="checkpoint", fix="Compare the key with log.vkey"
         )
     for signature in known:
-        if not ed25519.holds(key.public_key, signature, body.encode()):
+        if not ed25519.is_valid(key.public_key, signature, body.encode()):
             raise Untrusted("the log's signature does not fit the text", where="checkpoint")
     return _parse_body(body, key.name)
 
@@ -200,7 +200,7 @@ def _checked_time(body: str, signature: bytes, witness: VerifierKey) -> int:
     if (
         len(signature) != _COSIGNATURE_BYTES
         or time > _MAX_TIME
-        or not ed25519.holds(witness.public_key, signature[8:], signed_message(body, time))
+        or not ed25519.is_valid(witness.public_key, signature[8:], signed_message(body, time))
     ):
         raise Untrusted("a witness's cosignature does not fit the text", where="checkpoint")
     return time

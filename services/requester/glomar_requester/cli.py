@@ -18,7 +18,7 @@ from glomar_schemas.request_file import COLUMNS, Ask, parse_ask
 
 from glomar_requester.ask import BadForm
 from glomar_requester.client import Client
-from glomar_requester.files.request_file import BadRow
+from glomar_requester.files.read_requests import BadRow
 from glomar_requester.files.result_file import open_results
 from glomar_requester.files.submit import Submission, Summary
 from glomar_requester.settings import RequesterSettings

@@ -22,7 +22,7 @@ from nats.aio.msg import Msg
 from glomar_verifier.decisions.decide import DecisionEngine
 from glomar_verifier.decisions.held_requests import HeldRequests
 from glomar_verifier.decisions.ledger_watch import VerifierLedgerWatch, open_ledger_watch
-from glomar_verifier.decisions.publish import ignore_stored
+from glomar_verifier.decisions.store_verdicts import ignore_stored
 from glomar_verifier.decisions.verdict_writer import VerdictWriter
 from glomar_verifier.decisions.worker import Worker
 from glomar_verifier.epochs.files import EpochFiles

@@ -95,7 +95,7 @@ CONSTANTS = {
     "log origin": ADDRESSES.origin("<oversight>").replace(ADDRESSES.stream, "<stream>"),
     "trace header": subjects.TRACEPARENT,
     "type header": subjects.CE_TYPE,
-    "err_code: the subject already holds a message": str(batch.SLOT_TAKEN),
+    "err_code: the subject already holds a message": str(batch.SUBJECT_TAKEN),
     "err_code: the control slot that had to be empty is filled": str(batch.FENCE_STALE),
     "err_code: another fenced publish is in flight": str(batch.FENCE_BUSY),
 }

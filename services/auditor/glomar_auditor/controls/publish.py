@@ -10,7 +10,7 @@ from glomar_runtime.bus.stream import get_by_subject
 from glomar_schemas.agreement.controls import InForce, apply
 from glomar_schemas.errors import Refused, Unreachable
 from glomar_schemas.messages import Control
-from glomar_schemas.publish import SLOT_TAKEN, NotStored, Outgoing, store
+from glomar_schemas.publish import SUBJECT_TAKEN, NotStored, Outgoing, store
 
 from glomar_auditor.controls.draft_file import Draft
 from glomar_auditor.controls.settings import OfficialContext
@@ -45,7 +45,7 @@ async def publish(official: OfficialContext, control: Control, draft: Draft) -> 
         try:
             return await store(client, Outgoing(control.subject, draft.body, {}))
         except NotStored as refusal:
-            if refusal.err_code != SLOT_TAKEN:
+            if refusal.err_code != SUBJECT_TAKEN:
                 raise
             return await _stored_before(client, official, control, draft)
 

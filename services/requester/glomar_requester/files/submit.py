@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from glomar_requester.ask import Question
 from glomar_requester.client import Client
-from glomar_requester.files.request_file import BadRow, FileDigest, FileFormat, digest_file, read_rows
+from glomar_requester.files.read_requests import BadRow, FileDigest, FileFormat, digest_file, read_rows
 from glomar_requester.files.result_file import ResultWriter
 from glomar_requester.verification.release import Outcome, Result
 

@@ -30,7 +30,7 @@ from opentelemetry.trace import Span
 from glomar_verifier.decisions.clock import StreamClock, running_from, wait_until
 from glomar_verifier.decisions.decide import DecisionEngine, WorkItem
 from glomar_verifier.decisions.held_requests import HeldRequest, HeldRequests, find_unanswered
-from glomar_verifier.decisions.publish import OnStored, Stale, ignore_stored, store_verdicts
+from glomar_verifier.decisions.store_verdicts import OnStored, Stale, ignore_stored, store_verdicts
 from glomar_verifier.decisions.verdict_writer import SignedVerdict
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from msgspec import Struct
 from nats.aio.client import Client
 
 from glomar_verifier.decisions.ledger_watch import VerifierLedgerWatch, open_ledger_watch
-from glomar_verifier.decisions.publish import ignore_stored
+from glomar_verifier.decisions.store_verdicts import ignore_stored
 from glomar_verifier.recalls.recall import AlreadyRecalled, Recaller, RecallState, StoredRecall, recall_states
 from glomar_verifier.recalls.recall_file import RecallRow, RecallTarget, read_rows
 from glomar_verifier.settings import VerifierSettings

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from glomar_requester.files.request_file import BadRow
+from glomar_requester.files.read_requests import BadRow
 from glomar_requester.files.result_file import open_results
 from glomar_requester.files.submit import Submission, Summary
 from glomar_schemas.errors import Malformed, Misconfigured

@@ -4,7 +4,7 @@ import io
 from datetime import UTC, date, datetime
 
 import pytest
-from glomar_requester.files.request_file import (
+from glomar_requester.files.read_requests import (
     MAX_LINE_BYTES,
     BadRow,
     FileFormat,

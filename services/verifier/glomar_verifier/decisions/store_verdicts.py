@@ -12,7 +12,7 @@ from glomar_schemas.errors import Retryable
 from glomar_schemas.publish import (
     FENCE_BUSY,
     FENCE_STALE,
-    SLOT_TAKEN,
+    SUBJECT_TAKEN,
     Connection,
     NotStored,
     Outgoing,
@@ -79,9 +79,9 @@ async def _store_one(connection: Connection, verdict: Outgoing, empty_slot: str,
             if fault.err_code == FENCE_BUSY:
                 await asyncio.sleep(BUSY_WAIT_S)
                 continue
-            if fault.err_code != SLOT_TAKEN:
+            if fault.err_code != SUBJECT_TAKEN:
                 log.warning("verdict not stored", extra={"status": fault.err_code})
-            return fault.err_code == SLOT_TAKEN
+            return fault.err_code == SUBJECT_TAKEN
         except Retryable as fault:
             log.warning("verdict not acknowledged", extra={"fault": fault.what})
             return False
