@@ -32,6 +32,7 @@ foreign: $(FOREIGN_NPM) $(FOREIGN_PYTHON)  ## install other people's verifiers, 
 check: $(SYNCED)  ## lint, check types, imports and generated files
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
+	$(RUN) typos
 	$(RUN) mypy
 	$(RUN) lint-imports
 	$(RUN) python -m tests.generate --check
