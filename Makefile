@@ -62,11 +62,13 @@ $(UV):
 
 # --inexact keeps the tools of the tests where they are installed already.
 $(LEAN): $(UV) $(PROJECTS)
-	$(UV) sync --frozen --no-dev --inexact --python $(PYTHON)
+	@echo 'installing what the demo needs'
+	@$(UV) sync --quiet --frozen --no-dev --inexact --python $(PYTHON)
 	@touch $@
 
 $(SYNCED): $(UV) $(PROJECTS)
-	$(UV) sync --frozen --all-packages --all-extras --python $(PYTHON)
+	@echo 'installing what the tests and checks need'
+	@$(UV) sync --quiet --frozen --all-packages --all-extras --python $(PYTHON)
 	@touch $@
 
 uv.lock: ;
