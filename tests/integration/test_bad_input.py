@@ -321,7 +321,7 @@ def has_a_trust_file_without_the_holder(layout: Layout) -> None:
 AGREEMENTS: dict[Callable[[Layout], None], tuple[int, str]] = {
     is_unsigned: (REFUSED, "not signed by the official of irs"),
     has_no_signature_file: (USAGE, "agreement.toml.sig: can't be read"),
-    is_altered: (REFUSED, "does not fit the file"),
+    is_altered: (REFUSED, "does not match the file"),
     is_signed_by_the_wrong_party: (REFUSED, "not signed by the official of ice"),
     is_signed_by_an_unknown_key: (REFUSED, "not signed by the official of ice"),
     is_not_toml: (REFUSED, "not UTF-8"),

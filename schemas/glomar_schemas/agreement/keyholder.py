@@ -30,7 +30,7 @@ class Keyholder:
     def follow(self, in_force: InForce) -> None:
         """Loads the keys in force. Raises Misconfigured if one is missing, and then changes nothing.
 
-        Without that key the service would finally refuse messages that are correctly sealed to it.
+        Without that key the service would refuse, for good, messages that are correctly sealed to it.
         """
         ring = in_force.require().ring
         loaded = {

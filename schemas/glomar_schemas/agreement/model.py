@@ -41,7 +41,7 @@ class Party(_Table, frozen=True, kw_only=True):
 
 
 class Delegation(_Table, frozen=True, kw_only=True):
-    """An office that may authorise requests for the head of the agency, and when."""
+    """The office that may authorise requests for the head of the agency, and from when until when."""
 
     id: Short
     agency: Token
@@ -261,7 +261,7 @@ def _require_signature(
         )
     if not ed25519.is_valid(official, signature.sig, pre_authentication(AGREEMENT_TYPE, raw)):
         raise Untrusted(
-            f"the signature of {party} does not fit the file",
+            f"the signature of {party} does not match the file",
             where=where,
             fix="It was altered after signing",
         )

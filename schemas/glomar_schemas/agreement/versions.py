@@ -71,11 +71,11 @@ def _require_one_agreement(first: SignedAgreement, other: SignedAgreement, where
 def bundled_agreements() -> dict[str, Path]:
     """The agreements that are bundled with Glomar, each a folder of data files: id -> path of agreement.toml.
 
-    They are templates without keys and signatures: no service answers under one of them. In the order of the
+    They are templates without keys and signatures, so no service accepts one unchanged. In the order of the
     ids. Raises Misconfigured.
     """
     package = Path(__file__).parent.parent
-    # In an installed package the folder is inside, in the repository beside it.
+    # The folder lies inside an installed package; in the repository it lies beside the package.
     for folder in (package / "agreements", package.parent / "agreements"):
         if found := sorted(folder.glob("*/agreement.toml")):
             return {path.parent.name: path for path in found}

@@ -60,10 +60,10 @@ def _number(person: TrialPerson, change: int) -> Ask | None:
     return replace(person.request, street_number=str(int(number) + change)) if number.isdigit() else None
 
 
-def _number_turned(person: TrialPerson) -> Ask | None:
+def _number_digits_swapped(person: TrialPerson) -> Ask | None:
     number = person.row["street_number"]
-    turned = number[1:2] + number[:1] + number[2:]
-    return replace(person.request, street_number=turned) if turned != number else None
+    swapped = number[1:2] + number[:1] + number[2:]
+    return replace(person.request, street_number=swapped) if swapped != number else None
 
 
 def _number_with(person: TrialPerson) -> Ask | None:
@@ -131,9 +131,9 @@ def _before(person: TrialPerson) -> Ask:
 def _born(person: TrialPerson, how: str) -> Ask | None:
     request = as_registered(person.row)
     born = request.date_of_birth
-    if born is None or (how == "turned" and (born.day > 12 or born.day == born.month)):
+    if born is None or (how == "swapped" and (born.day > 12 or born.day == born.month)):
         return None
-    if how == "turned":
+    if how == "swapped":
         return replace(request, date_of_birth=date(born.year, born.day, born.month))
     return replace(request, date_of_birth=born + timedelta(days=1 if how == "day" else 366))
 
@@ -187,7 +187,7 @@ NEGATIVES = (
     TrialKind("absent twin", "deny", 5, _twin),
     TrialKind("next house", "deny", 6, lambda s: _number(s, s.rng.choice((-1, 1)))),
     TrialKind("house number further off", "deny", 3, lambda s: _number(s, s.rng.choice((-11, 11, 101)))),
-    TrialKind("house number's figures turned", "deny", 4, _number_turned),
+    TrialKind("house number's digits swapped", "deny", 4, _number_digits_swapped),
     TrialKind("house number with a letter or fraction", "deny", 3, _number_with),
     TrialKind("another direction", "deny", 5, lambda s: _street(s, OTHER_DIRECTION)),
     TrialKind("another street type", "deny", 5, lambda s: _street(s, OTHER_TYPE)),
@@ -198,7 +198,7 @@ NEGATIVES = (
     TrialKind("another PO box, or a box for a house", "deny", 4, _po_box),
     TrialKind("old address, later year", "deny", 6, _moved_away),
     TrialKind("year before any address", "deny", 3, _before),
-    TrialKind("birth day and month turned", "deny", 4, lambda s: _born(s, "turned")),
+    TrialKind("birth day and month swapped", "deny", 4, lambda s: _born(s, "swapped")),
     TrialKind("birth date a day off", "deny", 3, lambda s: _born(s, "day")),
     TrialKind("birth date a year off", "deny", 3, lambda s: _born(s, "year")),
     TrialKind("birth date of another in the house", "deny", 4, _neighbour),

@@ -121,7 +121,7 @@ class Supervisor:
 
 @contextlib.asynccontextmanager
 async def running(system: System, lock: int, say: Say) -> AsyncIterator[Supervisor]:
-    """The system, from ready to stopped; `lock` is what `runfile.claim` gave.
+    """The system, from ready to stopped; `lock` is the result of `runfile.claim`.
 
     Raises Misconfigured (a port is taken), Unreachable (something does not start), IntegrityError.
     """
@@ -155,7 +155,7 @@ def commands(system: System) -> list[Command]:
 
 
 def environment(system: System) -> dict[str, str]:
-    """The caller's, with traces going to our receiver unless they already go to a collector."""
+    """The caller's environment; traces go to our receiver unless a collector is set."""
     defaults = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{HOST}:{system.ports.traces}",
         "OTEL_BSP_SCHEDULE_DELAY": "500",
@@ -177,7 +177,7 @@ async def _run(work: Coroutine[Any, Any, T]) -> T:
     signalled = False
 
     def stop() -> None:
-        # Once only: a second cancellation would break into the cleaning up and leave processes behind.
+        # Once only: a second cancellation would interrupt the clean-up, and processes would stay.
         nonlocal signalled
         if not signalled:
             signalled = True

@@ -245,7 +245,7 @@ class Worker:
 
     async def check_clock(self) -> None:
         """Raises Retryable while nothing is decided because this machine's clock lags."""
-        self._clock.require_right(datetime.now(UTC))
+        self._clock.require_not_behind(datetime.now(UTC))
 
     def status(self) -> dict[str, object]:
         """For /status: what is in force, and how many requests each hold keeps."""

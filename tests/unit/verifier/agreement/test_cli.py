@@ -88,7 +88,7 @@ def test_signers_are_reported_with_the_validity_of_their_signatures(
     ("signed", "count", "fault"),
     [
         (RAW, 1, "ice: has not signed"),
-        (RAW + b"\n", 2, "irs: does not fit the file: it was altered after signing"),
+        (RAW + b"\n", 2, "irs: does not match the file: it was altered after signing"),
     ],
 )
 def test_a_signature_that_does_not_hold_is_refused_where_a_trust_file_asks(
