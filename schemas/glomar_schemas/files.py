@@ -1,5 +1,7 @@
 """Reads whole files, and writes them whole or not at all, durably, readable by their owner alone."""
 
+import fcntl
+import glob
 import io
 import os
 import secrets
@@ -26,15 +28,18 @@ def replacing(path: Path, *, mode: int = OWNER_ONLY, new: bool = False) -> Itera
     """A file beside `path` that takes its name when the block ends without an error.
 
     A reader sees the old content or the new, also after a power cut. An error in the block leaves `path` as
-    it was. new: fail if `path` exists by then. Raises Misconfigured.
+    it was; the draft of a killed process goes at the next write. new: fail if `path` exists by then.
+    Raises Misconfigured.
     """
     if path.is_dir():
         raise Misconfigured("is a directory", where=str(path), fix="Name a file")
     if new and path.exists():
         raise _exists(path)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
+    _remove_abandoned(path)
     try:
         with _new_file(draft, mode) as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -97,6 +102,14 @@ def sync(path: Path) -> None:
 def _new_file(path: Path, mode: int) -> BinaryIO:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.fdopen(os.open(path, flags, mode), "wb")
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Removes drafts of `path` that no living process writes: their locks ended with their processes."""
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.*.draft"):
+        with suppress(OSError), draft.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            draft.unlink()
 
 
 def _name(draft: Path, path: Path, *, new: bool) -> None:

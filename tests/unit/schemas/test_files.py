@@ -1,7 +1,10 @@
 """Files written whole or not at all."""
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,6 +100,28 @@ def test_a_new_file_never_overwrites_an_existing_one(tmp_path: Path) -> None:
         file.write(b"new")
         path.write_bytes(b"came in between")
     assert path.read_bytes() == b"came in between"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_draft_of_a_killed_process_goes_at_the_next_write_and_that_of_a_living_one_stays(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "list[1].csv"
+    code = (
+        "import os, signal, sys; from pathlib import Path; from glomar_schemas.files import replacing\n"
+        "with replacing(Path(sys.argv[1])) as file:\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    [abandoned] = tmp_path.iterdir()
+
+    with replacing(path) as file:
+        file.write(b"first")
+        [own] = tmp_path.iterdir()
+        replace(path, b"second")
+        assert own.exists() and not abandoned.exists()
+    assert path.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [path]
 
 
