@@ -31,27 +31,30 @@ def replacing(path: Path, *, mode: int = OWNER_ONLY, new: bool = False) -> Itera
     it was; the draft of a killed process goes at the next write. new: fail if `path` exists by then.
     Raises Misconfigured.
     """
-    if path.is_dir():
-        raise Misconfigured("is a directory", where=str(path), fix="Name a file")
+    if path.exists() and not path.is_file():
+        what = "is a directory" if path.is_dir() else "is not a regular file"
+        raise Misconfigured(what, where=str(path), fix="Name a file")
     if new and path.exists():
         raise _exists(path)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
     _remove_abandoned(path)
+    draft: Path | None = None
     try:
-        with _new_file(draft, mode) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        draft, file = _new_draft(path, mode)
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        _name(draft, path, new=new)
+            # Before the lock ends: another writer removes a draft that is not locked.
+            _name(draft, path, new=new)
         sync(path.parent)
     except FileExistsError:
         raise _exists(path) from None
     except OSError as error:
         raise _unwritable(path, error) from None
     finally:
-        with suppress(OSError):
-            draft.unlink()
+        if draft is not None:
+            with suppress(OSError):
+                draft.unlink()
 
 
 @contextmanager
@@ -90,6 +93,13 @@ def create(path: Path, content: bytes, *, mode: int = OWNER_ONLY) -> None:
         raise _unwritable(path, error) from None
 
 
+def require_distinct(out: Path, *others: Path) -> None:
+    """Raises Misconfigured if `out` is one of the other files, under whatever name."""
+    for other in others:
+        if out.absolute() == other.absolute() or (out.exists() and other.exists() and out.samefile(other)):
+            raise Misconfigured("the output would overwrite it", where=str(other), fix="Name another file")
+
+
 def sync(path: Path) -> None:
     """Makes a file's content, or the names in a directory, durable. Raises OSError."""
     handle = os.open(path, os.O_RDONLY)
@@ -104,9 +114,21 @@ def _new_file(path: Path, mode: int) -> BinaryIO:
     return os.fdopen(os.open(path, flags, mode), "wb")
 
 
+def _new_draft(path: Path, mode: int) -> tuple[Path, BinaryIO]:
+    """A new file beside `path` with a random name, and its lock, which ends with this process."""
+    while True:
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
+        file = _new_file(draft, mode)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        # Another writer may have removed it as abandoned before it was locked.
+        if os.fstat(file.fileno()).st_nlink:
+            return draft, file
+        file.close()
+
+
 def _remove_abandoned(path: Path) -> None:
-    """Removes drafts of `path` that no living process writes: their locks ended with their processes."""
-    for draft in path.parent.glob(f".{glob.escape(path.name)}.*.draft"):
+    """Removes drafts of `path` that no living process writes."""
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.draft"):
         with suppress(OSError), draft.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             draft.unlink()

@@ -99,7 +99,7 @@ def _show(system: System, supervisor: Supervisor, as_json: bool) -> None:
             panel.beside(each.agreement.id, each.layout, each.ports, read_secret(each.layout.token).decode())
             for each in system.others
         ]
-        _out().print(panel.welcome(layout, system.ports, token, others))
+        _out().print(panel.welcome(layout, system.ports, token, others), crop=False)
         return
     _print_json(
         {

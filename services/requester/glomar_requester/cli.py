@@ -14,6 +14,7 @@ from glomar_runtime.cli import progress, run_cli
 from glomar_runtime.cli_receipt import verify_receipt, write_receipt
 from glomar_runtime.settings import load_settings
 from glomar_schemas.errors import IntegrityError, Misconfigured, TimedOut
+from glomar_schemas.files import require_distinct
 from glomar_schemas.request_file import COLUMNS, Ask, parse_ask
 
 from glomar_requester.ask import BadForm
@@ -77,6 +78,9 @@ def submit(
         shown += 1
         if shown <= BAD_ROWS_SHOWN:
             print(f"{file}: {row}; left out", file=sys.stderr)
+
+    if out is not None:
+        require_distinct(out, file, config, load_settings(RequesterSettings, config).store)
 
     async def run() -> Summary:
         async with _client(config) as client:

@@ -5,11 +5,12 @@ import signal
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from glomar_schemas.errors import Misconfigured
-from glomar_schemas.files import create, replace, replacing, replacing_text
+from glomar_schemas.files import create, replace, replacing, replacing_text, require_distinct
 
 
 def mode(path: Path) -> int:
@@ -123,6 +124,31 @@ def test_the_draft_of_a_killed_process_goes_at_the_next_write_and_that_of_a_livi
         assert own.exists() and not abandoned.exists()
     assert path.read_bytes() == b"first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_writers_of_one_file_at_the_same_time_do_not_disturb_each_other(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    (other := tmp_path / ".list.csv.mine.draft").write_bytes(b"not ours")
+    contents = [bytes([letter]) * 1_000 for letter in b"abcd"]
+    with ThreadPoolExecutor() as pool:
+        for write in [pool.submit(replace, path, content) for content in contents * 50]:
+            write.result()
+    assert path.read_bytes() in contents
+    assert sorted(tmp_path.iterdir()) == [other, path]
+
+
+def test_an_output_is_never_an_input_or_something_else_than_a_file(tmp_path: Path) -> None:
+    path, link, pipe = tmp_path / "list.csv", tmp_path / "link.csv", tmp_path / "pipe"
+    path.write_bytes(b"input")
+    link.symlink_to(path)
+    os.mkfifo(pipe)
+    for other in (path, link):
+        with pytest.raises(Misconfigured, match="the output would overwrite it"):
+            require_distinct(other, tmp_path / "absent", path)
+    require_distinct(tmp_path / "new.csv", path, link)
+    with pytest.raises(Misconfigured, match="is not a regular file"):
+        replace(pipe, b"new")
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
 def test_a_directory_is_no_file(tmp_path: Path) -> None:

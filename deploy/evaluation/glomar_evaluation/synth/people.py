@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
+from glomar_schemas.files import replacing_text
 from glomar_verifier.register.extract import COLUMNS
 
 from glomar_evaluation.synth.households import Households, households
@@ -47,7 +48,7 @@ def people(number: int, seed: int) -> Iterator[Row]:
 def write_register(number: int, seed: int, out: Path) -> int:
     """Writes the register CSV (PROTOCOL.md, Files). -> the number of rows, without the header."""
     rows = 0
-    with out.open("w", encoding="utf-8", newline="") as file:
+    with replacing_text(out, mode=0o644) as file:
         file.write(",".join(COLUMNS) + "\r\n")
         for columns in _chunks(number, seed):
             # No word of the tables holds a comma or a quote.

@@ -16,7 +16,7 @@ from glomar_schemas.agreement.controls import missing_signatures
 from glomar_schemas.agreement.model import SignedAgreement, parse_agreement
 from glomar_schemas.crypto.dsse import AGREEMENT_TYPE, Signature, Signer
 from glomar_schemas.decoding import decode
-from glomar_schemas.errors import Refused
+from glomar_schemas.errors import Misconfigured, Refused
 from glomar_schemas.files import read, replace
 from glomar_schemas.keys import KeyRecord, KeyUse, read_signing_key
 from glomar_schemas.messages import Control
@@ -54,6 +54,8 @@ class DraftOptions:
 
     def context(self, official: OfficialContext | None = None) -> DraftContext:
         """For the slot that was given; otherwise for the next slot on the bus."""
+        if not self.authority.strip():
+            raise Misconfigured("is empty", where="--authority", fix="Name the order or the clause")
         official = official or load_context(self.config)
         if self.slot is not None:
             state, slot = None, self.slot

@@ -13,7 +13,7 @@ from glomar_runtime.cli import AsJson, print_result, progress
 from glomar_runtime.settings import load_settings
 from glomar_schemas.agreement.model import parse_agreement
 from glomar_schemas.errors import Malformed, Misconfigured
-from glomar_schemas.files import read
+from glomar_schemas.files import read, require_distinct
 from glomar_schemas.keys import read_secret
 from glomar_schemas.messages import Subject
 
@@ -56,6 +56,7 @@ def match(
 
     Conditions on quotas hold, as for the first request of each official and person.
     """
+    require_distinct(out, requests, *([] if "://" in db else [Path(db)]))
     rules = load_rules()
     terms = parse_agreement(read(agreement), where=str(agreement)) if agreement else None
     requester = default_requester(terms, agency) if terms else Requester("none")

@@ -64,7 +64,7 @@ def test_what_each_publisher_finds_in_the_ledger_is_shown() -> None:
         )
     )
 
-    assert "ledger, says the verifier: has all of its messages; checked up to 1,200 9" in words
+    assert "ledger, says the verifier: has all of its messages; checked up to entry 1,200, 9" in words
     assert "ledger, says the requester: LACKS 2 of its messages, the first at sequence 41, 43" in words
     assert "says the auditor" not in words
 
@@ -74,7 +74,7 @@ def test_what_each_publisher_finds_in_the_ledger_is_shown() -> None:
     [
         (InclusionStatus(), "not checked; no ledger_url is set"),
         (InclusionStatus("unchecked", fault="it does not answer"), "never checked: it does not answer"),
-        (InclusionStatus("behind", 7, datetime.now(UTC), fault="it does not grow"), "checked up to 7"),
+        (InclusionStatus("behind", 7, datetime.now(UTC), fault="it does not grow"), "checked up to entry 7"),
         (InclusionStatus("alert", fault="it was rewritten"), "NOT TO BE TRUSTED: it was rewritten"),
     ],
 )
