@@ -32,6 +32,7 @@ foreign: $(FOREIGN_NPM) $(FOREIGN_PYTHON)  ## install other people's verifiers, 
 check: $(SYNCED)  ## lint, check types, imports and generated files
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
+	$(RUN) typos
 	$(RUN) mypy
 	$(RUN) lint-imports
 	$(RUN) python -m tests.generate --check
@@ -61,11 +62,13 @@ $(UV):
 
 # --inexact keeps the tools of the tests where they are installed already.
 $(LEAN): $(UV) $(PROJECTS)
-	$(UV) sync --frozen --no-dev --inexact --python $(PYTHON)
+	@echo 'installing what the demo needs'
+	@$(UV) sync --quiet --frozen --no-dev --inexact --python $(PYTHON)
 	@touch $@
 
 $(SYNCED): $(UV) $(PROJECTS)
-	$(UV) sync --frozen --all-packages --all-extras --python $(PYTHON)
+	@echo 'installing what the tests and checks need'
+	@$(UV) sync --quiet --frozen --all-packages --all-extras --python $(PYTHON)
 	@touch $@
 
 uv.lock: ;

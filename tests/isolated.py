@@ -17,7 +17,7 @@ PACKAGES = {
     "local": "glomar-local",
 }
 LIGHT = {
-    "glomar_requester": ["client", "ask", "profile", "verification.release"],
+    "glomar_requester": ["client", "ask", "identity", "verification.release"],
     "glomar_verifier": ["app", "cli"],
 }
 """What must import without any extra. Everything, for packages that are not listed."""

@@ -60,6 +60,11 @@ def decode(raw: bytes, kind: type[T], *, what: str, max_bytes: int = MAX_MESSAGE
         raise Malformed("not valid JSON in UTF-8", where=what) from None
 
 
+ZERO_WIDTH = dict.fromkeys(map(ord, "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"))
+"""For `str.translate`: marks without a width (Unicode 23.2, 23.8): space, joiners, soft hyphen, byte order
+mark, directions. A name is the same without them."""
+
+
 def is_odd(text: str) -> bool:
     """True if text contains a control, format or surrogate character (Unicode classes Cc, Cf, Cs)."""
     if text.isascii():

@@ -1,5 +1,7 @@
-"""Files that are written whole or not at all, durably, and readable by their owner alone."""
+"""Reads whole files, and writes them whole or not at all, durably, readable by their owner alone."""
 
+import fcntl
+import glob
 import io
 import os
 import secrets
@@ -13,32 +15,46 @@ from glomar_schemas.errors import Misconfigured
 OWNER_ONLY = 0o600
 
 
+def read(path: Path) -> bytes:
+    """Raises Misconfigured if it can't be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise Misconfigured(f"can't be read ({error.strerror})", where=str(path)) from None
+
+
 @contextmanager
 def replacing(path: Path, *, mode: int = OWNER_ONLY, new: bool = False) -> Iterator[BinaryIO]:
     """A file beside `path` that takes its name when the block ends without an error.
 
     A reader sees the old content or the new, also after a power cut. An error in the block leaves `path` as
-    it was. new: fail if `path` exists by then. Raises Misconfigured.
+    it was; the draft of a killed process goes at the next write. new: fail if `path` exists by then.
+    Raises Misconfigured.
     """
-    if path.is_dir():
-        raise Misconfigured("is a directory", where=str(path), fix="Name a file")
+    if path.exists() and not path.is_file():
+        what = "is a directory" if path.is_dir() else "is not a regular file"
+        raise Misconfigured(what, where=str(path), fix="Name a file")
     if new and path.exists():
         raise _exists(path)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
+    _remove_abandoned(path)
+    draft: Path | None = None
     try:
-        with _new_file(draft, mode) as file:
+        draft, file = _new_draft(path, mode)
+        with file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        _name(draft, path, new=new)
+            # Before the lock ends: another writer removes a draft that is not locked.
+            _name(draft, path, new=new)
         sync(path.parent)
     except FileExistsError:
         raise _exists(path) from None
     except OSError as error:
         raise _unwritable(path, error) from None
     finally:
-        with suppress(OSError):
-            draft.unlink()
+        if draft is not None:
+            with suppress(OSError):
+                draft.unlink()
 
 
 @contextmanager
@@ -77,6 +93,13 @@ def create(path: Path, content: bytes, *, mode: int = OWNER_ONLY) -> None:
         raise _unwritable(path, error) from None
 
 
+def require_distinct(out: Path, *others: Path) -> None:
+    """Raises Misconfigured if `out` is one of the other files, under whatever name."""
+    for other in others:
+        if out.absolute() == other.absolute() or (out.exists() and other.exists() and out.samefile(other)):
+            raise Misconfigured("the output would overwrite it", where=str(other), fix="Name another file")
+
+
 def sync(path: Path) -> None:
     """Makes a file's content, or the names in a directory, durable. Raises OSError."""
     handle = os.open(path, os.O_RDONLY)
@@ -89,6 +112,26 @@ def sync(path: Path) -> None:
 def _new_file(path: Path, mode: int) -> BinaryIO:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.fdopen(os.open(path, flags, mode), "wb")
+
+
+def _new_draft(path: Path, mode: int) -> tuple[Path, BinaryIO]:
+    """A new file beside `path` with a random name, and its lock, which ends with this process."""
+    while True:
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
+        file = _new_file(draft, mode)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        # Another writer may have removed it as abandoned before it was locked.
+        if os.fstat(file.fileno()).st_nlink:
+            return draft, file
+        file.close()
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Removes drafts of `path` that no living process writes."""
+    for draft in path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 8}.draft"):
+        with suppress(OSError), draft.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            draft.unlink()
 
 
 def _name(draft: Path, path: Path, *, new: bool) -> None:

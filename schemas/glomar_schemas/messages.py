@@ -15,7 +15,7 @@ from glomar_schemas.subjects import FIRST_YEAR, LAST_YEAR
 
 Token = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,62}\Z")]
 RequestId = Annotated[str, Meta(pattern=r"^[0-9A-Za-z_-]{1,64}\Z", description="UUIDv7 of the requester")]
-SlotId = Annotated[
+VerdictToken = Annotated[
     str,
     Meta(
         pattern=r"^(?:[0-9A-Za-z_-]{1,64}|~[0-9]{1,20})\Z",
@@ -89,8 +89,8 @@ class Request(Message, frozen=True, kw_only=True, tag="request"):
     particulars: Sealed
 
 
-class Subject(Message, frozen=True, kw_only=True, tag="subject"):
-    """The particulars of the person, which only the record holder can read. "" or null: not given."""
+class Person(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Name, birth date and address of the person who is asked about. "" or null: not given."""
 
     first_name: Short = ""
     middle_name: Short = ""
@@ -108,6 +108,11 @@ class Subject(Message, frozen=True, kw_only=True, tag="subject"):
     city: Short = ""
     state: Short = ""
     zip: Short = ""
+
+
+class Subject(Person, Message, frozen=True, kw_only=True, tag="subject"):
+    """The particulars of the person, which only the record holder can read. "" or null: not given."""
+
     reason: Text = ""
     case_id: Short = ""
     final_order_date: date | None = None
@@ -147,7 +152,7 @@ class Tags(Message, frozen=True, kw_only=True, tag="tags"):
 class Verdict(Message, frozen=True, kw_only=True, tag="verdict"):
     """The decision on one request. `answer` (an Answer) and `tags` (Tags) are sealed to the auditor."""
 
-    request_id: SlotId
+    request_id: VerdictToken
     subject: Line
     request_digest: Annotated[Sha256, Meta(description="of the request's body as stored")]
     agreement_digest: Sha256
@@ -226,7 +231,7 @@ class Notices(Message, frozen=True, kw_only=True, tag="notices"):
 class Release(Message, frozen=True, kw_only=True, tag="release"):
     """A verdict that the auditor releases, sealed to the requester's agency, after it is in the ledger."""
 
-    request_id: SlotId
+    request_id: VerdictToken
     leaf: Annotated[
         bytes, Meta(description="the verdict's entry in the ledger: sequence, time, subject, digest")
     ]

@@ -22,7 +22,7 @@ from glomar_schemas.subjects import (
     EXPECTED_SEQUENCE_SUBJECT,
 )
 
-SLOT_TAKEN = 10077
+SUBJECT_TAKEN = 10077
 """Server error code: the write-once subject already has a message."""
 FENCE_STALE = 10071
 """Server error code: the control slot that had to be empty is filled."""

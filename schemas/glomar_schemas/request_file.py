@@ -15,32 +15,17 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct
 
-from glomar_schemas.decoding import decode, is_odd
+from glomar_schemas.decoding import ZERO_WIDTH, decode, is_odd
 from glomar_schemas.errors import Malformed
-from glomar_schemas.messages import Line, Moment, Officer, Request, Sealed, Short, Subject, Text, Year
+from glomar_schemas.messages import Moment, Officer, Person, Request, Sealed, Short, Subject, Text, Year
 from glomar_schemas.subjects import FIRST_YEAR, LAST_YEAR, Subjects
 
 MAX_TAX_PERIODS = 50
 
 
-class Ask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One request. Names, order and spelling of the fields are those of a request file's columns."""
+class _Sent(Person, frozen=True, kw_only=True):
+    """What is sent of a request."""
 
-    reference: Short = ""
-    """The requesting system's own name for it. It returns with the result and is sent to nobody."""
-    first_name: Short = ""
-    middle_name: Short = ""
-    last_name: Short = ""
-    suffix: Short = ""
-    date_of_birth: date | None = None
-    street_number: Short = ""
-    street_name: Line = ""
-    unit: Short = ""
-    po_box: Short = ""
-    urbanization: Short = ""
-    city: Short = ""
-    state: Short = ""
-    zip: Short = ""
     tax_periods: tuple[Year, ...] = ()
     ground: Short = ""
     statute: Short = ""
@@ -60,6 +45,14 @@ class Ask(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_de
     expires_at: Moment | None = None
 
 
+class Ask(_Sent, frozen=True, omit_defaults=True):
+    """One request. Names, order and spelling of the fields are those of a request file's columns."""
+
+    # Not keyword-only, unlike the fields above, and so the first of all.
+    reference: Short = ""
+    """The requesting system's own name for it. It returns with the result and is sent to nobody."""
+
+
 class Defaults(Struct, frozen=True):
     """An agency's values for columns that a row leaves empty."""
 
@@ -77,12 +70,14 @@ class Fault(Struct, frozen=True):
 
 
 COLUMNS = Ask.__struct_fields__
+_PERSON = frozenset(Person.__struct_fields__)
 _SUBJECT_FIELDS = Subject.__struct_fields__
 _subject_values = attrgetter(*_SUBJECT_FIELDS)
 
 
 def parse_ask(fields: Mapping[str, str]) -> Ask | list[Fault]:
-    """The texts of one row by column -> an Ask, or everything that is wrong with them. "" is absent."""
+    """The texts of one row by column -> an Ask, or everything that is wrong with them. "" is absent. In
+    names and addresses marks without a width are dropped: they are copied from documents that have them."""
     faults: list[Fault] = []
     values: dict[str, object] = {}
     for column, text in fields.items():
@@ -90,7 +85,7 @@ def parse_ask(fields: Mapping[str, str]) -> Ask | list[Fault]:
         if not text:
             continue
         try:
-            values[column] = parse(text) if parse else text
+            values[column] = parse(text) if parse else _visible(text) if column in _PERSON else text
         except _BadValue as error:
             faults.append(Fault(column, str(error)))
     ask = Ask(**values)  # type: ignore[arg-type]
@@ -98,10 +93,14 @@ def parse_ask(fields: Mapping[str, str]) -> Ask | list[Fault]:
     return faults or ask
 
 
+def _visible(text: str) -> str:
+    return text if text.isascii() else text.translate(ZERO_WIDTH)
+
+
 def form_faults(ask: Ask) -> Iterator[Fault]:
     """Whatever the strict decoder would refuse in the request that is made of it."""
     for field, limit in _TEXT_LIMITS.items():
-        text = getattr(ask, field)
+        text = getattr(ask, field) or ""
         if len(text) > limit:
             yield Fault(field, f"longer than {limit} characters")
         if is_odd(text):
@@ -200,9 +199,9 @@ def _text_limits() -> dict[str, int]:
     """Field -> most characters, read from the types of Ask."""
     info: Any = msgspec.inspect.type_info(Ask)
     return {
-        field.name: field.type.max_length or 0
+        field.name: text.max_length or 0
         for field in info.fields
-        if isinstance(field.type, msgspec.inspect.StrType)
+        if isinstance(text := getattr(field.type, "type", field.type), msgspec.inspect.StrType)
     }
 
 

@@ -167,6 +167,12 @@ def is_token(text: str) -> bool:
     return _TOKEN.match(text) is not None
 
 
+def verdict_token(token: str, sequence: int) -> str:
+    """The last token of the verdict's subject: the request id, or `~<sequence>` if it is not valid."""
+    # A sequence can't be claimed before the request has it.
+    return token if is_request_id(token) else f"~{sequence}"
+
+
 def is_request_id(text: str) -> bool:
     """True for a token that may be a request id. Requesters use UUIDv7; the bus accepts any safe token."""
     return _WIRE_TOKEN.match(text) is not None

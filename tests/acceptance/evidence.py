@@ -10,20 +10,20 @@ from tests.bench import machine
 from tests.bench.processes import ROOT
 
 
-def carry_out(
+def run_module(
     module: Sequence[str], result_of: Callable[[str], str], environment: Mapping[str, str] | None = None
 ) -> str:
-    """-> all that it printed. module: of Python, with arguments; result_of: output -> the row's result.
+    """-> its output. module: a Python module with arguments; result_of: output -> the row's result.
 
-    Fails if the command does; the row is printed then, too.
+    Fails if the command fails, after printing the row.
     """
     variables = environment or {}
     command, commit = [sys.executable, "-m", *module], machine.commit()
     done = subprocess.run(
         command, env=os.environ | variables, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
     )
-    shown = " ".join([*(f"{name}={value}" for name, value in variables.items()), "python -m", *module])
+    command_line = " ".join([*(f"{name}={value}" for name, value in variables.items()), "python -m", *module])
     result = result_of(done.stdout) if done.returncode == 0 else f"FAILED, exit code {done.returncode}"
-    print(f"\n{done.stdout}\n| `{shown}` | {result} | {commit} | {datetime.now(UTC):%Y-%m-%d} |")
-    assert done.returncode == 0, shown
+    print(f"\n{done.stdout}\n| `{command_line}` | {result} | {commit} | {datetime.now(UTC):%Y-%m-%d} |")
+    assert done.returncode == 0, command_line
     return done.stdout

@@ -1,8 +1,8 @@
-"""The fault tests of `make test` again, with other seeds and more runs of each."""
+"""The fault tests of `make test` with other seeds and more runs."""
 
 import pytest
 
-from tests.acceptance.evidence import carry_out
+from tests.acceptance.evidence import run_module
 
 SEEDS = range(1, 6)
 RUNS = {
@@ -10,14 +10,14 @@ RUNS = {
     "tests/faults/test_hold_on_cluster.py": 8,
     "tests/faults/test_kill.py": 1,
 }
-"""By file: runs on one system for each seed. The kills have one."""
+"""File -> runs on one system for each seed. The test of kills has one."""
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("file", RUNS)
-def test_the_promise_holds_with_other_seeds(file: str, seed: int) -> None:
+def test_the_guarantees_hold_with_other_seeds(file: str, seed: int) -> None:
     settings = {"GLOMAR_TEST_SEED": str(seed), "GLOMAR_TEST_RUNS": str(RUNS[file])}
-    carry_out(["pytest", "-q", "-o", "timeout=0", file], last_line, settings)
+    run_module(["pytest", "-q", "-o", "timeout=0", file], last_line, settings)
 
 
 def last_line(printed: str) -> str:

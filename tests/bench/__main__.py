@@ -4,7 +4,7 @@
                          [--bulk 100000]
 
 Prints Markdown, writes bench-results/<time>.json. Exit code 1 if a run fails (an answer is lost or wrong); a
-goal that is missed is only said.
+missed goal is only printed.
 """
 
 import argparse
@@ -47,7 +47,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--asks", type=int, default=500)
     parser.add_argument("--quiet-s", type=float, default=60, help="how long to wait for a quiet machine")
-    parser.add_argument("--tries", type=int, default=3, help="how often at most for one undisturbed run")
+    parser.add_argument(
+        "--tries", type=int, default=3, help="at most so many attempts for one undisturbed run"
+    )
     parser.add_argument("--no-profile", dest="profile", action="store_false")
     parser.add_argument("--timing", type=int, default=timing.NUMBER, help="requests of each kind; 0: none")
     parser.add_argument("--bulk", type=int, default=bulk.NUMBER, help="size of the bulk file; 0: none")
@@ -58,7 +60,7 @@ async def _bench(options: argparse.Namespace) -> None:
     people = PEOPLE_FULL if options.full else PEOPLE
     plan = Plan(options.asks, options.requests)
     cache = OUT / "cache"
-    _say(f"register of {people:,} people, {plan.rows:,} requests")
+    _log(f"register of {people:,} people, {plan.rows:,} requests")
     register = population.register(people, cache)
     rows = population.request_rows(plan.rows, people, cache)
     found = machine.describe(OUT)
@@ -84,34 +86,35 @@ async def _bench(options: argparse.Namespace) -> None:
     out = OUT / f"{stamp}.json"
     out.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
     print(report.render(results))
-    _say(f"written to {out}")
+    _log(f"written to {out}")
     if options.timing:
         await quiet(options.quiet_s)
         found_timing = await timing.measure(options.timing, people, OUT)
-        print(f"\nDoes the time of a verdict tell what was found?\n\n{timing.render(found_timing)}")
-        _say(f"written to {timing.write(found_timing, OUT)}")
+        print(f"\nDoes the time of a verdict show what was found?\n\n{timing.render(found_timing)}")
+        _log(f"written to {timing.write(found_timing, OUT)}")
     if options.bulk:
-        print(f"\nThe bulk file, refused clause by clause\n\n{bulk.render(await bulk.measure(options.bulk))}")
+        found_bulk = await bulk.measure(options.bulk)
+        print(f"\nThe bulk file, refused condition by condition\n\n{bulk.render(found_bulk)}")
 
 
 async def _undisturbed(once: Once, what: str, options: argparse.Namespace) -> Run:
-    """One run; again, some times, if others kept the machine busy meanwhile. What counts is said aloud."""
+    """One run, repeated while other programs keep the machine busy. Prints which run counts."""
     for left in reversed(range(max(1, options.tries))):
         if not await quiet(options.quiet_s):
-            _say("the machine is busy with something else")
+            _log("the machine is busy with something else")
         with directory() as place:
             run = await once(place)
         disturbed = run.others > MAX_OTHERS and left > 0
-        _say(
+        _log(
             f"{what}: {run.rate:.0f} verdicts/s, {run.others:.2f} cores busy with others"
-            + ("; not counted, again" if disturbed else "")
+            + ("; not counted, repeated" if disturbed else "")
         )
         if not disturbed:
             break
     return run
 
 
-def _say(text: str) -> None:
+def _log(text: str) -> None:
     print(f"bench: {text}", file=sys.stderr, flush=True)
 
 

@@ -1,8 +1,8 @@
-"""The file of June 2025: 100,000 requests shaped like it, under the agreement as it is. Called by main.
+"""A file like that of June 2025: 100,000 requests, under the bundled agreement.
 
     python -m tests.bench.bulk [--requests 100000]
 
-What has no address must be refused before a lookup; nothing but what is complete may be confirmed.
+A request without an address must be refused before a lookup; only a complete one may be confirmed.
 """
 
 import argparse
@@ -19,7 +19,6 @@ from pathlib import Path
 
 import msgspec
 from glomar_evaluation.synth import people
-from glomar_evaluation.synth.bulk import COMPLETE, bulk, write_roll
 from glomar_local import ports
 from glomar_local.demo.population import today, write_requests
 from glomar_local.layout import Layout
@@ -34,13 +33,14 @@ from tests.bench import population
 from tests.bench.figures import Failed
 from tests.bench.report import table
 from tests.bench.run_directory import OUT, directory
+from tests.support.bulk import COMPLETE, bulk, write_roll
 
 NUMBER = 100_000
 LIMIT_S = 1_800
 
 
-class Refused(Struct, frozen=True):
-    """outcomes: of each class of request; conditions: how many requests each of them refused."""
+class BulkResult(Struct, frozen=True):
+    """outcomes: class of request -> outcome -> number; conditions: condition -> number of refusals."""
 
     requests: int
     seconds: float
@@ -48,25 +48,25 @@ class Refused(Struct, frozen=True):
     conditions: dict[str, int]
 
 
-async def measure(number: int) -> Refused:
-    """Raises Failed when something that may not be answered is."""
+async def measure(number: int) -> BulkResult:
+    """Raises Failed if a request is answered that must be refused."""
     rows = list(bulk(people(number, population.SEED), number, population.SEED, today()))
     register = population.register(number, OUT / "cache")
     with directory() as place:
         layout = Layout(place / "glomar")
         layout.root.mkdir(mode=0o700)
-        said: list[str] = []
+        messages: list[str] = []
         with runfile.claim(layout) as lock:
             system = provision(layout, ports.free())
             os.link(register, layout.register)
             for agency in system.agreement.requesters:
                 write_roll(layout.rolls / f"{agency}.csv", rows, date(2025, 1, 2))
             write_requests(rows, place / "requests.csv")
-            async with running(system, lock, said.append):
+            async with running(system, lock, messages.append):
                 seconds = await asyncio.to_thread(_submit, system, place)
-        if said:
-            raise Failed("; ".join(said))
-        return _tally(rows, place / "results.csv", seconds)
+        if messages:
+            raise Failed("; ".join(messages))
+        return _count(rows, place / "results.csv", seconds)
 
 
 def _submit(system: System, place: Path) -> float:
@@ -86,7 +86,7 @@ def _submit(system: System, place: Path) -> float:
     return time.monotonic() - started
 
 
-def _tally(rows: Sequence[Mapping[str, str]], results: Path, seconds: float) -> Refused:
+def _count(rows: Sequence[Mapping[str, str]], results: Path, seconds: float) -> BulkResult:
     klass = {row["reference"]: row["klass"] for row in rows}
     outcomes: dict[str, Counter[str]] = {}
     conditions: Counter[str] = Counter()
@@ -100,27 +100,29 @@ def _tally(rows: Sequence[Mapping[str, str]], results: Path, seconds: float) -> 
     for kind, found in outcomes.items():
         if kind != COMPLETE and set(found) != {"refused"}:
             raise Failed(f"{kind}: {dict(found)}")
-    return Refused(len(rows), seconds, {k: dict(v) for k, v in outcomes.items()}, dict(conditions))
+    return BulkResult(len(rows), seconds, {k: dict(v) for k, v in outcomes.items()}, dict(conditions))
 
 
-def render(found: Refused) -> str:
+def render(found: BulkResult) -> str:
     kinds = [
         (kind, *(str(counts.get(outcome, 0)) for outcome in ("confirm", "deny", "refused")))
         for kind, counts in sorted(found.outcomes.items())
     ]
-    clauses = [(name, f"{number:,}") for name, number in sorted(found.conditions.items())]
+    refusals = [(name, f"{number:,}") for name, number in sorted(found.conditions.items())]
     rate = found.requests / found.seconds
     return "\n\n".join(
         [
             f"{found.requests:,} requests in {found.seconds:.0f} s, {rate:.0f} a second.",
             table([("kind", "confirm", "deny", "refused"), *kinds]),
-            table([("refused by", "requests"), *clauses]),
+            table([("refused by", "requests"), *refusals]),
         ]
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.bulk", description="The file of June 2025.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.bulk", description="A file like that of June 2025."
+    )
     parser.add_argument("--requests", type=int, default=NUMBER)
     try:
         found = asyncio.run(measure(parser.parse_args().requests))

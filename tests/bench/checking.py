@@ -1,9 +1,9 @@
-"""How fast `verify` and `monitor` check a large ledger; does `verify` notice every way to spoil a small one?
+"""How fast `verify` and `monitor` check a large ledger; does `verify` notice every change to a small one?
 
     python -m tests.bench.checking [--leaves 1000000] [--runs 3] [--damage 1]
 
 Prints Markdown. Exit code 1 if a change goes unnoticed. `--damage N` tries each Nth byte, cut, swap and
-replay of a ledger of 1,000 entries; 1: all of them, some ten minutes on two cores; 0: none.
+replay of a ledger of 1,000 entries; 1: all of them, about ten minutes on two cores; 0: none.
 """
 
 import argparse
@@ -55,7 +55,7 @@ def _speed(place: Path, leaves: int, runs: int) -> None:
         print("bench: the machine is busy with something else", file=sys.stderr, flush=True)
     checks: dict[str, Callable[[], object]] = {
         "verify": lambda: verify(ledger, damage.KEY),
-        "monitor, first look": lambda: monitor(Directory(ledger), damage.KEY, _fresh(place / "state")),
+        "monitor, first run": lambda: monitor(Directory(ledger), damage.KEY, _fresh(place / "state")),
         "monitor, nothing new": lambda: monitor(Directory(ledger), damage.KEY, place / "state"),
     }
     print(f"\n| one process, {leaves:,} entries, median of {runs} | s | entries/s | entries/s of CPU time |")
@@ -96,7 +96,7 @@ def _median(check: Callable[[], object], runs: int) -> tuple[float, float]:
 
 def _damage(every: int) -> bool:
     workers = os.cpu_count() or 1
-    print(f"\n| a ledger of {damage.ENTRIES:,} entries, spoilt | tried | `verify` noticed |")
+    print(f"\n| a ledger of {damage.ENTRIES:,} entries, damaged | tried | `verify` noticed |")
     print("| --- | --- | --- |")
     whole = True
     with Pool(workers) as pool:
@@ -112,7 +112,7 @@ def _damage(every: int) -> bool:
 
 
 def _try(kind: str, start: int, every: int) -> tuple[int, list[str]]:
-    """How many changes were tried, and those that went unnoticed."""
+    """The number of tried changes, and the unnoticed ones."""
     tried = 0
 
     def counted(changes: damage.Changes) -> damage.Changes:

@@ -1,4 +1,4 @@
-"""What a benchmark run is made of: figures as values. Written to JSON, and read by the report."""
+"""The figures of a benchmark run as values, for the JSON file and the report."""
 
 import statistics
 from collections.abc import Iterable
@@ -7,11 +7,11 @@ from msgspec import Struct
 
 
 class Failed(Exception):
-    """The run is worth nothing: answers are lost or wrong, or a process ended."""
+    """The run is invalid: answers are lost or wrong, or a process ended."""
 
 
 class Cost(Struct, frozen=True):
-    """What one process took for the requests of one throughput run, until a second after the last answer."""
+    """CPU and memory of one process in one throughput run, until a second after the last answer."""
 
     name: str
     cpu_us: float
@@ -25,7 +25,7 @@ class Run(Struct, frozen=True):
 
     kind: str
     others: float
-    """Cores that were busy with anything else while all were asked at once."""
+    """Cores that were busy with other programs while all requests were sent at once."""
     seconds: float
     """From the first submit to the last checked answer."""
     requests: int
@@ -52,7 +52,7 @@ def spread(values: Iterable[float]) -> Spread:
 
 
 def quantile(ordered: list[float], share: float) -> float:
-    """The smallest value that `share` of all do not exceed."""
+    """The smallest value that a `share` of all values do not exceed."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
@@ -65,7 +65,7 @@ class Line(Struct, frozen=True):
 
 
 class Profile(Struct, frozen=True):
-    """Where one process's time goes. inclusive: our functions with all that they call; own: by package."""
+    """How one process spends its time. inclusive: our functions with all that they call."""
 
     process: str
     samples: int
@@ -74,7 +74,7 @@ class Profile(Struct, frozen=True):
 
 
 class Results(Struct, frozen=True):
-    """The JSON file's content. `machine` names what the figures depend on."""
+    """The content of the JSON file. machine: what the figures depend on."""
 
     version: int
     commit: str

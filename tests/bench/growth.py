@@ -1,6 +1,6 @@
-"""The ledger by itself, as it grows to millions of leaves: speed, memory, and the time to open it again.
+"""The ledger alone, as it grows to millions of leaves: speed, memory, and the time to open it again.
 
-Called by tests.bench.ledger, in a process of its own so that its memory is its own.
+Runs in a process of its own, so that the measured memory is the ledger's.
 """
 
 import os
@@ -21,7 +21,7 @@ TIME_NS = 1_744_000_000 * 10**9
 
 
 class Grown(Struct, frozen=True):
-    """At a size: leaves a second since the size before, memory of the process, the longest append since."""
+    """At one size: leaves a second since the last size, memory of the process, longest append since then."""
 
     size: int
     rate: float
@@ -30,7 +30,7 @@ class Grown(Struct, frozen=True):
 
 
 class Reopened(Struct, frozen=True):
-    """journal_mb: what had to be read and hashed again."""
+    """journal_mb: the size of the journal, which is read and hashed again."""
 
     size: int
     journal_mb: float
@@ -44,7 +44,7 @@ class Growth(Struct, frozen=True):
 
 
 def measure(leaves: int, directory: Path) -> Growth:
-    """Grows a ledger by millions, then opens it with a full journal, and again with one that starts over."""
+    """Grows a ledger by millions, then opens it with a full journal, and again with an empty one."""
     signer = Ed25519PrivateKey.from_private_bytes(bytes(32))
     ledger = Ledger.open(directory, signer, ORIGIN)
     grown = [Grown(0, 0.0, _rss_mb(), 0.0)]
@@ -56,7 +56,7 @@ def measure(leaves: int, directory: Path) -> Growth:
     size = ledger.size
     ledger.close()
     reopened = []
-    for _ in ("full", "started over"):
+    for _ in ("full", "empty"):
         journal_mb, started = journal.stat().st_size / 2**20, time.perf_counter()
         ledger = Ledger.open(directory, signer, ORIGIN)
         reopened.append(Reopened(size, journal_mb, time.perf_counter() - started, _rss_mb()))
@@ -73,7 +73,7 @@ def _grow(ledger: Ledger, size: int) -> Grown:
 
 
 def _append(ledger: Ledger) -> float:
-    """-> seconds that the append of one batch took."""
+    """Appends one batch -> seconds."""
     batch = [_leaf(sequence) for sequence in range(ledger.size + 1, ledger.size + 1 + BATCH)]
     started = time.perf_counter()
     ledger.append(batch)

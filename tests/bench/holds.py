@@ -1,9 +1,9 @@
-"""What 100,000 waiting requests cost the others: the same run with none and with so many on the waiting list.
+"""The cost of 100,000 waiting requests for other requests: the same run without and with them.
 
     python -m tests.bench.holds [--waiting 100000] [--requests 10000] [--runs 3]
 
-Prints Markdown. The list is filled through the verifier's own module, under a hold in force that covers none
-of what is asked.
+Prints Markdown. The verifier's own module fills the list, under a hold in force that covers none of the
+requests.
 """
 
 import argparse
@@ -20,13 +20,13 @@ from tests.bench import population, product
 from tests.bench.figures import Failed, Run
 from tests.bench.plan import Plan
 from tests.bench.run_directory import OUT, directory
-from tests.integration.bus import watching
-from tests.integration.holds import Officials
+from tests.support.bus import Bus
+from tests.support.controls import ControlPublisher
 
 PEOPLE = 10_000
 SCOPE = "jurisdiction:mad"
-FAR_OFF = 10_000_000
-"""Sequences that no request of a run has."""
+FIRST_SEQUENCE = 10_000_000
+"""The first of the waiting sequences: no request of a run has them."""
 
 
 def main() -> None:
@@ -44,12 +44,12 @@ def main() -> None:
     print("| --- | --- | --- | --- |")
     for number, found in runs.items():
         rate = statistics.median(run.rate for run in found)
-        cpu = statistics.median(_verifiers_cpu_us(run) for run in found)
+        cpu = statistics.median(_verifier_cpu_us(run) for run in found)
         others = statistics.median(run.others for run in found)
         print(f"| {number:,} | {rate:.0f} | {cpu:.0f} | {others:.2f} |")
 
 
-def _verifiers_cpu_us(run: Run) -> float:
+def _verifier_cpu_us(run: Run) -> float:
     return next(cost.cpu_us for cost in run.costs if cost.name == "verifier")
 
 
@@ -69,10 +69,10 @@ async def _bench(options: argparse.Namespace) -> dict[int, list[Run]]:
 
 
 def _fill(system: System, number: int) -> None:
-    with watching(system) as bus:
-        slot, _ = Officials(bus).hold(SCOPE)
+    with Bus(system) as bus:
+        slot, _ = ControlPublisher(bus).hold(SCOPE)
     waiting = HeldRequests(system.layout.waiting)
-    waiting.add(HeldRequest(FAR_OFF + n, slot, 1) for n in range(number))
+    waiting.add(HeldRequest(FIRST_SEQUENCE + n, slot, 1) for n in range(number))
     waiting.close()
 
 

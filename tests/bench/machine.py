@@ -1,4 +1,4 @@
-"""What the figures depend on: processor, versions, and how fast the disk syncs. Called by main."""
+"""What the figures depend on: processor, versions, and how fast the disk syncs."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ def describe(directory: Path) -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "cpu": _cpu(),
         "python": platform.python_version(),
-        "nats-server": _said(program("nats-server"), "--version").split()[-1],
+        "nats-server": _output(program("nats-server"), "--version").split()[-1],
         "nats-py": version("nats-py"),
         "disk syncs/s": f"{_syncs_per_s(directory):,.0f}",
         "load": " ".join(f"{value:.2f}" for value in os.getloadavg()),
@@ -27,14 +27,14 @@ def describe(directory: Path) -> dict[str, str]:
 
 
 def commit() -> str:
-    """Which code this is; "-dirty" when files differ from the commit. Empty outside a checkout."""
+    """The commit of the code, with "-dirty" if files differ from it. Empty outside a checkout."""
     try:
-        return _said("git", "-C", str(ROOT), "describe", "--always", "--dirty").strip()
+        return _output("git", "-C", str(ROOT), "describe", "--always", "--dirty").strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
 
 
-def _said(*command: str) -> str:
+def _output(*command: str) -> str:
     return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL)
 
 
@@ -45,7 +45,7 @@ def _cpu() -> str:
 
 
 def _syncs_per_s(directory: Path) -> float:
-    """Appending 1 KiB and fdatasync, one after the other: what one durable message costs at the least."""
+    """Appends of 1 KiB, each with fdatasync: the least cost of a durable message."""
     path = directory / "sync-probe"
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
     try:

@@ -1,10 +1,10 @@
-"""The peer: what an engineer writes by hand in an afternoon with nats-py. No safeguard; same durability.
+"""The peer: a relay that an engineer writes with nats-py in an afternoon. No safeguards; the same durability.
 
-    python -m tests.bench.naive_relay relay URL            answers, in the place of verifier and auditor
-    python -m tests.bench.naive_relay requester URL ROWS   asks, by the orders on its stdin
+    python -m tests.bench.naive_relay relay URL            answers, in place of verifier and auditor
+    python -m tests.bench.naive_relay requester URL ROWS   sends requests, by the commands on its stdin
 
-One stream on the same nats-server with the same sync; JSON; pipelined durable publishes, each acknowledged
-by the server before its request is; a durable pull consumer; verdicts read back from the stream.
+One stream on the same nats-server with the same sync; JSON; pipelined durable publishes, where a request is
+acknowledged after its verdict is stored; a durable pull consumer; verdicts are read from the stream.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from nats.aio.msg import Msg
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.api import AckPolicy, ConsumerConfig, PubAck, StorageType, StreamConfig
 
-from tests.bench.orders import obey
+from tests.bench.commands import serve_commands
 
 STREAM, CONSUMER = "RELAY", "relay"
 WINDOW = 2000
@@ -71,15 +71,15 @@ async def relay(url: str) -> None:
 
 
 class Requester:
-    """Publishes requests, reads verdicts back in stream order."""
+    """Publishes requests, receives verdicts in stream order."""
 
     def __init__(self, client: Client, rows: list[dict[str, str]]) -> None:
         self._streams = client.jetstream(publish_async_max_pending=UNACKNOWLEDGED)
         self._rows = rows
-        self._waiting: dict[str, asyncio.Future[int]] = {}
+        self._pending: dict[str, asyncio.Future[int]] = {}
 
     async def start(self) -> None:
-        await self._streams.subscribe("verdict.*", stream=STREAM, cb=self._take, ordered_consumer=True)
+        await self._streams.subscribe("verdict.*", stream=STREAM, cb=self._on_verdict, ordered_consumer=True)
 
     async def ask(self, number: int) -> int:
         stored, answered = await self._publish(number)
@@ -101,24 +101,24 @@ class Requester:
     async def _publish(self, number: int) -> tuple["asyncio.Future[PubAck]", "asyncio.Future[int]"]:
         request_id = str(uuid.uuid4())
         request = {"id": request_id, **self._rows[number], "issued_at": time.time()}
-        answered = self._waiting[request_id] = asyncio.get_running_loop().create_future()
+        answered = self._pending[request_id] = asyncio.get_running_loop().create_future()
         subject = f"request.{request_id}"
         return await self._streams.publish_async(subject, json.dumps(request).encode()), answered
 
-    async def _take(self, message: Msg) -> None:
+    async def _on_verdict(self, message: Msg) -> None:
         verdict = json.loads(message.data)
-        waiting = self._waiting.pop(verdict["id"])
-        waiting.set_result(int(verdict["outcome"] not in ("confirm", "deny")))
+        pending = self._pending.pop(verdict["id"])
+        pending.set_result(int(verdict["outcome"] not in ("confirm", "deny")))
 
 
 async def requester(url: str, rows: list[dict[str, str]]) -> None:
-    asker = Requester(await nats.connect(url), rows)
-    await asker.start()
-    await obey(asker)
+    used = Requester(await nats.connect(url), rows)
+    await used.start()
+    await serve_commands(used)
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """What a system would send: the filled columns, and always those that the relay reads."""
+    """The columns that a system would send: the filled ones, and those that the relay reads."""
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     unsent = ("truth", "klass")
     return [

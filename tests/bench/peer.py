@@ -1,4 +1,4 @@
-"""One run of the naive relay: nats-server with the product's settings, relay, requester. Called by main."""
+"""One run of the naive relay: nats-server with the product's settings, relay, requester."""
 
 import asyncio
 import sys
@@ -11,13 +11,13 @@ from nats.errors import Error as NatsError
 from nats.errors import NoServersError
 
 from tests.bench.figures import Failed, Run
-from tests.bench.plan import Plan, carry_out
-from tests.bench.processes import asking, read_line, started
+from tests.bench.plan import Plan, measure
+from tests.bench.processes import read_line, requester_process, started
 
 MODULE = "tests.bench.naive_relay"
 START_LIMIT_S = 10.0
 
-# The product's (glomar_local.provision.nats_conf), without accounts.
+# As the product's (glomar_local.provision.nats_conf), without accounts.
 _CONF = """\
 listen: 127.0.0.1:{port}
 max_payload: 128K
@@ -38,12 +38,12 @@ async def run(plan: Plan, rows: Path, directory: Path) -> Run:
     conf.write_text(_CONF.format(port=port, store=directory / "store"), encoding="utf-8")
     log = directory / "log"
     async with started((program("nats-server"), "--config", str(conf)), log) as server:
-        await _answering(url)
+        await _await_jetstream(url)
         async with started((sys.executable, "-m", MODULE, "relay", url), log) as relay:
             await read_line(relay, START_LIMIT_S)
-            async with asking(MODULE, ("requester", url, str(rows)), log) as requester:
+            async with requester_process(MODULE, ("requester", url, str(rows)), log) as requester:
                 pids = {"relay": relay.pid, "nats-server": server.pid}
-                measured = await carry_out(plan, requester, pids)
+                measured = await measure(plan, requester, pids)
     return Run(
         "peer",
         measured.others,
@@ -55,8 +55,8 @@ async def run(plan: Plan, rows: Path, directory: Path) -> Run:
     )
 
 
-async def _answering(url: str) -> None:
-    """JetStream comes up a little after the port does."""
+async def _await_jetstream(url: str) -> None:
+    """Returns once JetStream answers, which is a little after the port is open."""
     deadline = asyncio.get_running_loop().time() + START_LIMIT_S
     while True:
         client = Client()
@@ -73,4 +73,4 @@ async def _answering(url: str) -> None:
 
 
 async def _silent(_: Exception) -> None:
-    """nats-py prints each failed attempt; while the server starts they are expected."""
+    """nats-py prints each failed attempt; they are expected while the server starts."""

@@ -1,18 +1,18 @@
-"""What every run does, product or peer: warm up, single requests at low load, then all the others at once."""
+"""The steps of every run, of product or peer: warm-up, single requests at low load, all others at once."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import NamedTuple
 
 from tests.bench.figures import Cost
-from tests.bench.processes import Asking, Meter
+from tests.bench.processes import Meter, RequesterProcess
 
 WARM_UP = 200
 Watch = AbstractAsyncContextManager[None]
 
 
 class Plan(NamedTuple):
-    """How many single requests at low load, and how many at once."""
+    """asks: the number of single requests at low load; requests: the number sent at once."""
 
     asks: int
     requests: int
@@ -29,21 +29,21 @@ class Measured(NamedTuple):
     costs: list[Cost]
 
 
-async def carry_out(
-    plan: Plan, asking: Asking, pids: Mapping[str, int], watches: Sequence[Watch] = ()
+async def measure(
+    plan: Plan, requester: RequesterProcess, pids: Mapping[str, int], watches: Sequence[Watch] = ()
 ) -> Measured:
-    """pids: what is metered, beside the asking process. watches: open while all are asked at once.
+    """pids: the processes to measure, besides the requester. watches: open while all are sent at once.
 
     Raises Failed.
     """
-    await asking.order(0, WARM_UP, alone=False)
-    alone = await asking.order(WARM_UP, plan.asks, alone=True) if plan.asks else None
-    meter = Meter({"asking client": asking.pid, **pids})
+    await requester.run(0, WARM_UP, alone=False)
+    alone = await requester.run(WARM_UP, plan.asks, alone=True) if plan.asks else None
+    meter = Meter({"requester client": requester.pid, **pids})
     for watch in watches:
         await watch.__aenter__()
     try:
         meter.start()
-        together = await asking.order(WARM_UP + plan.asks, plan.requests, alone=False)
+        together = await requester.run(WARM_UP + plan.asks, plan.requests, alone=False)
     finally:
         for watch in watches:
             await watch.__aexit__(None, None, None)

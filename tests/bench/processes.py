@@ -1,4 +1,4 @@
-"""Processes of a benchmark from outside: the asking one, which takes orders, and what each costs (/proc)."""
+"""Processes of a benchmark: the requester, which takes commands, and the CPU and memory of each (/proc)."""
 
 import asyncio
 import os
@@ -10,43 +10,43 @@ from pathlib import Path
 
 import msgspec
 
+from tests.bench.commands import Command, Report
 from tests.bench.figures import Cost, Failed
-from tests.bench.orders import Order, Report
 
 ROOT = Path(__file__).resolve().parents[2]
 START_LIMIT_S = 60.0
-ORDER_LIMIT_S = 900.0
+RUN_LIMIT_S = 900.0
 STOP_LIMIT_S = 15.0
 SETTLE_S = 1.0
-"""After the last answer, until what is still on its way (spans, ledger tiles) has been paid for."""
+"""After the last answer, until the rest of the work is done (spans, ledger tiles)."""
 QUIET_FOR_S, QUIET_CORES = 2.0, 0.1
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-class Asking:
-    """An asking process that is ready."""
+class RequesterProcess:
+    """A requester's process that is ready."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self.pid = process.pid
 
-    async def order(self, first: int, count: int, *, alone: bool) -> Report:
+    async def run(self, first: int, count: int, *, alone: bool) -> Report:
         """Raises Failed when answers are lost or wrong, or the process ends."""
         assert self._process.stdin
-        self._process.stdin.write(msgspec.json.encode(Order(alone, first, count)) + b"\n")
-        report = msgspec.json.decode(await read_line(self._process, ORDER_LIMIT_S), type=Report)
+        self._process.stdin.write(msgspec.json.encode(Command(alone, first, count)) + b"\n")
+        report = msgspec.json.decode(await read_line(self._process, RUN_LIMIT_S), type=Report)
         if report.wrong or report.answers != count:
             raise Failed(f"{report.wrong} of {count} answers are wrong, {count - report.answers} are lost")
         return report
 
 
 async def read_line(process: asyncio.subprocess.Process, limit_s: float) -> bytes:
-    """The process's next line. Raises Failed when it ends or says nothing."""
+    """The next line of the process. Raises Failed if it ends or prints none within the limit."""
     assert process.stdout
     try:
         line = await asyncio.wait_for(process.stdout.readline(), limit_s)
     except TimeoutError:
-        raise Failed(f"process {process.pid} said nothing for {limit_s:.0f} s") from None
+        raise Failed(f"process {process.pid} printed nothing for {limit_s:.0f} s") from None
     if not line:
         raise Failed(f"process {process.pid} ended")
     return line
@@ -56,7 +56,7 @@ async def read_line(process: asyncio.subprocess.Process, limit_s: float) -> byte
 async def started(
     arguments: Sequence[str], log: Path, env: Mapping[str, str] | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process with pipes to stdin and stdout; SIGTERM at the end, SIGKILL if that does not do."""
+    """A process with pipes to stdin and stdout; at the end SIGTERM, then SIGKILL if it still runs."""
     with log.open("ab") as errors:
         process = await asyncio.create_subprocess_exec(
             *arguments,
@@ -80,17 +80,17 @@ async def started(
 
 
 @asynccontextmanager
-async def asking(
+async def requester_process(
     module: str, arguments: Sequence[str], log: Path, env: Mapping[str, str] | None = None
-) -> AsyncIterator[Asking]:
-    """Runs `python -m module` that obeys orders. Raises Failed if it does not become ready."""
+) -> AsyncIterator[RequesterProcess]:
+    """Runs `python -m module`, which takes commands. Raises Failed if it does not become ready."""
     async with started((sys.executable, "-m", module, *arguments), log, env) as process:
         await read_line(process, START_LIMIT_S)
-        yield Asking(process)
+        yield RequesterProcess(process)
 
 
 class Meter:
-    """CPU and memory of named processes, over what happens between `start` and `read`."""
+    """CPU and memory of named processes between `start` and `read`."""
 
     def __init__(self, pids: Mapping[str, int]) -> None:
         self._pids = pids
@@ -102,7 +102,7 @@ class Meter:
         self._machine_s, self._at = machine_cpu_s(), time.monotonic()
 
     async def read(self, requests: int) -> tuple[list[Cost], float]:
-        """What each took, and how many cores all other processes kept busy."""
+        """The cost of each process, and the number of cores that all other processes kept busy."""
         await asyncio.sleep(SETTLE_S)
         used_s = {name: cpu_s(pid) - self._before[name] for name, pid in self._pids.items()}
         others_s = machine_cpu_s() - self._machine_s - sum(used_s.values())
@@ -114,7 +114,7 @@ class Meter:
 
 
 async def quiet(limit_s: float) -> bool:
-    """Waits until hardly anything runs on this machine, at most so long. False: it never was quiet."""
+    """Waits until the machine is nearly idle. False: it was not within the limit."""
     deadline = time.monotonic() + limit_s
     while True:
         busy_s = machine_cpu_s()

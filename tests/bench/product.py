@@ -1,6 +1,6 @@
-"""One run of the product, through its real processes on a data directory of its own. Called by main.
+"""One run of the product, with its real processes on a data directory of its own.
 
-After it the ledger is verified as oversight would, and every request must have its one verdict there.
+Afterwards the ledger is verified, and every request must have its one verdict in it.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ from glomar_local.traces.store import decode
 
 from tests.bench import population
 from tests.bench.figures import Failed, Run
-from tests.bench.plan import Plan, Watch, carry_out
-from tests.bench.processes import asking
+from tests.bench.plan import Plan, Watch, measure
+from tests.bench.processes import requester_process
 
-MODULE = "tests.bench.asking"
+MODULE = "tests.bench.requester"
 
 Watches = Callable[[Mapping[str, int]], list[Watch]]
-"""Process names with their ids -> what is to be open while all are asked at once."""
+"""Process names with their ids -> the contexts to keep open while all requests are sent at once."""
 
 
 async def run(
@@ -40,24 +40,26 @@ async def run(
     watches: Watches = lambda pids: [],
     prepare: Callable[[System], None] = lambda system: None,
 ) -> Run:
-    """prepare: what is done before anything is asked. Raises Failed; GlomarError when it does not start."""
+    """prepare: called before the first request. Raises Failed; GlomarError if the system does not start."""
     layout = Layout(directory / "glomar")
     layout.root.mkdir(mode=0o700)
-    said: list[str] = []
+    messages: list[str] = []
     with runfile.claim(layout) as lock:
         system = provision(layout, ports.free(), population.agreement(directory / "agreement.toml"))
         os.link(register, layout.register)
         make_rolls(layout, system.agreement, cases=plan.rows)
-        async with running(system, lock, said.append) as supervisor:
+        async with running(system, lock, messages.append) as supervisor:
             await asyncio.to_thread(prepare, system)
             arguments = (str(layout.settings("requester")), str(rows))
-            async with asking(MODULE, arguments, layout.log("asking"), _traced(system)) as client:
+            async with requester_process(
+                MODULE, arguments, layout.log("bench-requester"), _traced(system)
+            ) as client:
                 pids = {_NAMES.get(name, name): pid for name, pid in supervisor.pids.items()}
-                watching = watches({"asking client": client.pid, **pids})
-                measured = await carry_out(plan, client, pids, watching)
+                open_watches = watches({"requester client": client.pid, **pids})
+                measured = await measure(plan, client, pids, open_watches)
             _require_one_verdict_each(system, plan.rows)
-    if said:
-        raise Failed("; ".join(said))
+    if messages:
+        raise Failed("; ".join(messages))
     spans = count_spans(layout.traces)
     return Run(
         "product",
@@ -71,7 +73,7 @@ async def run(
 
 
 _NAMES = {"supervisor": "trace receiver", "requester": "requester service"}
-"""What the supervisor's process mainly does, and which of two requesters is meant."""
+"""Clearer names: the supervisor's process mainly receives traces, and there are two requesters."""
 
 
 def _traced(system: System) -> dict[str, str]:
@@ -82,18 +84,18 @@ def _traced(system: System) -> dict[str, str]:
 
 
 def _require_one_verdict_each(system: System, requests: int) -> None:
-    """Raises Failed unless the whole ledger verifies and holds one verdict for each of so many requests."""
+    """Raises Failed unless the ledger verifies and has one verdict for each of so many requests."""
     audited = audit(system.layout.ledger, system.log_key, system.subjects)
     if audited.report is None:
         raise Failed(f"the ledger does not verify: {audited.fault}")
     if not audited.counted.is_one_to_one or len(audited.counted.digests) != requests:
         raise Failed(
-            f"{len(audited.counted.digests)} requests in the ledger, not {requests} with a verdict each"
+            f"{len(audited.counted.digests)} requests in the ledger, not {requests} with one verdict each"
         )
 
 
 def count_spans(database: Path) -> dict[str, int]:
-    """Service -> spans that the receiver stored."""
+    """Service -> number of spans that the receiver stored."""
     found: Counter[str] = Counter()
     with contextlib.closing(sqlite3.connect(database)) as store:
         for (body,) in store.execute("SELECT spans FROM body"):

@@ -1,4 +1,4 @@
-"""Where the time goes: py-spy on the product's processes during one run, added up by function and package."""
+"""Profiles the product's processes with py-spy during one run: the time by function and by package."""
 
 import asyncio
 import contextlib
@@ -14,15 +14,15 @@ from glomar_local.system.process import program
 from tests.bench.figures import Cost, Failed, Line, Profile
 from tests.bench.plan import Watch
 
-PROFILED = ("asking client", "verifier", "auditor")
+PROFILED = ("requester client", "verifier", "auditor")
 SAMPLES_PER_S = 100
 WRITE_LIMIT_S = 60.0
 SHOWN_FROM = 0.01
 
 _WAITING = ("threading.Condition.wait", "concurrent.futures.thread._worker")
-"""py-spy sometimes takes a thread that waits on a lock for a busy one."""
+"""py-spy sometimes counts a thread that waits on a lock as busy."""
 _ENTRY = re.compile(r"glomar_\w+\.(cli|service)\.")
-"""What everything runs under says nothing."""
+"""The functions that call everything else are left out."""
 
 _FRAME = re.compile(r"(?P<function>.+) \((?P<file>[^()]*?)(?::\d+)?\)")
 _PACKAGES = re.compile(r"(?:.*/)?(?:site-packages|python3\.\d+)/")
@@ -38,7 +38,7 @@ def stacks_file(directory: Path, process: str) -> Path:
 
 @contextlib.asynccontextmanager
 async def _recording(pid: int, out: Path) -> AsyncIterator[None]:
-    """Samples that process for as long as the context is open."""
+    """Samples the process while the context is open."""
     arguments = (
         "record",
         "--pid",
@@ -57,7 +57,7 @@ async def _recording(pid: int, out: Path) -> AsyncIterator[None]:
         yield
     finally:
         with contextlib.suppress(ProcessLookupError):
-            # As Ctrl-C does: it stops sampling and writes.
+            # As with Ctrl-C, py-spy stops sampling and writes its file.
             spy.send_signal(signal.SIGINT)
         try:
             await asyncio.wait_for(spy.wait(), WRITE_LIMIT_S)
@@ -69,7 +69,7 @@ async def _recording(pid: int, out: Path) -> AsyncIterator[None]:
 
 
 def read(directory: Path, costs: Iterable[Cost]) -> list[Profile]:
-    """costs: of a run that nobody sampled, for what a share is worth."""
+    """costs: of a run without py-spy; they give the CPU time of each share."""
     cpu_us = {cost.name: cost.cpu_us for cost in costs}
     return [
         summarise(name, stacks_file(directory, name).read_text(encoding="utf-8").splitlines(), cpu_us[name])
@@ -113,6 +113,6 @@ def _frame(text: str) -> tuple[str, str]:
 
 
 def _package(frames: list[tuple[str, str]]) -> str:
-    """Of the innermost function. What is written in C shows as the Python function that called it."""
+    """The package of the innermost function. Time in C counts for the Python function that called it."""
     parts = frames[-1][0].split(".")
     return ".".join(parts[:2]) if parts[0].startswith("glomar_") or parts[0] == "opentelemetry" else parts[0]

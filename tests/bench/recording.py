@@ -1,7 +1,7 @@
-"""A real auditor behind a real nats-server, fed at a fixed rate: what it records, and when receipts arrive.
+"""A real auditor and nats-server with entries at a fixed rate: what is recorded, and when receipts arrive.
 
-Called by tests.bench.ledger. Half of the entries are requests, half the record holder's verdicts, sealed and
-signed as the verifier writes them; whatever arrives late is not spared, since nothing waits for an answer.
+Half of the entries are requests, half are verdicts, sealed and signed as the verifier does. Sending does not
+wait for answers, so late receipts count in full.
 """
 
 import asyncio
@@ -35,10 +35,10 @@ from nats.aio.msg import Msg
 
 from tests.bench.figures import Cost, Failed
 from tests.bench.processes import Meter
-from tests.faults.processes import BUS, Processes, processes
+from tests.support.service_processes import BUS, Processes
 
 REQUEST_BYTES = 3_250
-"""As the product's requests have (docs/performance.md)."""
+"""The size of the product's requests (docs/performance.md)."""
 TICK_S = 0.01
 IN_FLIGHT = 20
 CHECK_ONE_OF = 100
@@ -46,8 +46,8 @@ DRAIN_LIMIT_S = 120.0
 
 
 class Recording(Struct, frozen=True):
-    """offered: entries a second that were to be stored; waits_ms: from an entry's acknowledgement by the
-    stream to its receipt at the agency, sorted; behind: entries not yet recorded when the last was stored."""
+    """offered: entries a second to store; waits_ms: from the stream's acknowledgement of an entry to its
+    receipt at the agency, sorted; behind: entries not yet recorded when the last one was stored."""
 
     offered: int
     entries: int
@@ -60,13 +60,13 @@ class Recording(Struct, frozen=True):
 
 
 async def measure(rate: int, seconds: float, directory: Path) -> Recording:
-    """Raises Failed when a receipt is missing or wrong, or the ledger does not verify afterwards."""
+    """Raises Failed if a receipt is missing or wrong, or the ledger does not verify afterwards."""
     system = provision(Layout(directory / "glomar"), ports.free())
-    with processes(system) as running:
+    with Processes(system) as running:
         await asyncio.to_thread(running.start_bus)
         running.start("auditor")
         await asyncio.to_thread(running.until_ready, "auditor")
-        found = await _Feeding(system, running).run(rate, seconds)
+        found = await _Sender(system, running).run(rate, seconds)
         running.stop("auditor")
     audited = audit(system.layout.ledger, system.log_key, system.subjects)
     if (
@@ -78,7 +78,7 @@ async def measure(rate: int, seconds: float, directory: Path) -> Recording:
     return found
 
 
-class _Feeding:
+class _Sender:
     def __init__(self, system: System, running: Processes) -> None:
         self._system, self._running = system, running
         self._identity = identity_of(system)
@@ -101,15 +101,15 @@ class _Feeding:
         async with connected(system, OPERATOR) as operator, connected(system, self._agency) as agency:
             await agency.subscribe(system.subjects.release(self._agency), cb=self._on_release)
             await agency.flush()
-            # Only the last tenth of a second of it counts for anything: connections, caches, first tiles.
-            await self._feed(operator, 200, 1.0)
+            # Warm-up: connections, caches, first tiles.
+            await self._send(operator, 200, 1.0)
             await self._all_released()
             self._acknowledged.clear()
             self._arrived.clear()
             warm = self._size()
             meter.start()
             started = time.perf_counter()
-            await self._feed(operator, rate, seconds)
+            await self._send(operator, rate, seconds)
             stored_s, entries = self._last_stored - started, 2 * len(self._acknowledged)
             behind = warm + entries - self._size()
             await self._all_released()
@@ -121,17 +121,17 @@ class _Feeding:
         total = warm + entries - 1
         return Recording(rate, total, stored_s, recorded_s, behind, waits, costs, others)
 
-    async def _feed(self, operator: Client, rate: int, seconds: float) -> None:
-        """A batch each tick, whether the one before it is stored or not."""
-        started, sent, slots = time.perf_counter(), 0, asyncio.Semaphore(IN_FLIGHT)
+    async def _send(self, operator: Client, rate: int, seconds: float) -> None:
+        """A batch each tick, also while earlier batches are being stored."""
+        started, sent, permits = time.perf_counter(), 0, asyncio.Semaphore(IN_FLIGHT)
         async with asyncio.TaskGroup() as storing:
             while (now := time.perf_counter() - started) < seconds:
                 due = int(now * rate / 2) - sent
                 if due:
                     pairs = list(self._pairs(min(due, 100)))
                     sent += len(pairs)
-                    await slots.acquire()
-                    storing.create_task(self._store(operator, pairs, slots))
+                    await permits.acquire()
+                    storing.create_task(self._store(operator, pairs, permits))
                 await asyncio.sleep(max(0.0, TICK_S - (time.perf_counter() - started - now)))
 
     def _pairs(self, number: int) -> Iterator[tuple[str, list[Outgoing]]]:
@@ -150,12 +150,12 @@ class _Feeding:
             yield verdict.request_id, [request, Outgoing(verdict.subject, verdict.body, {})]
 
     async def _store(
-        self, operator: Client, pairs: list[tuple[str, list[Outgoing]]], slots: asyncio.Semaphore
+        self, operator: Client, pairs: list[tuple[str, list[Outgoing]]], permits: asyncio.Semaphore
     ) -> None:
         try:
             await store_atomically(operator, [message for _, both in pairs for message in both])
         finally:
-            slots.release()
+            permits.release()
         self._last_stored = time.perf_counter()
         for request_id, _ in pairs:
             self._acknowledged[request_id] = self._last_stored
@@ -178,10 +178,10 @@ class _Feeding:
         return int((self._system.layout.ledger / "checkpoint").read_text(encoding="utf-8").split("\n")[1])
 
     def _check(self, request_id: str, body: bytes) -> None:
-        """As the requester does; raises IntegrityError."""
+        """Verifies the release as the requester does. Raises IntegrityError."""
         release = open_release(body, request_id, self._identity)
         if release is None:
             raise Failed("a release without a verdict")
         day = datetime.now(UTC) + timedelta(days=1)
-        asked = RequestRecord(request_id, "", "", b"", self._digests[request_id], "", day)
-        verify_release(release, asked, self._identity)
+        record = RequestRecord(request_id, "", "", b"", self._digests[request_id], "", day)
+        verify_release(release, record, self._identity)

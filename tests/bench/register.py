@@ -1,8 +1,8 @@
-"""`python -m tests.bench.register`: building registers and looking up in them, by size, on file and server.
+"""Builds registers of several sizes and looks up in them, in a file and on a server.
 
     python -m tests.bench.register [--people 1000000 10000000] [--lookups 50000] [--no-postgres]
 
-Called by `make bench` with small sizes. Prints Markdown; the registers stay under bench-results/cache.
+Prints Markdown; the registers stay in bench-results/cache.
 """
 
 import argparse
@@ -19,11 +19,10 @@ from pathlib import Path
 
 from glomar_evaluation.synth import requests, write_register
 from glomar_local.demo.population import today
-from glomar_verifier.matching.match import Query, decide
-from glomar_verifier.matching.query import normal_query
+from glomar_verifier.matching.match import Query, decide, normal_query
 from glomar_verifier.matching.rules import Rules, load_rules
 from glomar_verifier.register import Register
-from glomar_verifier.register.build_into import build_into
+from glomar_verifier.register.build import build_into
 from glomar_verifier.register.open import open_place
 from msgspec import Struct
 
@@ -39,7 +38,7 @@ ROUNDS = 5
 GOAL_PEOPLE, BUILD_GOAL_S, SIZE_GOAL_MB = 10_000_000, 360, 2_000
 RATE_GOALS = {"SQLite": 10_000, "PostgreSQL": 2_000}
 """Lookups a second of each process."""
-# So that loading is bound by the processor and not by somebody's default of 1 GB of WAL.
+# The processor limits loading, not the default of 1 GB of WAL.
 _SETTINGS = (
     "shared_buffers=512MB",
     "max_wal_size=8GB",
@@ -84,7 +83,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.ask:
         place, number, lookups = options.ask
-        _ask_until_told(place, int(number), int(lookups))
+        _look_up_on_command(place, int(number), int(lookups))
         return
     CACHE.mkdir(parents=True, exist_ok=True)
     for line in run(options.people, options.lookups, with_postgres=options.postgres):
@@ -130,11 +129,12 @@ def _goals(built: Sequence[Built], found: Sequence[Lookups]) -> Iterator[str]:
             took, size = each.seconds, each.megabytes
             yield goal(f"built in {BUILD_GOAL_S} s", f"{took:.0f} s", is_reached=took <= BUILD_GOAL_S)
             yield goal(f"at most {SIZE_GOAL_MB} MB", f"{size:.0f} MB", is_reached=size <= SIZE_GOAL_MB)
-    for looked in found:
-        rate, least = statistics.median(looked.rates), RATE_GOALS[looked.where] * looked.processes
-        what = f"{looked.where}, {looked.people:,} people, {looked.processes} processes, {least:,} lookups/s"
+    for lookups in found:
+        rate, least = statistics.median(lookups.rates), RATE_GOALS[lookups.where] * lookups.processes
+        where = f"{lookups.where}, {lookups.people:,} people, {lookups.processes} processes"
+        what = f"{where}, {least:,} lookups/s"
         yield goal(what, f"{rate:,.0f}", is_reached=rate >= least)
-    on_file = [statistics.median(looked.rates) for looked in found if looked.where == "SQLite"]
+    on_file = [statistics.median(each.rates) for each in found if each.where == "SQLite"]
     ratio = on_file[0] / on_file[-1]
     yield goal(
         "from the smallest to the largest, 1.5 times the cost", f"{ratio:.2f}", is_reached=ratio <= 1.5
@@ -163,18 +163,18 @@ def _load(server: Server, number: int, rules: Rules) -> str:
 
 
 def _queries(number: int, lookups: int, rules: Rules) -> list[Query]:
-    """Of every kind that gets as far as the register, about people from the whole of it."""
+    """Queries of every kind that reaches the register, about people from the whole register."""
     rows = _sample(_extract(number), max(1, number // (3 * lookups)))
-    asked = requests(rows, lookups, population.SEED, today(), per_name=number)
+    generated = requests(rows, lookups, population.SEED, today(), per_name=number)
     return [
         normal_query(particulars(row), tuple(map(int, row["tax_periods"].split(";"))), rules, "us")
-        for row in asked
+        for row in generated
         if not row["truth"].startswith("refused")
     ]
 
 
 def _sample(extract: Path, step: int) -> Iterator[dict[str, str]]:
-    """Each step-th person, with all of the person's spells; ids are P and a number."""
+    """One person of each `step`, with all spells of the person; an id is P and a number."""
     with extract.open(encoding="utf-8", newline="") as file:
         header = file.readline()
         chosen = (line for line in file if int(line[1 : line.index(",")]) % step == 0)
@@ -204,28 +204,28 @@ def _ask(register: Register, queries: Sequence[Query], rules: Rules) -> list[flo
 
 
 def _measure_several(url: str, number: int, lookups: int, processes: int) -> Lookups:
-    """All together, each process with a connection of its own; they begin when all are ready."""
+    """All processes together, each with its own connection; they begin when all are ready."""
     command = [sys.executable, "-m", "tests.bench.register", "--ask", url, str(number), str(lookups)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": ROOT}
-    asking = [subprocess.Popen(command, **pipes) for _ in range(processes)]  # type: ignore[call-overload]
+    started = [subprocess.Popen(command, **pipes) for _ in range(processes)]  # type: ignore[call-overload]
     rates, times = [], []
-    for one in asking:
+    for one in started:
         assert one.stdout.readline() == "ready\n"
     for _ in range(ROUNDS):
-        for one in asking:
+        for one in started:
             one.stdin.write("go\n")
             one.stdin.flush()
-        found = [one.stdout.readline().split() for one in asking]
+        found = [one.stdout.readline().split() for one in started]
         rates.append(sum(float(rate) for rate, _, _ in found))
         times += [(float(p50), float(p99)) for _, p50, p99 in found]
-    for one in asking:
+    for one in started:
         one.stdin.close()
         one.wait()
     p50, p99 = (statistics.median(values) for values in zip(*times, strict=True))
     return Lookups("PostgreSQL", number, processes, rates, p50, p99)
 
 
-def _ask_until_told(place: str, number: int, lookups: int) -> None:
+def _look_up_on_command(place: str, number: int, lookups: int) -> None:
     rules = load_rules()
     register, queries = open_place(place, rules), _queries(number, lookups, rules)
     print("ready", flush=True)

@@ -47,7 +47,7 @@ def figures(results: Results) -> str:
 
 
 def goals(results: Results) -> list[str]:
-    """What was to be reached, and whether it was."""
+    """The goals, and whether each is reached."""
     ratio = _rates(results.product).median / _rates(results.peer).median
     p50 = _latency(results.product, 0.5).median
     return [
@@ -68,7 +68,7 @@ def costs(results: Results) -> str:
 
 def profile(found: Profile) -> str:
     title = (
-        f"Where the {found.process}'s time goes ({found.samples:,} samples; a function with all it calls):"
+        f"How the {found.process} spends its time ({found.samples:,} samples; a function with all it calls):"
     )
     functions: list[Row] = [("function", "share", "µs a request")]
     functions += [(f"`{line.what}`", f"{line.share:.0%}", f"{line.cpu_us:.0f}") for line in found.inclusive]

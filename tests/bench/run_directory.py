@@ -1,4 +1,4 @@
-"""A directory for one run, beside the results. Called by the benchmarks' mains."""
+"""A directory for one run, beside the results."""
 
 import shutil
 import sys
@@ -14,12 +14,12 @@ OUT = ROOT / "bench-results"
 
 @contextmanager
 def directory() -> Iterator[Path]:
-    """On the disk of the results, not on a /tmp that may be memory; gone afterwards, unless it failed."""
+    """On the disk of the results, since /tmp may be in memory. Removed afterwards, unless the run failed."""
     OUT.mkdir(exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix="run-", dir=OUT))
     try:
         yield made
     except BaseException:
-        print(f"bench: left behind: {made}", file=sys.stderr, flush=True)
+        print(f"bench: the failed run's files are in {made}", file=sys.stderr, flush=True)
         raise
     shutil.rmtree(made)

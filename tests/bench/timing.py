@@ -1,8 +1,8 @@
-"""Does the time of a verdict tell what the lookup found? Seen as the bus's operator could. Called by main.
+"""Does the time of a verdict show what the lookup found? Measured as the bus operator could.
 
     python -m tests.bench.timing [--number 5000] [--people 100000]
 
-One request at a time, of four kinds in random order, from its publish to its verdict on the wire; any two
+One request at a time, of four kinds in random order, from its publish to its verdict on the bus. Each two
 kinds are compared with the two-sample Kolmogorov-Smirnov test.
 """
 
@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import cycle, groupby, islice
 from pathlib import Path
@@ -31,11 +31,6 @@ from glomar_local.provision.provision import System, provision
 from glomar_local.system.open_bus import connected
 from glomar_requester.ask import Question
 from glomar_requester.outgoing.compose import Label, compose, new_request_id
-from glomar_schemas.crypto.dsse import open_envelope
-from glomar_schemas.crypto.sealing import Context, Opener
-from glomar_schemas.decoding import decode
-from glomar_schemas.keys import key_id, read_sealing_key
-from glomar_schemas.messages import Answer, Verdict
 from glomar_schemas.request_file import COLUMNS, Ask, parse_ask
 from glomar_verifier.holder_lists import veto
 from msgspec import Struct
@@ -44,11 +39,12 @@ from nats.aio.msg import Msg
 
 from tests.bench import population
 from tests.bench.figures import Failed, quantile
+from tests.bench.kolmogorov_smirnov import Compared, compare
 from tests.bench.machine import commit, describe
 from tests.bench.processes import ROOT
 from tests.bench.report import Row, table
-from tests.bench.smirnov import Compared, compare
-from tests.faults.processes import processes
+from tests.support.recorded import verdict_opener
+from tests.support.service_processes import Processes
 
 OF_KLASS = {"confirm": "true", "veto": "true", "no match": "absent-person", "ambiguous": "ambiguous-sr-jr"}
 NUMBER = 5_000
@@ -57,11 +53,11 @@ WARM_UP = 200
 AT_ONCE = 200
 ANSWER_LIMIT_S = 30.0
 PAUSE_S = (0.0, 0.006)
-"""Out of step with the slots."""
+"""Not in phase with the release times."""
 
 
 class Timing(Struct, frozen=True):
-    """The JSON file's content. times_ms: sorted, of each kind."""
+    """The content of the JSON file. times_ms: of each kind, sorted."""
 
     version: int
     commit: str
@@ -71,7 +67,7 @@ class Timing(Struct, frozen=True):
 
 
 async def measure(number: int, people: int, out: Path) -> Timing:
-    """number: of requests of each kind. Raises Failed when a verdict is wrong or does not come."""
+    """number: requests of each kind. Raises Failed if a verdict is wrong or does not come."""
     cache = out / "cache"
     register = population.register(people, cache)
     asks, vetoed = _asks(population.sample(4_000, people, cache))
@@ -81,7 +77,7 @@ async def measure(number: int, people: int, out: Path) -> Timing:
     os.link(register, layout.register)
     make_rolls(layout, system.agreement, cases=WARM_UP + number * len(OF_KLASS))
     veto.write(dict.fromkeys(vetoed, date(2025, 1, 1)), layout.veto)
-    with processes(system) as running:
+    with Processes(system) as running:
         await asyncio.to_thread(running.start_bus)
         running.start("verifier")
         await asyncio.to_thread(running.until_ready, "verifier")
@@ -99,13 +95,13 @@ def render(timing: Timing) -> str:
     pairs: list[Row] = [("compared", "KS statistic", "critical, 5 %", "critical, 1 %", "told apart at 5 %")]
     for each in timing.compared:
         numbers = (each.statistic, each.critical_5, each.critical_1)
-        told = "YES" if each.statistic > each.critical_5 else "no"
-        pairs.append((f"{each.one} / {each.other}", *(f"{number:.4f}" for number in numbers), told))
+        distinguished = "YES" if each.statistic > each.critical_5 else "no"
+        pairs.append((f"{each.one} / {each.other}", *(f"{number:.4f}" for number in numbers), distinguished))
     return "\n\n".join((table(kinds), table(pairs)))
 
 
 def _asks(rows: Iterable[Mapping[str, str]]) -> tuple[dict[str, list[Ask]], list[str]]:
-    """Kind -> requests about people of its own, and the register's ids of those under the veto."""
+    """Kind -> requests, each kind about its own people; and the ids of the people under the veto."""
     klasses = {klass.name: klass for klass in KINDS}
     dice = random.Random(population.SEED)
     asks: dict[str, list[Ask]] = {kind: [] for kind in OF_KLASS}
@@ -134,31 +130,33 @@ async def _times(system: System, asks: Mapping[str, list[Ask]], number: int) -> 
     async with connected(system, OPERATOR) as operator, connected(system, system.agency) as agency:
         verdicts: asyncio.Queue[tuple[float, bytes, str]] = asyncio.Queue()
 
-        async def seen(message: Msg) -> None:
+        async def on_verdict(message: Msg) -> None:
             verdicts.put_nowait((time.perf_counter(), message.data, message.subject))
 
-        await operator.subscribe(system.subjects.verdict("*", "*"), cb=seen)
+        await operator.subscribe(system.subjects.verdict("*", "*"), cb=on_verdict)
         await operator.flush()
-        dice, opened = random.Random(0), _opener(system)
-        for place, (kind, subject, body) in enumerate(_composed(system, asks, order)):
+        dice, opened = random.Random(0), verdict_opener(system, system.agency)
+        for place, (kind, subject, request) in enumerate(_composed(system, asks, order)):
             await asyncio.sleep(dice.uniform(*PAUSE_S))
-            asked = time.perf_counter()
-            await agency.publish(subject, body)
+            sent = time.perf_counter()
+            await agency.publish(subject, request)
             try:
-                came, verdict, where = await asyncio.wait_for(verdicts.get(), ANSWER_LIMIT_S)
+                arrived, body, verdict_subject = await asyncio.wait_for(verdicts.get(), ANSWER_LIMIT_S)
             except TimeoutError:
                 raise Failed("a verdict did not come") from None
-            if opened(verdict, where) != ("confirm" if kind == "confirm" else "deny"):
+            _, answer = opened(body, verdict_subject)
+            outcome = answer.outcome if answer.record_consulted else "refused"
+            if outcome != ("confirm" if kind == "confirm" else "deny"):
                 raise Failed(f"a {kind} was not answered as it must be")
             if place >= WARM_UP:
-                times[kind].append((came - asked) * 1000)
+                times[kind].append((arrived - sent) * 1000)
     return {kind: sorted(found) for kind, found in times.items()}
 
 
 def _composed(
     system: System, asks: Mapping[str, list[Ask]], order: list[str]
 ) -> Iterator[tuple[str, str, bytes]]:
-    """(kind, subject, body) of each, each in a case of its own; sealed some at a time, to be fresh."""
+    """(kind, subject, body) of each request, each in its own case. Sealed in groups, to be recent."""
     identity, serial = identity_of(system), 0
     supply = {kind: cycle(found) for kind, found in asks.items()}
     for first in range(0, len(order), AT_ONCE):
@@ -181,22 +179,6 @@ def _composed(
         prepared = compose(questions, labels, identity, now)
         for kind, label, each in zip(kinds, labels, prepared, strict=True):
             yield kind, system.subjects.request(system.agency, label.request_id), each.body
-
-
-def _opener(system: System) -> Callable[[bytes, str], str]:
-    """Opens verdicts with the oversight body's key -> `confirm`, `deny`, or `refused` before a lookup."""
-    agreement = system.agreement
-    private = read_sealing_key(system.layout.private_key(agreement.oversight, "seal"))
-    opener = Opener({key_id(private.public_key()): private})
-    context = Context("verdict", agreement.id, system.agency)
-
-    def opened(body: bytes, subject: str) -> str:
-        verdict, _ = open_envelope(body, Verdict, subject)
-        plaintext = opener.open(verdict.answer, context, "answer", verdict.request_id)
-        answer = decode(plaintext, Answer, what="answer")
-        return answer.outcome if answer.record_consulted else "refused"
-
-    return opened
 
 
 def write(timing: Timing, out: Path) -> Path:

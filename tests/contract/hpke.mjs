@@ -1,5 +1,5 @@
 // HPKE base mode, receiving side: DHKEM(P-256, HKDF-SHA256), HKDF-SHA256, AES-256-GCM (RFC 9180), with
-// nothing but Node's own crypto. Called by vectors_check.mjs.
+// nothing but Node's own crypto.
 import crypto from "node:crypto";
 
 const KEM = Buffer.concat([Buffer.from("KEM"), Buffer.from("0010", "hex")]);

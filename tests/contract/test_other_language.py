@@ -1,4 +1,4 @@
-"""The vectors, checked by a program without our code: Node with its own crypto."""
+"""The vectors, checked by a program without our code: Node with its own cryptography."""
 
 import json
 import shutil

@@ -1,6 +1,6 @@
 """The published test vectors, checked by our own code.
 
-vectors_check.mjs checks the same; a difference is an error in one of the two or in PROTOCOL.md.
+vectors_check.mjs checks the same vectors; a difference is an error in one of the two or in PROTOCOL.md.
 """
 
 import base64

@@ -1,6 +1,6 @@
-"""Three plain nats-server processes as one cluster, with the accounts of `glomar up`, as a test reaches it.
+"""A cluster of three nats-server processes, with the accounts of `glomar up`.
 
-Node 0 is never killed: the test's own connections go there.
+Node 0 is never killed: the test's own connections use it.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import json
 import random
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from glomar_local import ports
@@ -21,15 +21,15 @@ from glomar_schemas.crypto.dsse import seal_envelope
 from glomar_schemas.errors import GlomarError
 from glomar_schemas.messages import Control
 
-from tests.faults.waiting import until
-from tests.integration.bus import Bus, err_code
-from tests.integration.holds import Officials
-from tests.integration.wire import Refusal, Wire
+from tests.support.bus import Bus, err_code
+from tests.support.controls import ControlPublisher
+from tests.support.polling import until
+from tests.support.wire import Refusal, Wire
 
 NODES = 3
 END_LIMIT_S = 180.0
 ASK_LIMIT_S = 3.0
-NOT_FOUND, SLOT_TAKEN = 10037, 10077
+NOT_FOUND, SUBJECT_TAKEN = 10037, 10077
 
 
 class Cluster:
@@ -41,14 +41,14 @@ class Cluster:
         self._running: dict[int, subprocess.Popen[bytes]] = {}
 
     def urls(self, first: int = 0) -> str:
-        """For a service's settings, one node first."""
+        """For a service's settings, with that node first."""
         rotated = self.client_ports[first:] + self.client_ports[:first]
         return ",".join(f"nats://{HOST}:{port}" for port in rotated)
 
     def start_all(self) -> None:
         for node in range(NODES):
             self.start(node)
-        until(self._opens, "the cluster has a leader and takes the stream")
+        until(self._is_open, "the cluster has a leader and the stream")
 
     def start(self, node: int) -> None:
         layout = self.system.layout
@@ -67,7 +67,7 @@ class Cluster:
             self.kill(node)
 
     def _conf(self, node: int) -> str:
-        """What `glomar up` writes, with a name, port and store of its own, and the routes to the others."""
+        """The file that `glomar up` writes, with the node's own name, port and store, and its routes."""
         layout, text = self.system.layout, self.system.layout.nats_conf.read_text(encoding="utf-8")
         for old, new in {
             f"listen: {HOST}:{self.system.ports.bus}": f"listen: {HOST}:{self.client_ports[node]}",
@@ -80,7 +80,7 @@ class Cluster:
         listen = f"{HOST}:{self._route_ports[node]}"
         return f"{text}\ncluster {{ name: glomar, listen: {listen}, routes: [{routes}] }}\n"
 
-    def _opens(self) -> bool:
+    def _is_open(self) -> bool:
         try:
             asyncio.run(open_bus(self.system, NODES))
         except GlomarError:
@@ -89,7 +89,7 @@ class Cluster:
 
 
 class ClusterBus(Bus):
-    """What a leader does not answer is asked again, on a new connection."""
+    """Repeats what a leader does not answer, on a new connection."""
 
     def new_wire(self, party: str) -> Wire:
         return Wire(self.system.ports.bus, self.system.layout.nkey(party), ASK_LIMIT_S)
@@ -106,7 +106,7 @@ class ClusterBus(Bus):
         return found
 
     def try_ask(self, subject: str, body: bytes) -> dict[str, Any]:
-        """As the operator; empty if nobody answered in time."""
+        """As the operator; empty if there is no answer in time."""
         try:
             return self.wire("bus").ask(subject.encode(), body)
         except (OSError, Refusal):
@@ -114,13 +114,13 @@ class ClusterBus(Bus):
             return {}
 
     def leader(self) -> int | None:
-        """Of the stream: the number of its node."""
+        """The number of the node that leads the stream."""
         info = self.operate(f"STREAM.INFO.{self.subjects.stream}")
         name = info.get("cluster", {}).get("leader", "")
         return int(name.removeprefix("node-")) if name else None
 
     def is_whole(self) -> bool:
-        """Every node has all of the stream."""
+        """Whether every node has the whole stream."""
         found = self.operate(f"STREAM.INFO.{self.subjects.stream}").get("cluster", {})
         replicas = found.get("replicas", [])
         return len(replicas) == NODES - 1 and all(
@@ -128,46 +128,46 @@ class ClusterBus(Bus):
         )
 
 
-class ClusterOfficials(Officials):
-    """Whose control is sent until it stands in its slot."""
+class ClusterControls(ControlPublisher):
+    """Sends a control until it is stored in its slot."""
 
-    def _store(self, control: Control, parties: list[str]) -> tuple[int, int]:
+    def _store(self, control: Control, parties: Sequence[str]) -> tuple[int, int]:
         bus = self._bus
         assert isinstance(bus, ClusterBus)
         body = seal_envelope(control, self._signers(parties))
 
-        def stands() -> bool:
+        def is_stored() -> bool:
             bus.try_ask(control.subject, body)
             stored = bus.at(control.subject)
             return stored is not None and stored.body == body
 
-        until(stands, "the control is stored")
+        until(is_stored, "the control is stored")
         self._slot += 1
         stored = bus.at(control.subject)
         assert stored is not None
         return control.slot, stored.sequence
 
 
-class Unrest(threading.Thread):
-    """Makes the stream's leader step down, now and then, until it is told to stop."""
+class LeaderChanges(threading.Thread):
+    """Makes the stream's leader step down every second or so, until `stop`."""
 
     def __init__(self, bus: ClusterBus, seed: str) -> None:
         super().__init__(daemon=True)
         self._bus = bus
         self._dice = random.Random(seed)
-        self._over = threading.Event()
+        self._stopped = threading.Event()
         self.changes = 0
 
     def run(self) -> None:
         path = f"$JS.API.STREAM.LEADER.STEPDOWN.{self._bus.subjects.stream}"
-        # At once as well: a run on a fast machine is over in a second.
+        # The first at once: a run on a fast machine ends within a second.
         while True:
             self.changes += bool(self._bus.try_ask(path, b"").get("success"))
-            if self._over.wait(self._dice.uniform(0.5, 1.5)):
+            if self._stopped.wait(self._dice.uniform(0.5, 1.5)):
                 return
 
     def stop(self) -> None:
-        self._over.set()
+        self._stopped.set()
         self.join(END_LIMIT_S)
         self._bus.close()
 

@@ -1,4 +1,4 @@
-"""Fixtures of the fault tests: one register and one file of requests for all, a data directory for each."""
+"""Fixtures of the fault tests: one register and request file for all, a data directory for each test."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,9 +11,9 @@ from glomar_local.demo import population
 from glomar_local.layout import Layout
 from glomar_local.provision.provision import System, provision
 
-from tests.faults.data import Asked, provisioned, requests
-from tests.faults.processes import Processes, processes
-from tests.integration.conftest import Up, up
+from tests.faults.request_files import RequestFile, provisioned, requests
+from tests.support.running_system import RunningSystem, glomar_up
+from tests.support.service_processes import Processes
 
 REQUESTS = 2_000
 FEW = 300
@@ -21,28 +21,28 @@ FEW = 300
 
 @pytest.fixture(scope="session")
 def register(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of the synthetic people; the same for all, since building it takes longest."""
+    """Of the synthetic people. Built once for all tests, since that takes longest."""
     system = provision(Layout(tmp_path_factory.mktemp("register").resolve()), ports.free())
     population.make_register(system.layout, system.agreement, None)
     return system.layout.register
 
 
 @pytest.fixture(scope="session")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Asked:
-    [file] = requests(REQUESTS, tmp_path_factory.mktemp("asked"))
+def request_file(tmp_path_factory: pytest.TempPathFactory) -> RequestFile:
+    [file] = requests(REQUESTS, tmp_path_factory.mktemp("requests"))
     return file
 
 
 @pytest.fixture(scope="session")
-def few(tmp_path_factory: pytest.TempPathFactory) -> Asked:
-    """For tests in which the number does not matter."""
+def small_file(tmp_path_factory: pytest.TempPathFactory) -> RequestFile:
+    """For tests in which the number of requests does not matter."""
     [file] = requests(FEW, tmp_path_factory.mktemp("few"))
     return file
 
 
 @pytest.fixture(scope="session")
-def halves(tmp_path_factory: pytest.TempPathFactory) -> tuple[Asked, Asked]:
-    """The same, in two files."""
+def two_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[RequestFile, RequestFile]:
+    """As `small_file`, in two files."""
     first, second = requests(FEW, tmp_path_factory.mktemp("halves"), files=2)
     return first, second
 
@@ -53,23 +53,23 @@ def system(tmp_path: Path, register: Path) -> System:
     return provisioned(tmp_path / "data", register)
 
 
-Supervised = Callable[[], AbstractContextManager[tuple[Up, System]]]
+Supervised = Callable[[], AbstractContextManager[tuple[RunningSystem, System]]]
 
 
 @pytest.fixture
 def supervised(system: System) -> Supervised:
-    """Runs the system as a user does, with `glomar up`; it may be called again after that has ended."""
+    """Runs the system with `glomar up`, as a user does. It may be called again after that has ended."""
 
     @contextmanager
-    def start() -> Iterator[tuple[Up, System]]:
-        with up(system.layout.root) as running:
+    def start() -> Iterator[tuple[RunningSystem, System]]:
+        with glomar_up(system.layout.root) as running:
             yield running, msgspec.structs.replace(system, ports=running.ports)
 
     return start
 
 
 @pytest.fixture
-def bare(system: System) -> Iterator[Processes]:
-    """The system without its supervisor, nothing started."""
-    with processes(system) as started:
+def processes(system: System) -> Iterator[Processes]:
+    """The system without its supervisor; nothing is started."""
+    with Processes(system) as started:
         yield started

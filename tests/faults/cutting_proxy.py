@@ -1,15 +1,16 @@
-"""A wire between a service and the bus that breaks just before certain bytes would go out."""
+"""A proxy between a service and the bus that closes the connection just before certain bytes are sent."""
 
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
 
 from glomar_local.ports import HOST
 
+from tests.support.closing import Closing
 
-class CuttingProxy:
-    """Carries every connection on `port` to the bus, until it is cut; after `mend` it carries new ones."""
+
+class CuttingProxy(Closing):
+    """Forwards every connection on `port` to the bus, until it cuts; after `restore` it forwards new ones."""
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -21,14 +22,14 @@ class CuttingProxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut_before(self, words: bytes) -> None:
-        """The next time that the service sends these, nothing of it arrives and the connection is gone."""
+        """When the service next sends these bytes, the proxy forwards nothing and closes the connection."""
         self._before = words
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         self._before, self.is_cut = None, False
 
     def close(self) -> None:
-        self._hang_up()
+        self._close_connections()
         self._listener.close()
 
     def _accept(self) -> None:
@@ -41,9 +42,9 @@ class CuttingProxy:
                 bus = socket.create_connection((HOST, self._target))
                 self._open += [service, bus]
                 for pair in ((service, bus, True), (bus, service, False)):
-                    threading.Thread(target=self._carry, args=pair, daemon=True).start()
+                    threading.Thread(target=self._forward, args=pair, daemon=True).start()
 
-    def _carry(self, source: socket.socket, sink: socket.socket, is_outward: bool) -> None:
+    def _forward(self, source: socket.socket, sink: socket.socket, is_outward: bool) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 if is_outward and self._before is not None and self._before in data:
@@ -55,17 +56,8 @@ class CuttingProxy:
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
 
-    def _hang_up(self) -> None:
+    def _close_connections(self) -> None:
         for each in self._open:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
-
-
-@contextlib.contextmanager
-def cutting_proxy(target: int) -> Iterator[CuttingProxy]:
-    proxy = CuttingProxy(target)
-    try:
-        yield proxy
-    finally:
-        proxy.close()

@@ -1,6 +1,6 @@
-"""The auditor of an oversight body that changes what it records of some messages. `serve --config FILE`.
+"""An auditor that records a wrong digest for some messages. `serve --config FILE`.
 
-Its ledger holds together, is rightly signed, and has an entry for every sequence: only publishers can tell.
+Its ledger is consistent, correctly signed and has an entry for every sequence: only publishers can detect it.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ CHANGED = 10
 
 
 class DishonestLedger(Ledger):
-    """Tells its own process, which compares it with the stream, what the messages really were."""
+    """Returns the true entries to its own process, which compares them with the stream."""
 
     true: ClassVar[dict[int, Entry]] = {}
 
@@ -30,8 +30,8 @@ class DishonestLedger(Ledger):
 
 
 def changed(leaf: Entry) -> Entry:
-    is_meant = isinstance(leaf, Leaf) and leaf.sequence % CHANGED == 0
-    return replace(leaf, body_sha256=bytes(32)) if is_meant else leaf
+    is_changed = isinstance(leaf, Leaf) and leaf.sequence % CHANGED == 0
+    return replace(leaf, body_sha256=bytes(32)) if is_changed else leaf
 
 
 if __name__ == "__main__":

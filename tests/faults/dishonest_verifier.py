@@ -1,6 +1,6 @@
-"""The verifier of a holder that ignores holds, and publishes without the fence. `serve --config FILE`."""
+"""A verifier that ignores holds and publishes without the fence. `serve --config FILE`."""
 
-from glomar_schemas import publish as batch
+from glomar_schemas import publish
 from glomar_schemas.agreement.controls import Hold, InForce
 from glomar_verifier import cli
 from glomar_verifier.decisions import decide
@@ -16,5 +16,5 @@ def _no_fence(empty_slot: str | None) -> dict[str, str]:
 
 if __name__ == "__main__":
     decide._hold_on = _no_hold
-    batch._fence = _no_fence
+    publish._fence = _no_fence
     cli.main()

@@ -1,7 +1,7 @@
-"""The auditor, but it is killed once the ledger has a batch of verdicts and before any of them is released.
+"""An auditor that is killed after it has released some verdicts of a batch that is in the ledger.
 
-Run as `python dying_auditor.py NUMBER serve --config FILE`: killed when it has released NUMBER verdicts. A
-releaser is only called with what the ledger has synced, so no better moment can be hit from outside.
+Run as `python dying_auditor.py NUMBER serve --config FILE`: it is killed after NUMBER releases. The release
+writer only receives what the ledger has synced, so each kill is between recording and releasing.
 """
 
 import os

@@ -1,15 +1,13 @@
-"""What stream, ledger and client each say happened, read independently, and every way they can disagree.
+"""The contents of stream, ledger and client, read independently, and every contradiction between them.
 
-The stream is read through the JetStream API as the bus operator, so that no service is asked about itself.
+The stream is read through the JetStream API as the bus operator, without any service.
 """
 
 import asyncio
-import csv
 import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 from glomar_auditor.ledger.fsck import verify
 from glomar_local.demo.answers import fetch, identity_of
@@ -27,14 +25,14 @@ from nats.aio.msg import Msg
 
 RECORDED_LIMIT_S = 180.0
 READ_AT_ONCE = 1_000
-FETCHED_ANEW = 25
+FETCHED_AGAIN = 25
 
 Results = Sequence[Mapping[str, str]]
 
 
 class Evidence(Struct, frozen=True):
-    """stored: the stream's messages; leaves: the ledger's; results: the client's file; truths: by reference
-    what each request must come to."""
+    """stored: the stream's messages; leaves: the ledger's; results: the client's file; truths: reference ->
+    the right outcome."""
 
     stored: Sequence[Leaf]
     leaves: Sequence[Leaf]
@@ -42,24 +40,28 @@ class Evidence(Struct, frozen=True):
     truths: Mapping[str, str]
 
 
-def faults(found: Evidence, subjects: Subjects) -> list[str]:
-    """Everything that contradicts the guarantees; empty when all is well. Pure."""
-    return [*_stream_faults(found, subjects), *_ledger_faults(found), *_client_faults(found, subjects)]
+def contradictions(found: Evidence, subjects: Subjects) -> list[str]:
+    """Everything that contradicts the guarantees; empty if nothing does. Pure."""
+    return [
+        *_stream_contradictions(found, subjects),
+        *_ledger_contradictions(found),
+        *_client_contradictions(found, subjects),
+    ]
 
 
-def _stream_faults(found: Evidence, subjects: Subjects) -> Iterator[str]:
+def _stream_contradictions(found: Evidence, subjects: Subjects) -> Iterator[str]:
     if [leaf.sequence for leaf in found.stored] != list(range(1, len(found.stored) + 1)):
         yield "the stream's sequences have gaps or repeat"
     requests = Counter(request_id for request_id, _ in _of_kind(found, subjects, "request"))
     verdicts = Counter(request_id for request_id, _ in _of_kind(found, subjects, "verdict"))
     if requests.total() != len(found.truths):
-        yield f"{len(found.truths)} rows were asked as {requests.total()} requests"
+        yield f"{len(found.truths)} rows were sent as {requests.total()} requests"
     for request_id in requests | verdicts:
         if (requests[request_id], verdicts[request_id]) != (1, 1):
             yield f"{requests[request_id]} requests {request_id} have {verdicts[request_id]} verdicts"
 
 
-def _ledger_faults(found: Evidence) -> Iterator[str]:
+def _ledger_contradictions(found: Evidence) -> Iterator[str]:
     if [leaf.sequence for leaf in found.leaves] != list(range(1, len(found.leaves) + 1)):
         yield "the ledger's sequences have gaps or repeat"
     if len(found.leaves) != len(found.stored):
@@ -69,9 +71,9 @@ def _ledger_faults(found: Evidence) -> Iterator[str]:
             yield f"leaf {leaf.sequence} is not the stream's message"
 
 
-def _client_faults(found: Evidence, subjects: Subjects) -> Iterator[str]:
+def _client_contradictions(found: Evidence, subjects: Subjects) -> Iterator[str]:
     if sorted(row["reference"] for row in found.results) != sorted(found.truths):
-        yield f"{len(found.truths)} rows asked, {len(found.results)} results: not one for each"
+        yield f"{len(found.truths)} rows sent, {len(found.results)} results: not one for each"
     verdicts = dict(_of_kind(found, subjects, "verdict"))
     for row in found.results:
         reference, outcome = row["reference"], row["outcome"]
@@ -90,7 +92,7 @@ def _of_kind(found: Evidence, subjects: Subjects, kind: str) -> list[tuple[str, 
 
 
 async def gather(system: System, results: Results, truths: Mapping[str, str]) -> Evidence:
-    """Verifies the ledger once it has all of the stream, then reads everything. Raises IntegrityError."""
+    """Verifies the ledger once it has the whole stream, then reads everything. Raises IntegrityError."""
     async with connected(system, OPERATOR, limit_s=RECORDED_LIMIT_S) as admin:
         await _until_recorded(admin, system)
         stored = await stream_messages(admin, system.subjects)
@@ -100,7 +102,7 @@ async def gather(system: System, results: Results, truths: Mapping[str, str]) ->
 
 
 async def stream_messages(admin: Client, subjects: Subjects) -> list[Leaf]:
-    """Every message, as the leaf that it must have become."""
+    """Every message, as the leaf that the ledger must have for it."""
     last, found = await last_sequence(admin, subjects), list[Leaf]()
     while len(found) < last:
         found += await _read_some(admin, subjects, len(found) + 1)
@@ -108,7 +110,7 @@ async def stream_messages(admin: Client, subjects: Subjects) -> list[Leaf]:
 
 
 async def _read_some(admin: Client, subjects: Subjects, first: int) -> list[Leaf]:
-    """From `first` on, as many as the server hands out at once."""
+    """From `first` on, as many as the server sends at once."""
     subscription = await admin.subscribe(inbox := admin.new_inbox())
     query = json.dumps({"seq": first, "batch": READ_AT_ONCE}).encode()
     await admin.publish(f"$JS.API.DIRECT.GET.{subjects.stream}", query, reply=inbox)
@@ -116,7 +118,7 @@ async def _read_some(admin: Client, subjects: Subjects, first: int) -> list[Leaf
     while (message := await subscription.next_msg(timeout=5)).headers and "Status" not in message.headers:
         found.append(_leaf(message))
     await subscription.unsubscribe()
-    assert found, f"the stream hands out nothing from {first} on"
+    assert found, f"the stream sends nothing from {first} on"
     return found
 
 
@@ -139,18 +141,18 @@ async def _until_recorded(admin: Client, system: System) -> None:
 
 
 def ledger_size(system: System) -> int:
-    """As the published checkpoint says."""
+    """From the published checkpoint."""
     checkpoint = system.layout.ledger / "checkpoint"
     return int(checkpoint.read_text().split("\n")[1]) if checkpoint.exists() else 0
 
 
-async def fetched_anew(system: System, found: Evidence) -> int:
-    """Asks the auditor itself for some answers, and verifies them with nothing of the client's but its keys.
+async def fetch_some_again(system: System, found: Evidence) -> int:
+    """Fetches some answers from the auditor and verifies them, without the client and its store.
 
-    Returns how many came and said what the client's results say.
+    Returns how many came and agree with the client's results.
     """
     digests = {leaf.subject: leaf.body_sha256.hex() for leaf in found.stored}
-    sample = found.results[:: max(1, len(found.results) // FETCHED_ANEW)][:FETCHED_ANEW]
+    sample = found.results[:: max(1, len(found.results) // FETCHED_AGAIN)][:FETCHED_AGAIN]
     identity, agree = identity_of(system), 0
     async with connected(system, system.agency) as bus:
         for row in sample:
@@ -160,14 +162,9 @@ async def fetched_anew(system: System, found: Evidence) -> int:
     return agree
 
 
-def read_results(file: Path) -> list[dict[str, str]]:
-    with file.open(encoding="utf-8", newline="") as lines:
-        return list(csv.DictReader(lines))
-
-
-def require_all_well(system: System, results: Results, truths: Mapping[str, str]) -> None:
-    """The whole of what a run must leave behind, whatever was killed during it."""
+def require_consistent(system: System, results: Results, truths: Mapping[str, str]) -> None:
+    """Everything that must hold after a run, whichever process was killed during it."""
     found = asyncio.run(gather(system, results, truths))
-    wrong = faults(found, system.subjects)
-    assert not wrong, f"{len(wrong)} faults, the first: {wrong[:5]}"
-    assert asyncio.run(fetched_anew(system, found)) == min(FETCHED_ANEW, len(results))
+    wrong = contradictions(found, system.subjects)
+    assert not wrong, f"{len(wrong)} contradictions, the first: {wrong[:5]}"
+    assert asyncio.run(fetch_some_again(system, found)) == min(FETCHED_AGAIN, len(results))

@@ -1,4 +1,4 @@
-"""The verifier on a machine whose clock was stepped back by as many seconds as a file says.
+"""A verifier whose clock is slow by the number of seconds in a file.
 
 Run as `python lagging_verifier.py serve --config FILE`, with GLOMAR_LAG_FILE naming that file.
 """

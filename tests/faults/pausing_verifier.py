@@ -1,6 +1,7 @@
-"""The verifier, stopped by SIGSTOP between a decision and its publishing once it has removed a certain file.
+"""A verifier that stops itself with SIGSTOP between a decision and its publishing, if a certain file exists.
 
-Run as `python pausing_verifier.py serve --config FILE`, with GLOMAR_PAUSE_FILE naming that file.
+It removes the file before it stops. Run as `python pausing_verifier.py serve --config FILE`, with
+GLOMAR_PAUSE_FILE naming the file.
 """
 
 import contextlib
@@ -10,22 +11,22 @@ from pathlib import Path
 from typing import Any
 
 from glomar_verifier import cli
-from glomar_verifier.decisions import publish, worker
+from glomar_verifier.decisions import store_verdicts, worker
 
 PAUSE_FILE = "GLOMAR_PAUSE_FILE"
 
 
-def _pause_if_asked() -> None:
+def _pause_if_requested() -> None:
     with contextlib.suppress(FileNotFoundError):
         Path(os.environ[PAUSE_FILE]).unlink()
         os.kill(os.getpid(), signal.SIGSTOP)
 
 
-async def _paused_before(*arguments: Any, **more: Any) -> list[bool]:
-    _pause_if_asked()
-    return await publish.store_verdicts(*arguments, **more)
+async def _store_after_pause(*arguments: Any, **more: Any) -> list[bool]:
+    _pause_if_requested()
+    return await store_verdicts.store_verdicts(*arguments, **more)
 
 
 if __name__ == "__main__":
-    worker.store_verdicts = _paused_before  # type: ignore[attr-defined]
+    worker.store_verdicts = _store_after_pause  # type: ignore[attr-defined]
     cli.main()

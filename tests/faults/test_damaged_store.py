@@ -1,13 +1,12 @@
-"""The store of nats-server damaged while it was stopped, or emptied by its administrator: releases halt.
+"""The store of nats-server is damaged while it is stopped, or its stream deleted or changed: releases halt.
 
-One sound system is made, stopped and kept; each test runs a copy of it.
+One undamaged system is created and stopped; each test runs a copy of it.
 """
 
 import json
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,23 +18,23 @@ from glomar_local.provision.provision import System, provision
 from glomar_local.system.process import program
 from glomar_schemas.messages import ResultQuery, encode
 
-from tests.faults.data import provisioned
 from tests.faults.evidence import ledger_size
-from tests.faults.processes import BUS, Processes, processes
 from tests.faults.releases import Releases
-from tests.faults.waiting import until
-from tests.integration.asking import Asking, ask_all, confirmable, profile
-from tests.integration.bus import Bus, watching
-from tests.integration.conftest import up
-from tests.integration.evidence import log_key
+from tests.faults.request_files import provisioned
+from tests.support.bus import Bus
+from tests.support.polling import until
+from tests.support.recorded import log_key
+from tests.support.requesting import BackgroundRequests, ask_all, confirmable, profile
+from tests.support.running_system import glomar_up
+from tests.support.service_processes import BUS, Processes
 
 FIRST, MORE, NEW = 12, 8, 2
 FLIPPED = 20
 """The sequence at which the damage begins."""
 
 
-class Sound:
-    """Where copies come from: the whole system after all was answered, and the store of some time before."""
+class Undamaged:
+    """The source of the copies: the whole system after all answers, and its store from some time before."""
 
     def __init__(self, system: System, folder: Path) -> None:
         self.system = system
@@ -45,14 +44,14 @@ class Sound:
 
 
 @pytest.fixture(scope="module")
-def sound(register: Path, tmp_path_factory: pytest.TempPathFactory) -> Sound:
-    folder = tmp_path_factory.mktemp("sound")
+def undamaged(register: Path, tmp_path_factory: pytest.TempPathFactory) -> Undamaged:
+    folder = tmp_path_factory.mktemp("undamaged")
     system = provisioned(folder / "data", register)
-    made = Sound(system, folder)
-    with processes(system) as running:
+    made = Undamaged(system, folder)
+    with Processes(system) as running:
         running.start_all()
         ask_all(profile(system.layout, folder / "first.db"), confirmable(FIRST))
-        # Nothing is written now, and what was is synced: as good as a copy of a killed server's store.
+        # Nothing is being written, and all is synced: equal to a copy of a killed server's store.
         shutil.copytree(system.layout.nats_store, made.older)
         [result, *_] = ask_all(profile(system.layout, folder / "more.db"), confirmable(FIRST + MORE)[FIRST:])
         for name in ("requester", "verifier", "auditor", BUS):
@@ -63,11 +62,11 @@ def sound(register: Path, tmp_path_factory: pytest.TempPathFactory) -> Sound:
 
 
 @pytest.fixture
-def copy(sound: Sound, tmp_path: Path) -> Iterator[Processes]:
+def copy(undamaged: Undamaged, tmp_path: Path) -> Iterator[Processes]:
     root = tmp_path / "data"
-    shutil.copytree(sound.whole, root)
-    system = provision(type(sound.system.layout)(root.resolve()), ports.free())
-    with processes(system) as running:
+    shutil.copytree(undamaged.whole, root)
+    system = provision(type(undamaged.system.layout)(root.resolve()), ports.free())
+    with Processes(system) as running:
         yield running
 
 
@@ -81,7 +80,7 @@ def block(system: System) -> Path:
 
 
 def place(system: System, sequence: int) -> int:
-    """Where that message's body begins in the block: bodies are unlike any other."""
+    """The offset of that message's body in the block. Only bodies begin with `{"payload`."""
     raw = block(system).read_bytes()
     places = [at for at in range(len(raw)) if raw.startswith(b'{"payload', at)]
     return places[sequence - 1]
@@ -98,8 +97,8 @@ def truncate(system: System) -> None:
     block(system).write_bytes(raw[: place(system, FLIPPED) + 50])
 
 
-def was_killed(system: System) -> None:
-    """Only a server that stops in peace writes down what its blocks hold; without that it reads them anew."""
+def remove_index(system: System) -> None:
+    """As after kill -9: only a server that stops normally writes the index of its blocks."""
     (messages_of(system) / "index.db").unlink()
 
 
@@ -112,12 +111,12 @@ Damage = Callable[[System], None]
 
 DAMAGES: dict[str, tuple[tuple[Damage, ...], str, int]] = {
     "a flipped bit": ((flip,), "unreadable", FLIPPED),
-    "a flipped bit and kill -9": ((flip, was_killed), "shorter", FLIPPED),
+    "a flipped bit and kill -9": ((flip, remove_index), "shorter", FLIPPED),
     "a truncated block": ((truncate,), "missing", FLIPPED),
-    "a truncated block and kill -9": ((truncate, was_killed), "shorter", FLIPPED),
+    "a truncated block and kill -9": ((truncate, remove_index), "shorter", FLIPPED),
     "an older copy": ((), "shorter", 2 * FIRST + 2),
 }
-"""What is done to a stopped server's store -> the kind of halt, and since which sequence."""
+"""The damage to a stopped server's store -> the kind of halt, and its first sequence."""
 
 
 def halted(copy: Processes) -> dict[str, Any]:
@@ -128,7 +127,7 @@ def halted(copy: Processes) -> dict[str, Any]:
 def start_halted(copy: Processes) -> dict[str, Any]:
     copy.start("auditor")
     until(lambda: halted(copy) or not copy.is_running("auditor"), "it halts")
-    assert copy.is_running("auditor"), copy.said("auditor")
+    assert copy.is_running("auditor"), copy.log_text("auditor")
     assert copy.is_unready("auditor")
     return halted(copy)
 
@@ -137,19 +136,19 @@ def require_explained(halt: dict[str, Any]) -> None:
     assert all(len(halt[each]) > 20 for each in ("what", "meaning", "fix")), halt
 
 
-def require_nothing_released(copy: Processes, bus: Bus, sound: Sound, tmp_path: Path) -> None:
-    """Neither what is answered now nor what was answered before."""
-    with closing(Releases(bus)) as releases:
+def require_nothing_released(copy: Processes, bus: Bus, undamaged: Undamaged, tmp_path: Path) -> None:
+    """Neither new answers nor earlier ones."""
+    with Releases(bus) as releases:
         copy.start("verifier")
         verdicts = count(bus, "verdict")
-        asked = confirmable(FIRST + MORE + NEW)[-NEW:]
-        asking = Asking(profile(copy.system.layout, tmp_path / "new.db"), asked, limit_s=5)
-        asking.start()
-        until(lambda: count(bus, "verdict") == verdicts + NEW, "the new are answered")
-        asking.join(60)
-        releases.mark(sound.answered)
+        asks = confirmable(FIRST + MORE + NEW)[-NEW:]
+        background = BackgroundRequests(profile(copy.system.layout, tmp_path / "new.db"), asks, limit_s=5)
+        background.start()
+        until(lambda: count(bus, "verdict") == verdicts + NEW, "the new requests have verdicts")
+        background.join(60)
+        releases.mark(undamaged.answered)
         assert releases.since() == set()
-        assert [each.outcome for each in asking.results] == ["unanswered"] * NEW
+        assert [each.outcome for each in background.results] == ["unanswered"] * NEW
 
 
 def count(bus: Bus, kind: str) -> int:
@@ -158,8 +157,8 @@ def count(bus: Bus, kind: str) -> int:
     return len(state.get("subjects") or ())
 
 
-def is_handed_out(bus: Bus, request_id: str) -> bool:
-    """Whether the auditor answers with a sealed release."""
+def is_released(bus: Bus, request_id: str) -> bool:
+    """Whether the auditor answers a query with a sealed release."""
     query = encode(ResultQuery(request_id=request_id))
     answer = bus.wire(bus.system.agency).ask(bus.subjects.result(bus.system.agency).encode(), query)
     return "ciphertext" in json.dumps(answer)
@@ -167,10 +166,10 @@ def is_handed_out(bus: Bus, request_id: str) -> bool:
 
 @pytest.mark.parametrize("name", DAMAGES)
 def test_a_store_damaged_under_a_stopped_server_halts_releases_and_is_explained(
-    name: str, sound: Sound, copy: Processes, tmp_path: Path
+    name: str, undamaged: Undamaged, copy: Processes, tmp_path: Path
 ) -> None:
     damage, kind, since = DAMAGES[name]
-    for step in damage or (partial(restore, sound.older),):
+    for step in damage or (partial(restore, undamaged.older),):
         step(copy.system)
     copy.start_bus()
 
@@ -179,14 +178,14 @@ def test_a_store_damaged_under_a_stopped_server_halts_releases_and_is_explained(
     assert (halt["kind"], halt["since"]) == (kind, since)
     require_explained(halt)
     if "kill" not in name:
-        with watching(copy.system) as bus:
-            require_nothing_released(copy, bus, sound, tmp_path)
-    assert ledger_size(copy.system) == sound.size
-    assert "releases are halted" in copy.said("auditor")
+        with Bus(copy.system) as bus:
+            require_nothing_released(copy, bus, undamaged, tmp_path)
+    assert ledger_size(copy.system) == undamaged.size
+    assert "releases are halted" in copy.log_text("auditor")
 
 
 def test_a_store_damaged_under_a_running_auditor_halts_it_and_the_repaired_store_resumes(
-    sound: Sound, copy: Processes, tmp_path: Path
+    undamaged: Undamaged, copy: Processes, tmp_path: Path
 ) -> None:
     copy.start_bus()
     copy.start("auditor")
@@ -197,37 +196,37 @@ def test_a_store_damaged_under_a_running_auditor_halts_it_and_the_repaired_store
 
     until(lambda: halted(copy), "it halts")
 
-    with watching(copy.system) as bus:
-        require_nothing_released(copy, bus, sound, tmp_path)
+    with Bus(copy.system) as bus:
+        require_nothing_released(copy, bus, undamaged, tmp_path)
     copy.stop("verifier")
     copy.stop("auditor")
-    assert start_halted(copy)["kind"] == "missing", "a halt survives a start while its reason holds"
+    assert start_halted(copy)["kind"] == "missing", "the halt continues after a start while its cause remains"
 
     for each in ("auditor", BUS):
         copy.stop(each)
-    restore(sound.whole / copy.system.layout.nats_store.relative_to(copy.system.layout.root), copy.system)
+    restore(undamaged.whole / copy.system.layout.nats_store.relative_to(copy.system.layout.root), copy.system)
     copy.start_bus()
     copy.start("auditor")
     copy.until_ready("auditor")
     assert halted(copy) == {}
-    with watching(copy.system) as bus:
-        assert is_handed_out(bus, sound.answered)
+    with Bus(copy.system) as bus:
+        assert is_released(bus, undamaged.answered)
 
 
-def test_sequences_that_were_given_to_other_messages_are_named_from_the_first_one(
-    sound: Sound, copy: Processes
+def test_a_halt_names_the_first_sequence_that_now_holds_another_message(
+    undamaged: Undamaged, copy: Processes
 ) -> None:
-    restore(sound.older, copy.system)
+    restore(undamaged.older, copy.system)
     copy.start_bus()
-    with watching(copy.system) as bus:
+    with Bus(copy.system) as bus:
         first = bus.last_sequence() + 1
-        for number in range(sound.size + 3 - bus.last_sequence()):
+        for number in range(undamaged.size + 3 - bus.last_sequence()):
             publish(bus, f"other-{number}")
 
     halt = start_halted(copy)
 
     assert (halt["kind"], halt["since"]) == ("changed", first)
-    assert ledger_size(copy.system) == sound.size
+    assert ledger_size(copy.system) == undamaged.size
 
 
 def publish(bus: Bus, request_id: str) -> None:
@@ -235,7 +234,9 @@ def publish(bus: Bus, request_id: str) -> None:
     assert "seq" in bus.wire(bus.system.agency).ask(subject, b'{"payload":"of a request"}')
 
 
-def test_a_stream_made_anew_halts_releases(sound: Sound, copy: Processes) -> None:
+def test_a_stream_that_was_deleted_and_created_again_halts_releases(
+    undamaged: Undamaged, copy: Processes
+) -> None:
     shutil.rmtree(copy.system.layout.nats_store)
     copy.system.layout.nats_store.mkdir()
     copy.start_bus()
@@ -244,31 +245,31 @@ def test_a_stream_made_anew_halts_releases(sound: Sound, copy: Processes) -> Non
 
 
 def test_what_was_lost_before_it_was_recorded_is_a_gap_and_recording_goes_on(
-    sound: Sound, copy: Processes, tmp_path: Path
+    undamaged: Undamaged, copy: Processes, tmp_path: Path
 ) -> None:
     copy.start_bus()
-    with watching(copy.system) as bus:
+    with Bus(copy.system) as bus:
         for number in range(6):
             publish(bus, f"unrecorded-{number}")
     copy.stop(BUS)
     raw = block(copy.system).read_bytes()
-    block(copy.system).write_bytes(raw[: place(copy.system, sound.size + 4) + 5])
+    block(copy.system).write_bytes(raw[: place(copy.system, undamaged.size + 4) + 5])
     copy.start_bus()
-    with watching(copy.system) as bus:
-        assert bus.last_sequence() == sound.size + 6
-        publish(bus, "behind")
+    with Bus(copy.system) as bus:
+        assert bus.last_sequence() == undamaged.size + 6
+        publish(bus, "after")
 
     copy.start("auditor")
     copy.until_ready("auditor")
     copy.start("verifier")
 
-    until(lambda: copy.status("auditor")["gaps"] == 3, "the lost ones are gaps")
-    asked = confirmable(FIRST + MORE + NEW)[-NEW:]
-    results = ask_all(profile(copy.system.layout, tmp_path / "new.db"), asked)
+    until(lambda: copy.status("auditor")["gaps"] == 3, "the lost messages are gaps")
+    asks = confirmable(FIRST + MORE + NEW)[-NEW:]
+    results = ask_all(profile(copy.system.layout, tmp_path / "new.db"), asks)
     assert [each.outcome for each in results] == ["confirm"] * NEW
     assert verify(copy.system.layout.ledger, log_key(copy.system)).gaps == 3
-    assert '"gap: the stream lost' in copy.said("auditor")
-    # Compared anew, a gap is no contradiction.
+    assert '"gap: the stream lost' in copy.log_text("auditor")
+    # After a restart the comparison accepts the gaps.
     copy.stop("auditor")
     copy.start("auditor")
     copy.until_ready("auditor")
@@ -282,39 +283,39 @@ def change(bus: Bus, **settings: object) -> None:
 
 
 def test_relaxed_settings_halt_releases_while_the_ledger_goes_on(
-    sound: Sound, copy: Processes, tmp_path: Path
+    undamaged: Undamaged, copy: Processes, tmp_path: Path
 ) -> None:
     copy.start_bus()
     copy.start("auditor")
     copy.until_ready("auditor")
-    with watching(copy.system) as bus:
+    with Bus(copy.system) as bus:
         change(bus, max_age=3_600_000_000_000)
         until(lambda: halted(copy), "it halts")
         assert halted(copy)["kind"] == "settings"
         assert "max_age" in halted(copy)["what"]
         require_explained(halted(copy))
 
-        require_nothing_released(copy, bus, sound, tmp_path)
+        require_nothing_released(copy, bus, undamaged, tmp_path)
         until(lambda: ledger_size(copy.system) == bus.last_sequence(), "all is recorded")
 
         change(bus, max_age=0)
         copy.stop("auditor")
         copy.start("auditor")
         copy.until_ready("auditor")
-        assert is_handed_out(bus, sound.answered)
+        assert is_released(bus, undamaged.answered)
 
         change(bus, discard="old", discard_new_per_subject=False, max_msgs=5)
-        until(lambda: halted(copy).get("kind") == "missing", "what was dropped is missed")
+        until(lambda: halted(copy).get("kind") == "missing", "the dropped messages are found missing")
         assert halted(copy)["since"] == 1
 
 
 def test_glomar_up_stays_up_with_a_halted_auditor_and_status_explains(copy: Processes) -> None:
     truncate(copy.system)
 
-    with up(copy.system.layout.root):
+    with glomar_up(copy.system.layout.root):
         command = [program("glomar"), "status", "--data-dir", str(copy.system.layout.root)]
-        said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        status = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
-    assert said.returncode == 5
-    assert "RELEASES ARE HALTED: the stream no longer holds" in said.stdout
-    assert f"since sequence {FLIPPED}" in said.stdout
+    assert status.returncode == 5
+    assert "RELEASES ARE HALTED: the stream no longer holds" in status.stdout
+    assert f"since sequence {FLIPPED}" in status.stdout

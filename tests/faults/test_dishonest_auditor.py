@@ -1,4 +1,4 @@
-"""An auditor that changes messages, or shows a second history, is caught by those who published them."""
+"""Publishers detect an auditor that changes their messages or shows a second history."""
 
 import asyncio
 import sys
@@ -13,93 +13,103 @@ from glomar_schemas.keys import read_signing_key
 from glomar_schemas.tlog.leaf import Leaf
 
 from tests.faults import dishonest_auditor
-from tests.faults.data import Asked
 from tests.faults.evidence import ledger_size, stream_messages
-from tests.faults.processes import Processes
-from tests.faults.submission import submitting
-from tests.faults.waiting import until
+from tests.faults.request_files import RequestFile
+from tests.faults.submission import Submission
+from tests.support.polling import until
+from tests.support.service_processes import Processes
 
 PUBLISHERS = {"requester": "request", "verifier": "verdict"}
-OFTEN = "0.2"
+CHECK_EVERY_S = "0.2"
 
 
-def test_publishers_catch_an_auditor_that_changes_what_they_sent(
-    bare: Processes, halves: tuple[Asked, Asked]
+def test_publishers_detect_an_auditor_that_changes_their_messages(
+    processes: Processes, two_files: tuple[RequestFile, RequestFile]
 ) -> None:
-    first, second = halves
-    start(bare)
-    with submitting(bare.system, first) as honest:
-        honest.results()
-    recorded = 2 * len(first.truths)
-    until(lambda: all(ledger(bare, each)["size"] >= recorded for each in PUBLISHERS), "both have looked")
-    assert {ledger(bare, each)["state"] for each in PUBLISHERS} == {"ok"}
+    first, second = two_files
+    start(processes)
+    with Submission(processes.system, first) as first_run:
+        first_run.results()
+    recorded = 1 + 2 * len(first.truths)  # the first control, each request and its verdict
+    until(
+        lambda: all(ledger(processes, each)["size"] >= recorded for each in PUBLISHERS),
+        "both publishers have checked",
+    )
+    assert {ledger(processes, each)["state"] for each in PUBLISHERS} == {"ok"}
 
-    bare.stop("auditor")
-    until(lambda: states(bare) == {"unchecked"}, "a ledger that is away can't be checked")
-    assert all(ledger(bare, each)["checked_at"] for each in PUBLISHERS), "since when is said"
+    processes.stop("auditor")
+    until(lambda: states(processes) == {"unchecked"}, "a ledger that is not served can't be checked")
+    assert all(ledger(processes, each)["checked_at"] for each in PUBLISHERS), (
+        "the time of the last check is reported"
+    )
 
     serve = (sys.executable, str(Path(dishonest_auditor.__file__)), "serve", "--config")
-    bare.start("auditor", (*serve, str(bare.system.layout.settings("auditor"))))
-    with submitting(bare.system, second) as betrayed:
+    processes.start("auditor", (*serve, str(processes.system.layout.settings("auditor"))))
+    with Submission(processes.system, second) as second_run:
         everything = recorded + 2 * len(second.truths)
-        until(lambda: ledger_size(bare.system) >= everything, "all is recorded, some of it falsely")
-        lies = falsified(bare)
-        assert all(len(sequences) > 1 for sequences in lies.values())
-        until(lambda: found(bare) == lies, "each publisher names its own, and no other's")
-        betrayed.kill()
-    assert states(bare) == {"alert"}
+        until(
+            lambda: ledger_size(processes.system) >= everything, "everything is recorded, some of it changed"
+        )
+        changed = changed_sequences(processes)
+        assert all(len(sequences) > 1 for sequences in changed.values())
+        until(lambda: absent(processes) == changed, "each publisher names its own sequences, and no others")
+        second_run.kill()
+    assert states(processes) == {"alert"}
 
-    bare.stop("auditor")
-    rewrite(bare)
-    bare.start("auditor")
-    until(lambda: all("rewritten" in ledger(bare, each)["fault"] for each in PUBLISHERS), "the fork shows")
+    processes.stop("auditor")
+    rewrite(processes)
+    processes.start("auditor")
+    until(
+        lambda: all("rewritten" in ledger(processes, each)["fault"] for each in PUBLISHERS),
+        "both publishers report the fork",
+    )
 
 
-def start(bare: Processes) -> None:
-    bare.start_bus()
-    bare.start("auditor")
+def start(processes: Processes) -> None:
+    processes.start_bus()
+    processes.start("auditor")
     for publisher in PUBLISHERS:
-        bare.start(publisher, ledger_every_s=OFTEN)
+        processes.start(publisher, ledger_every_s=CHECK_EVERY_S)
     for service in ("auditor", *PUBLISHERS):
-        bare.until_ready(service)
+        processes.until_ready(service)
 
 
-def ledger(bare: Processes, publisher: str) -> dict[str, Any]:
-    standing: dict[str, Any] = bare.status(publisher)["ledger"]
-    return standing
+def ledger(processes: Processes, publisher: str) -> dict[str, Any]:
+    status: dict[str, Any] = processes.status(publisher)["ledger"]
+    return status
 
 
-def states(bare: Processes) -> set[str]:
-    return {ledger(bare, each)["state"] for each in PUBLISHERS}
+def states(processes: Processes) -> set[str]:
+    return {ledger(processes, each)["state"] for each in PUBLISHERS}
 
 
-def found(bare: Processes) -> dict[str, list[int]]:
-    return {each: ledger(bare, each)["absent_sequences"] for each in PUBLISHERS}
+def absent(processes: Processes) -> dict[str, list[int]]:
+    return {each: ledger(processes, each)["absent_sequences"] for each in PUBLISHERS}
 
 
-def falsified(bare: Processes) -> dict[str, list[int]]:
-    """By publisher, the sequences of which the ledger says something else than the stream."""
-    recorded = read(bare.system.layout.ledger, ledger_size(bare.system))
-    wrong = [truth for truth, leaf in zip(stored(bare), recorded, strict=True) if truth != leaf]
+def changed_sequences(processes: Processes) -> dict[str, list[int]]:
+    """By publisher, the sequences at which ledger and stream differ."""
+    recorded = read(processes.system.layout.ledger, ledger_size(processes.system))
+    wrong = [truth for truth, leaf in zip(stored(processes), recorded, strict=True) if truth != leaf]
     return {
         publisher: [each.sequence for each in wrong if f".{kind}." in each.subject]
         for publisher, kind in PUBLISHERS.items()
     }
 
 
-def stored(bare: Processes) -> list[Leaf]:
+def stored(processes: Processes) -> list[Leaf]:
     async def ask() -> list[Leaf]:
-        async with connected(bare.system, OPERATOR) as admin:
-            return await stream_messages(admin, bare.system.subjects)
+        async with connected(processes.system, OPERATOR) as admin:
+            return await stream_messages(admin, processes.system.subjects)
 
     return asyncio.run(ask())
 
 
-def rewrite(bare: Processes) -> None:
-    """The truth, as if nothing else had ever been signed: the auditor hopes to get away with it."""
-    layout, oversight = bare.system.layout, bare.system.agreement.oversight
+def rewrite(processes: Processes) -> None:
+    """Replaces the ledger by a true one, although another history was signed before."""
+    layout, oversight = processes.system.layout, processes.system.agreement.oversight
     layout.ledger.rename(layout.root / "ledger-before")
     key = read_signing_key(layout.private_key(oversight, "ledger"))
-    again = Ledger.open(layout.ledger, key, bare.system.subjects.origin(oversight))
-    again.append(stored(bare))
-    again.close()
+    rewritten = Ledger.open(layout.ledger, key, processes.system.subjects.origin(oversight))
+    rewritten.append(stored(processes))
+    rewritten.close()

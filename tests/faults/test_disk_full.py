@@ -1,30 +1,32 @@
-"""The auditor's disk fills up while it records: it ends and says why, nothing is lost, and it goes on."""
+"""The auditor's disk is full while it records: it ends with the reason, loses nothing and continues later."""
 
 from glomar_local.system.supervisor import commands
 
-from tests.faults.data import Asked
-from tests.faults.evidence import ledger_size, require_all_well
-from tests.faults.processes import Processes, messages
-from tests.faults.submission import submitting
+from tests.faults.evidence import ledger_size, require_consistent
+from tests.faults.request_files import RequestFile
+from tests.faults.submission import Submission
+from tests.support.service_processes import Processes, plain_lines
 
 ROOM_BYTES = 64 * 1024
-"""For any one file. The journal is the first that needs more; the system then takes a part of a frame."""
+"""The limit of each file. The journal reaches it first; the system then writes only a part of a frame."""
 
 
-def test_an_auditor_whose_disk_is_full_ends_loses_nothing_and_goes_on(bare: Processes, few: Asked) -> None:
-    bare.start_all()
-    bare.stop("auditor")
-    [argv] = [command.argv for command in commands(bare.system) if command.name == "auditor"]
-    bare.start("auditor", ("prlimit", f"--fsize={ROOM_BYTES}", *argv))
-    bare.until_ready("auditor")
+def test_an_auditor_whose_disk_is_full_ends_loses_nothing_and_continues(
+    processes: Processes, small_file: RequestFile
+) -> None:
+    processes.start_all()
+    processes.stop("auditor")
+    [argv] = [command.argv for command in commands(processes.system) if command.name == "auditor"]
+    processes.start("auditor", ("prlimit", f"--fsize={ROOM_BYTES}", *argv))
+    processes.until_ready("auditor")
 
-    with submitting(bare.system, few) as submission:
-        assert bare.exit_code("auditor") == 1
-        [said] = messages(bare.said("auditor"))
-        assert "the storage refused (File too large)" in said and "make room" in said
-        assert str(bare.system.layout.ledger) in said
-        recorded = ledger_size(bare.system)
-        assert 0 < recorded < 2 * len(few.truths)
+    with Submission(processes.system, small_file) as submission:
+        assert processes.exit_code("auditor") == 1
+        [line] = plain_lines(processes.log_text("auditor"))
+        assert "the storage refused (File too large)" in line and "free space" in line
+        assert str(processes.system.layout.ledger) in line
+        recorded = ledger_size(processes.system)
+        assert 0 < recorded < 2 * len(small_file.truths)
 
-        bare.start("auditor")
-        require_all_well(bare.system, submission.results(), few.truths)
+        processes.start("auditor")
+        require_consistent(processes.system, submission.results(), small_file.truths)

@@ -13,10 +13,10 @@ from glomar_local import ports
 from glomar_requester import Ask, Client, Profile, Question, Result
 from msgspec.structs import replace
 
-from tests.faults.processes import Processes
 from tests.faults.submission import answered
-from tests.faults.waiting import until
-from tests.integration.asking import profile, rows, to_ask
+from tests.support.polling import until
+from tests.support.requesting import profile, rows, to_ask
+from tests.support.service_processes import Processes
 
 ADDRESSES = 50
 LIMIT_S = 300.0
@@ -24,33 +24,37 @@ SECOND = "verifier-2"
 
 
 @pytest.fixture
-def two_verifiers(bare: Processes) -> Processes:
-    """Both on one file of counts."""
-    bare.start_all()
-    waiting = bare.system.layout.waiting.with_name("waiting-2.db")
-    bare.start_beside("verifier", SECOND, ports.free().verifier, waiting=str(waiting))
-    bare.until_ready(SECOND)
-    return bare
+def two_verifiers(processes: Processes) -> Processes:
+    """Both with one file of counts."""
+    processes.start_all()
+    waiting = processes.system.layout.waiting.with_name("waiting-2.db")
+    processes.start_beside("verifier", SECOND, ports.free().verifier, waiting=str(waiting))
+    processes.until_ready(SECOND)
+    return processes
 
 
-def known() -> list[dict[str, str]]:
+def confirmable_rows() -> list[dict[str, str]]:
     return [row for row in rows(600) if row["klass"] == "true"]
 
 
 def victim() -> dict[str, str]:
-    return next(row for row in known() if " " in row["last_name"] and not row["last_name"].isascii())
+    return next(
+        row for row in confirmable_rows() if " " in row["last_name"] and not row["last_name"].isascii()
+    )
 
 
 def addresses_of_others(number: int) -> list[Ask]:
-    """All different, and real: a household is asked about at one."""
-    others = [to_ask(row) for row in known() if row["street_number"] and row["zip"] != victim()["zip"]]
+    """All different, each of a household of the register."""
+    others = [
+        to_ask(row) for row in confirmable_rows() if row["street_number"] and row["zip"] != victim()["zip"]
+    ]
     found = {(each.street_number, each.street_name, each.unit, each.zip): each for each in others}
     assert len(found) >= number
     return list(found.values())[:number]
 
 
 def spellings(last_name: str) -> dict[str, list[str]]:
-    """How many tags they have, by what is written: each is the person's own name for the record holder."""
+    """Tag -> spellings with that tag. The record holder takes each for the person's own name."""
     first, second = last_name.split()
     return {
         "whole": [last_name, anyascii(last_name).upper()],
@@ -61,10 +65,10 @@ def spellings(last_name: str) -> dict[str, list[str]]:
     }
 
 
-def quarry(number: int, away_from: Sequence[Ask]) -> list[Ask]:
-    """People of other places, whose names are long enough for slips and whose birth date is known."""
+def other_people(number: int, away_from: Sequence[Ask]) -> list[Ask]:
+    """People of other places, with names long enough for slips and with a birth date."""
     zips = {victim()["zip"], *(each.zip for each in away_from)}
-    rows = (row for row in known() if row["date_of_birth"] and len(row["first_name"]) > 4)
+    rows = (row for row in confirmable_rows() if row["date_of_birth"] and len(row["first_name"]) > 4)
     found = [to_ask(row) for row in rows if row["last_name"].isalpha() and len(row["last_name"]) > 5]
     others = {each.last_name: each for each in found if each.zip not in zips and each.street_number}
     assert len(others) >= number
@@ -72,12 +76,12 @@ def quarry(number: int, away_from: Sequence[Ask]) -> list[Ask]:
 
 
 def slip(name: str, at: int) -> str:
-    """No name has a q there: each is one edit from the name, and two from any other slip of it."""
+    """Inserts a q, which no name has there: one edit from the name, and two from its other slips."""
     return f"{name[:at]}q{name[at:]}"
 
 
 def misspelt(person: Ask) -> list[Ask]:
-    """Each is the person's own name for the record holder, the last four because the birth date agrees."""
+    """The record holder takes each for the person's own name; the last four because the birth date agrees."""
     first, last = person.first_name, person.last_name
     undated = replace(person, date_of_birth=None)
     return [
@@ -91,8 +95,8 @@ def misspelt(person: Ask) -> list[Ask]:
     ]
 
 
-def asked_at(person: Ask, address: Ask, last_name: str, number: int) -> Ask:
-    """One of many questions about the person: another officer, case and reason each time."""
+def request_at(person: Ask, address: Ask, last_name: str, number: int) -> Ask:
+    """A request about the person at that address, with another officer, case and reason each time."""
     case_id, officer_id = case_and_officer(number)
     return replace(
         person,
@@ -121,7 +125,7 @@ def ask_all(used: Profile, asks: Sequence[Ask]) -> dict[str, Result]:
 
 
 def outcomes_of(used: Profile, *asks: Ask) -> list[str]:
-    """Of questions that are open at the same time, so that no order among them may be expected."""
+    """Of requests that are open at the same time, so no order among them is expected."""
     results = ask_all(used, asks)
     return [outcome(results[ask.reference]) for ask in asks]
 
@@ -130,7 +134,7 @@ def outcome(result: Result) -> str:
     return ";".join(refusal.condition for refusal in result.refusals) or result.outcome
 
 
-def test_the_limits_hold_exactly_whoever_asks_how_and_whichever_worker_decides(
+def test_the_limits_hold_exactly_for_every_spelling_and_with_two_verifiers(
     two_verifiers: Processes, tmp_path: Path
 ) -> None:
     limits = two_verifiers.system.agreement.limits
@@ -139,20 +143,20 @@ def test_the_limits_hold_exactly_whoever_asks_how_and_whichever_worker_decides(
     written = spellings(person.last_name)
     pairs = [(tag, name, address) for tag, names in written.items() for name in names for address in decoys]
     random.Random(6103).shuffle(pairs)
-    asks = [asked_at(person, address, name, n) for n, (_, name, address) in enumerate(pairs, 1)]
+    asks = [request_at(person, address, name, n) for n, (_, name, address) in enumerate(pairs, 1)]
     used = profile(two_verifiers.system.layout, tmp_path / "store.db")
-    within, beyond = quarry(2, decoys[: limits.addresses_per_person])
+    within, beyond = other_people(2, decoys[: limits.addresses_per_person])
     few = limits.addresses_per_person - 1
     spread = [(who, decoys[:many]) for who, many in ((within, few), (beyond, few + 1))]
     slips = [
-        asked_at(misspelt(who)[n % 7], address, misspelt(who)[n % 7].last_name, number + n)
+        request_at(misspelt(who)[n % 7], address, misspelt(who)[n % 7].last_name, number + n)
         for (who, addresses), number in zip(spread, (600, 700), strict=True)
         for n, address in enumerate(addresses)
     ]
 
     with ThreadPoolExecutor(1) as thread:
         fishing: Future[dict[str, Result]] = thread.submit(ask_all, used, [*asks, *slips])
-        until(lambda: answered(used.store) >= 20, "some are answered")
+        until(lambda: answered(used.store) >= 20, "some requests are answered")
         two_verifiers.kill("verifier")
         two_verifiers.start("verifier")
         results = fishing.result()
@@ -170,23 +174,23 @@ def test_the_limits_hold_exactly_whoever_asks_how_and_whichever_worker_decides(
             assert len(reached) == limits.addresses_per_name, tag
 
     assert {outcome(results[ask.reference]) for ask in slips} == {"deny"}
-    tenth = asked_at(within, within, slip(within.last_name, 2), 800)
+    tenth = request_at(within, within, slip(within.last_name, 2), 800)
     assert outcomes_of(used, tenth) == ["confirm"]
     eleventh = [
-        asked_at(within, decoys[few], within.last_name, 801),
-        asked_at(beyond, beyond, slip(beyond.last_name, 2), 802),
-        asked_at(beyond, beyond, beyond.last_name, 803),
+        request_at(within, decoys[few], within.last_name, 801),
+        request_at(beyond, beyond, slip(beyond.last_name, 2), 802),
+        request_at(beyond, beyond, beyond.last_name, 803),
     ]
     assert outcomes_of(used, *eleventh) == ["deny"] * 3
-    afterwards = asked_at(within, within, slip(within.last_name, 5), 804)
+    afterwards = request_at(within, within, slip(within.last_name, 5), 804)
     assert outcomes_of(used, afterwards) == ["deny"]
 
     again = [name for names in written.values() for name in names]
     unused = [f"{person.last_name} Zz{letter}quen" for letter in "abc"]
-    final = [asked_at(person, person, name, 1000 + n) for n, name in enumerate([*again, *unused])]
+    final = [request_at(person, person, name, 1000 + n) for n, name in enumerate([*again, *unused])]
     assert outcomes_of(used, *final) == ["L9a"] * len(again) + ["deny"] * len(unused)
 
     two_verifiers.stop("verifier")
-    alone = asked_at(person, person, f"{person.last_name} Zzdquen", 2000)
-    another = next(row for row in known() if row["last_name"] != person.last_name)
+    alone = request_at(person, person, f"{person.last_name} Zzdquen", 2000)
+    another = next(row for row in confirmable_rows() if row["last_name"] != person.last_name)
     assert outcomes_of(used, alone, to_ask(another)) == ["deny", "confirm"]

@@ -1,4 +1,4 @@
-"""A stream that is retired and its successor: the new ledger rests on the old one, and goes on."""
+"""A retired stream and its successor: the new ledger begins with the final checkpoint of the old one."""
 
 import asyncio
 import shutil
@@ -22,10 +22,10 @@ from msgspec.structs import replace
 from nats.aio.client import Client
 
 from tests.faults.evidence import ledger_size
-from tests.faults.processes import BUS, Processes
-from tests.faults.waiting import until
-from tests.integration.asking import ask_all, confirmable, profile
-from tests.integration.bus import Bus, watching
+from tests.support.bus import Bus
+from tests.support.polling import until
+from tests.support.requesting import ask_all, confirmable, profile
+from tests.support.service_processes import BUS, Processes
 
 REFUSED, MISCONFIGURED, INTEGRITY = 3, 2, 6
 
@@ -34,7 +34,7 @@ Step = Callable[[Client], Awaitable[None]]
 
 
 def operate(system: System, *steps: Step) -> None:
-    """As the operator of the bus."""
+    """Runs the steps as the operator of the bus."""
 
     async def run() -> None:
         async with connected(system, OPERATOR) as admin:
@@ -44,7 +44,7 @@ def operate(system: System, *steps: Step) -> None:
     asyncio.run(run())
 
 
-def with_exports_of(system: System, subjects: Subjects) -> None:
+def write_conf_for(system: System, subjects: Subjects) -> None:
     conf = nats_conf.render(
         [replace(tenant(system), subjects=subjects)],
         port=system.ports.bus,
@@ -53,7 +53,7 @@ def with_exports_of(system: System, subjects: Subjects) -> None:
     system.layout.nats_conf.write_text(conf, encoding="utf-8")
 
 
-def of_the_bus(command: str, system: System, number: int, *more: str) -> subprocess.CompletedProcess[str]:
+def bus_command(command: str, system: System, number: int, *more: str) -> subprocess.CompletedProcess[str]:
     argv = [program("glomar-bus"), command, "--url", f"nats://{HOST}:{system.ports.bus}"]
     argv += ["--nkey", str(system.layout.nkey(OPERATOR)), "--agreement", str(system.layout.agreement)]
     argv += ["--trust", str(system.layout.trust), "--incarnation", str(number), *more]
@@ -68,49 +68,49 @@ def incarnation(command: str, system: System, previous: Path) -> subprocess.Comp
 
 
 def test_a_new_incarnation_opens_with_the_final_checkpoint_of_the_old_one(
-    bare: Processes, tmp_path: Path
+    processes: Processes, tmp_path: Path
 ) -> None:
-    system = bare.system
+    system = processes.system
     old, new = system.subjects, Subjects(system.agreement.id, 2)
     ledger = system.layout.root / "ledger-2"
     text = system.layout.settings("auditor").read_text(encoding="utf-8")
     (system.layout.root / "auditor-2.toml").write_text(
         text.replace('ledger = "ledger"', 'ledger = "ledger-2"') + "incarnation = 2\n", encoding="utf-8"
     )
-    bare.start_all()
+    processes.start_all()
     ask_all(profile(system.layout, tmp_path / "old.db"), confirmable(2))
-    early = of_the_bus("create", system, 2)
+    early = bus_command("create", system, 2)
     assert (early.returncode, "Retire the stream" in early.stderr) == (MISCONFIGURED, True)
-    refused = of_the_bus("retire", system, 1)
+    refused = bus_command("retire", system, 1)
     assert (refused.returncode, f"--confirm {old.stream}" in refused.stderr) == (MISCONFIGURED, True)
     for _ in range(2):
-        retired = of_the_bus("retire", system, 1, "--confirm", old.stream)
+        retired = bus_command("retire", system, 1, "--confirm", old.stream)
         assert (retired.returncode, retired.stderr) == (0, "")
-    bare.stop("auditor")
-    bare.start("auditor")
-    bare.until_ready("auditor")
-    assert bare.status("auditor")["halted"] is None, "a retired stream is read as before"
-    with watching(system) as bus:
-        until(lambda: ledger_size(system) == bus.last_sequence(), "all is recorded")
+    processes.stop("auditor")
+    processes.start("auditor")
+    processes.until_ready("auditor")
+    assert processes.status("auditor")["halted"] is None, "the auditor still reads a retired stream"
+    with Bus(system) as bus:
+        until(lambda: ledger_size(system) == bus.last_sequence(), "everything is recorded")
     running = incarnation("open", system, system.layout.ledger)
     assert (running.returncode, "has this ledger open" in running.stderr) == (MISCONFIGURED, True)
     for each in ("requester", "verifier", "auditor", BUS):
-        bare.stop(each)
+        processes.stop(each)
 
-    with_exports_of(system, new)
+    write_conf_for(system, new)
     system.layout.waiting.unlink()
-    bare.start_bus_alone()
-    assert of_the_bus("create", system, 2).stdout == f"{new.stream}: the stream and its consumers exist\n"
-    with watching(system) as bus:
-        require_refused_behind_another_message(bus, new)
+    processes.start_bus_alone()
+    assert bus_command("create", system, 2).stdout == f"{new.stream}: the stream and its consumers exist\n"
+    with Bus(system) as bus:
+        require_no_opening_after_another_message(bus, new)
         opened = [incarnation("open", system, system.layout.ledger) for _ in range(2)]
     assert [each.returncode for each in opened] == [0, 0], opened[0].stderr
     operate(system, lambda admin: put_in_force(admin, system))
 
-    bare.start("auditor", program_of("auditor", system.layout.root / "auditor-2.toml"))
-    bare.until_ready("auditor")
-    bare.start("verifier", incarnation="2")
-    bare.until_ready("verifier")
+    processes.start("auditor", serve_command("auditor", system.layout.root / "auditor-2.toml"))
+    processes.until_ready("auditor")
+    processes.start("verifier", incarnation="2")
+    processes.until_ready("verifier")
     asker = replace(profile(system.layout, tmp_path / "new.db"), incarnation=2)
     results = ask_all(asker, confirmable(4)[2:])
 
@@ -124,15 +124,15 @@ def test_a_new_incarnation_opens_with_the_final_checkpoint_of_the_old_one(
     checked = incarnation("check", system, system.layout.ledger)
     assert (checked.returncode, checked.stderr) == (0, "")
     require_another_predecessor_is_refused(system, tmp_path)
-    require_the_old_ledger_is_final(bare)
+    require_the_old_ledger_is_final(processes)
 
 
-def program_of(service: str, config: Path) -> tuple[str, ...]:
+def serve_command(service: str, config: Path) -> tuple[str, ...]:
     return (program(f"glomar-{service}"), "serve", "--config", str(config))
 
 
-def require_refused_behind_another_message(bus: Bus, new: Subjects) -> None:
-    """What came first is no checkpoint: nothing opens, until the operator has made the stream again."""
+def require_no_opening_after_another_message(bus: Bus, new: Subjects) -> None:
+    """`open` is refused while the first message is no checkpoint; then the stream is created again."""
     assert bus.operate(f"STREAM.INFO.{new.stream}")["state"]["last_seq"] == 0
     request = new.request(bus.system.agency, "early").encode()
     assert bus.wire(bus.system.agency).ask(request, b"early")["seq"] == 1
@@ -156,8 +156,8 @@ def require_another_predecessor_is_refused(system: System, tmp_path: Path) -> No
     assert incarnation("check", system, other).returncode == 0
 
 
-def require_the_old_ledger_is_final(bare: Processes) -> None:
-    bare.stop("auditor")
-    bare.start("auditor")
-    assert bare.exit_code("auditor") == MISCONFIGURED
-    assert "this ledger is final" in bare.said("auditor")
+def require_the_old_ledger_is_final(processes: Processes) -> None:
+    processes.stop("auditor")
+    processes.start("auditor")
+    assert processes.exit_code("auditor") == MISCONFIGURED
+    assert "this ledger is final" in processes.log_text("auditor")

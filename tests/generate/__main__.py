@@ -1,6 +1,6 @@
 """Files that are made from the code. `make check` compares them, `make schemas` writes them.
 
-    python -m tests.generate --check    says which files differ from what the code makes, exit 1 if any
+    python -m tests.generate --check    prints the files that differ from what the code makes, exit 1 if any
     python -m tests.generate --write    writes them
 
 A new generated file is one line in GENERATORS: where it goes and the function that makes its bytes.
@@ -25,11 +25,11 @@ GENERATORS: dict[str, Callable[[], bytes]] = {
     "schemas/asyncapi.yaml": asyncapi,
     "docs/reference/settings.md": settings_reference,
 }
-"""Path below the checkout -> its content. Sealed vectors are kept as they are while they still open."""
+"""Path in the checkout -> its content. Sealed vectors stay the same while they still open."""
 
 
 def differing(root: Path, generators: Mapping[str, Callable[[], bytes]]) -> list[str]:
-    """The paths whose file is missing or has another content than its generator makes."""
+    """The paths whose file is missing or differs from its generator's content."""
     return [
         path
         for path, make in generators.items()

@@ -3,17 +3,20 @@
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import glomar_auditor.app
 import glomar_requester.service.app
 import glomar_verifier.app
+from faststream.asgi import AsgiFastStream
+from faststream.specification.asyncapi import AsyncAPI
 from glomar_auditor.settings import AuditorSettings
 from glomar_evaluation.synth.people import write_register
 from glomar_local.layout import Layout
 from glomar_local.ports import Ports
 from glomar_local.provision.provision import provision
 from glomar_requester.settings import RequesterSettings
-from glomar_runtime.bus.asyncapi import document
+from glomar_runtime.bus.broker import SCHEMA_MARKER
 from glomar_runtime.service import Stop
 from glomar_runtime.settings import load_settings
 from glomar_verifier.matching.rules import load_rules
@@ -41,3 +44,27 @@ def asyncapi() -> bytes:
             load_settings(AuditorSettings, layout.settings("auditor")), stop
         )
         return json.dumps(document(requester, verifier, auditor), indent=2, sort_keys=True).encode() + b"\n"
+
+
+def document(*apps: AsgiFastStream) -> dict[str, Any]:
+    """AsyncAPI 3 of several services on one bus."""
+    brokers = [broker for app in apps for broker in app.brokers]
+    specification = AsyncAPI(
+        *brokers,
+        title="Glomar",
+        version="1",
+        description="See PROTOCOL.md. Stored bodies are DSSE envelopes; the schema is that of their payload.",
+    )
+    resolved = _with_references(specification.to_specification().to_jsonable())
+    assert isinstance(resolved, dict)
+    return resolved
+
+
+def _with_references(node: object) -> object:
+    if isinstance(node, dict):
+        if SCHEMA_MARKER in node:
+            return {"$ref": node[SCHEMA_MARKER]}
+        return {name: _with_references(value) for name, value in node.items()}
+    if isinstance(node, list):
+        return [_with_references(value) for value in node]
+    return node

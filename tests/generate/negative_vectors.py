@@ -16,7 +16,7 @@ from glomar_schemas.decoding import decode
 from glomar_schemas.messages import Control, Request, encode
 
 from tests.support import samples
-from tests.support.example import CHANNELS, example
+from tests.support.vector_example import CHANNELS, example
 
 _REQUEST = payload_type(Request)
 _SUBJECT = samples.SUBJECTS.request(samples.REQUESTER, samples.REQUEST_ID)
@@ -65,7 +65,7 @@ def _signed(payload: bytes, kind: str = _REQUEST, party: str = samples.REQUESTER
 
 
 def _text_faults() -> Iterator[dict[str, str]]:
-    """Each changes one thing in the text of the payload or of the envelope."""
+    """One change in the text of the payload or of the envelope."""
     payload, body = _payload(), example().request
     agency, unit = b'"agency":"ice"', b'"unit":"Unit 7"'
     for name, old, new in (
@@ -91,7 +91,7 @@ def _text_faults() -> Iterator[dict[str, str]]:
 
 
 def _form_faults() -> Iterator[dict[str, str]]:
-    """What the JSON Schemas refuse, and times in another spelling."""
+    """Forms that the JSON Schemas refuse, and times in another form."""
     payload, body = _payload(), example().request
     periods, issued = "[2022,2023]", '"issued_at":"2025-10-08T14:30:00Z"'
     for name, old, new in (
@@ -117,7 +117,7 @@ def _form_faults() -> Iterator[dict[str, str]]:
 
 
 def _place_faults() -> Iterator[dict[str, str]]:
-    """Correctly signed, but for another place."""
+    """Correctly signed, but for another subject or message type."""
     elsewhere = samples.SUBJECTS.request(samples.REQUESTER, samples.OTHER_ID)
     yield _case("place", "stored under another subject", example().request, subject=elsewhere)
     other = (f'"id":"{samples.REQUEST_ID}"'.encode(), f'"id":"{samples.OTHER_ID}"'.encode())
@@ -130,12 +130,12 @@ def _signature_faults() -> Iterator[dict[str, str]]:
     envelope = decode(body, Envelope, what="example")
     (good,) = envelope.signatures
     damaged = msgspec.structs.replace(good, sig=bytes([good.sig[0] ^ 1]) + good.sig[1:])
-    stranger = msgspec.structs.replace(good, keyid="0" * 32)
+    unknown = msgspec.structs.replace(good, keyid="0" * 32)
     altered = _swapped(_payload(), b"[2022,2023]", b"[2022,2024]")
     for name, changes in (
         ("bad signature", {"signatures": (damaged,)}),
         ("payload altered after signing", {"payload": altered}),
-        ("key that the agreement does not name", {"signatures": (stranger,)}),
+        ("key that the agreement does not name", {"signatures": (unknown,)}),
         ("one bad signature beside a good one", {"signatures": (good, damaged)}),
     ):
         yield _case("signature", name, encode(msgspec.structs.replace(envelope, **changes)))
@@ -207,7 +207,7 @@ def _payload() -> bytes:
 
 
 def _swapped(text: bytes, old: bytes, new: bytes) -> bytes:
-    """The text with its only `old` replaced. Raises ValueError if the vector would not have its fault."""
+    """The text with its only `old` replaced. Raises ValueError if `old` is not there exactly once."""
     if text.count(old) != 1:
         raise ValueError(f"{old!r} is not there exactly once")
     return text.replace(old, new)

@@ -1,4 +1,4 @@
-"""docs/reference/settings.md, from the Structs that the services load their settings into."""
+"""Generates docs/reference/settings.md from the settings Structs of the services."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -25,7 +25,8 @@ HEAD = """\
 # Settings
 
 Each service reads one TOML file, named by `--config`. An environment variable overrides the file.
-Paths in a file are relative to the file. A setting without a default must be given.
+Paths in a file are relative to the file, paths in a variable to the current directory.
+A setting without a default must be given.
 Settings hold no secret: keys and tokens lie in files of their own, and settings name them.
 Some commands need only a part of these settings; they read the same file.
 """

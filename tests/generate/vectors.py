@@ -1,7 +1,7 @@
 """Golden test vectors for programs in other languages, in schemas/vectors.
 
 Keys, messages, signatures and leaves are generated each time and must be the same. Sealed parts are stored
-and must still open (see example.py). PROTOCOL.md says how to use each file.
+and must still open (see tests/support/vector_example.py). PROTOCOL.md says how to use each file.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from glomar_schemas.tlog.merkle import leaf_hash
 
 from tests.generate.negative_vectors import negative
 from tests.support import samples
-from tests.support.example import CHANNELS, example
+from tests.support.vector_example import CHANNELS, example
 
 
 def _keys() -> Any:

@@ -1,4 +1,4 @@
-"""`aics-witness`, a C2SP tlog-witness that is not ours, as a process; and `aics-tlog`, a verifier."""
+"""`aics-witness`, a C2SP tlog-witness of another author, as a process; and `aics-tlog`, a verifier."""
 
 import http.client
 import json
@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from glomar_local import ports
 
-from tests.integration.conftest import wait_until
+from tests.support.polling import wait_until
 
 INSTALLED = Path(__file__).parents[2] / ".tools" / "foreign"
 LIMIT_S = 30.0
 
 
 def run(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """One of their commands, on the interpreter of the tests."""
+    """Runs one of its commands, on the interpreter of the tests."""
     command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(command, env=_environment(), cwd=cwd, capture_output=True, text=True, check=False)
 
@@ -33,7 +33,7 @@ def _environment() -> dict[str, str]:
 
 
 class ForeignWitness:
-    """vkey: of its cosignatures; url: its submission prefix, where it answers once it is `serving`."""
+    """vkey: of its cosignatures; url: its submission prefix, served within `serving`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -41,15 +41,15 @@ class ForeignWitness:
         self._port = ports.free().bus
         self.url = f"http://{ports.HOST}:{self._port}"
         listen = f"{ports.HOST}:{self._port}"
-        made = self._do("init", "--name", "witness.example/w1", "--listen", listen)
-        self.vkey = made.strip()
+        vkey = self._run("init", "--name", "witness.example/w1", "--listen", listen)
+        self.vkey = vkey.strip()
 
     def trust(self, origin: str, vkey: str) -> None:
-        self._do("add-log", "--origin", origin, "--vkey", vkey)
+        self._run("add-log", "--origin", origin, "--vkey", vkey)
 
     def log(self) -> dict[str, Any]:
-        """What it holds of the one log that it trusts."""
-        [log] = json.loads(self._do("status", "--json"))["logs"]
+        """The state of the one log that it trusts."""
+        [log] = json.loads(self._run("status", "--json"))["logs"]
         assert isinstance(log, dict)
         return log
 
@@ -77,7 +77,7 @@ class ForeignWitness:
         finally:
             connection.close()
 
-    def _do(self, *arguments: str) -> str:
+    def _run(self, *arguments: str) -> str:
         done = run("aics_witness", *arguments, "--config", "witness.json", cwd=self._folder)
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -1,6 +1,6 @@
-"""Every subject that a party could call, and what each of them may: all else must be refused.
+"""Every subject that a party could call, and the subjects that each party may call.
 
-Written by hand from the design (security.md, protocol.md), not taken from the configuration under test.
+Written by hand from PROTOCOL.md and SECURITY.md, not from the configuration under test.
 """
 
 STREAM = "IRS_ICE_2025_1"
@@ -29,7 +29,7 @@ API = (
         "recall.ice.known", "ack.ice.known",
     )),
 )  # fmt: skip
-"""What the API of JetStream offers; each is tried under both its own and the imported prefix."""
+"""The calls of the JetStream API; each is tried with its own and with the imported prefix."""
 
 OTHERS = (
     *(f"{ROOT}.{rest}" for rest in (
@@ -69,6 +69,6 @@ GRANTED = {
         f"$JS.ACK.{STREAM}.auditor.1.2.1.1700000000000000000.0",
     },
 }  # fmt: skip
-"""All that each may call. What is not here must be refused."""
+"""The subjects that each party may call. All others must be refused."""
 
 EVERYTHING = (*(f"{prefix}.{path}" for prefix in ("$JS.API", "BUS.API") for path in API), *OTHERS)

@@ -1,4 +1,4 @@
-"""Every command given something broken: one clear line, the documented exit code, nobody's data (G11).
+"""Every command with bad input: one clear line, the documented exit code, no personal data (G11).
 
 Exit codes are those of glomar_runtime/cli.py: 2 usage or settings, 3 refused, 5 unreachable, 6 integrity.
 """
@@ -24,7 +24,6 @@ from glomar_local.layout import Layout
 from glomar_local.ports import HOST
 from glomar_local.provision.credentials import official
 from glomar_local.provision.provision import provision
-from glomar_local.system.process import program
 from glomar_schemas.agreement.model import load_trust, sign_agreement
 from glomar_schemas.agreement.versions import load_versions
 from glomar_schemas.crypto.dsse import Signer
@@ -35,69 +34,54 @@ from glomar_schemas.tlog.leaf import Leaf
 from glomar_schemas.tlog.note import format_vkey
 from glomar_verifier.register.lookup import RegisterMeta
 
-from tests.faults.processes import messages
-from tests.integration.conftest import Up
+from tests.support.commands import run
+from tests.support.running_system import RunningSystem
+from tests.support.service_processes import plain_lines
 
 USAGE, REFUSED, UNREACHABLE, INTEGRITY = 2, 3, 5, 6
-LIMIT_S = 300.0
 
 PERSON = "Zebulon Quackenbush-Ipsden"
 FIRST, LAST = PERSON.split()
-"""Of the people in these files; no message may name one."""
+"""Names in these files; no message may contain one."""
 
 SERVICES = ("auditor", "verifier", "requester")
 COMMANDS = (*SERVICES, "submit")
-"""The three `serve` and `glomar-requester submit`."""
+"""The `serve` commands and `glomar-requester submit`."""
 
 
-def run(*command: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """settings: GLOMAR_* variables, by their field's name."""
-    environment = {**os.environ, **{f"GLOMAR_{name.upper()}": value for name, value in settings.items()}}
-    return subprocess.run(
-        [program(command[0]), *command[1:]],
-        capture_output=True,
-        text=True,
-        errors="replace",
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        timeout=LIMIT_S,
-        check=False,
-    )
-
-
-def require_complaint(ended: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
-    said = messages(ended.stderr)
+def require_error_line(ended: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    lines = plain_lines(ended.stderr)
     assert "Traceback" not in ended.stderr + ended.stdout, ended.stderr
     assert "frames" not in ended.stderr, f"logged as an exception: {ended.stderr}"
-    assert len(said) == 1, said
-    assert ended.returncode == code, said
+    assert len(lines) == 1, lines
+    assert ended.returncode == code, lines
     for word in words:
-        assert word in said[0], said
+        assert word in lines[0], lines
     for secret in (FIRST, LAST):
         assert secret not in ended.stderr + ended.stdout
 
 
 @pytest.fixture(scope="module")
-def pattern(tmp_path_factory: pytest.TempPathFactory) -> Layout:
-    """A provisioned data directory, to be copied."""
-    layout = Layout(tmp_path_factory.mktemp("pattern").resolve() / "data")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    """A provisioned data directory, from which each test takes a copy."""
+    layout = Layout(tmp_path_factory.mktemp("template").resolve() / "data")
     made = provision(layout, ports.free())
     population.make_register(layout, made.agreement, None)
     return layout
 
 
 @pytest.fixture
-def layout(pattern: Layout, tmp_path: Path) -> Layout:
-    """A data directory that may be spoilt."""
-    shutil.copytree(pattern.root, tmp_path / "data")
+def layout(template: Layout, tmp_path: Path) -> Layout:
+    """A data directory that the test may damage."""
+    shutil.copytree(template.root, tmp_path / "data")
     return Layout((tmp_path / "data").resolve())
 
 
 def start(layout: Layout, command: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    """One of COMMANDS on a data directory that nothing runs in; it must end by itself."""
+    """Runs one of COMMANDS on a data directory without running processes; it must end."""
     if command != "submit":
         return run(f"glomar-{command}", "serve", "--config", str(layout.settings(command)), **settings)
-    file = layout.root / "asked.csv"
+    file = layout.root / "requests.csv"
     file.write_text(header(), encoding="utf-8")
     config = str(layout.settings("requester"))
     return run("glomar-requester", "submit", str(file), "--config", config, **settings)
@@ -115,14 +99,14 @@ def row(**fields: str) -> str:
 
 
 @pytest.fixture
-def submit(system: Up, tmp_path: Path) -> Callable[[Path], subprocess.CompletedProcess[str]]:
-    """On the running system, with a store of the test's own."""
+def submit(system: RunningSystem, tmp_path: Path) -> Callable[[Path], subprocess.CompletedProcess[str]]:
+    """Runs `submit` on the shared system, with a store of the test's own."""
 
-    def ask(file: Path) -> subprocess.CompletedProcess[str]:
+    def run_submit(file: Path) -> subprocess.CompletedProcess[str]:
         config = str(system.layout.settings("requester"))
         return run("glomar-requester", "submit", str(file), "--config", config, store=str(tmp_path / "s.db"))
 
-    return ask
+    return run_submit
 
 
 Submit = Callable[[Path], subprocess.CompletedProcess[str]]
@@ -147,19 +131,19 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
 @pytest.mark.parametrize("case", BAD_FILES)
 def test_a_file_that_is_no_request_file_is_refused(submit: Submit, tmp_path: Path, case: str) -> None:
     content, words = BAD_FILES[case]
-    file = tmp_path / "asked.csv"
+    file = tmp_path / "requests.csv"
     file.write_bytes(content)
 
-    require_complaint(submit(file), REFUSED, str(file), words)
+    require_error_line(submit(file), REFUSED, str(file), words)
 
 
-def test_a_missing_file_and_a_directory_are_said(submit: Submit, tmp_path: Path) -> None:
-    require_complaint(submit(tmp_path / "nowhere.csv"), USAGE, "nowhere.csv", "No such file")
-    require_complaint(submit(tmp_path), USAGE, str(tmp_path), "Is a directory")
+def test_a_missing_file_and_a_directory_are_reported(submit: Submit, tmp_path: Path) -> None:
+    require_error_line(submit(tmp_path / "nowhere.csv"), USAGE, "nowhere.csv", "No such file")
+    require_error_line(submit(tmp_path), USAGE, str(tmp_path), "Is a directory")
 
 
-def test_bad_rows_are_said_line_by_line_and_the_rest_is_asked(submit: Submit, tmp_path: Path) -> None:
-    file = tmp_path / "asked.csv"
+def test_bad_rows_are_reported_by_line_and_the_other_rows_are_sent(submit: Submit, tmp_path: Path) -> None:
+    file = tmp_path / "requests.csv"
     bad = [
         row(reference="1", first_name=FIRST, date_of_birth="31.12.1980"),
         row(reference="2", first_name=FIRST + "\u202e"),
@@ -173,16 +157,16 @@ def test_bad_rows_are_said_line_by_line_and_the_rest_is_asked(submit: Submit, tm
 
     ended = submit(file)
 
-    said = messages(ended.stderr)
-    assert ended.returncode == 0, said
-    assert [line.split(": ")[1] for line in said] == [f"line {number}" for number in range(2, 9)]
-    assert "tax_periods" in said[5] and "relief_pending" in said[5]
+    lines = plain_lines(ended.stderr)
+    assert ended.returncode == 0, lines
+    assert [line.split(": ")[1] for line in lines] == [f"line {number}" for number in range(2, 9)]
+    assert "tax_periods" in lines[5] and "relief_pending" in lines[5]
     assert FIRST not in ended.stderr + ended.stdout and LAST not in ended.stderr + ended.stdout
     assert [line.split(",")[2] for line in ended.stdout.splitlines()[1:]] == ["rejected"] * 7 + ["unanswered"]
 
 
-def test_results_that_can_not_be_written_are_said(system: Up, tmp_path: Path) -> None:
-    file = tmp_path / "asked.csv"
+def test_results_that_can_not_be_written_are_reported(system: RunningSystem, tmp_path: Path) -> None:
+    file = tmp_path / "requests.csv"
     file.write_text(header(), encoding="utf-8")
     for out in (tmp_path / "nowhere" / "results.csv", tmp_path):
         ended = run(
@@ -190,7 +174,7 @@ def test_results_that_can_not_be_written_are_said(system: Up, tmp_path: Path) ->
             *("--config", str(system.layout.settings("requester"))),
             store=str(tmp_path / "s.db"),
         )
-        require_complaint(ended, USAGE, str(out))
+        require_error_line(ended, USAGE, str(out))
 
 
 # Keys
@@ -220,7 +204,7 @@ def is_empty(path: Path) -> None:
 
 
 def is_of_another_kind(path: Path) -> None:
-    """Sealing for signing and the other way round; for an nkey, an account's."""
+    """A sealing key for a signing key and the reverse; an account's nkey for a user's."""
     path.unlink()
     if path.suffix == ".nk":
         path.touch(0o600)
@@ -230,10 +214,10 @@ def is_of_another_kind(path: Path) -> None:
 
 
 ANY_BYTES = ("tag_key", "token")
-"""Have no form, so only a missing, open or empty one can be told."""
-MAY_BE_GONE = ("epochs",)
-"""Which of them must be there, only the controls on the bus tell."""
-SPOILT: Sequence[Callable[[Path], None]] = (
+"""Any content is valid, so only a missing, open or empty file is reported."""
+MAY_BE_MISSING = ("epochs",)
+"""Only the controls on the bus say which of these files are needed."""
+DAMAGES: Sequence[Callable[[Path], None]] = (
     is_missing,
     is_open_to_others,
     is_garbage,
@@ -242,27 +226,27 @@ SPOILT: Sequence[Callable[[Path], None]] = (
 )
 
 
-@pytest.mark.parametrize("spoil", SPOILT, ids=lambda spoil: spoil.__name__)
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 @pytest.mark.parametrize(("command", "setting"), [(c, setting) for c in COMMANDS for setting in KEYS[c]])
-def test_a_key_file_that_can_not_be_used_is_said(
-    system: Up, layout: Layout, command: str, setting: str, spoil: Callable[[Path], None]
+def test_a_key_file_that_can_not_be_used_is_reported(
+    system: RunningSystem, layout: Layout, command: str, setting: str, damage: Callable[[Path], None]
 ) -> None:
-    if setting in ANY_BYTES and spoil in (is_garbage, is_of_another_kind):
+    if setting in ANY_BYTES and damage in (is_garbage, is_of_another_kind):
         return
-    if setting in MAY_BE_GONE and spoil is is_missing:
+    if setting in MAY_BE_MISSING and damage is is_missing:
         return
     path = layout.root / configured(layout, command)[setting]
-    spoilt = key_file(path)
-    spoil(spoilt)
+    damaged = key_file(path)
+    damage(damaged)
 
     ended = start(layout, command, url=f"nats://{HOST}:{system.ports.bus}")
 
-    # Where a pattern names no file any more, the pattern is what there is to be said.
-    require_complaint(ended, USAGE, str(spoilt if spoilt.exists() or path.is_dir() else path))
+    # If a pattern matches no file, the error names the pattern.
+    require_error_line(ended, USAGE, str(damaged if damaged.exists() or path.is_dir() else path))
 
 
 def key_file(setting: Path) -> Path:
-    """The one file that a setting means: itself, of a directory, or of a pattern."""
+    """The one file of a setting, which is a file, a directory or a pattern."""
     [found] = setting.iterdir() if setting.is_dir() else setting.parent.glob(setting.name)
     return found
 
@@ -273,10 +257,12 @@ def configured(layout: Layout, command: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_an_nkey_that_the_bus_does_not_know_is_said(system: Up, layout: Layout, command: str) -> None:
+def test_an_nkey_that_the_bus_does_not_know_is_reported(
+    system: RunningSystem, layout: Layout, command: str
+) -> None:
     url = f"nats://{HOST}:{system.ports.bus}"
 
-    require_complaint(start(layout, command, url=url), UNREACHABLE, url, "does it know this nkey")
+    require_error_line(start(layout, command, url=url), UNREACHABLE, url, "does it know this nkey")
 
 
 # Agreement and trust
@@ -304,7 +290,7 @@ def is_signed_by_the_wrong_party(layout: Layout) -> None:
     sign(layout, [official(layout, party) for party in ("irs", "tigta")])
 
 
-def is_signed_by_a_stranger(layout: Layout) -> None:
+def is_signed_by_an_unknown_key(layout: Layout) -> None:
     sign(layout, [official(layout, "irs"), Signer(Ed25519PrivateKey.generate())])
 
 
@@ -335,9 +321,9 @@ def has_a_trust_file_without_the_holder(layout: Layout) -> None:
 AGREEMENTS: dict[Callable[[Layout], None], tuple[int, str]] = {
     is_unsigned: (REFUSED, "not signed by the official of irs"),
     has_no_signature_file: (USAGE, "agreement.toml.sig: can't be read"),
-    is_altered: (REFUSED, "does not fit the file"),
+    is_altered: (REFUSED, "does not match the file"),
     is_signed_by_the_wrong_party: (REFUSED, "not signed by the official of ice"),
-    is_signed_by_a_stranger: (REFUSED, "not signed by the official of ice"),
+    is_signed_by_an_unknown_key: (REFUSED, "not signed by the official of ice"),
     is_not_toml: (REFUSED, "not UTF-8"),
     has_no_trust_file: (USAGE, "trust.toml: can't be read"),
     has_a_trust_file_of_nonsense: (USAGE, "trust.toml: irs"),
@@ -345,33 +331,33 @@ AGREEMENTS: dict[Callable[[Layout], None], tuple[int, str]] = {
 }
 
 
-@pytest.mark.parametrize("spoil", AGREEMENTS, ids=lambda spoil: spoil.__name__)
+@pytest.mark.parametrize("damage", AGREEMENTS, ids=lambda damage: damage.__name__)
 @pytest.mark.parametrize("command", COMMANDS)
-def test_an_agreement_that_does_not_hold_starts_nothing(
-    layout: Layout, command: str, spoil: Callable[[Layout], None]
+def test_no_service_starts_with_an_invalid_agreement(
+    layout: Layout, command: str, damage: Callable[[Layout], None]
 ) -> None:
-    spoil(layout)
-    code, words = AGREEMENTS[spoil]
+    damage(layout)
+    code, words = AGREEMENTS[damage]
 
-    require_complaint(start(layout, command), code, words)
+    require_error_line(start(layout, command), code, words)
 
 
 def test_nothing_is_decided_under_an_expired_agreement(layout: Layout) -> None:
     has_expired(layout)
 
-    require_complaint(start(layout, "verifier"), REFUSED, "not in force now", "2025-06-01")
+    require_error_line(start(layout, "verifier"), REFUSED, "not in force now", "2025-06-01")
 
 
 # Settings
 
 
 def add(line: str) -> Callable[[Path], None]:
-    def spoil(path: Path) -> None:
+    def damage(path: Path) -> None:
         name = line.partition(" ")[0]
-        kept = [each for each in path.read_text().splitlines() if not each.startswith(f"{name} ")]
-        path.write_text("\n".join([*kept, line]))
+        others = [each for each in path.read_text().splitlines() if not each.startswith(f"{name} ")]
+        path.write_text("\n".join([*others, line]))
 
-    return spoil
+    return damage
 
 
 def leave_out_the_agreement(path: Path) -> None:
@@ -393,32 +379,32 @@ SETTINGS: dict[str, tuple[Callable[[Path], None], str]] = {
     "a table for a path": (add("nkey = {a = 1}"), "nkey"),
     "a number for a path": (add("nkey = 7"), "nkey"),
     "field left out": (leave_out_the_agreement, "agreement"),
-    "no port": (add("http_port = 99999"), "http_port"),
+    "a port too large": (add("http_port = 99999"), "http_port"),
     "a negative port": (add("http_port = -1"), "http_port"),
-    "no url": (add('url = "over there"'), "url"),
-    "a url without a port that is one": (add('url = "nats://127.0.0.1:notaport"'), "url"),
+    "not a url": (add('url = "over there"'), "url"),
+    "a url with an invalid port": (add('url = "nats://127.0.0.1:notaport"'), "url"),
     "another protocol": (add('url = "ftp://127.0.0.1:21"'), "url"),
-    "no time": (add("disconnected_limit_s = -1"), "disconnected_limit_s"),
-    "no incarnation": (add("incarnation = 0"), "incarnation"),
+    "a negative time": (add("disconnected_limit_s = -1"), "disconnected_limit_s"),
+    "incarnation 0": (add("incarnation = 0"), "incarnation"),
 }
 
 
 SETTINGS_CASES = [("submit", case) for case in SETTINGS] + [(s, "unknown field") for s in SERVICES]
-"""One function reads the settings of all; each is shown to call it."""
+"""One function reads all settings; one case shows that each service calls it."""
 
 
 @pytest.mark.parametrize(("command", "case"), SETTINGS_CASES)
-def test_settings_that_can_not_be_meant_are_said(layout: Layout, command: str, case: str) -> None:
-    spoil, words = SETTINGS[case]
+def test_invalid_settings_are_reported(layout: Layout, command: str, case: str) -> None:
+    damage, words = SETTINGS[case]
     path = layout.settings("requester" if command == "submit" else command)
-    spoil(path)
+    damage(path)
 
-    require_complaint(start(layout, command), USAGE, str(path), words)
+    require_error_line(start(layout, command), USAGE, str(path), words)
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_an_environment_variable_that_is_wrong_is_said(layout: Layout, service: str) -> None:
-    require_complaint(start(layout, service, http_port="many"), USAGE, "http_port", "GLOMAR_*")
+def test_an_environment_variable_that_is_wrong_is_reported(layout: Layout, service: str) -> None:
+    require_error_line(start(layout, service, http_port="many"), USAGE, "http_port", "GLOMAR_*")
 
 
 @pytest.mark.parametrize("arguments", [(), ("serve", "--nonsense"), ("nonsense",)])
@@ -434,9 +420,9 @@ def test_a_mistyped_command_is_usage_and_no_traceback(service: str, arguments: t
 
 
 @pytest.fixture(scope="module")
-def spare(system: Up, tmp_path_factory: pytest.TempPathFactory) -> Layout:
-    """The running system's files but for its stream and ledger: a second service can be started on it."""
-    root = tmp_path_factory.mktemp("spare") / "data"
+def second_layout(system: RunningSystem, tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    """The shared system's files without stream and ledger: a second service can be started on them."""
+    root = tmp_path_factory.mktemp("second_layout") / "data"
     shutil.copytree(system.layout.root, root, ignore=shutil.ignore_patterns("nats", "ledger"))
     return Layout(root.resolve())
 
@@ -448,18 +434,18 @@ def taken_port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_port_that_is_taken_is_said(spare: Layout, service: str) -> None:
+def test_a_port_that_is_taken_is_reported(second_layout: Layout, service: str) -> None:
     with taken_port() as port:
-        ended = start(spare, service, http_port=str(port))
+        ended = start(second_layout, service, http_port=str(port))
 
-    require_complaint(ended, UNREACHABLE, f"{HOST}:{port}", "already in use", "http_port")
+    require_error_line(ended, UNREACHABLE, f"{HOST}:{port}", "already in use", "http_port")
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_an_address_that_is_not_ours_is_said(spare: Layout, service: str) -> None:
-    ended = start(spare, service, http_host="192.0.2.1")
+def test_an_address_that_is_not_ours_is_reported(second_layout: Layout, service: str) -> None:
+    ended = start(second_layout, service, http_host="192.0.2.1")
 
-    require_complaint(ended, UNREACHABLE, "192.0.2.1")
+    require_error_line(ended, UNREACHABLE, "192.0.2.1")
 
 
 def is_cut_short(path: Path) -> None:
@@ -498,69 +484,69 @@ REGISTERS: dict[Callable[[Path], None], tuple[int, str]] = {
 }
 
 
-@pytest.mark.parametrize("spoil", REGISTERS, ids=lambda spoil: spoil.__name__)
-def test_a_register_that_can_not_be_used_is_said(layout: Layout, spoil: Callable[[Path], None]) -> None:
-    spoil(layout.register)
-    code, words = REGISTERS[spoil]
+@pytest.mark.parametrize("damage", REGISTERS, ids=lambda damage: damage.__name__)
+def test_a_register_that_can_not_be_used_is_reported(layout: Layout, damage: Callable[[Path], None]) -> None:
+    damage(layout.register)
+    code, words = REGISTERS[damage]
 
-    require_complaint(start(layout, "verifier"), code, str(layout.register), words, "register build")
+    require_error_line(start(layout, "verifier"), code, str(layout.register), words, "register build")
 
 
 DATABASES = {"verifier": "counts", "requester": "store", "submit": "store"}
 
 
-@pytest.mark.parametrize("spoil", [is_garbage, replace_by_a_directory], ids=lambda spoil: spoil.__name__)
+@pytest.mark.parametrize("damage", [is_garbage, replace_by_a_directory], ids=lambda damage: damage.__name__)
 @pytest.mark.parametrize("command", DATABASES)
-def test_a_database_that_can_not_be_opened_is_said(
-    system: Up, layout: Layout, command: str, spoil: Callable[[Path], None]
+def test_a_database_that_can_not_be_opened_is_reported(
+    system: RunningSystem, layout: Layout, command: str, damage: Callable[[Path], None]
 ) -> None:
     path = layout.root / configured(layout, command)[DATABASES[command]]
     path.touch()
-    spoil(path)
-    # The right keys: `submit` connects first, and would say that it is not known.
+    damage(path)
+    # The keys of the running system, since `submit` connects before it opens the store.
     shutil.copytree(system.layout.keys, layout.keys, dirs_exist_ok=True)
     for name in ("trust.toml", "agreement/agreement.toml", "agreement/agreement.toml.sig"):
         shutil.copy(system.layout.root / name, layout.root / name)
 
     ended = start(layout, command, url=f"nats://{HOST}:{system.ports.bus}")
 
-    require_complaint(ended, USAGE, str(path))
+    require_error_line(ended, USAGE, str(path))
 
 
-def test_a_ledger_of_another_origin_is_said(layout: Layout) -> None:
+def test_a_ledger_of_another_origin_is_reported(layout: Layout) -> None:
     Ledger.open(layout.ledger, Ed25519PrivateKey.generate(), "audit.other/OTHER_1").close()
 
-    require_complaint(start(layout, "auditor"), USAGE, str(layout.ledger), "another key or origin")
+    require_error_line(start(layout, "auditor"), USAGE, str(layout.ledger), "another key or origin")
 
 
-def test_a_ledger_that_another_process_has_open_is_said(system: Up, layout: Layout) -> None:
+def test_a_ledger_that_another_process_has_open_is_reported(system: RunningSystem, layout: Layout) -> None:
     ended = start(layout, "auditor", ledger=str(system.layout.ledger))
 
-    require_complaint(ended, USAGE, str(system.layout.ledger), "another process has this ledger open")
+    require_error_line(ended, USAGE, str(system.layout.ledger), "another process has this ledger open")
 
 
-def test_a_ledger_that_can_not_be_written_is_said(layout: Layout) -> None:
+def test_a_ledger_that_can_not_be_written_is_reported(layout: Layout) -> None:
     for place in (layout.trust / "ledger", layout.trust, Path("/proc/ledger")):
-        require_complaint(start(layout, "auditor", ledger=str(place)), USAGE, str(place))
+        require_error_line(start(layout, "auditor", ledger=str(place)), USAGE, str(place))
 
 
-def test_a_ledger_with_a_damaged_journal_is_evidence(layout: Layout) -> None:
+def test_a_damaged_journal_is_an_integrity_error(layout: Layout) -> None:
     (layout.ledger / "journal").write_bytes(b"\xf7\xff\xfa\xff" + bytes(200))
 
-    require_complaint(start(layout, "auditor"), INTEGRITY, "damaged")
+    require_error_line(start(layout, "auditor"), INTEGRITY, "damaged")
 
 
-def test_a_directory_that_is_no_ledger_is_left_as_it_was(layout: Layout) -> None:
+def test_a_directory_that_is_no_ledger_stays_unchanged(layout: Layout) -> None:
     before = sorted(layout.keys.iterdir())
 
     ended = start(layout, "auditor", ledger=str(layout.keys))
 
-    require_complaint(ended, USAGE, str(layout.keys), "not a ledger, and not empty")
+    require_error_line(ended, USAGE, str(layout.keys), "not a ledger, and not empty")
     assert sorted(layout.keys.iterdir()) == before
 
 
-def test_a_ledger_that_ends_before_its_published_checkpoint_is_evidence(layout: Layout) -> None:
-    """An older copy of the journal was put back; the checkpoint tells that there was more."""
+def test_a_ledger_shorter_than_its_published_checkpoint_is_an_integrity_error(layout: Layout) -> None:
+    """An older copy of the journal was restored; the checkpoint shows that there were more leaves."""
     agreement = load_versions(layout.agreement, load_trust(layout.trust)).newest.agreement
     signer = read_signing_key(layout.private_key(agreement.oversight, "ledger"))
     log = Ledger.open(layout.ledger, signer, Subjects(agreement.id).origin(agreement.oversight))
@@ -571,18 +557,18 @@ def test_a_ledger_that_ends_before_its_published_checkpoint_is_evidence(layout: 
 
     ended = start(layout, "auditor")
 
-    require_complaint(ended, INTEGRITY, "journal", "a checkpoint over 1 was published", "Stop the auditor")
+    require_error_line(ended, INTEGRITY, "journal", "a checkpoint over 1 was published", "Stop the auditor")
 
 
-def test_a_data_directory_in_use_is_said(system: Up) -> None:
+def test_a_data_directory_in_use_is_reported(system: RunningSystem) -> None:
     ended = run("glomar", "up", "--data-dir", str(system.layout.root), "--port", "0")
 
-    require_complaint(ended, USAGE, "in use", "glomar down")
+    require_error_line(ended, USAGE, "in use", "glomar down")
 
 
-def test_a_data_directory_that_can_not_be_made_is_said(layout: Layout) -> None:
+def test_a_data_directory_that_can_not_be_made_is_reported(layout: Layout) -> None:
     for place in (layout.trust / "data", layout.trust, Path("/proc/data")):
-        require_complaint(run("glomar", "up", "--data-dir", str(place), "--port", "0"), USAGE, str(place))
+        require_error_line(run("glomar", "up", "--data-dir", str(place), "--port", "0"), USAGE, str(place))
 
 
 # Verifying a ledger
@@ -590,7 +576,7 @@ def test_a_data_directory_that_can_not_be_made_is_said(layout: Layout) -> None:
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
-    """One of 300 leaves, whose key is published beside it."""
+    """A ledger of 300 leaves, with its key."""
     log = Ledger.open(tmp_path / "ledger", Ed25519PrivateKey.generate(), "audit.tigta/A_1")
     log.append([Leaf(n, n, f"glomar.a.request.b.{n}", bytes(32)) for n in range(1, 301)])
     log.close()
@@ -601,54 +587,54 @@ def verify(ledger: Path, vkey: Path) -> subprocess.CompletedProcess[str]:
     return run("glomar-auditor", "verify", str(ledger), "--vkey", str(vkey))
 
 
-def test_a_key_that_is_not_the_ledgers_is_evidence(ledger: Path, tmp_path: Path) -> None:
+def test_a_key_that_is_not_the_ledgers_is_an_integrity_error(ledger: Path, tmp_path: Path) -> None:
     vkey = tmp_path / "other.vkey"
     vkey.write_text(format_vkey("audit.tigta/A_1", Ed25519PrivateKey.generate().public_key()))
-    require_complaint(verify(ledger, vkey), INTEGRITY, "not the key you trust")
+    require_error_line(verify(ledger, vkey), INTEGRITY, "not the key you trust")
 
     (ledger / "log.vkey").unlink()
-    require_complaint(verify(ledger, vkey), INTEGRITY, "checkpoint")
+    require_error_line(verify(ledger, vkey), INTEGRITY, "checkpoint")
 
 
-def test_a_key_that_is_none_is_said(ledger: Path, tmp_path: Path) -> None:
+def test_an_invalid_key_is_reported(ledger: Path, tmp_path: Path) -> None:
     vkey = tmp_path / "none.vkey"
-    require_complaint(verify(ledger, vkey), USAGE, str(vkey))
-    require_complaint(verify(ledger, tmp_path), USAGE, str(tmp_path))
+    require_error_line(verify(ledger, vkey), USAGE, str(vkey))
+    require_error_line(verify(ledger, tmp_path), USAGE, str(tmp_path))
     for content in (b"", b"\xff\xfe", b"a+b+c", bytes(200)):
         vkey.write_bytes(content)
         ended = verify(ledger, vkey)
-        require_complaint(ended, ended.returncode, "key")
+        require_error_line(ended, ended.returncode, "key")
         assert ended.returncode in (USAGE, REFUSED)
 
 
-def test_a_directory_that_is_no_ledger_is_said(ledger: Path, tmp_path: Path) -> None:
+def test_a_directory_that_is_no_ledger_is_reported(ledger: Path, tmp_path: Path) -> None:
     vkey = tmp_path / "log.vkey"
     shutil.copy(ledger / "log.vkey", vkey)
     empty, nowhere = tmp_path / "empty", tmp_path / "nowhere"
     empty.mkdir()
     for place in (empty, nowhere, vkey):
-        require_complaint(verify(place, vkey), USAGE, str(place))
+        require_error_line(verify(place, vkey), USAGE, str(place))
 
 
 @pytest.mark.parametrize("name", ["checkpoint", "tile/0/000", "tile/entries/000", "tile/entries/001.p/44"])
 @pytest.mark.parametrize(
-    "spoil",
+    "damage",
     [is_missing, is_empty, is_garbage, is_cut_short, replace_by_a_directory],
-    ids=lambda spoil: spoil.__name__,
+    ids=lambda damage: damage.__name__,
 )
-def test_a_ledger_with_a_spoilt_file_is_evidence(
-    ledger: Path, name: str, spoil: Callable[[Path], None]
+def test_a_ledger_with_a_damaged_file_is_an_integrity_error(
+    ledger: Path, name: str, damage: Callable[[Path], None]
 ) -> None:
     vkey = ledger / "log.vkey"
-    spoil(ledger / name)
+    damage(ledger / name)
 
-    require_complaint(verify(ledger, vkey), INTEGRITY)
+    require_error_line(verify(ledger, vkey), INTEGRITY)
 
 
 # Registers
 
 
-def test_a_file_that_is_no_extract_builds_no_register(tmp_path: Path) -> None:
+def test_no_register_is_built_from_a_file_that_is_no_extract(tmp_path: Path) -> None:
     source, db = tmp_path / "people.csv", tmp_path / "people.db"
     contents = {
         "unknown or repeated": f"{FIRST},{LAST}\n".encode(),
@@ -658,31 +644,31 @@ def test_a_file_that_is_no_extract_builds_no_register(tmp_path: Path) -> None:
     for words, content in contents.items():
         source.write_bytes(content)
         ended = run("glomar-verifier", "register", "build", str(source), "--db", str(db))
-        require_complaint(ended, REFUSED, words)
+        require_error_line(ended, REFUSED, words)
         assert not db.exists()
 
 
-def test_an_extract_that_can_not_be_read_or_a_register_that_can_not_be_written_is_said(
+def test_an_unreadable_extract_and_an_unwritable_register_are_reported(
     layout: Layout, tmp_path: Path
 ) -> None:
     places = [(tmp_path / "nowhere.csv", tmp_path / "a.db"), (tmp_path, tmp_path / "a.db")]
     places += [(layout.register_csv, tmp_path / "nowhere" / "a.db"), (layout.register_csv, tmp_path)]
     for source, db in places:
         ended = run("glomar-verifier", "register", "build", str(source), "--db", str(db))
-        require_complaint(ended, USAGE)
+        require_error_line(ended, USAGE)
 
 
-def test_an_agreement_that_can_not_be_checked_is_said(tmp_path: Path) -> None:
-    require_complaint(run("glomar-verifier", "agreement", "check", str(tmp_path)), USAGE, str(tmp_path))
+def test_an_agreement_that_can_not_be_checked_is_reported(tmp_path: Path) -> None:
+    require_error_line(run("glomar-verifier", "agreement", "check", str(tmp_path)), USAGE, str(tmp_path))
     file = tmp_path / "agreement.toml"
     file.write_text("id = 3\n")
-    require_complaint(run("glomar-verifier", "agreement", "check", str(file)), REFUSED, str(file))
+    require_error_line(run("glomar-verifier", "agreement", "check", str(file)), REFUSED, str(file))
 
 
-def test_an_ask_with_a_field_that_is_none_names_no_value(layout: Layout) -> None:
+def test_an_ask_with_an_unknown_field_names_no_value(layout: Layout) -> None:
     config = str(layout.settings("requester"))
     ended = run("glomar-requester", "ask", "--first-name", FIRST, "--shoe-size", LAST, "--config", config)
-    require_complaint(ended, USAGE, "no such field")
+    require_error_line(ended, USAGE, "no such field")
     ended = run("glomar-requester", "ask", "--date-of-birth", FIRST, "--config", config)
-    require_complaint(ended, REFUSED, "date_of_birth")
+    require_error_line(ended, REFUSED, "date_of_birth")
     assert Ask.__struct_fields__ == COLUMNS

@@ -1,28 +1,25 @@
-"""The file of June 2025, on a smaller scale and about nobody: refused clause by clause, before any lookup."""
+"""A small synthetic file like that of June 2025: incomplete requests are refused before any lookup."""
 
-import csv
-import json
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 
 import pytest
 from glomar_evaluation.synth import people
-from glomar_evaluation.synth.bulk import COMPLETE, bulk, write_roll
 from glomar_local.demo import population
-from glomar_local.system.process import program
 from msgspec import Struct
 
-from tests.integration.conftest import up
+from tests.support.bulk import COMPLETE, bulk, write_roll
+from tests.support.commands import submit
+from tests.support.requesting import read_results
+from tests.support.running_system import glomar_up
 
 REQUESTS = 5_000
 SEED = 2025
-LIMIT_S = 300.0
 
 
 class Sent(Struct, frozen=True):
-    """What was asked, by reference, and each reference's (outcome, refusals)."""
+    """klass: reference -> kind of request; outcome: reference -> (outcome, refusals)."""
 
     klass: dict[str, str]
     outcome: dict[str, tuple[str, tuple[str, ...]]]
@@ -34,25 +31,14 @@ def sent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sent]:
     rows = list(bulk(people(population.PEOPLE, population.SEED), REQUESTS, SEED, population.today()))
     population.write_requests(rows, folder / "requests.csv")
     write_roll(folder / "roll.csv", rows, date(2025, 1, 2))
-    with up(folder / "data", "--roll", str(folder / "roll.csv")) as running:
-        submitted = subprocess.run(
-            [
-                *(program("glomar-requester"), "submit", str(folder / "requests.csv"), "--wait", "--json"),
-                *("--out", str(folder / "results.csv")),
-                *("--config", str(running.layout.settings("requester"))),
-            ],
-            capture_output=True,
-            text=True,
-            timeout=LIMIT_S,
-            check=False,
-        )
-        assert submitted.returncode == 0, submitted.stderr
-        assert json.loads(submitted.stdout)["rows"] == REQUESTS
-    with (folder / "results.csv").open(encoding="utf-8", newline="") as file:
-        outcome = {
-            row["reference"]: (row["outcome"], tuple(filter(None, row["refusals"].split(";"))))
-            for row in csv.DictReader(file)
-        }
+    with glomar_up(folder / "data", "--roll", str(folder / "roll.csv")) as running:
+        config = running.layout.settings("requester")
+        summary = submit(folder / "requests.csv", folder / "results.csv", config)
+        assert summary["rows"] == REQUESTS
+    outcome = {
+        row["reference"]: (row["outcome"], tuple(filter(None, row["refusals"].split(";"))))
+        for row in read_results(folder / "results.csv")
+    }
     counted = Counter(condition for _, refusals in outcome.values() for condition in refusals)
     print(f"{REQUESTS} requests: {Counter(each for each, _ in outcome.values())}, refused by {counted}")
     yield Sent({row["reference"]: row["klass"] for row in rows}, outcome)
@@ -63,7 +49,7 @@ def test_every_request_is_answered(sent: Sent) -> None:
     assert {outcome for outcome, _ in sent.outcome.values()} <= {"confirm", "deny", "refused"}
 
 
-def test_what_has_no_address_is_refused_for_that_without_a_lookup(sent: Sent) -> None:
+def test_a_request_without_an_address_is_refused_for_it_without_a_lookup(sent: Sent) -> None:
     for reference, klass in sent.klass.items():
         if klass != COMPLETE:
             outcome, refusals = sent.outcome[reference]
@@ -71,19 +57,19 @@ def test_what_has_no_address_is_refused_for_that_without_a_lookup(sent: Sent) ->
             assert "L2" in refusals, reference
 
 
-def test_only_what_is_complete_is_ever_confirmed(sent: Sent) -> None:
+def test_only_complete_requests_are_confirmed(sent: Sent) -> None:
     confirmed = [reference for reference, (outcome, _) in sent.outcome.items() if outcome == "confirm"]
 
     assert confirmed
     assert {sent.klass[reference] for reference in confirmed} == {COMPLETE}
 
 
-def test_one_officer_for_all_and_copied_reasons_end_the_rest(sent: Sent) -> None:
+def test_one_officer_for_all_cases_and_copied_reasons_are_refused(sent: Sent) -> None:
     complete = [
         refusals for reference, (_, refusals) in sent.outcome.items() if sent.klass[reference] == COMPLETE
     ]
-    clauses = Counter(clause for refusals in complete for clause in refusals)
+    conditions = Counter(condition for refusals in complete for condition in refusals)
 
-    assert {"L5", "L6"} <= clauses.keys()
-    # Complete as they are, most of them name an officer with too many cases or a reason given to too many.
+    assert {"L5", "L6"} <= conditions.keys()
+    # Most complete requests name an officer with too many cases, or a reason of too many requests.
     assert sum(bool(refusals) for refusals in complete) > 0.9 * len(complete)

@@ -1,11 +1,10 @@
-"""The published facts of April 2025 behind the first agreement, each as behaviour of the running system.
+"""The published facts of April 2025 about the first agreement, each as behaviour of the running system.
 
-One test a fact, F1 to F12, in the words of the reports; the system is started as an agency would start it.
+One test for each fact, F1 to F12, in the words of the reports.
 """
 
 import json
 import shutil
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -16,37 +15,38 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from glomar_local.demo.population import today
-from glomar_local.system.process import program
 from glomar_requester import Ask, Result
 from msgspec.structs import replace
 
-from tests.integration.asking import Asking, ask_all, confirmable, profile
-from tests.integration.bus import Bus, system_of, watching
-from tests.integration.conftest import Up, up, wait_until
-from tests.integration.evidence import await_ledger
-from tests.integration.holds import Officials
-from tests.integration.wire import Refusal
+from tests.support.bus import Bus
+from tests.support.commands import run
+from tests.support.controls import ControlPublisher
+from tests.support.polling import wait_until
+from tests.support.recorded import await_ledger
+from tests.support.requesting import BackgroundRequests, ask_all, confirmable, profile
+from tests.support.running_system import RunningSystem, glomar_up, system_of
+from tests.support.wire import Refusal
 
 LIMIT_S = 300.0
 TODAY = today()
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    with up(tmp_path_factory.mktemp("facts") / "data") as found:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    with glomar_up(tmp_path_factory.mktemp("facts") / "data") as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def bus(running: Up) -> Iterator[Bus]:
-    with watching(system_of(running)) as found:
+def bus(running: RunningSystem) -> Iterator[Bus]:
+    with Bus(system_of(running)) as found:
         yield found
 
 
 class Agency:
-    """Asks about people whom the register has, each time about others."""
+    """Sends requests about people in the register, each about another person."""
 
-    def __init__(self, running: Up, stores: Path) -> None:
+    def __init__(self, running: RunningSystem, stores: Path) -> None:
         self._running = running
         self._stores = stores
         self._people = iter(confirmable(100))
@@ -57,7 +57,7 @@ class Agency:
         return replace(next(self._people), reference=f"F-{self._number}", **changes)
 
     def ask(self, *asks: Ask) -> list[Result]:
-        # A store of its own each time: the same question under another key is another question.
+        # A new store each time: the same request with another key is another request.
         return ask_all(profile(self._running.layout, self._stores / f"{asks[0].reference}.db"), asks)
 
     def answers(self, *asks: Ask) -> list[str]:
@@ -69,20 +69,14 @@ class Agency:
 
 
 @pytest.fixture(scope="module")
-def agency(running: Up, tmp_path_factory: pytest.TempPathFactory) -> Agency:
+def agency(running: RunningSystem, tmp_path_factory: pytest.TempPathFactory) -> Agency:
     return Agency(running, tmp_path_factory.mktemp("agency"))
 
 
-def run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [program(command[0]), *command[1:]], capture_output=True, text=True, timeout=LIMIT_S, check=False
-    )
-
-
 def test_f1_a_memorandum_signed_by_two_cabinet_secretaries_sets_up_a_clear_and_secure_process(
-    running: Up, tmp_path: Path
+    running: RunningSystem, tmp_path: Path
 ) -> None:
-    """Signed by two, it is answered under; unsigned, half signed or altered, nothing is answered."""
+    """Requests are answered under the agreement with both signatures; else the verifier does not start."""
     layout = running.layout
     system = system_of(running)
     signatories = [system.agreement.parties[party].signatory for party in ("irs", "ice")]
@@ -98,14 +92,14 @@ def test_f1_a_memorandum_signed_by_two_cabinet_secretaries_sets_up_a_clear_and_s
     agreement = copy / "agreement" / "agreement.toml"
     signatures = agreement.with_name("agreement.toml.sig")
     text, signed = agreement.read_bytes(), json.loads(signatures.read_bytes())
-    spoilt = {
+    invalid = {
         "unsigned": (text, []),
         "signed by one": (text, signed[:1]),
         "altered": (text.replace(b"days_after_order = 90", b"days_after_order = 10"), signed),
     }
-    for case, (content, kept) in spoilt.items():
+    for case, (content, remaining) in invalid.items():
         agreement.write_bytes(content)
-        signatures.write_text(json.dumps(kept))
+        signatures.write_text(json.dumps(remaining))
         ended = run("glomar-verifier", "serve", "--config", str(copy / "verifier.toml"))
         assert ended.returncode == 3, (case, ended.stderr)
         assert "signed by the official" in ended.stderr or "altered after signing" in ended.stderr, case
@@ -148,7 +142,7 @@ def test_f3_the_agency_brings_names_and_addresses_and_says_who_the_person_is_and
 def test_f4_the_record_holder_checks_what_it_was_given_against_its_own_records_and_confirms_it_or_not(
     agency: Agency,
 ) -> None:
-    """Nothing but confirm or deny, and a deny says nothing of why."""
+    """The answer is only confirm or deny, and a deny has no reason."""
     true = agency.lawful()
     other = agency.lawful(first_name="Leopold", middle_name="", date_of_birth=None)
     confirmed, denied = agency.ask(true, other)
@@ -159,7 +153,7 @@ def test_f4_the_record_holder_checks_what_it_was_given_against_its_own_records_a
 def test_f5_each_request_has_to_meet_the_exception_for_criminal_investigations(
     agency: Agency, bus: Bus
 ) -> None:
-    """Every condition has its citation, all are tried, and a refusal names each that fails."""
+    """Every condition has a citation, all are evaluated, and a refusal names each that fails."""
     [result] = agency.ask(
         agency.lawful(
             statute="8 U.S.C. 1229a",
@@ -182,9 +176,9 @@ def test_f5_each_request_has_to_meet_the_exception_for_criminal_investigations(
 
 
 def test_f6_of_the_fifteen_pages_many_parts_are_redacted_and_several_say_how_to_handle_what_was_received(
-    running: Up, tmp_path: Path
+    running: RunningSystem, tmp_path: Path
 ) -> None:
-    """The rules are part of the signed file; the public version marks its gaps and has the hash of all."""
+    """The rules are part of the signed file; the public version marks redactions and has the file's hash."""
     agreement, out = running.layout.agreement, tmp_path / "public.toml"
     assert len(system_of(running).agreement.handling) >= 8
     published = run("glomar-verifier", "agreement", "publish", str(agreement), "--out", str(out))
@@ -198,7 +192,7 @@ def test_f6_of_the_fifteen_pages_many_parts_are_redacted_and_several_say_how_to_
     assert public["conditions"] == full["conditions"]
 
 
-def test_f7_whoever_wants_to_analyse_with_ai_must_notify_first(agency: Agency) -> None:
+def test_f7_an_agency_that_analyses_with_ai_must_notify_first(agency: Agency) -> None:
     assert agency.answers(
         agency.lawful(automated_analysis=False),
         agency.lawful(automated_analysis=True),
@@ -208,23 +202,23 @@ def test_f7_whoever_wants_to_analyse_with_ai_must_notify_first(agency: Agency) -
 
 
 def test_f8_lawsuits_asked_for_an_emergency_order_to_stop_the_sharing(
-    running: Up, bus: Bus, tmp_path: Path
+    running: RunningSystem, bus: Bus, tmp_path: Path
 ) -> None:
-    """One official stops it, and it takes two of different parties to let it go on."""
-    officials = Officials(bus)
-    slot, placed = officials.hold("all")
+    """One official stops it; two officials of different parties lift the hold."""
+    controls = ControlPublisher(bus)
+    slot, placed = controls.hold("all")
     asks = confirmable(5)
-    asking = Asking(profile(running.layout, tmp_path / "held.db"), asks)
-    asking.start()
+    background = BackgroundRequests(profile(running.layout, tmp_path / "held.db"), asks)
+    background.start()
     assert wait_until(lambda: bus.last_sequence() >= placed + len(asks))
     await_ledger(bus)
-    behind = bus.messages(placed + 1)
-    assert [each for each in behind if ".verdict." in each.subject] == []
-    assert asking.results == []
+    after_the_hold = bus.messages(placed + 1)
+    assert [each for each in after_the_hold if ".verdict." in each.subject] == []
+    assert background.results == []
 
-    lifted = officials.lift(slot)
-    asking.join(LIMIT_S)
-    assert [each.outcome for each in asking.results] == ["confirm"] * len(asks)
+    lifted = controls.lift(slot)
+    background.join(LIMIT_S)
+    assert [each.outcome for each in background.results] == ["confirm"] * len(asks)
     verdicts = [each for each in bus.messages(placed + 1) if ".verdict." in each.subject]
     assert min(each.sequence for each in verdicts) > lifted
 
@@ -232,22 +226,22 @@ def test_f8_lawsuits_asked_for_an_emergency_order_to_stop_the_sharing(
 def test_f9_a_privacy_official_swore_how_many_requests_had_been_made_and_what_had_been_handed_over(
     agency: Agency, bus: Bus
 ) -> None:
-    """The count since a date, from the signed ledger alone: no service is asked."""
+    """The count since a date, from the signed ledger alone, without any service."""
     since_ns = max(leaf.time_ns for leaf in await_ledger(bus)) + 1
     made = agency.ask(agency.lawful(), agency.lawful(statute="8 U.S.C. 1229a"))
     root = bus.subjects.root
     leaves = [leaf for leaf in await_ledger(bus) if leaf.time_ns >= since_ns]
     kinds = [leaf.subject.removeprefix(f"{root}.").split(".")[0] for leaf in leaves]
     assert (kinds.count("request"), kinds.count("verdict")) == (2, 2)
-    asked = {leaf.subject.rsplit(".", 1)[1] for leaf in leaves if ".request." in leaf.subject}
-    assert asked == {result.request_id for result in made}
+    counted = {leaf.subject.rsplit(".", 1)[1] for leaf in leaves if ".request." in leaf.subject}
+    assert counted == {result.request_id for result in made}
     assert [result.outcome for result in made] == ["confirm", "refused"]
 
 
 def test_f10_senators_asked_how_the_agency_might_get_at_the_record_holders_systems(
-    running: Up, bus: Bus
+    running: RunningSystem, bus: Bus
 ) -> None:
-    """It can't: neither its settings nor its account reach the register or anything that the holder reads."""
+    """It can't: neither its settings nor its account give access to the register or the holder's messages."""
     settings = tomllib.loads(running.layout.settings("requester").read_text())
     assert not {"register", "counts", "tag_key", "rolls"} & settings.keys()
     assert [value for value in settings.values() if "verifier" in str(value)] == []
@@ -266,9 +260,9 @@ def test_f10_senators_asked_how_the_agency_might_get_at_the_record_holders_syste
 
 
 def test_f11_critics_fear_wrongful_disclosure_wider_use_and_a_precedent_without_a_judge(
-    running: Up, agency: Agency, bus: Bus
+    running: RunningSystem, agency: Agency, bus: Bus
 ) -> None:
-    """Uses and numbers are limited, what was told expires, and any outsider can check the ledger."""
+    """Uses and numbers are limited, answers expire, and any outsider can check the ledger."""
     same = "The subject was seen near the depot on the morning of the hearing, so the address is needed."
     asks = [agency.lawful(reason=same) for _ in range(6)]
     assert sorted(agency.answers(*asks)) == ["L5", *["confirm"] * 5]

@@ -1,6 +1,6 @@
-"""Each party tries everything that is not its own, with its own nkey, and the server refuses it.
+"""Each party tries every call that it may not make, with its own nkey, and the server refuses it.
 
-The agreement has two agencies, since most of what an agency may not do is about another one.
+The agreement has two agencies, since most forbidden calls of an agency concern another agency.
 """
 
 import asyncio
@@ -12,21 +12,21 @@ from glomar_local.provision.credentials import OPERATOR
 from glomar_local.system.open_bus import connected
 from glomar_schemas.publish import (
     FENCE_STALE,
-    SLOT_TAKEN,
+    SUBJECT_TAKEN,
     NotStored,
     Outgoing,
     store,
     store_atomically,
 )
 from glomar_schemas.subjects import BATCH_ID, BATCH_SEQUENCE, EXPECTED_SEQUENCE, EXPECTED_SEQUENCE_SUBJECT
-from glomar_verifier.decisions.publish import store_verdicts
+from glomar_verifier.decisions.store_verdicts import store_verdicts
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 
-from tests.integration.bus import Bus, agreement_text, bare_bus, err_code, settle
 from tests.integration.grants import EVERYTHING, GRANTED, PARTIES, ROOT, STREAM
-from tests.integration.wire import Refusal, header_block
+from tests.support.bus import Bus, agreement_text, bare_bus, err_code, settle
+from tests.support.wire import Refusal, header_block
 
 TOO_MANY_BATCHES = 10176
 NOBODY = "no responders"
@@ -36,7 +36,7 @@ UNANSWERED = (
     "$JS.API.ACCOUNT.PURGE.", "$JS.API.META.LEADER.", "$JS.API.STREAM.LEADER.", "$JS.API.STREAM.PEER.",
     "$JS.API.CONSUMER.UNPIN.", "$JS.API.CONSUMER.RESET.", "$JS.API.CONSUMER.LEADER.",
 )  # fmt: skip
-"""Calls that the server drops in silence where there is no JetStream; none of them reads anything."""
+"""Calls that the server drops without an answer in an account without JetStream. None of them reads data."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def bus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bus]:
 
 
 def configuration(bus: Bus) -> list[Any]:
-    """Everything that an intruder might have changed, as the operator sees it."""
+    """Everything that an intruder could have changed, as the operator sees it."""
     consumers = bus.operate(f"CONSUMER.LIST.{STREAM}")["consumers"]
     return [
         bus.operate("STREAM.NAMES")["streams"],
@@ -121,17 +121,17 @@ def test_an_agency_reads_its_own_request_and_nobody_elses(bus: Bus) -> None:
     assert asyncio.run(read()) == (b"known", "Bad Request")
 
 
-def test_nobody_hears_what_crosses_the_bus(bus: Bus) -> None:
-    heard: dict[str, set[str]] = {party: set() for party in PARTIES}
+def test_no_party_receives_messages_of_other_parties(bus: Bus) -> None:
+    received: dict[str, set[str]] = {party: set() for party in PARTIES}
 
     async def listen(client: Client, party: str) -> None:
         async def note(message: Msg) -> None:
-            heard[party].add(message.subject)
+            received[party].add(message.subject)
 
         await client.subscribe(">", cb=note)
         await settle(client)
 
-    async def speak() -> None:
+    async def publish() -> None:
         async with (
             connected(bus.system, "ice") as ice,
             connected(bus.system, "cbp") as cbp,
@@ -145,21 +145,22 @@ def test_nobody_hears_what_crosses_the_bus(bus: Bus) -> None:
             await store(ice, Outgoing(f"{ROOT}.request.ice.heard", b"x", {}))
             await store(irs, Outgoing(f"{ROOT}.verdict.ice.heard", b"x", {}))
             await store(operator, Outgoing(f"{ROOT}.control.5", b"x", {}))
-            for stranger in (irs, cbp):
-                await stranger.publish(f"{ROOT}.release.ice.forged", b"x")
-                await stranger.publish(f"{ROOT}.notice.ice", b"x")
-                await settle(stranger)
+            for other in (irs, cbp):
+                await other.publish(f"{ROOT}.release.ice.forged", b"x")
+                await other.publish(f"{ROOT}.notice.ice", b"x")
+                await settle(other)
             await tigta.publish(f"{ROOT}.release.ice.true", b"x")
             await tigta.publish(f"{ROOT}.notice.cbp", b"x")
             for client in (tigta, *clients.values()):
                 await settle(client)
 
-    asyncio.run(speak())
-    heard = {
-        party: {s for s in subjects if s.startswith(("glomar.", "$JS"))} for party, subjects in heard.items()
+    asyncio.run(publish())
+    received = {
+        party: {s for s in subjects if s.startswith(("glomar.", "$JS"))}
+        for party, subjects in received.items()
     }
-    # Each hears its own account: what it published itself, and to the agency the auditor's release or notice.
-    assert heard == {
+    # Each party receives its own account's messages, and an agency also the auditor's releases and notices.
+    assert received == {
         "ice": {f"{ROOT}.request.ice.heard", f"{ROOT}.release.ice.true"},
         "cbp": {f"{ROOT}.release.ice.forged", f"{ROOT}.notice.ice", f"{ROOT}.notice.cbp"},
         "irs": {f"{ROOT}.verdict.ice.heard", f"{ROOT}.release.ice.forged", f"{ROOT}.notice.ice"},
@@ -167,17 +168,17 @@ def test_nobody_hears_what_crosses_the_bus(bus: Bus) -> None:
     }
 
 
-def test_an_agency_cannot_ask_for_the_results_of_another(bus: Bus) -> None:
+def test_an_agency_cannot_query_the_results_of_another(bus: Bus) -> None:
     async def ask() -> bytes:
         async def answer(message: Msg) -> None:
             await message.respond(b"a release")
 
-        async with connected(bus.system, "tigta") as auditor, connected(bus.system, "cbp") as stranger:
+        async with connected(bus.system, "tigta") as auditor, connected(bus.system, "cbp") as other:
             await auditor.subscribe(f"{ROOT}.result.*", cb=answer)
             await settle(auditor)
             with pytest.raises(NoRespondersError):
-                await stranger.request(f"{ROOT}.result.ice", b"{}", timeout=60)
-            own: bytes = (await stranger.request(f"{ROOT}.result.cbp", b"{}", timeout=60)).data
+                await other.request(f"{ROOT}.result.ice", b"{}", timeout=60)
+            own: bytes = (await other.request(f"{ROOT}.result.cbp", b"{}", timeout=60)).data
             return own
 
     assert asyncio.run(ask()) == b"a release"
@@ -209,8 +210,8 @@ def test_a_chosen_reply_subject_stores_nothing(bus: Bus, party: str, subject: st
     assert bus.at(reply) is None
 
 
-def test_a_message_id_of_another_party_swallows_whoever_sends_one_too(bus: Bus) -> None:
-    """A trap of nats-server that can't be switched off: hence no message of ours ever carries an id."""
+def test_a_message_id_can_be_used_up_by_another_party(bus: Bus) -> None:
+    """nats-server drops a message whose id another party has used. So our messages carry no id."""
     subject = f"{ROOT}.request.ice.dup"
     for attempt in range(100):  # the window is 100 ms, the least there is
         with_id = header_block(b"Nats-Msg-Id: the-victims-%d" % attempt)
@@ -247,7 +248,7 @@ def test_a_header_that_would_change_what_is_stored_is_refused(bus: Bus, header: 
 
 @pytest.mark.parametrize("only", [b"true", b"false"])
 def test_a_trace_header_makes_the_server_send_nothing(bus: Bus, only: bytes) -> None:
-    """`Nats-Trace-Dest` names a subject to which the server itself would report the message's way."""
+    """`Nats-Trace-Dest` names a subject to which the server would send a trace of the message."""
     attacker = bus.wire("ice")
     headers = header_block(
         f"Nats-Trace-Dest: {ROOT}.verdict.ice.traced".encode(), b"Nats-Trace-Only: " + only
@@ -258,8 +259,8 @@ def test_a_trace_header_makes_the_server_send_nothing(bus: Bus, only: bytes) -> 
     assert bus.at(f"{ROOT}.verdict.ice.traced") is None
 
 
-def test_an_expected_sequence_tells_an_agency_how_far_the_stream_is_and_no_more(bus: Bus) -> None:
-    """Known and accepted: the server answers with sequences of subjects that the agency may not read."""
+def test_an_expected_sequence_shows_an_agency_a_sequence_and_nothing_else(bus: Bus) -> None:
+    """Known and accepted: the server answers with the sequence of a subject that the agency may not read."""
     expected = header_block(
         f"{EXPECTED_SEQUENCE}: 999999".encode(), f"{EXPECTED_SEQUENCE_SUBJECT}: {ROOT}.control.1".encode()
     )
@@ -277,16 +278,16 @@ def test_a_second_verdict_is_refused_and_the_first_one_stays(bus: Bus) -> None:
                 await store(verifier, Outgoing(f"{ROOT}.verdict.ice.once", b"second", {}))
             return refusal.value.err_code
 
-    assert asyncio.run(publish()) == SLOT_TAKEN
+    assert asyncio.run(publish()) == SUBJECT_TAKEN
     found = bus.at(f"{ROOT}.verdict.ice.once")
     assert found is not None and found.body == b"first"
 
 
-def test_a_verdict_behind_a_newer_control_is_refused(bus: Bus) -> None:
+def test_a_verdict_after_a_newer_control_is_refused(bus: Bus) -> None:
     async def publish() -> int:
         async with connected(bus.system, "irs") as verifier:
             with pytest.raises(NotStored) as refusal:
-                # Slot 1 is filled since the bus was opened.
+                # The first control fills slot 1.
                 stale = Outgoing(f"{ROOT}.verdict.ice.stale", b"x", {})
                 await store(verifier, stale, empty_slot=f"{ROOT}.control.1")
             return refusal.value.err_code
@@ -307,7 +308,7 @@ def test_fifty_open_batches_of_an_agency_do_not_stop_verdicts(bus: Bus) -> None:
 
     async def publish() -> list[bool]:
         async with connected(bus.system, "ice") as agency, connected(bus.system, "irs") as verifier:
-            # Batches left open are dropped after a second, which a slow machine may spend elsewhere.
+            # The server drops open batches after a second, so a slow machine needs several attempts.
             for attempt in range(20):
                 await starve(agency, attempt)
                 try:
@@ -317,7 +318,7 @@ def test_fifty_open_batches_of_an_agency_do_not_stop_verdicts(bus: Bus) -> None:
                     return await store_verdicts(
                         verifier, verdicts("starved"), f"{ROOT}.control.2", first_time=True
                     )
-            raise AssertionError("open batches no longer stand in the way of others")
+            raise AssertionError("open batches no longer block other batches")
 
     assert asyncio.run(publish()) == [True] * 10
     assert all(bus.at(f"{ROOT}.verdict.ice.starved-{n}") for n in range(10))

@@ -1,4 +1,4 @@
-"""A ledger that ours wrote, checked by Sigstore's npm package: a second program that is not ours."""
+"""A ledger of ours, checked by Sigstore's npm package: a second program that is not ours."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A ledger that ours wrote, checked by Go's golang.org/x/mod/sumdb: a program that is not ours."""
+"""A ledger of ours, checked by Go's golang.org/x/mod/sumdb: a program that is not ours."""
 
 import os
 import subprocess

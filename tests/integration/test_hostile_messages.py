@@ -1,4 +1,4 @@
-"""An agency that sends bytes which no client library would send: it gets its denial, nobody else notices."""
+"""An agency sends bytes that no client library sends: each message is denied, other requests are answered."""
 
 import asyncio
 import contextlib
@@ -19,15 +19,15 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
 
-from tests.integration.asking import ask_all, confirmable, profile
-from tests.integration.bus import Bus, bare_bus, settle, system_of, watching
-from tests.integration.conftest import Up
-from tests.integration.evidence import await_ledger, await_verdicts, leaves_of, opened
-from tests.integration.wire import header_block
+from tests.support.bus import Bus, bare_bus, settle
+from tests.support.recorded import await_ledger, await_verdicts, leaves_of, open_verdict
+from tests.support.requesting import ask_all, confirmable, profile
+from tests.support.running_system import RunningSystem, system_of
+from tests.support.wire import header_block
 
 AGENCY = "ice"
 UNSENDABLE = b"\t\n ."
-"""Bytes that part a line or a subject."""
+"""Bytes that end a line or a subject."""
 
 TOKENS = {
     "not UTF-8": b"hostile-\xff\xfe",
@@ -44,7 +44,7 @@ TOKENS = {
     "delete": b"hostile-\x7f",
     "every wildcard": b"*",
     "the rest": b">",
-    "another's slot": b"~1",
+    "the subject of another's verdict": b"~1",
     "4 KB": b"L" * 3900,
     "65 characters": b"L" * 65,
 }
@@ -87,9 +87,9 @@ BODIES = {
 
 
 @pytest.fixture(scope="module")
-def bus(system: Up) -> Iterator[Bus]:
-    with watching(system_of(system)) as watched:
-        yield watched
+def bus(system: RunningSystem) -> Iterator[Bus]:
+    with Bus(system_of(system)) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def hostile() -> Iterator[tuple[bytes, bytes, bytes | None]]:
 
 
 def test_each_hostile_message_gets_one_denial_and_others_are_answered(
-    bus: Bus, system: Up, tmp_path: Path
+    bus: Bus, system: RunningSystem, tmp_path: Path
 ) -> None:
     before = system.pids
     attacker = bus.wire(AGENCY)
@@ -131,12 +131,12 @@ def test_each_hostile_message_gets_one_denial_and_others_are_answered(
     assert ask_all(used, [first, second])[1].outcome == "confirm"
 
     assert len(sent) == len(TOKENS) + len(HEADERS) + len(BODIES)
-    for slot, stored in await_verdicts(bus, AGENCY, sent).items():
-        verdict, answer = opened(bus.system, stored, AGENCY)
+    for text, stored in await_verdicts(bus, AGENCY, sent).items():
+        verdict, answer = open_verdict(bus.system, stored, AGENCY)
         assert (answer.outcome, answer.record_consulted) == ("deny", False)
         assert [refusal.condition for refusal in answer.refusals] == ["malformed"]
         assert "hostile" not in answer.refusals[0].message
-        request = bus.message({"seq": sent[slot]})
+        request = bus.message({"seq": sent[text]})
         assert request is not None
         assert verdict.request_digest == hashlib.sha256(request.body).hexdigest()
     assert system.pids == before
@@ -154,19 +154,19 @@ def test_the_ledger_rebuilt_from_the_streams_api_has_the_same_leaves(bus: Bus) -
 def test_every_request_in_the_ledger_has_one_verdict(bus: Bus) -> None:
     agency = f"{bus.subjects.root}.request.{AGENCY}."
     bus.wire(AGENCY).ask(request_subject(bus, b"counted\xff"), b"hostile")
-    slots = {}
+    requests = {}
     for stored in bus.messages():
         if stored.subject.startswith(agency):
             token = stored.subject.removeprefix(agency)
-            slots[token if is_request_id(token) else f"~{stored.sequence}"] = stored
+            requests[token if is_request_id(token) else f"~{stored.sequence}"] = stored
 
-    verdicts = await_verdicts(bus, AGENCY, slots)
+    verdicts = await_verdicts(bus, AGENCY, requests)
 
     stored_verdicts = [each for each in bus.messages() if ".verdict." in each.subject]
-    assert len(verdicts) == len(slots) and len(stored_verdicts) >= len(slots)
-    for slot, stored in verdicts.items():
-        verdict, _ = opened(bus.system, stored, AGENCY)
-        assert verdict.request_digest == hashlib.sha256(slots[slot].body).hexdigest()
+    assert len(verdicts) == len(requests) and len(stored_verdicts) >= len(requests)
+    for token, stored in verdicts.items():
+        verdict, _ = open_verdict(bus.system, stored, AGENCY)
+        assert verdict.request_digest == hashlib.sha256(requests[token].body).hexdigest()
 
 
 @pytest.mark.parametrize("name", HEADERS)
@@ -201,7 +201,7 @@ def test_bytes_from_the_wire_and_text_from_the_api_give_the_same_subject(bare: B
         assert stored.subject == plain_subject(raw)
 
 
-def test_our_client_takes_every_subject_and_header(bare: Bus) -> None:
+def test_our_client_receives_every_subject_and_header(bare: Bus) -> None:
     async def received() -> list[Msg]:
         client = BusClient()
         await client.connect(**options(bare, "irs"))
@@ -237,10 +237,10 @@ def test_no_header_block_ends_the_read_loop_of_our_client(headers: bytes) -> Non
     assert found is None or all(isinstance(value, str) for value in found.values())
 
 
-def test_plain_nats_py_goes_silent_at_a_subject_that_is_not_utf8(
+def test_plain_nats_py_stops_receiving_at_a_subject_that_is_not_utf8(
     bare: Bus, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """If this fails, nats-py has mended it, and docs/adr/0004 may be looked at again."""
+    """If this fails, nats-py has fixed it, and docs/adr/0004 can be reconsidered."""
     caplog.set_level(logging.CRITICAL, "nats")
     caplog.set_level(logging.CRITICAL, "nats.aio.client")
 
@@ -253,8 +253,8 @@ def test_plain_nats_py_drops_the_connection_at_a_vertical_tab(bare: Bus) -> None
     assert asyncio.run(survives(bare, BusClient(), b"plain.1\x0b2")) == (True, ["plain.1?2"])
 
 
-def test_plain_nats_py_cuts_off_white_space_at_the_end_of_a_subject(bare: Bus) -> None:
-    """So that a request `1<VT>` would be taken for the request `1`, and be recorded as that."""
+def test_plain_nats_py_strips_white_space_at_the_end_of_a_subject(bare: Bus) -> None:
+    """A request `1<VT>` would be recorded as the request `1`."""
     assert asyncio.run(survives(bare, plain_client(), b"plain.1\x0b")) == (True, ["plain.1"])
     assert asyncio.run(survives(bare, BusClient(), b"plain.1\x0b")) == (True, ["plain.1?"])
 
@@ -264,36 +264,36 @@ def plain_client() -> Client:
     found = importlib.util.find_spec("nats.protocol.parser")
     assert found is not None
     assert found.loader is not None
-    shipped = importlib.util.module_from_spec(found)
-    found.loader.exec_module(shipped)
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
     client = Client()
-    client._ps = shipped.Parser(client)
+    client._ps = module.Parser(client)
     return client
 
 
 async def survives(bus: Bus, client: Client, subject: bytes, limit_s: int = 20) -> tuple[bool, list[str]]:
-    """Whether a client still works after it was sent that subject, and what it took it for."""
-    heard: list[str] = []
+    """Whether a client still works after a message with that subject, and the subjects that it received."""
+    received: list[str] = []
     arrived = asyncio.Event()
 
     async def note(message: Msg) -> None:
-        heard.append(message.subject)
+        received.append(message.subject)
         arrived.set()
 
     await client.connect(**options(bus, AGENCY))
     await client.subscribe("plain.*", cb=note)
     await settle(client)
-    # With a reply subject, as everything from a stream has one.
+    # With a reply subject, as every message of a stream has one.
     bus.wire(AGENCY).send(subject, b"x", reply=b"reply")
     bus.wire(AGENCY).settle()
     try:
         await client.flush(limit_s)
         await asyncio.wait_for(arrived.wait(), limit_s)
     except (NatsError, TimeoutError):
-        return False, heard
+        return False, received
     finally:
         await client.close()
-    return True, heard
+    return True, received
 
 
 def options(bus: Bus, party: str) -> dict[str, Any]:

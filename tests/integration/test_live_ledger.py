@@ -1,4 +1,4 @@
-"""A ledger that a live run wrote, checked by Go and Sigstore, not ours, and by `glomar-auditor verify`."""
+"""The ledger of a running system, checked by Go, by Sigstore and by `glomar-auditor verify`."""
 
 import shutil
 import subprocess
@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from glomar_auditor.monitoring.monitor import monitor
 from glomar_local.ports import HOST
-from glomar_local.system.process import program
 from glomar_schemas.errors import IntegrityError
 from glomar_schemas.tlog.client import Directory, source
 from glomar_schemas.tlog.layout import bundle_path, tile_path
@@ -15,31 +14,27 @@ from glomar_schemas.tlog.tree import TILE_WIDTH
 
 from tests.integration import test_foreign_sigstore as sigstore
 from tests.integration import test_foreign_verifier as foreign
-from tests.integration.asking import ask_all, confirmable, profile
-from tests.integration.bus import system_of, watching
-from tests.integration.conftest import Up
-from tests.integration.evidence import await_ledger, log_key
+from tests.support.bus import Bus
+from tests.support.commands import run
+from tests.support.recorded import await_ledger, log_key
+from tests.support.requesting import ask_all, confirmable, profile
+from tests.support.running_system import RunningSystem, system_of
 
 INTEGRITY = 6
 verifier = foreign.verifier
 
 
 @pytest.fixture(scope="module")
-def live(system: Up, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the ledger, at rest, beside a receipt that the requester's command printed."""
+def live(system: RunningSystem, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the ledger, and a receipt that the requester's command printed."""
     folder = tmp_path_factory.mktemp("live")
     settings, store = str(system.layout.settings("requester")), system.layout.requests_store
     [result, *others] = ask_all(profile(system.layout, store), confirmable(20))
     assert [each.outcome for each in (result, *others)] == ["confirm"] * 20
-    proved = subprocess.run(
-        [program("glomar-requester"), "prove", result.request_id, "--config", settings],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=True,
-    )
+    proved = run("glomar-requester", "prove", result.request_id, "--config", settings)
+    assert proved.returncode == 0, proved.stderr
     (folder / "receipt").write_text(proved.stdout, encoding="utf-8", newline="\n")
-    with watching(system_of(system)) as bus:
+    with Bus(system_of(system)) as bus:
         assert len(await_ledger(bus)) >= 40
     shutil.copytree(system.layout.ledger, folder / "ledger")
     return folder
@@ -47,18 +42,17 @@ def live(system: Up, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def copy(live: Path, tmp_path: Path) -> Path:
-    """Free to be spoilt."""
+    """A copy that the test may damage."""
     shutil.copytree(live, tmp_path / "copy")
     return tmp_path / "copy" / "ledger"
 
 
 def ours(ledger: Path) -> subprocess.CompletedProcess[str]:
-    command = [program("glomar-auditor"), "verify", str(ledger), "--vkey", str(ledger / "log.vkey")]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return run("glomar-auditor", "verify", str(ledger), "--vkey", str(ledger / "log.vkey"))
 
 
 def newest(ledger: Path) -> tuple[int, int]:
-    """Index and width of the bundle that holds the last entry, and of the level 0 tile above it."""
+    """Index and width of the last bundle, and of its level 0 tile."""
     size = int((ledger / "checkpoint").read_text(encoding="utf-8").splitlines()[1])
     index = (size - 1) // TILE_WIDTH
     return index, size - index * TILE_WIDTH
@@ -68,7 +62,7 @@ def entries(ledger: Path) -> Path:
     return ledger / bundle_path(*newest(ledger))
 
 
-def test_go_and_ours_accept_what_a_live_run_wrote(verifier: Path, copy: Path) -> None:
+def test_go_and_ours_accept_the_ledger_of_a_running_system(verifier: Path, copy: Path) -> None:
     by_go, by_us = foreign.run(verifier, copy), ours(copy)
 
     assert by_go.returncode == 0, by_go.stderr
@@ -106,18 +100,18 @@ def test_sigstore_accepts_it_and_rejects_it_with_one_byte_changed(copy: Path) ->
 
 
 def test_a_monitor_follows_what_the_auditor_publishes_and_notices_an_older_copy(
-    system: Up, copy: Path, tmp_path: Path
+    system: RunningSystem, copy: Path, tmp_path: Path
 ) -> None:
     state = tmp_path / "state"
-    with watching(system_of(system)) as bus:
+    with Bus(system_of(system)) as bus:
         ask_all(profile(system.layout, tmp_path / "requests.db"), confirmable(21)[20:])
         await_ledger(bus)
 
     key = log_key(system_of(system))
     first = monitor(Directory(copy), key, state)
     with source(f"http://{HOST}:{system.ports.auditor}/log") as published:
-        then = monitor(published, key, state)
-    assert then.before == first.now and then.now.size > first.now.size
+        second = monitor(published, key, state)
+    assert second.before == first.now and second.now.size > first.now.size
     with pytest.raises(IntegrityError, match=f"ends at {first.now.size} entries"):
         monitor(Directory(copy), key, state)
 

@@ -1,7 +1,7 @@
-"""Canaries: a person who exists nowhere else is asked about in every way, and then looked for everywhere.
+"""Canaries: every kind of request names one synthetic person; then all output is searched for their data.
 
-Everything that the system wrote is searched: stream store, ledger, counts, logs, traces, settings; and what
-its commands and its HTTP API said. Where a canary may stand, and why, is in ALLOWED.
+Searched are all files (stream store, ledger, counts, logs, traces, settings) and the output of commands and
+HTTP API. ALLOWED lists where a canary may be, and why.
 """
 
 import asyncio
@@ -29,30 +29,30 @@ from glomar_schemas.publish import Outgoing, store
 from glomar_schemas.request_file import Ask
 from msgspec.structs import replace
 
-from tests.integration import leaks, web
-from tests.integration.asking import ask_all, profile
-from tests.integration.bus import Bus, system_of, watching
-from tests.integration.conftest import Up, up
-from tests.integration.evidence import await_ledger, await_verdicts, opened
+from tests.integration import canary_search, http_api
+from tests.support.bus import Bus
+from tests.support.recorded import await_ledger, await_verdicts, open_verdict
 from tests.support.registers import write_csv
+from tests.support.requesting import ask_all, profile
+from tests.support.running_system import RunningSystem, glomar_up, system_of
 
 NAME, SURNAME, STREET, CITY = "Zyxquilla", "Vombrattenhof", "Quorbletharn", "Snarvelton"
 ZIP4 = "77002-8461"
 REASON, CASE, REFERENCE = "Plumvexator", "XQ-CANARYCASE-9917", "ref-Wuntlebarry"
 PERSON = (NAME, SURNAME, STREET, CITY, ZIP4, REASON, CASE)
 CLEAR = "Clearbellock"
-"""Sent in the clear, in a body that is no message, by an agency that breaks the rules."""
+"""Sent in the clear by an agency, in a body that is not a valid message."""
 
 ALLOWED: MappingProxyType[str, set[str]] = MappingProxyType(
     {
-        # The record holder's own register: it is what is asked.
+        # The record holder's own register.
         "verifier/register.db": {NAME, SURNAME, STREET, CITY, ZIP4},
-        # The agency's own roll, by which the record holder knows the case.
+        # The agency's own case roll.
         "verifier/rolls/ice.csv": {CASE},
-        # The agency's own name for its request, which comes back with the result. Nothing of the person.
+        # The agency's own reference of its request, returned with the result. No personal data.
         "requester/store.db": {REFERENCE},
         "requester/store.db-wal": {REFERENCE},
-        # The stream keeps each body as it came, so that its digest can be checked.
+        # The stream stores each body unchanged, so that its digest can be checked.
         "nats/store": {CLEAR},
     }
 )
@@ -91,20 +91,20 @@ ASKS = {
     "confirm": LAWFUL,
     "deny": replace(LAWFUL, reference=f"{REFERENCE}-2", street_number="4418"),
     "refused": replace(LAWFUL, reference=f"{REFERENCE}-3", statute="8 U.S.C. 1229a"),
-    # A Cyrillic letter: the name has no normal form, which only the verifier finds out.
+    # A Cyrillic letter: the name has no normal form; only the verifier checks that.
     "refused ": replace(LAWFUL, reference=f"{REFERENCE}-4", first_name=f"{NAME}\u0430"),
 }
 
 
 class Run(msgspec.Struct, frozen=True):
-    """What is left after everything was asked and the system has stopped."""
+    """What remains after all requests, with the system stopped."""
 
     root: Path
-    said: dict[str, bytes]
-    """What commands and HTTP API answered, by name."""
+    outputs: dict[str, bytes]
+    """The output of commands and HTTP API, by name."""
     outcomes: list[str]
     malformed: list[str]
-    """What the verdicts on malformed requests say, refusal by refusal."""
+    """The refusals' messages in the verdicts on malformed requests."""
 
 
 @pytest.fixture(scope="module")
@@ -116,19 +116,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     roll = folder / "roll.csv"
     roll.write_text(f"case_id,officer_id,opened_on\n{CASE},{LAWFUL.officer_id},2025-01-02\n")
     files = ("--register", str(register), "--roll", str(roll))
-    with up(folder / "data", *files) as system, watching(system_of(system)) as bus:
-        said = dict(commands(system, folder, register)) | dict(posted(system))
+    with glomar_up(folder / "data", *files) as system, Bus(system_of(system)) as bus:
+        outputs = dict(commands(system, folder, register)) | dict(http_answers(system))
         results = ask_all(profile(system.layout, system.layout.requests_store), list(ASKS.values()))
         malformed = list(send_malformed(bus))
         await_ledger(bus)
         traces = system.layout.traces
-    said["glomar up"] = (folder / "data.log").read_bytes()
+    outputs["glomar up"] = (folder / "data.log").read_bytes()
     assert traces.stat().st_size
-    return Run(folder / "data", said, [result.outcome for result in results], malformed)
+    return Run(folder / "data", outputs, [result.outcome for result in results], malformed)
 
 
-def commands(system: Up, folder: Path, register: Path) -> Iterator[tuple[str, bytes]]:
-    """Every way to use the commands wrongly, with canaries in the wrong places."""
+def commands(system: RunningSystem, folder: Path, register: Path) -> Iterator[tuple[str, bytes]]:
+    """Wrong uses of the commands, with canaries in wrong places -> their output."""
     config = str(system.layout.settings("requester"))
     good = {
         name: ";".join(map(str, value)) if isinstance(value, tuple) else str(value)
@@ -152,28 +152,28 @@ def commands(system: Up, folder: Path, register: Path) -> Iterator[tuple[str, by
     submit = ["glomar-requester", "submit", "--wait", "--config", config]
     ask = ["glomar-requester", "ask", "--config", config, "--first-name", NAME]
     build = ["glomar-verifier", "register", "build"]
-    yield "submit", said(*submit, "--json", "--out", str(folder / "out.csv"), str(folder / "requests.csv"))
-    yield "submit header", said(*submit, str(folder / "header.csv"))
+    yield "submit", output(*submit, "--json", "--out", str(folder / "out.csv"), str(folder / "requests.csv"))
+    yield "submit header", output(*submit, str(folder / "header.csv"))
     yield (
         "submit ndjson",
-        said(*submit, "--json", "--out", str(folder / "o.csv"), str(folder / "rows.ndjson")),
+        output(*submit, "--json", "--out", str(folder / "o.csv"), str(folder / "rows.ndjson")),
     )
-    yield "ask date", said(*ask, "--date-of-birth", SURNAME)
-    yield "ask too long", said(*ask, "--reason", REASON * 300)
-    yield "ask refused", said(*ask, "--last-name", SURNAME, "--json")
-    yield "build", said(*build, str(register), "--db", str(folder / "built.db"))
-    yield "build header", said(*build, str(folder / "other.csv"), "--db", str(folder / "built.db"))
+    yield "ask date", output(*ask, "--date-of-birth", SURNAME)
+    yield "ask too long", output(*ask, "--reason", REASON * 300)
+    yield "ask refused", output(*ask, "--last-name", SURNAME, "--json")
+    yield "build", output(*build, str(register), "--db", str(folder / "built.db"))
+    yield "build header", output(*build, str(folder / "other.csv"), "--db", str(folder / "built.db"))
 
 
-def said(name: str, *arguments: str) -> bytes:
+def output(name: str, *arguments: str) -> bytes:
     ended = subprocess.run([program(name), *arguments], capture_output=True, timeout=300, check=False)
     return ended.stdout + ended.stderr
 
 
-def posted(system: Up) -> Iterator[tuple[str, bytes]]:
-    """Bodies that the HTTP API refuses, and one that it takes."""
+def http_answers(system: RunningSystem) -> Iterator[tuple[str, bytes]]:
+    """Bodies that the HTTP API refuses, and one that it accepts -> its answers."""
     bodies = {
-        "taken": msgspec.json.encode(replace(LAWFUL, reference="")),
+        "accepted": msgspec.json.encode(replace(LAWFUL, reference="")),
         "unknown field": json.dumps({NAME: SURNAME}).encode(),
         "wrong type": json.dumps({"first_name": [NAME], "last_name": SURNAME}).encode(),
         "wrong date": json.dumps({"date_of_birth": STREET}).encode(),
@@ -184,16 +184,18 @@ def posted(system: Up) -> Iterator[tuple[str, bytes]]:
         "not UTF-8": NAME.encode() + b"\xff",
     }
     for name, body in bodies.items():
-        answer = web.post(system, "/v1/requests", body, {"Idempotency-Key": f"key-{name.replace(' ', '-')}"})
-        assert answer.status == (202 if name == "taken" else 400), (name, answer)
+        answer = http_api.post(
+            system, "/v1/requests", body, {"Idempotency-Key": f"key-{name.replace(' ', '-')}"}
+        )
+        assert answer.status == (202 if name == "accepted" else 400), (name, answer)
         yield f"POST {name}", json.dumps(answer.headers).encode() + answer.body
-    refused = web.get(system, f"/v1/requests/{NAME}")
+    refused = http_api.get(system, f"/v1/requests/{NAME}")
     assert refused.status == 404
     yield "GET", refused.body
 
 
 def send_malformed(bus: Bus) -> Iterator[str]:
-    """Signed requests whose sealed part is wrong, and a body in the clear -> what their verdicts say."""
+    """Signed requests with a wrong sealed part, and a body in the clear -> the messages of their refusals."""
     system, agency = bus.system, bus.system.agency
     wrong = [
         json.dumps({"type": "subject", "first_name": NAME, SURNAME: 1}).encode(),
@@ -212,7 +214,7 @@ def send_malformed(bus: Bus) -> Iterator[str]:
 
     asyncio.run(send())
     for stored in await_verdicts(bus, agency, bodies).values():
-        _, answer = opened(system, stored, agency)
+        _, answer = open_verdict(system, stored, agency)
         assert [refusal.condition for refusal in answer.refusals] == ["malformed"]
         yield answer.refusals[0].message
 
@@ -222,7 +224,7 @@ def request_id(number: int) -> str:
 
 
 def signed(system: System, number: str, particulars: bytes) -> bytes:
-    """A request as the agency signs it, but with these bytes sealed in it."""
+    """A request signed by the agency, with these bytes sealed in it."""
     identity, now = answers.identity_of(system), datetime.now(UTC)
     key = system.signed.ring.sealing_key(system.agreement.holder, now)
     request = Request(
@@ -248,36 +250,36 @@ def signed(system: System, number: str, particulars: bytes) -> bytes:
     return seal_envelope(request, [identity.signer])
 
 
-def test_each_request_got_the_outcome_that_it_was_made_for(run: Run) -> None:
+def test_each_request_has_its_expected_outcome(run: Run) -> None:
     assert run.outcomes == [name.strip() for name in ASKS]
 
 
-def test_no_file_holds_a_canary_that_need_not(run: Run) -> None:
+def test_a_canary_is_only_in_allowed_files(run: Run) -> None:
     leaked = {
         path: canaries - {each for place, few in ALLOWED.items() if path.startswith(place) for each in few}
-        for path, canaries in leaks.in_tree(run.root, EVERY_CANARY).items()
+        for path, canaries in canary_search.in_tree(run.root, EVERY_CANARY).items()
     }
 
     assert {path: canaries for path, canaries in leaked.items() if canaries} == {}
 
 
-def test_the_search_finds_what_is_there(run: Run) -> None:
-    """Otherwise the test above would prove nothing."""
-    found = leaks.in_tree(run.root, EVERY_CANARY)
+def test_the_search_finds_canaries_that_are_there(run: Run) -> None:
+    """Without this the test above would prove nothing."""
+    found = canary_search.in_tree(run.root, EVERY_CANARY)
 
     assert found["verifier/register.db"] >= {NAME, SURNAME}
     assert CLEAR in set().union(*(few for path, few in found.items() if path.startswith("nats/store")))
     assert REFERENCE in set().union(*(few for path, few in found.items() if path.startswith("requester/")))
 
 
-@pytest.mark.parametrize("depth", range(1, leaks.DEEPEST + 1))
+@pytest.mark.parametrize("depth", range(1, canary_search.DEEPEST + 1))
 @pytest.mark.parametrize("pad", ["", "x", "xx"])
-def test_the_search_looks_into_base64(depth: int, pad: str) -> None:
+def test_the_search_finds_canaries_in_base64(depth: int, pad: str) -> None:
     coded = f"{pad} the subject is {NAME} {SURNAME}".encode()
     for _ in range(depth):
         coded = base64.b64encode(coded)
 
-    assert leaks.found(b'{"payload":"' + coded + b'"}', PERSON) == {NAME, SURNAME}
+    assert canary_search.found(b'{"payload":"' + coded + b'"}', PERSON) == {NAME, SURNAME}
 
 
 @pytest.mark.parametrize(
@@ -292,18 +294,20 @@ def test_the_search_looks_into_base64(depth: int, pad: str) -> None:
         base64.urlsafe_b64encode(f"??>>{NAME}??>>".encode()),
     ],
 )
-def test_the_search_looks_into_other_codes(coded: bytes) -> None:
-    assert leaks.found(b"before " + coded + b" after", PERSON) == {NAME}
+def test_the_search_finds_canaries_in_other_encodings(coded: bytes) -> None:
+    assert canary_search.found(b"before " + coded + b" after", PERSON) == {NAME}
 
 
-def test_no_command_and_no_answer_repeats_a_canary(run: Run) -> None:
-    # The results of `submit` and `ask` hold the agency's own reference, which is what it is for.
-    leaked = {name: leaks.found(text, EVERY_CANARY) - {REFERENCE} for name, text in run.said.items()}
+def test_no_command_and_no_http_answer_repeats_a_canary(run: Run) -> None:
+    # The results of `submit` and `ask` have the agency's own reference.
+    leaked = {
+        name: canary_search.found(text, EVERY_CANARY) - {REFERENCE} for name, text in run.outputs.items()
+    }
 
     assert {name: canaries for name, canaries in leaked.items() if canaries} == {}
-    assert all(run.said[name] for name in run.said if name != "glomar up")
+    assert all(run.outputs[name] for name in run.outputs if name != "glomar up")
 
 
-def test_no_verdict_repeats_what_a_malformed_request_said(run: Run) -> None:
+def test_no_verdict_repeats_the_content_of_a_malformed_request(run: Run) -> None:
     assert len(run.malformed) == 6
-    assert not leaks.found("\n".join(run.malformed).encode(), EVERY_CANARY)
+    assert not canary_search.found("\n".join(run.malformed).encode(), EVERY_CANARY)

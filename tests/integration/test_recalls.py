@@ -1,4 +1,4 @@
-"""A verdict that the record holder takes back: the agency destroys the answer, and says so in the ledger."""
+"""The record holder recalls a verdict: the agency destroys the answer and certifies it in the ledger."""
 
 import asyncio
 import base64
@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 import pytest
 from glomar_local.provision.provision import provision
-from glomar_local.system.process import program
 from glomar_requester import Client, Expired, Profile, Recalled, Result
 from glomar_requester.store.records import RecalledAnswer
 from glomar_requester.store.store import Store
@@ -24,54 +23,55 @@ from glomar_schemas.keys import read_signing_key
 from glomar_schemas.messages import Ack, Notice, NoticesQuery, Recall, ResultQuery, encode
 from msgspec.structs import replace
 
-from tests.integration.asking import ask_all, confirmable, profile
-from tests.integration.bus import Bus, watching
-from tests.integration.conftest import Up, up, wait_until
-from tests.integration.evidence import await_ledger
-from tests.integration.holds import Officials
 from tests.integration.requester.test_requester import ASK, http
-from tests.integration.wire import Refusal
+from tests.support.bus import Bus
+from tests.support.commands import run
+from tests.support.controls import ControlPublisher
+from tests.support.polling import wait_until
+from tests.support.recorded import await_ledger
+from tests.support.requesting import ask_all, confirmable, profile
+from tests.support.running_system import RunningSystem, glomar_up
+from tests.support.wire import Refusal
 
 LIMIT_S = 300.0
 OFFICE = "Office of Disclosure"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    with up(tmp_path_factory.mktemp("recalls") / "data") as found:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    with glomar_up(tmp_path_factory.mktemp("recalls") / "data") as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def bus(running: Up) -> Iterator[Bus]:
-    with watching(provision(running.layout, running.ports)) as found:
+def bus(running: RunningSystem) -> Iterator[Bus]:
+    with Bus(provision(running.layout, running.ports)) as found:
         yield found
 
 
 @pytest.fixture
-def agency(running: Up, tmp_path: Path) -> Profile:
-    """With a directory of its own, in which nothing else lies."""
+def agency(running: RunningSystem, tmp_path: Path) -> Profile:
+    """Its store is alone in its directory."""
     (tmp_path / "agency").mkdir()
     return profile(running.layout, tmp_path / "agency" / "store.db")
 
 
-def holder(running: Up, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [program("glomar-verifier"), *arguments, "--config", str(running.layout.settings("verifier"))]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+def holder(running: RunningSystem, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run("glomar-verifier", *arguments, "--config", str(running.layout.settings("verifier")))
 
 
-def recall(running: Up, request_id: str, agency: str = "ice") -> subprocess.CompletedProcess[str]:
+def recall(running: RunningSystem, request_id: str, agency: str = "ice") -> subprocess.CompletedProcess[str]:
     return holder(running, "recall", request_id, "--agency", agency, "--cause", "wrong-match", "--by", OFFICE)
 
 
-def outstanding(running: Up) -> set[str]:
+def outstanding(running: RunningSystem) -> set[str]:
     listed = holder(running, "recalls", "--outstanding", "--json")
     assert listed.returncode == 0, listed.stderr
     return {each["request_id"] for each in json.loads(listed.stdout)["recalls"]}
 
 
 def result_of(bus: Bus, request_id: str) -> dict[str, Any] | None:
-    """What the auditor answers to the agency; None while it is not there."""
+    """The auditor's answer to the agency; None while the auditor does not run."""
     query = encode(ResultQuery(request_id=request_id))
     try:
         return bus.wire("ice").ask(bus.subjects.result("ice").encode(), query)
@@ -87,7 +87,7 @@ def await_ack(bus: Bus, request_id: str) -> Ack:
     return open_envelope(stored.body, Ack, subject)[0]
 
 
-def release_at_rest(used: Profile, request_id: str) -> bytes:
+def stored_release(used: Profile, request_id: str) -> bytes:
     store = Store(used.store)
     found = store.find(request_id)
     store.close()
@@ -96,10 +96,10 @@ def release_at_rest(used: Profile, request_id: str) -> bytes:
 
 
 def on_disk(used: Profile, content: bytes) -> list[str]:
-    """The files of the agency's directory that hold a part of it: blobs are stored in pages, so in pieces."""
+    """The files of the agency's directory that hold a part of it: a store splits blobs over its pages."""
     pieces = [content[start : start + 64] for start in range(0, len(content) - 64, 512)]
     files = {path.name: path.read_bytes() for path in used.store.parent.iterdir()}
-    return [name for name, held in files.items() if any(piece in held for piece in pieces)]
+    return [name for name, found in files.items() if any(piece in found for piece in pieces)]
 
 
 async def next_recall(client: Client, after: int = 0) -> RecalledAnswer:
@@ -107,8 +107,8 @@ async def next_recall(client: Client, after: int = 0) -> RecalledAnswer:
         return await anext(client.recalls(after))
 
 
-async def destroyed(client: Client, request_id: str) -> None:
-    """Returns once nothing hands out the answer any more."""
+async def require_destroyed(client: Client, request_id: str) -> None:
+    """No call of the client returns the answer."""
     with pytest.raises(Recalled) as refusal:
         await client.result(request_id, timeout_s=5)
     assert refusal.value.exit_code == 3
@@ -118,8 +118,8 @@ async def destroyed(client: Client, request_id: str) -> None:
         await client.prove(request_id)
 
 
-def test_a_recall_reaches_a_connected_client_at_once_and_nothing_of_the_answer_is_left(
-    running: Up, bus: Bus, agency: Profile
+def test_a_recall_reaches_a_connected_client_and_its_answer_is_destroyed(
+    running: RunningSystem, bus: Bus, agency: Profile
 ) -> None:
     async def steps() -> tuple[str, bytes]:
         [ask] = confirmable(1)
@@ -127,18 +127,18 @@ def test_a_recall_reaches_a_connected_client_at_once_and_nothing_of_the_answer_i
             result = await client.ask(ask, timeout_s=LIMIT_S, key="k")
             assert result.outcome == "confirm"
             await client.prove(result.request_id)
-            answer = release_at_rest(agency, result.request_id)
-            assert on_disk(agency, answer), "the search finds it while it is there"
+            answer = stored_release(agency, result.request_id)
+            assert on_disk(agency, answer), "the search finds the answer while it is there"
 
             done = await asyncio.to_thread(recall, running, result.request_id)
             assert (done.returncode, done.stderr) == (0, "")
-            told = await next_recall(client)
-            assert (told.request_id, told.reference, told.cause) == (
+            recalled = await next_recall(client)
+            assert (recalled.request_id, recalled.reference, recalled.cause) == (
                 result.request_id,
                 ask.reference,
                 "wrong-match",
             )
-            await destroyed(client, result.request_id)
+            await require_destroyed(client, result.request_id)
             with pytest.raises(Recalled):
                 await client.ask(ask, timeout_s=LIMIT_S, key="k")
             await asyncio.to_thread(await_ack, bus, result.request_id)
@@ -154,18 +154,18 @@ def test_a_recall_reaches_a_connected_client_at_once_and_nothing_of_the_answer_i
     assert on_disk(agency, answer) == []
 
 
-def test_a_recall_reaches_a_client_that_was_away_once_it_connects(
-    running: Up, bus: Bus, agency: Profile
+def test_a_recall_reaches_a_client_when_it_connects_later(
+    running: RunningSystem, bus: Bus, agency: Profile
 ) -> None:
     [result] = ask_all(agency, confirmable(1))
-    answer = release_at_rest(agency, result.request_id)
+    answer = stored_release(agency, result.request_id)
     assert recall(running, result.request_id).returncode == 0
     assert result.request_id in outstanding(running)
     await_ledger(bus)
 
     async def steps() -> None:
         async with Client.connect(agency) as client:
-            await destroyed(client, result.request_id)
+            await require_destroyed(client, result.request_id)
             await asyncio.to_thread(await_ack, bus, result.request_id)
 
     asyncio.run(steps())
@@ -173,10 +173,10 @@ def test_a_recall_reaches_a_client_that_was_away_once_it_connects(
     assert result.request_id not in outstanding(running)
 
 
-def test_a_verdict_that_is_recalled_before_its_release_is_never_released(
-    running: Up, bus: Bus, agency: Profile
+def test_a_verdict_recalled_before_its_release_is_never_released(
+    running: RunningSystem, bus: Bus, agency: Profile
 ) -> None:
-    officials = officials_now(bus)
+    controls = control_publisher(bus)
     auditor = running.pids["auditor"]
 
     async def steps() -> str:
@@ -187,14 +187,14 @@ def test_a_verdict_that_is_recalled_before_its_release_is_never_released(
                 request_id = await client.submit(ask)
                 verdict = bus.subjects.verdict("ice", request_id)
                 assert await asyncio.to_thread(wait_until, lambda: bus.at(verdict) is not None, LIMIT_S)
-                slot, _ = officials.hold("agency:ice")
-                # A hold keeps no recall back.
+                slot, _ = controls.hold("agency:ice")
+                # A hold does not delay recalls.
                 assert (await asyncio.to_thread(recall, running, request_id)).returncode == 0
             finally:
                 os.kill(auditor, signal.SIGCONT)
             await asyncio.to_thread(await_ledger, bus)
-            officials.lift(slot)
-            await destroyed(client, request_id)
+            controls.lift(slot)
+            await require_destroyed(client, request_id)
             await asyncio.to_thread(await_ack, bus, request_id)
             return request_id
 
@@ -202,45 +202,45 @@ def test_a_verdict_that_is_recalled_before_its_release_is_never_released(
     pending = {"type": "result-pending", "request_id": request_id}
     assert result_of(bus, request_id) == pending
 
-    # What it knows of recalls is in memory alone, so a start must find them again.
+    # The auditor has recalls only in memory, so it must read them again at each start.
     os.kill(auditor, signal.SIGKILL)
     assert wait_until(lambda: running.pids["auditor"] != auditor, LIMIT_S)
     assert wait_until(lambda: result_of(bus, request_id) is not None, LIMIT_S)
     assert result_of(bus, request_id) == pending
 
 
-def officials_now(bus: Bus) -> Officials:
-    """Whatever slots the other tests have used."""
-    found = Officials(bus)
+def control_publisher(bus: Bus) -> ControlPublisher:
+    """Begins after the slots that other tests have used."""
+    found = ControlPublisher(bus)
     while bus.at(bus.subjects.control(found._slot + 1)) is not None:
         found._slot += 1
     return found
 
 
-def test_an_agency_is_told_of_the_controls_that_concern_it_alone(bus: Bus) -> None:
-    officials = officials_now(bus)
+def test_an_agency_receives_notices_only_of_controls_that_concern_it(bus: Bus) -> None:
+    controls = control_publisher(bus)
     jurisdiction = bus.system.agreement.allowed.jurisdictions[0]
     scopes = ("agency:ice", "agency:cbp", "person:0a1b", f"jurisdiction:{jurisdiction}")
-    slots = {scope: officials.hold(scope)[0] for scope in scopes}
+    slots = {scope: controls.hold(scope)[0] for scope in scopes}
     lifts = {}
     for scope, slot in slots.items():
         lifts[scope] = slot + len(scopes)
-        officials.lift(slot)
+        controls.lift(slot)
     await_ledger(bus)
 
     query = encode(NoticesQuery(after=0))
     page = bus.wire("ice").ask(bus.subjects.notices("ice").encode(), query)
-    told = {json.loads(decoded(base64.b64decode(each["body"])))["subject"] for each in page["notices"]}
+    noticed = {json.loads(decoded(base64.b64decode(each["body"])))["subject"] for each in page["notices"]}
     concerned = {
         bus.subjects.control(placed[scope]) for scope in (scopes[0], scopes[3]) for placed in (slots, lifts)
     }
     others = {bus.subjects.control(placed[scope]) for scope in scopes[1:3] for placed in (slots, lifts)}
-    assert concerned <= told and not others & told
-    assert bus.subjects.control(1) in told
+    assert concerned <= noticed and not others & noticed
+    assert bus.subjects.control(1) in noticed
     assert (page["more"], page["through"]) == (False, bus.last_sequence())
 
 
-def test_a_system_behind_the_service_is_told_over_http(running: Up) -> None:
+def test_a_system_receives_recalls_over_http(running: RunningSystem) -> None:
     status, posted = http(running, "POST", "/v1/requests", {**ASK, "tax_periods": [2023]})
     assert status == 202
     request_id = posted["request_id"]
@@ -249,24 +249,26 @@ def test_a_system_behind_the_service_is_told_over_http(running: Up) -> None:
     after = http(running, "GET", "/v1/recalls")[1]["after"]
 
     assert recall(running, request_id).returncode == 0
-    status, told = http(running, "GET", f"/v1/recalls?after={after}&wait_s=30")
-    assert (status, [each["request_id"] for each in told["recalls"]]) == (200, [request_id])
+    status, answer = http(running, "GET", f"/v1/recalls?after={after}&wait_s=30")
+    assert (status, [each["request_id"] for each in answer["recalls"]]) == (200, [request_id])
     assert http(running, "GET", path) == (
         410,
         {"fault": "the record holder has recalled the answer", "outcome": "recalled"},
     )
 
 
-def test_what_can_not_be_recalled_is_refused_with_a_reason(running: Up, bus: Bus, agency: Profile) -> None:
+def test_an_impossible_recall_is_refused_with_a_reason(
+    running: RunningSystem, bus: Bus, agency: Profile
+) -> None:
     [result] = ask_all(agency, confirmable(1))
     before = bus.last_sequence()
 
     unknown = recall(running, "0199c3f2-6a00-7b1d-8c55-3f0a6d2e9b74")
-    anothers = recall(running, result.request_id, agency="cbp")
-    odd = recall(running, "no id")
-    assert [each.returncode for each in (unknown, anothers, odd)] == [3, 3, 3]
-    assert "no verdict to recall" in unknown.stderr and "no verdict to recall" in anothers.stderr
-    assert "not a request id" in odd.stderr
+    of_another = recall(running, result.request_id, agency="cbp")
+    malformed = recall(running, "no id")
+    assert [each.returncode for each in (unknown, of_another, malformed)] == [3, 3, 3]
+    assert "no verdict to recall" in unknown.stderr and "no verdict to recall" in of_another.stderr
+    assert "not a request id" in malformed.stderr
     assert bus.last_sequence() == before
 
     assert recall(running, result.request_id).returncode == 0
@@ -274,21 +276,12 @@ def test_what_can_not_be_recalled_is_refused_with_a_reason(running: Up, bus: Bus
     assert (again.returncode, "recalled already" in again.stderr) == (3, True)
 
 
-def test_a_forged_recall_is_recorded_and_changes_nothing(running: Up, bus: Bus, agency: Profile) -> None:
+def test_a_forged_recall_is_recorded_and_changes_nothing(
+    running: RunningSystem, bus: Bus, agency: Profile
+) -> None:
     [result] = ask_all(agency, confirmable(1))
     subject = bus.subjects.recall("ice", result.request_id)
-    forged = Recall(
-        request_id=result.request_id,
-        subject=subject,
-        agreement=bus.system.agreement.id,
-        agency="ice",
-        verdict_digest="0" * 64,
-        cause="other",
-        recalled_at=datetime.now(UTC),
-        recalled_by=OFFICE,
-    )
-    thief = Signer(read_signing_key(bus.system.layout.private_key("ice", "sign")))
-    stored = bus.wire("irs").ask(subject.encode(), seal_envelope(forged, [thief]))
+    stored = bus.wire("irs").ask(subject.encode(), signed_recall(bus, result.request_id, signer="ice"))
     assert stored["seq"]
     assert subject in {leaf.subject for leaf in await_ledger(bus)}
 
@@ -302,8 +295,8 @@ def test_a_forged_recall_is_recorded_and_changes_nothing(running: Up, bus: Bus, 
     assert released is not None and released["type"] == "sealed"
 
 
-def test_a_forged_notice_is_ignored(running: Up, bus: Bus, agency: Profile) -> None:
-    """Oversight's account alone can push one, and the ledger's entry must be of that recall all the same."""
+def test_a_forged_notice_is_ignored(running: RunningSystem, bus: Bus, agency: Profile) -> None:
+    """Only oversight's account can push a notice, and its ledger entry must be of that recall."""
     first, second = ask_all(agency, confirmable(2))
     recall(running, first.request_id)
     await_ledger(bus)
@@ -315,21 +308,7 @@ def test_a_forged_notice_is_ignored(running: Up, bus: Bus, agency: Profile) -> N
         return base64.b64decode(each["body"])
 
     genuine = next(each for each in page["notices"] if first.request_id.encode() in decoded(of(each)))
-    subject = bus.subjects.recall("ice", second.request_id)
-    holders = Signer(read_signing_key(bus.system.layout.private_key("irs", "sign")))
-    body = seal_envelope(
-        Recall(
-            request_id=second.request_id,
-            subject=subject,
-            agreement=bus.system.agreement.id,
-            agency="ice",
-            verdict_digest="0" * 64,
-            cause="other",
-            recalled_at=datetime.now(UTC),
-            recalled_by=OFFICE,
-        ),
-        [holders],
-    )
+    body = signed_recall(bus, second.request_id, signer="irs")
     forged = Notice(
         leaf=base64.b64decode(genuine["leaf"]), body=body, receipt=base64.b64decode(genuine["receipt"])
     )
@@ -338,14 +317,30 @@ def test_a_forged_notice_is_ignored(running: Up, bus: Bus, agency: Profile) -> N
         async with Client.connect(agency) as client:
             bus.wire("tigta").send(bus.subjects.notice("ice").encode(), encode(forged))
             bus.wire("tigta").settle()
-            # A genuine one that comes behind it shows that it has come by.
+            # The client has received the forged notice once it has a later, genuine one.
             third = await client.ask(confirmable(3)[2], timeout_s=LIMIT_S)
             await asyncio.to_thread(recall, running, third.request_id)
-            seen = [each.request_id async for each in until(client, third.request_id)]
+            seen = [each.request_id async for each in recalls_until(client, third.request_id)]
             assert second.request_id not in seen
             assert (await client.result(second.request_id, timeout_s=5)) == second
 
     asyncio.run(steps())
+
+
+def signed_recall(bus: Bus, request_id: str, *, signer: str) -> bytes:
+    """A recall of no verdict, signed by that party's service."""
+    recall = Recall(
+        request_id=request_id,
+        subject=bus.subjects.recall("ice", request_id),
+        agreement=bus.system.agreement.id,
+        agency="ice",
+        verdict_digest="0" * 64,
+        cause="other",
+        recalled_at=datetime.now(UTC),
+        recalled_by=OFFICE,
+    )
+    key = read_signing_key(bus.system.layout.private_key(signer, "sign"))
+    return seal_envelope(recall, [Signer(key)])
 
 
 def decoded(body: bytes) -> bytes:
@@ -353,7 +348,7 @@ def decoded(body: bytes) -> bytes:
     return base64.b64decode(payload)
 
 
-async def until(client: Client, request_id: str) -> Any:
+async def recalls_until(client: Client, request_id: str) -> Any:
     async with asyncio.timeout(LIMIT_S):
         async for each in client.recalls():
             yield each
@@ -361,8 +356,8 @@ async def until(client: Client, request_id: str) -> Any:
                 return
 
 
-def test_a_thousand_recalls_at_once_harm_no_request(
-    running: Up, bus: Bus, agency: Profile, tmp_path: Path
+def test_a_thousand_recalls_at_once_disturb_no_request(
+    running: RunningSystem, bus: Bus, agency: Profile, tmp_path: Path
 ) -> None:
     asks = [replace(confirmable(1)[0], reference=f"many-{number}") for number in range(1000)]
     answered = ask_all(agency, asks)
@@ -376,8 +371,8 @@ def test_a_thousand_recalls_at_once_harm_no_request(
                 asyncio.to_thread(holder, running, "recall", "--file", str(rows), "--by", OFFICE, "--json")
             )
             other = replace(agency, store=tmp_path / "other.db")
-            flowing = [replace(confirmable(1)[0], reference=f"flow-{number}") for number in range(300)]
-            results = await asyncio.to_thread(ask_all, other, flowing)
+            asks = [replace(confirmable(1)[0], reference=f"flow-{number}") for number in range(300)]
+            results = await asyncio.to_thread(ask_all, other, asks)
             assert len(results) == 300 and "unanswered" not in {each.outcome for each in results}
 
             done = await recalling
@@ -390,13 +385,13 @@ def test_a_thousand_recalls_at_once_harm_no_request(
             assert f"{rows}: line 1003: no verdict to recall" in done.stderr
             seen: set[str] = set()
             async with asyncio.timeout(LIMIT_S):
-                async for told in client.recalls():
-                    seen.add(told.request_id)
+                async for recalled in client.recalls():
+                    seen.add(recalled.request_id)
                     if len(seen) == 1000:
                         break
             assert seen == {each.request_id for each in answered}
             for each in answered[:3]:
-                await destroyed(client, each.request_id)
+                await require_destroyed(client, each.request_id)
             acks = {bus.subjects.ack("ice", each.request_id) for each in answered}
             assert await asyncio.to_thread(
                 wait_until, lambda: bus.at(max(acks)) and all(bus.at(each) for each in acks), LIMIT_S
@@ -409,15 +404,15 @@ def test_a_thousand_recalls_at_once_harm_no_request(
 
 
 STEPS = {
-    "before the bytes are gone": "destroyer.Store.scrub = lambda store: kill()",
-    "before the certificate is stored": "destroyer.Certified = lambda *_: kill()",
-    "before the ack is published": "destroyer.publish_acks = lambda *_: kill()",
-    "before the ack is known to be stored": "destroyer.Acknowledged = lambda *_: kill()",
+    "before the bytes are destroyed": "retention.Store.scrub = lambda store: kill()",
+    "before the certificate is stored": "retention.Certified = lambda *_: kill()",
+    "before the ack is published": "retention.publish_acks = lambda *_: kill()",
+    "before the ack is known to be stored": "retention.Acknowledged = lambda *_: kill()",
 }
 CHILD = """
 import asyncio, os, pathlib, signal, sys
 import msgspec
-from glomar_requester.incoming import retention as destroyer
+from glomar_requester.incoming import retention
 from glomar_requester import Client, Profile
 kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
 {patch}
@@ -430,18 +425,18 @@ asyncio.run(run())
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_kill_between_two_steps_ends_with_one_ack_and_no_answer(
-    running: Up, bus: Bus, agency: Profile, step: str
+def test_a_kill_between_two_steps_of_a_recall_ends_with_one_ack_and_no_answer(
+    running: RunningSystem, bus: Bus, agency: Profile, step: str
 ) -> None:
     [result] = ask_all(agency, confirmable(1))
-    answer = release_at_rest(agency, result.request_id)
+    answer = stored_release(agency, result.request_id)
     recall(running, result.request_id)
     await_ledger(bus)
 
     code = CHILD.format(patch=STEPS[step])
     used = msgspec.json.encode(agency, enc_hook=str)
-    died = subprocess.run([sys.executable, "-c", code], input=used, timeout=300, check=False)
-    assert died.returncode == -signal.SIGKILL
+    killed = subprocess.run([sys.executable, "-c", code], input=used, timeout=300, check=False)
+    assert killed.returncode == -signal.SIGKILL
 
     store = Store(agency.store)
     prepared = {each.request_id: each.ack for each in store.unacknowledged(10)}
@@ -451,21 +446,21 @@ def test_a_kill_between_two_steps_ends_with_one_ack_and_no_answer(
 
     async def steps() -> None:
         async with Client.connect(agency) as client:
-            await destroyed(client, result.request_id)
+            await require_destroyed(client, result.request_id)
             await asyncio.to_thread(await_ack, bus, result.request_id)
 
     asyncio.run(steps())
     stored = bus.at(bus.subjects.ack("ice", result.request_id))
     assert stored is not None
     if step in ("before the ack is published", "before the ack is known to be stored"):
-        assert stored.body == prepared[result.request_id], "the bytes that were durable first"
+        assert stored.body == prepared[result.request_id], "the ack that was stored before the kill"
     assert on_disk(agency, answer) == []
 
 
-def test_an_answer_is_destroyed_when_its_days_are_over(running: Up, bus: Bus, agency: Profile) -> None:
+def test_an_answer_is_destroyed_at_its_expiry(running: RunningSystem, bus: Bus, agency: Profile) -> None:
     days = bus.system.agreement.retention.answer_days
     [result] = ask_all(agency, confirmable(1))
-    answer = release_at_rest(agency, result.request_id)
+    answer = stored_release(agency, result.request_id)
     assert result.decided_at is not None
     end = result.decided_at + timedelta(days=days)
 
@@ -480,6 +475,6 @@ def test_an_answer_is_destroyed_when_its_days_are_over(running: Up, bus: Bus, ag
     assert await_ack(bus, result.request_id).cause == "expiry"
     assert on_disk(agency, answer) == []
 
-    # What has expired and is then recalled was destroyed already: nothing is outstanding.
+    # An expired answer is already destroyed, so its recall is not outstanding.
     assert recall(running, result.request_id).returncode == 0
     assert result.request_id not in outstanding(running)

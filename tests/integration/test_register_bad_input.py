@@ -1,4 +1,4 @@
-"""Extracts and servers that can't be used: one clear line each, and the register in service stays."""
+"""Unusable extracts and servers: one clear line each, and the register in service stays."""
 
 import os
 import signal
@@ -12,11 +12,12 @@ import pytest
 from glomar_local.system.process import program
 from glomar_schemas.errors import GlomarError
 from glomar_verifier.offline.decide_file import check
-from glomar_verifier.register.build_into import build_into
+from glomar_verifier.register.build import build_into
 from glomar_verifier.register.open import open_place
-from glomar_verifier.register.postgres_connection import connect
+from glomar_verifier.register.postgres_rows import connect
 
-from tests.integration.test_bad_input import REFUSED, USAGE, require_complaint, run
+from tests.integration.test_bad_input import REFUSED, USAGE, require_error_line
+from tests.support.commands import run
 from tests.support.postgres import PASSWORD, USER, Server, postgres
 from tests.support.registers import ANA, RULES, YEARS, particulars, write_csv
 
@@ -40,7 +41,7 @@ def serves(place: str) -> bool:
         register.close()
 
 
-def test_half_a_gigabyte_of_one_line_is_one_fault_in_constant_memory(tmp_path: Path) -> None:
+def test_a_line_of_half_a_gigabyte_is_one_fault_in_constant_memory(tmp_path: Path) -> None:
     source, target = write_csv(tmp_path / "extract.csv", [ANA]), tmp_path / "register.db"
     with source.open("r+b") as file:
         file.seek(0, os.SEEK_END)
@@ -48,14 +49,13 @@ def test_half_a_gigabyte_of_one_line_is_one_fault_in_constant_memory(tmp_path: P
         file.seek(0, os.SEEK_END)
         file.write(b"\n")
         file.write(",".join({**ANA, "person_id": "P2", "first_name": "Eva"}.values()).encode() + b"\n")
-    # A limit, since the system counts into a child's peak what its parent had when it forked.
+    # A limit and no measured peak: a child's peak includes its parent's memory at the fork.
     limited = ["bash", "-c", f'ulimit -d {FLAT_MB << 10} && exec "$@"', "bash", program("glomar-verifier")]
     command = [*limited, "register", "build", str(source), "--db", str(target), "--max-left-out", "50"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-    told = ended.stdout
     assert ended.returncode == 0, ended.stderr
-    assert "1 left out, row: longer than 16384 bytes; line 3" in told
-    assert "2 people, 2 spells, 1 rows left out" in told
+    assert "1 left out, row: longer than 16384 bytes; line 3" in ended.stdout
+    assert "2 people, 2 spells, 1 rows left out" in ended.stdout
     assert serves(str(target))
 
 
@@ -82,7 +82,7 @@ BAD_EXTRACTS: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize(("how", "where"), [*((how, "file") for how in BAD_EXTRACTS), ("no rows", "server")])
-def test_a_bad_extract_is_said_in_a_line_and_the_old_register_stays(
+def test_a_bad_extract_is_reported_in_one_line_and_the_old_register_stays(
     request: pytest.FixtureRequest, tmp_path: Path, how: str, where: str
 ) -> None:
     place = str(tmp_path / "register.db")
@@ -92,11 +92,13 @@ def test_a_bad_extract_is_said_in_a_line_and_the_old_register_stays(
     content, words = BAD_EXTRACTS[how]
     source = tmp_path / "bad.csv"
     source.write_bytes(content)
-    require_complaint(run("glomar-verifier", "register", "build", str(source), "--db", place), REFUSED, words)
+    require_error_line(
+        run("glomar-verifier", "register", "build", str(source), "--db", place), REFUSED, words
+    )
     assert serves(place)
 
 
-def test_a_row_that_can_not_be_is_told_by_line_and_column(tmp_path: Path) -> None:
+def test_an_impossible_row_is_reported_by_line_and_column(tmp_path: Path) -> None:
     rows = [
         ANA,
         {**ANA, "person_id": "P2", "date_of_birth": "1799-01-01"},
@@ -122,7 +124,7 @@ def test_a_build_stops_before_it_leaves_out_more_rows_than_allowed(tmp_path: Pat
     source = write_csv(tmp_path / "extract.csv", [*good, *bad])
     build = ("glomar-verifier", "register", "build", str(source), "--db", place)
     ended = run(*build)
-    require_complaint(ended, REFUSED, "10 of 100 rows would be left out, more than 5.0%")
+    require_error_line(ended, REFUSED, "10 of 100 rows would be left out, more than 5.0%")
     assert (
         "10 left out, zip: not a ZIP code of this agreement's form; lines 92, 93, 94, 95, 96 …"
         in ended.stdout
@@ -152,7 +154,7 @@ def test_match_needs_an_agreement_or_says_that_it_has_none(tmp_path: Path) -> No
         "--out",
         str(tmp_path / "o"),
     )
-    require_complaint(run(*match), USAGE, "one of --agreement and --without-agreement is needed")
+    require_error_line(run(*match), USAGE, "one of --agreement and --without-agreement is needed")
     ended = run(*match, "--without-agreement")
     assert ended.returncode == 0
     assert "no condition was applied" in ended.stderr
@@ -195,19 +197,19 @@ SERVERS: dict[Callable[[Server, Path], str], tuple[int, str]] = {
 }
 
 
-@pytest.mark.parametrize("spoil", SERVERS, ids=lambda spoil: spoil.__name__)
-def test_a_server_that_can_not_be_used_is_said_without_a_secret(
-    server: Server, tmp_path: Path, spoil: Callable[[Server, Path], str]
+@pytest.mark.parametrize("damage", SERVERS, ids=lambda damage: damage.__name__)
+def test_an_unusable_server_is_reported_without_a_secret(
+    server: Server, tmp_path: Path, damage: Callable[[Server, Path], str]
 ) -> None:
-    code, words = SERVERS[spoil]
+    code, words = SERVERS[damage]
     with pytest.raises(GlomarError, match=words) as refusal:
-        open_place(spoil(server, tmp_path), RULES)
+        open_place(damage(server, tmp_path), RULES)
     assert refusal.value.exit_code == code
-    # The cause isn't printed either.
+    # The cause would be printed too.
     assert PASSWORD not in str(refusal.value) and refusal.value.__cause__ is None
 
 
-def test_a_password_may_stand_in_a_private_passfile(server: Server, tmp_path: Path) -> None:
+def test_a_private_passfile_may_hold_the_password(server: Server, tmp_path: Path) -> None:
     server.database("private")
     place = server.tcp_url(_passfile(tmp_path, 0o600), "private")
     build_into(place, write_csv(tmp_path / "extract.csv", [ANA]), RULES)
@@ -223,29 +225,27 @@ def test_rows_missing_on_the_server_are_an_integrity_failure(server: Server, tmp
         "glomar-verifier", "match", "--db", place, "--requests", "x", "--out", str(tmp_path / "out.csv"),
         "--without-agreement",
     )  # fmt: skip
-    require_complaint(ended, INTEGRITY, "rows are missing")
+    require_error_line(ended, INTEGRITY, "rows are missing")
 
 
-def test_a_load_that_is_killed_leaves_the_old_register_and_nothing_of_the_new(
-    server: Server, tmp_path: Path
-) -> None:
+def test_a_killed_load_leaves_only_the_old_register(server: Server, tmp_path: Path) -> None:
     place = server.database("killed")
     build_into(place, write_csv(tmp_path / "good.csv", [ANA]), RULES)
     run("glomar", "synth", "--people", "20000", "--out", str(tmp_path / "large.csv"))
     command = [program("glomar-verifier"), "register", "build", str(tmp_path / "large.csv"), "--db", place]
-    with connect(place, reading=True) as watching:
+    with connect(place, reading=True) as observer:
         with psycopg.connect(place) as holding:
-            # The load waits for us at its last step, with everything copied.
+            # The load waits for this lock at its last step, after the copy.
             holding.execute("LOCK TABLE glomar_register.build IN EXCLUSIVE MODE")
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
             waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-            while not _number(watching, waiting):
+            while not _number(observer, waiting):
                 assert process.poll() is None
             process.send_signal(signal.SIGKILL)
             process.wait(60)
-        while _number(watching, "SELECT count(*) FROM pg_stat_activity WHERE datname = 'killed'") > 1:
+        while _number(observer, "SELECT count(*) FROM pg_stat_activity WHERE datname = 'killed'") > 1:
             pass
-        assert _number(watching, "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^glomar_register_'") == 1
+        assert _number(observer, "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^glomar_register_'") == 1
     assert serves(place)
 
 

@@ -1,4 +1,4 @@
-"""One suite for every register: what it promises, on a SQLite file and on a real PostgreSQL server."""
+"""One suite for both registers: a SQLite file and a real PostgreSQL server."""
 
 import shutil
 import sqlite3
@@ -12,11 +12,11 @@ from glomar_schemas.errors import IntegrityError, Malformed, Misconfigured
 from glomar_verifier.cli import check_register
 from glomar_verifier.matching.match import RegisterRecord
 from glomar_verifier.matching.rules import Rules
-from glomar_verifier.offline.cli_explain import explain
+from glomar_verifier.offline.cli import explain
 from glomar_verifier.offline.decide_file import check
 from glomar_verifier.offline.request_row import QUERY_COLUMNS
 from glomar_verifier.register import LiveRegister, integrity
-from glomar_verifier.register.build_into import build_into
+from glomar_verifier.register.build import build_into
 from glomar_verifier.register.open import is_server, open_place
 from msgspec.structs import replace
 
@@ -27,7 +27,7 @@ Rows = Iterable[Mapping[str, str]]
 
 
 class Place:
-    """Where one register is, and the means to build it anew."""
+    """The place of one register; builds, changes and opens it."""
 
     def __init__(self, folder: Path, where: str) -> None:
         self.folder = folder
@@ -37,9 +37,9 @@ class Place:
         build_into(self.where, write_csv(self.folder / "extract.csv", rows), RULES)
 
     def change(self, statement: str) -> None:
-        """Behind the back of whoever has it open; `{schema}` and `{blob}` are put in."""
+        """Runs a statement with `{schema}` and `{blob}` filled in, also while the register is open."""
         if not is_server(self.where):
-            # A file that is open elsewhere is never written into.
+            # An open file is replaced, never changed.
             path = Path(self.where)
             copy = shutil.copy(path, path.with_suffix(".changed"))
             with closing(sqlite3.connect(copy)) as database, database:
@@ -72,7 +72,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
 
 @pytest.fixture
 def opened(place: Place) -> Iterator[Callable[..., LiveRegister]]:
-    """Builds from rows and opens; closes at the end."""
+    """Builds a register from rows and opens it; closes it at the end."""
     registers: list[LiveRegister] = []
 
     def build(*rows: Mapping[str, str], rules: Rules = RULES) -> LiveRegister:
@@ -104,7 +104,7 @@ def renew(register: LiveRegister) -> None:
     register.use_replacement()
 
 
-def test_candidates_come_back_as_they_went_in(opened: Opened) -> None:
+def test_candidates_are_the_same_records_as_in_the_extract(opened: Opened) -> None:
     register = opened(ANA, EVA, ELSEWHERE)
     candidates = register.candidates(query(ANA))
     assert candidates.complete
@@ -113,7 +113,7 @@ def test_candidates_come_back_as_they_went_in(opened: Opened) -> None:
     assert found(register, ELSEWHERE) == {"P3"}
 
 
-def test_a_spell_that_shares_several_keys_comes_once(opened: Opened) -> None:
+def test_a_spell_with_several_matching_keys_is_one_candidate(opened: Opened) -> None:
     assert len(opened(ANA, EVA).candidates(query(ANA)).records) == 2
 
 
@@ -121,7 +121,7 @@ def test_a_stranger_has_no_candidates(opened: Opened) -> None:
     assert found(opened(ANA), {**ANA, "date_of_birth": "", "street_number": "9"}) == set()
 
 
-def test_only_spells_that_touch_the_years_come(opened: Opened) -> None:
+def test_only_spells_of_the_requested_years_are_candidates(opened: Opened) -> None:
     register = opened({**ANA, "from_year": "2015", "to_year": "2019"}, {**EVA, "from_year": "2019"})
     assert found(register, ANA, (2014,)) == set()
     assert found(register, ANA, (2015,)) == {"P1"}
@@ -204,8 +204,8 @@ def test_explain_says_the_same_on_every_register(
     opened: Opened, place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     opened(ANA, EVA)
-    asked = {**ANA, "street_number": "122", "tax_periods": "2024"}
-    particulars = [f"{name}={asked[name]}" for name in QUERY_COLUMNS]
+    row = {**ANA, "street_number": "122", "tax_periods": "2024"}
+    particulars = [f"{name}={row[name]}" for name in QUERY_COLUMNS]
     explain(*particulars, db=place.where)
     assert capsys.readouterr().out.splitlines() == [
         "line 1: deny, nobody passes every gate",
@@ -214,7 +214,7 @@ def test_explain_says_the_same_on_every_register(
     ]
 
 
-def test_whatever_is_not_as_it_was_built_is_found_at_open_or_by_the_check(
+def test_a_changed_row_is_found_at_open_or_by_the_check(
     opened: Opened, place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     people = opened(ANA, EVA).info().people
@@ -239,7 +239,7 @@ def test_rows_that_are_missing_are_counted_at_open(opened: Opened, place: Place,
         place.open()
 
 
-def test_a_register_that_is_not_whole_is_not_taken_up(
+def test_an_incomplete_register_is_not_used(
     opened: Opened, place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     register = opened(ANA)
@@ -248,19 +248,19 @@ def test_a_register_that_is_not_whole_is_not_taken_up(
     for _ in range(3):
         renew(register)
     assert outcome(register, ANA) == "confirm"
-    [said] = [record.__dict__["fault"] for record in caplog.records if "fault" in record.__dict__]
-    assert "rows are missing: 1 in spell, built 2" in said
+    [fault] = [record.__dict__["fault"] for record in caplog.records if "fault" in record.__dict__]
+    assert "rows are missing: 1 in spell, built 2" in fault
     place.build({**ANA, "street_number": "7"})
     renew(register)
     assert outcome(register, {**ANA, "street_number": "7"}) == "confirm"
 
 
-def test_where_nothing_was_built_nothing_is_opened(place: Place) -> None:
+def test_a_place_without_a_register_is_not_opened(place: Place) -> None:
     with pytest.raises(Misconfigured, match=r"no readable register|holds no register"):
         place.open()
 
 
-def test_a_new_register_is_taken_up_when_asked_and_not_before(opened: Opened, place: Place) -> None:
+def test_a_new_register_is_used_only_after_the_replacement(opened: Opened, place: Place) -> None:
     register = opened(ANA)
     place.build({**ANA, "street_number": "7"})
     assert outcome(register, ANA) == "confirm"
@@ -288,7 +288,7 @@ def test_a_failed_build_leaves_the_old_register(opened: Opened, place: Place) ->
     again.close()
 
 
-def test_a_register_of_other_rules_is_not_taken_up(
+def test_a_register_of_other_rules_is_not_used(
     opened: Opened, place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
     register = opened(ANA)
@@ -299,7 +299,7 @@ def test_a_register_of_other_rules_is_not_taken_up(
     assert "other rules" in str(caplog.records[-1].__dict__["fault"])
 
 
-def test_the_crowded_mark_is_kept(opened: Opened) -> None:
+def test_records_keep_their_crowded_mark(opened: Opened) -> None:
     others = [{**ANA, "person_id": f"Q{n}", "first_name": f"N{'abcdefghijklmnop'[n]}"} for n in range(12)]
     register = opened(ANA, *others)
     assert outcome(register, ANA) == "confirm"

@@ -1,6 +1,5 @@
-"""The register of a running verifier: replaced under traffic, and asked without a bus, with one result."""
+"""The register of a running verifier: replaced during requests, and used offline, with the same results."""
 
-import csv
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -13,22 +12,24 @@ from glomar_local.demo import population
 from glomar_local.layout import Layout
 from glomar_local.system.process import program
 from glomar_requester import Ask
-from glomar_verifier.register.build_into import build_into
+from glomar_verifier.register.build import build_into
 from glomar_verifier.register.open import open_place
 
-from tests.integration.asking import Asking, ask_all, profile, rows, to_ask
-from tests.integration.conftest import Up, up, wait_until
+from tests.support.commands import run
+from tests.support.polling import wait_until
 from tests.support.postgres import postgres
 from tests.support.registers import RULES, write_csv
+from tests.support.requesting import BackgroundRequests, ask_all, profile, read_results, rows, to_ask
+from tests.support.running_system import RunningSystem, glomar_up
 
-ASKED = 120
+REQUESTS = 120
 REPLACEMENTS = 4
 LIMIT_S = 60.0
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    with up(tmp_path_factory.mktemp("register") / "data") as found:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    with glomar_up(tmp_path_factory.mktemp("register") / "data") as found:
         yield found
 
 
@@ -37,7 +38,7 @@ def confirmable() -> list[Ask]:
 
 
 def extract(folder: Path, name: str, *, moved: bool) -> Path:
-    """The people of `glomar up`; or the same, everybody gone to another house number."""
+    """The people of `glomar up`. moved: each with another house number."""
     return write_csv(
         folder / name,
         (
@@ -47,31 +48,34 @@ def extract(folder: Path, name: str, *, moved: bool) -> Path:
     )
 
 
-def test_a_register_is_replaced_under_traffic_and_no_request_is_lost(running: Up, tmp_path: Path) -> None:
-    there, gone = extract(tmp_path, "there.csv", moved=False), extract(tmp_path, "gone.csv", moved=True)
+def test_a_register_is_replaced_during_requests_and_none_is_lost(
+    running: RunningSystem, tmp_path: Path
+) -> None:
+    original = extract(tmp_path, "original.csv", moved=False)
+    moved = extract(tmp_path, "moved.csv", moved=True)
     houses = [ask for ask in confirmable() if ask.street_number]
-    asked, later = houses[:ASKED], houses[ASKED:]
+    first, later = houses[:REQUESTS], houses[REQUESTS:]
     place, used = str(running.layout.register), profile(running.layout, tmp_path / "store")
     verifier = running.pids["verifier"]
 
-    asking = Asking(used, asked)
-    asking.start()
+    background = BackgroundRequests(used, first)
+    background.start()
     for _ in range(REPLACEMENTS // 2):
-        build_into(place, gone, RULES)
-        build_into(place, there, RULES)
-    asking.join(LIMIT_S)
+        build_into(place, moved, RULES)
+        build_into(place, original, RULES)
+    background.join(LIMIT_S)
 
-    assert {result.reference for result in asking.results} == {ask.reference for ask in asked}
-    assert {result.outcome for result in asking.results} <= {"confirm", "deny"}
-    build_into(place, gone, RULES)
+    assert {result.reference for result in background.results} == {ask.reference for ask in first}
+    assert {result.outcome for result in background.results} <= {"confirm", "deny"}
+    build_into(place, moved, RULES)
     assert wait_until(lambda: _next_answer(running.layout, tmp_path, later) == "deny", LIMIT_S)
-    build_into(place, there, RULES)
+    build_into(place, original, RULES)
     assert wait_until(lambda: _next_answer(running.layout, tmp_path, later) == "confirm", LIMIT_S)
     assert running.pids["verifier"] == verifier
 
 
-def test_a_damaged_register_in_its_place_is_refused_and_the_old_one_serves_on(
-    running: Up, tmp_path: Path
+def test_a_damaged_replacement_is_refused_and_the_old_register_stays_in_use(
+    running: RunningSystem, tmp_path: Path
 ) -> None:
     register, log = running.layout.register, running.layout.log("verifier")
     whole = register.read_bytes()
@@ -79,22 +83,22 @@ def test_a_damaged_register_in_its_place_is_refused_and_the_old_one_serves_on(
     half.write_bytes(whole[: len(whole) // 2])
     half.replace(register)
     assert wait_until(lambda: "truncated" in log.read_text(), LIMIT_S)
-    nobody_asked_yet = [ask for ask in confirmable() if ask.street_number][ASKED : ASKED + 5]
-    assert _next_answer(running.layout, tmp_path, nobody_asked_yet) == "confirm"
+    unused = [ask for ask in confirmable() if ask.street_number][REQUESTS : REQUESTS + 5]
+    assert _next_answer(running.layout, tmp_path, unused) == "confirm"
     half.write_bytes(whole)
     half.replace(register)
 
 
 def _next_answer(layout: Layout, folder: Path, asks: list[Ask]) -> str:
-    """Of somebody who was not asked about yet, since the agreement counts how often."""
+    """The outcome for the last of `asks`, which is removed: the agreement limits requests about a person."""
     [result] = ask_all(profile(layout, folder / f"store-{len(asks)}"), [asks.pop()])
     return result.outcome
 
 
-def test_offline_gives_what_the_bus_gives(running: Up, tmp_path: Path) -> None:
+def test_offline_decisions_equal_those_over_the_bus(running: RunningSystem, tmp_path: Path) -> None:
     layout = running.layout
-    asked = population.make_requests(300, population.today())
-    population.write_requests(asked, tmp_path / "requests.csv")
+    requests = population.make_requests(300, population.today())
+    population.write_requests(requests, tmp_path / "requests.csv")
     command = ["glomar-requester", "submit", str(tmp_path / "requests.csv"), "--wait"]
     command += ["--out", str(tmp_path / "bus.csv"), "--config", str(layout.settings("requester"))]
     _run(*command)
@@ -105,9 +109,9 @@ def test_offline_gives_what_the_bus_gives(running: Up, tmp_path: Path) -> None:
     assert {"confirm", "deny", "refused"} <= {outcome for outcome, _ in offline.values()}
 
 
-def test_offline_says_the_same_from_a_server(running: Up, tmp_path: Path) -> None:
-    asked = population.make_requests(300, population.today())
-    population.write_requests(asked, tmp_path / "requests.csv")
+def test_offline_decisions_are_the_same_with_a_server(running: RunningSystem, tmp_path: Path) -> None:
+    requests = population.make_requests(300, population.today())
+    population.write_requests(requests, tmp_path / "requests.csv")
     _match(running.layout, str(running.layout.register), tmp_path)
     from_file = _outcomes(tmp_path / "offline.csv")
     with postgres(["fsync=off"]) as server:
@@ -117,23 +121,24 @@ def test_offline_says_the_same_from_a_server(running: Up, tmp_path: Path) -> Non
     assert _outcomes(tmp_path / "offline.csv") == from_file
 
 
-def test_a_verifier_on_a_server_answers_and_takes_up_a_new_register(
+def test_a_verifier_with_a_server_uses_a_new_register(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    there, gone = extract(tmp_path, "there.csv", moved=False), extract(tmp_path, "gone.csv", moved=True)
+    original = extract(tmp_path, "original.csv", moved=False)
+    moved = extract(tmp_path, "moved.csv", moved=True)
     later = [ask for ask in confirmable() if ask.street_number]
     with postgres(["fsync=off"]) as server:
         place = server.database("register")
-        build_into(place, there, RULES)
+        build_into(place, original, RULES)
         monkeypatch.setenv("GLOMAR_REGISTER", place)
-        with up(tmp_path / "data") as running:
+        with glomar_up(tmp_path / "data") as running:
             assert _next_answer(running.layout, tmp_path, later) == "confirm"
-            build_into(place, gone, RULES)
+            build_into(place, moved, RULES)
             assert wait_until(lambda: _next_answer(running.layout, tmp_path, later) == "deny", LIMIT_S)
 
 
-def test_a_build_that_is_killed_leaves_the_old_register_and_the_next_one_cleans_up(
-    running: Up, tmp_path: Path
+def test_a_killed_build_leaves_the_old_register_and_the_next_build_cleans_up(
+    running: RunningSystem, tmp_path: Path
 ) -> None:
     target = tmp_path / "register.db"
     source = running.layout.register_csv
@@ -153,7 +158,7 @@ def test_a_build_that_is_killed_leaves_the_old_register_and_the_next_one_cleans_
 
 @contextmanager
 def _building(folder: Path, target: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """A build large enough to have workers."""
+    """A build that is large enough for workers."""
     _run("glomar", "synth", "--people", "120000", "--out", str(folder / "large.csv"))
     command = [
         program("glomar-verifier"),
@@ -178,12 +183,9 @@ def _match(layout: Layout, place: str, folder: Path) -> None:
 
 
 def _run(*command: str) -> None:
-    ended = subprocess.run(
-        [program(command[0]), *command[1:]], capture_output=True, text=True, timeout=240, check=False
-    )
+    ended = run(*command)
     assert ended.returncode == 0, ended.stderr
 
 
 def _outcomes(results: Path) -> dict[str, tuple[str, str]]:
-    with results.open(encoding="utf-8", newline="") as file:
-        return {row["reference"]: (row["outcome"], row["refusals"]) for row in csv.DictReader(file)}
+    return {row["reference"]: (row["outcome"], row["refusals"]) for row in read_results(results)}

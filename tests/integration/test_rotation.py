@@ -1,4 +1,4 @@
-"""Sealing keys of every party change under a running system; a key that its party has not got stops it."""
+"""Sealing keys of every party change in a running system; a party without its key in force stops."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,18 +8,19 @@ from glomar_schemas.crypto.dsse import open_envelope
 from glomar_schemas.keys import KeyRecord, generate, public_text, write_private
 from glomar_schemas.messages import Verdict
 
-from tests.integration.asking import ask_all, confirmable, profile
-from tests.integration.bus import Bus, watching
-from tests.integration.changes import SOON, Changing, new_epoch, wait_for
-from tests.integration.conftest import Up, up
-from tests.integration.evidence import await_ledger, await_verdicts
+from tests.integration.changes import SOON, new_epoch, wait_for
+from tests.support.bus import Bus
+from tests.support.controls import ControlPublisher
+from tests.support.recorded import await_ledger, await_verdicts
+from tests.support.requesting import ask_all, confirmable, profile
+from tests.support.running_system import RunningSystem, glomar_up
 
 LONG = timedelta(days=31)
 MISCONFIGURED = 2
 
 
-def new_key(running: Up, party: str) -> KeyRecord:
-    """Beside the older one, where the party's service looks for it."""
+def new_key(running: RunningSystem, party: str) -> KeyRecord:
+    """Written beside the older key of the party's service."""
     private = generate("seal")
     write_private(running.layout.keys / f"{party}.seal.2.pem", private)
     start = datetime.now(UTC) + SOON
@@ -27,18 +28,18 @@ def new_key(running: Up, party: str) -> KeyRecord:
     return KeyRecord(party=party, use="seal", public=public, valid_from=start, valid_until=start + LONG)
 
 
-def last_words(tmp_path: Path) -> str:
+def last_line(tmp_path: Path) -> str:
     return (tmp_path / "data.log").read_text().strip().splitlines()[-1]
 
 
-def test_oversight_and_agency_change_their_keys_under_a_running_system(
-    running: Up, bus: Bus, tmp_path: Path
+def test_oversight_and_agency_change_their_keys_in_a_running_system(
+    running: RunningSystem, bus: Bus, tmp_path: Path
 ) -> None:
-    officials, layout = Changing(bus), running.layout
+    controls, layout = ControlPublisher(bus), running.layout
     before, pids = ask_all(profile(layout, tmp_path / "store.db"), confirmable(3)), running.pids
     of_auditor, of_agency = new_key(running, "tigta"), new_key(running, "ice")
-    officials.key(of_auditor, ["tigta", "irs"])
-    officials.key(of_agency)
+    controls.key(of_auditor, ["tigta", "irs"])
+    controls.key(of_agency)
     wait_for(max(of_auditor.valid_from, of_agency.valid_from))
 
     results = ask_all(profile(layout, tmp_path / "other.db"), confirmable(3))
@@ -47,41 +48,43 @@ def test_oversight_and_agency_change_their_keys_under_a_running_system(
     verdicts = await_verdicts(bus, "ice", [result.request_id for result in results])
     opened = [open_envelope(each.body, Verdict, each.subject)[0] for each in verdicts.values()]
     assert {each.answer.key_id for each in opened} == {of_auditor.key_id}
-    assert ask_all(profile(layout, tmp_path / "store.db"), confirmable(3)) == before, "still read"
+    assert ask_all(profile(layout, tmp_path / "store.db"), confirmable(3)) == before, (
+        "earlier answers can still be read"
+    )
     assert running.pids == pids
 
 
-def test_oversight_without_the_key_that_a_control_names_stops_until_it_is_there(
-    running: Up, bus: Bus, tmp_path: Path
+def test_the_auditor_stops_without_the_key_of_a_control_and_starts_with_it(
+    running: RunningSystem, bus: Bus, tmp_path: Path
 ) -> None:
     record = new_key(running, "tigta")
-    there = running.layout.keys / "tigta.seal.2.pem"
-    away = there.rename(tmp_path / "away.pem")
-    Changing(bus).key(record, ["tigta", "irs"])
+    path = running.layout.keys / "tigta.seal.2.pem"
+    moved = path.rename(tmp_path / "away.pem")
+    ControlPublisher(bus).key(record, ["tigta", "irs"])
     wait_for(record.valid_from)
 
     assert running.process.wait(60) == MISCONFIGURED
-    assert f"is missing: {record.key_id}" in last_words(tmp_path)
+    assert f"is missing: {record.key_id}" in last_line(tmp_path)
 
-    away.rename(there)
-    with up(running.layout.root) as mended, watching(provision(mended.layout, mended.ports)) as after:
-        results = ask_all(profile(mended.layout, tmp_path / "store.db"), confirmable(3))
+    moved.rename(path)
+    with glomar_up(running.layout.root) as repaired, Bus(provision(repaired.layout, repaired.ports)) as after:
+        results = ask_all(profile(repaired.layout, tmp_path / "store.db"), confirmable(3))
         assert {result.outcome for result in results} == {"confirm"}
         await_ledger(after)
 
 
-def test_the_holder_without_a_custodians_share_stops_until_it_is_there(
-    running: Up, bus: Bus, tmp_path: Path
+def test_the_verifier_stops_without_a_custodians_share_and_starts_with_it(
+    running: RunningSystem, bus: Bus, tmp_path: Path
 ) -> None:
     record = new_epoch(running.layout, LONG)
-    there = running.layout.custodian("b") / f"{record.key_id}.share"
-    away = there.rename(tmp_path / "away.share")
-    Changing(bus).key(record)
+    path = running.layout.custodian("b") / f"{record.key_id}.share"
+    moved = path.rename(tmp_path / "away.share")
+    ControlPublisher(bus).key(record)
 
     assert running.process.wait(60) == MISCONFIGURED
-    assert f"{record.key_id}.share: key file is missing" in last_words(tmp_path)
+    assert f"{record.key_id}.share: key file is missing" in last_line(tmp_path)
 
-    away.rename(there)
-    with up(running.layout.root) as mended:
-        results = ask_all(profile(mended.layout, tmp_path / "store.db"), confirmable(3))
+    moved.rename(path)
+    with glomar_up(running.layout.root) as repaired:
+        results = ask_all(profile(repaired.layout, tmp_path / "store.db"), confirmable(3))
         assert {result.outcome for result in results} == {"confirm"}

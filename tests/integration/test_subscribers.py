@@ -1,4 +1,4 @@
-"""What FastStream would do by itself, our three applications forbid: read off the applications as built."""
+"""The three applications switch off what FastStream does by default, as the built applications show."""
 
 import pytest
 from faststream import AckPolicy
@@ -22,7 +22,7 @@ Built = tuple[AsgiFastStream, Broker]
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Built]:
-    """The three applications as `serve` builds them, never started."""
+    """The three applications as `serve` builds them, not started."""
     layout = Layout(tmp_path_factory.mktemp("built").resolve())
     system = provision(layout, ports.free())
     population.make_register(layout, system.agreement, None)

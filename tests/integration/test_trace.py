@@ -1,4 +1,4 @@
-"""One request is one trace, through all three services, as the receiver got it from their real exporters."""
+"""One request is one trace through all three services, as their exporters send it to the receiver."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -11,9 +11,10 @@ from glomar_runtime.telemetry.otlp import ALLOWED_ATTRIBUTES
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from tests.integration import web
-from tests.integration.asking import confirmable
-from tests.integration.conftest import Up, wait_until
+from tests.integration import http_api
+from tests.support.polling import wait_until
+from tests.support.requesting import confirmable
+from tests.support.running_system import RunningSystem
 
 Tree = dict[str, "Tree"]
 Found = tuple[str, Span]
@@ -42,7 +43,7 @@ SPANS = 10
 
 
 def exported(database: Path) -> Iterator[Found]:
-    """Every span that the receiver has."""
+    """Every span that the receiver has stored."""
     with closing(sqlite3.connect(database)) as store:
         for (body,) in store.execute("SELECT spans FROM body"):
             for of_resource in ExportTraceServiceRequest.FromString(body).resource_spans:
@@ -53,7 +54,7 @@ def exported(database: Path) -> Iterator[Found]:
 
 
 def tree(spans: list[Found], parent: bytes) -> Tree:
-    """Names and kinds, children under their parents."""
+    """Names and kinds of the spans below `parent`."""
     return {
         f"{service} {span.name} {Span.SpanKind.Name(span.kind).removeprefix('SPAN_KIND_')}": tree(
             spans, span.span_id
@@ -64,12 +65,12 @@ def tree(spans: list[Found], parent: bytes) -> Tree:
 
 
 @pytest.fixture(scope="module")
-def trace(system: Up) -> list[Found]:
-    """The spans of one request, asked over HTTP by a system that has a trace already."""
+def trace(system: RunningSystem) -> list[Found]:
+    """The spans of one request over HTTP, from a system that already has a trace."""
     trace_id = "7a" * 16
     header = {"traceparent": f"00-{trace_id}-{'5b' * 8}-01"}
     body = msgspec.json.encode(confirmable(1)[0])
-    assert web.post(system, "/v1/requests", body, header).status == 202
+    assert http_api.post(system, "/v1/requests", body, header).status == 202
 
     def spans() -> list[Found]:
         return [each for each in exported(system.layout.traces) if each[1].trace_id.hex() == trace_id]
@@ -110,7 +111,7 @@ def test_each_messaging_span_says_what_the_conventions_require(trace: list[Found
         assert attributes["messaging.destination.template"] == template
 
 
-def test_no_span_has_more_than_the_allowed_attributes(system: Up, trace: list[Found]) -> None:
+def test_no_span_has_more_than_the_allowed_attributes(system: RunningSystem, trace: list[Found]) -> None:
     assert trace
     for _, span in exported(system.layout.traces):
         assert {pair.key for pair in span.attributes} <= ALLOWED_ATTRIBUTES

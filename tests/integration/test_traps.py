@@ -1,7 +1,7 @@
-"""Behaviour of nats-server that the design rests on; an upgrade that changes it is seen here.
+"""Behaviour of nats-server on which the design depends. These tests fail if an upgrade changes it.
 
-What nats-py does to hostile bytes is in test_hostile_messages.py, what one party can do to another in
-test_forbidden.py, FastStream in test_subscribers.py.
+For nats-py and hostile bytes see test_hostile_messages.py, for the rights of parties test_forbidden.py, for
+FastStream test_subscribers.py.
 """
 
 import asyncio
@@ -20,14 +20,14 @@ from glomar_local.system.open_bus import connected
 from glomar_local.system.process import program
 from glomar_runtime.bus import topology
 from glomar_schemas.errors import IntegrityError
-from glomar_schemas.publish import FENCE_STALE, SLOT_TAKEN, NotStored, Outgoing, store, store_atomically
+from glomar_schemas.publish import FENCE_STALE, SUBJECT_TAKEN, NotStored, Outgoing, store, store_atomically
 from glomar_schemas.subjects import MAX_BATCH, Subjects
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from tests.integration.bus import Bus, bare_bus, err_code, settle
-from tests.integration.wire import header_block
+from tests.support.bus import Bus, bare_bus, err_code, settle
+from tests.support.wire import header_block
 
 ROOT = "glomar.irs-ice-2025"
 NOT_PERMITTED = {"PURGE": 10110, "MSG.DELETE": 10057}
@@ -64,14 +64,14 @@ def test_the_next_control_slot_fences_a_whole_batch(bus: Bus) -> None:
     assert not any(bus.at(each.subject) for each in verdicts("held", 5))
 
 
-def test_one_taken_slot_refuses_the_whole_batch(bus: Bus) -> None:
+def test_one_subject_that_is_taken_refuses_the_whole_batch(bus: Bus) -> None:
     async def publish() -> int:
         async with connected(bus.system, "irs") as verifier:
             await store(verifier, verdicts("taken", 4)[2])
             return await refused(store_atomically(verifier, verdicts("taken", 4)))
 
     before = bus.last_sequence()
-    assert asyncio.run(publish()) == SLOT_TAKEN
+    assert asyncio.run(publish()) == SUBJECT_TAKEN
     assert bus.last_sequence() == before + 1
 
 
@@ -101,12 +101,12 @@ def test_an_unfinished_batch_stores_nothing(bus: Bus) -> None:
     assert bus.last_sequence() == before
 
 
-def test_a_subject_takes_one_message_for_ever(bus: Bus) -> None:
+def test_a_subject_stores_one_message_for_ever(bus: Bus) -> None:
     subject = f"{ROOT}.request.ice.once".encode()
     assert bus.wire("ice").ask(subject, b"first")["seq"]
 
     for body in (b"first", b"second"):
-        assert err_code(bus.wire("ice").ask(subject, body)) == SLOT_TAKEN
+        assert err_code(bus.wire("ice").ask(subject, body)) == SUBJECT_TAKEN
 
     stored = bus.at(subject.decode())
     assert stored is not None and stored.body == b"first"
@@ -129,7 +129,7 @@ def test_not_even_the_operator_allows_removal_again(bus: Bus, setting: str) -> N
     assert err_code(bus.operate(f"STREAM.UPDATE.{bus.subjects.stream}", changed)) == IMMUTABLE
 
 
-def test_the_stream_forgets_nothing_with_time(bus: Bus) -> None:
+def test_the_stream_deletes_nothing(bus: Bus) -> None:
     config = bus.operate(f"STREAM.INFO.{bus.subjects.stream}")["config"]
 
     assert config["max_age"] == 0
@@ -139,7 +139,7 @@ def test_the_stream_forgets_nothing_with_time(bus: Bus) -> None:
 
 
 def test_every_acknowledged_message_is_on_disk(bus: Bus) -> None:
-    """`sync_interval: always`; the server says so nowhere, so its configuration file is read."""
+    """`sync_interval: always`. No API of the server shows it, so the configuration file is read."""
     conf = bus.system.layout.nats_conf.read_text(encoding="utf-8")
 
     assert "sync_interval: always" in conf
@@ -195,7 +195,7 @@ def test_a_consumer_with_other_settings_is_refused(bus: Bus) -> None:
         asyncio.run(create())
 
 
-def test_creating_what_exists_as_it_should_changes_nothing(bus: Bus) -> None:
+def test_creating_an_existing_stream_changes_nothing(bus: Bus) -> None:
     before = bus.operate(f"STREAM.INFO.{bus.subjects.stream}")
 
     async def create() -> None:
@@ -226,7 +226,7 @@ accounts {{
 
 @asynccontextmanager
 async def pulling(folder: Path, bodies: list[bytes]) -> AsyncIterator[list[Msg]]:
-    """What a party gets that pulls from another account's consumer, across an exported service."""
+    """The messages of a pull from another account's consumer, through an exported service."""
     port = ports.free().bus
     conf = folder / "accounts.conf"
     conf.write_text(ACCOUNTS.format(port=port, store=folder / "store"), encoding="utf-8")
@@ -239,12 +239,12 @@ async def pulling(folder: Path, bodies: list[bytes]) -> AsyncIterator[list[Msg]]
         await bus.jetstream().add_consumer("S", durable_name="c", ack_policy="explicit")
         for number, body in enumerate(bodies):
             await bus.jetstream().publish(f"s.{number}", body)
-        got: list[Msg] = []
+        received: list[Msg] = []
         inbox, ended = party.new_inbox(), asyncio.Event()
 
         async def note(message: Msg) -> None:
-            got.append(message)
-            if message.subject == inbox or len(got) == len(bodies):
+            received.append(message)
+            if message.subject == inbox or len(received) == len(bodies):
                 ended.set()
 
         await party.subscribe(inbox, cb=note)
@@ -253,7 +253,7 @@ async def pulling(folder: Path, bodies: list[bytes]) -> AsyncIterator[list[Msg]]
         await party.publish("BUS.API.CONSUMER.MSG.NEXT.S.c", json.dumps(pull).encode(), reply=inbox)
         with suppress(TimeoutError):
             await asyncio.wait_for(ended.wait(), 10)
-        yield [message for message in got if message.subject != inbox]
+        yield [message for message in received if message.subject != inbox]
         for client in (bus, party):
             await client.close()
     finally:
@@ -278,18 +278,18 @@ async def _silent(_: Exception) -> None:
 
 
 def test_the_api_imported_under_another_prefix_answers_pulls(tmp_path: Path) -> None:
-    async def got() -> list[str]:
+    async def subjects() -> list[str]:
         async with pulling(tmp_path, [b"x"] * 5) as messages:
             return [message.subject for message in messages]
 
-    assert asyncio.run(got()) == [f"s.{number}" for number in range(5)]
+    assert asyncio.run(subjects()) == [f"s.{number}" for number in range(5)]
 
 
-def test_an_empty_body_ends_what_a_pull_across_accounts_brings(tmp_path: Path) -> None:
-    """Why consumers are pushed (docs/adr/0003). If this fails, the server has mended it."""
+def test_an_empty_body_ends_a_pull_across_accounts(tmp_path: Path) -> None:
+    """Why consumers are pushed (docs/adr/0003). If this fails, the server has fixed it."""
 
-    async def got() -> list[str]:
+    async def subjects() -> list[str]:
         async with pulling(tmp_path, [b"x", b"x", b"", b"x", b"x"]) as messages:
             return [message.subject for message in messages]
 
-    assert asyncio.run(got()) == ["s.0", "s.1", "s.2"]
+    assert asyncio.run(subjects()) == ["s.0", "s.1", "s.2"]

@@ -1,8 +1,9 @@
-"""A new version of the agreement: in force from its control on, for what was stored before as well."""
+"""A new version of the agreement: in force from its control on, also for requests stored before."""
 
 import os
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 
 from glomar_local.provision.provision import provision
@@ -10,87 +11,91 @@ from glomar_requester.identity import load_identity
 from glomar_schemas.agreement.model import SignedAgreement
 from msgspec.structs import replace
 
-from tests.integration.asking import Asking, ask_all, confirmable, profile
-from tests.integration.bus import Bus, watching
-from tests.integration.changes import GONE, Changing, ask_late, second_version
-from tests.integration.conftest import STOP_LIMIT_S, Up, up, wait_until
-from tests.integration.evidence import await_ledger, await_verdicts, opened
+from tests.integration.changes import REMOVED_JURISDICTION, ask_late, second_version
 from tests.integration.test_holds import in_jurisdiction
+from tests.support.bus import Bus
+from tests.support.controls import ControlPublisher
+from tests.support.polling import wait_until
+from tests.support.recorded import await_ledger, await_verdicts, open_verdict
+from tests.support.requesting import BackgroundRequests, ask_all, confirmable, profile
+from tests.support.running_system import STOP_LIMIT_S, RunningSystem, glomar_up
 
-STAYS = "mnd"
+KEPT_JURISDICTION = "mnd"
 MISCONFIGURED = 2
 
 
-def install(running: Up) -> SignedAgreement:
-    """Beside the version in force, at every party, and started again."""
+def install(running: RunningSystem) -> SignedAgreement:
+    """Installs the second version at every party, and restarts the services."""
     signed = second_version(running.layout, running.layout.agreement.parent)
     for service in ("verifier", "auditor", "requester"):
         before = running.pids[service]
         os.kill(before, signal.SIGKILL)
-        assert wait_until(lambda service=service, before=before: running.pids[service] != before, 60)
+        assert wait_until(partial(running.has_restarted, service, before), 60)
     return signed
 
 
-def test_what_was_stored_before_a_new_version_is_decided_under_it_and_need_not_name_it(
-    running: Up, bus: Bus, tmp_path: Path
+def test_a_request_stored_before_a_new_version_is_decided_under_it(
+    running: RunningSystem, bus: Bus, tmp_path: Path
 ) -> None:
-    officials, second = Changing(bus), install(running)
+    controls, second = ControlPublisher(bus), install(running)
     used = profile(running.layout, tmp_path / "store.db")
-    asks = [*in_jurisdiction(STAYS, 20), *in_jurisdiction(GONE, 20, start=20)]
+    asks = [*in_jurisdiction(KEPT_JURISDICTION, 20), *in_jurisdiction(REMOVED_JURISDICTION, 20, start=20)]
     assert {result.outcome for result in ask_all(used, asks[:2])} == {"confirm"}
     before = bus.last_sequence()
     os.kill(running.pids["verifier"], signal.SIGSTOP)
-    asking = Asking(replace(used, store=tmp_path / "flight.db"), asks)
-    asking.start()
+    background = BackgroundRequests(replace(used, store=tmp_path / "flight.db"), asks)
+    background.start()
     assert wait_until(lambda: bus.last_sequence() >= before + len(asks), 60)
 
-    officials.agreement(second.digest)
+    controls.agreement(second.digest)
     os.kill(running.pids["verifier"], signal.SIGCONT)
-    asking.join()
+    background.join()
 
     by_jurisdiction = {
         name: {
             (each.outcome, *(refusal.condition for refusal in each.refusals))
-            for each in asking.results
+            for each in background.results
             if each.reference.startswith(name)
         }
-        for name in (STAYS, GONE)
+        for name in (KEPT_JURISDICTION, REMOVED_JURISDICTION)
     }
-    assert by_jurisdiction == {STAYS: {("confirm",)}, GONE: {("refused", "L6")}}
-    assert len(asking.results) == len(asks)
-    verdicts = await_verdicts(bus, "ice", [each.request_id for each in asking.results])
-    decided_under = {opened(bus.system, each, "ice")[0].agreement_digest for each in verdicts.values()}
+    assert by_jurisdiction == {KEPT_JURISDICTION: {("confirm",)}, REMOVED_JURISDICTION: {("refused", "L6")}}
+    assert len(background.results) == len(asks)
+    verdicts = await_verdicts(bus, "ice", [each.request_id for each in background.results])
+    decided_under = {open_verdict(bus.system, each, "ice")[0].agreement_digest for each in verdicts.values()}
     assert decided_under == {second.digest}
 
 
-def test_behind_a_new_version_the_old_one_may_not_be_named(running: Up, bus: Bus, tmp_path: Path) -> None:
-    officials, second = Changing(bus), install(running)
+def test_after_a_new_version_the_old_one_may_not_be_named(
+    running: RunningSystem, bus: Bus, tmp_path: Path
+) -> None:
+    controls, second = ControlPublisher(bus), install(running)
     used = profile(running.layout, tmp_path / "store.db")
     [old_answer] = ask_all(used, confirmable(1))
-    officials.agreement(second.digest)
+    controls.agreement(second.digest)
 
     refused = ask_late(bus, load_identity(used), confirmable(3))
 
     assert [[each.condition for each in answer.refusals] for answer in refused] == [["L11"]] * 3
     assert {answer.record_consulted for answer in refused} == {False}
     await_ledger(bus)
-    told = replace(used, store=tmp_path / "told.db")
-    assert {result.outcome for result in ask_all(told, confirmable(3))} == {"confirm"}
-    assert ask_all(used, confirmable(1)) == [old_answer], "an answer under the old version is still believed"
+    informed = replace(used, store=tmp_path / "informed.db")
+    assert {result.outcome for result in ask_all(informed, confirmable(3))} == {"confirm"}
+    assert ask_all(used, confirmable(1)) == [old_answer], "an answer under the old version is still accepted"
 
 
-def test_who_has_not_installed_a_version_that_is_in_force_stops_until_it_is(
-    running: Up, bus: Bus, tmp_path: Path
+def test_a_party_without_the_version_in_force_stops_until_it_is_installed(
+    running: RunningSystem, bus: Bus, tmp_path: Path
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
     second = second_version(running.layout, tmp_path / "elsewhere")
-    Changing(bus).agreement(second.digest)
+    ControlPublisher(bus).agreement(second.digest)
 
     assert running.process.wait(60) == MISCONFIGURED
 
-    said = (tmp_path / "data.log").read_text().strip().splitlines()[-1]
-    assert "another version of the agreement is in force" in said
-    assert "Install the version that was signed" in said
+    line = (tmp_path / "data.log").read_text().strip().splitlines()[-1]
+    assert "another version of the agreement is in force" in line
+    assert "Install the version that was signed" in line
     again = subprocess.run(
         [*running.process.args],  # type: ignore[misc]
         capture_output=True,
@@ -101,7 +106,7 @@ def test_who_has_not_installed_a_version_that_is_in_force_stops_until_it_is(
     assert again.returncode != 0
 
     second_version(running.layout, running.layout.agreement.parent)
-    with up(running.layout.root) as mended, watching(provision(mended.layout, mended.ports)) as after:
-        results = ask_all(profile(mended.layout, tmp_path / "store.db"), confirmable(3))
+    with glomar_up(running.layout.root) as repaired, Bus(provision(repaired.layout, repaired.ports)) as after:
+        results = ask_all(profile(repaired.layout, tmp_path / "store.db"), confirmable(3))
         assert {result.outcome for result in results} == {"confirm"}
         await_ledger(after)

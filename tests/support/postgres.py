@@ -1,4 +1,4 @@
-"""A PostgreSQL server for tests and the benchmark: own directory, on a socket and on 127.0.0.1."""
+"""A PostgreSQL server for tests and benchmarks, with its own directory, on a socket and on 127.0.0.1."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ _UNPRIVILEGED = "nobody"
 
 
 class Server:
-    """`url` is let in without a password, over the socket; `tcp_url` isn't."""
+    """`url`: over the socket, without a password; `tcp_url`: with a password."""
 
     def __init__(self, root: Path, port: int) -> None:
         self.root = root
@@ -97,9 +97,9 @@ def _running(programs: Path, root: Path, settings: Sequence[str]) -> Iterator[Se
 
 
 def _readable(programs: Path, root: Path) -> Path:
-    """A copy for the unprivileged account, which may not be let into the directory of the checkout.
+    """A copy for the unprivileged account, which may have no access to the checkout.
 
-    The programs find their libraries by the way from one directory to the other, which the copy keeps.
+    The programs find their libraries by a relative path, which the copy preserves.
     """
     package = programs.parents[1]
     if not package.with_suffix(".libs").is_dir():

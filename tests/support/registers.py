@@ -1,6 +1,6 @@
-"""One made-up person, and small registers and requests around her. Used by the verifier's unit tests.
+"""One synthetic person, and small registers and requests about her.
 
-A person is a dict in the columns of the register file; nobody here exists.
+A person is a dict in the columns of the register file.
 """
 
 import csv
@@ -10,9 +10,16 @@ from pathlib import Path
 
 from glomar_schemas.messages import Subject
 from glomar_verifier.matching.addresses import AddressForm
-from glomar_verifier.matching.match import Candidates, MatchResult, Query, RegisterRecord, decide
-from glomar_verifier.matching.query import normal_query
+from glomar_verifier.matching.match import (
+    Candidates,
+    MatchResult,
+    Query,
+    RegisterRecord,
+    decide,
+    normal_query,
+)
 from glomar_verifier.matching.rules import load_rules
+from glomar_verifier.policy.sufficiency import is_complete_address
 from glomar_verifier.readers.csv_rows import FileRow
 from glomar_verifier.register.build import build
 from glomar_verifier.register.extract import COLUMNS, read_record
@@ -41,7 +48,7 @@ ANA = {
 
 
 def particulars(row: Mapping[str, str]) -> Subject:
-    """The particulars that a register row holds."""
+    """The particulars in a register row."""
     texts = {name: row[name] for name in Subject.__struct_fields__ if row.get(name)}
     born = texts.pop("date_of_birth", "")
     return Subject(**texts, date_of_birth=date.fromisoformat(born) if born else None)  # type: ignore[arg-type]
@@ -58,10 +65,23 @@ def record(row: Mapping[str, str], form: AddressForm = "us") -> RegisterRecord:
 
 
 def decided(
-    rows: Iterable[Mapping[str, str]], asked: Mapping[str, str], years: tuple[int, ...] = YEARS
+    rows: Iterable[Mapping[str, str]], request: Mapping[str, str], years: tuple[int, ...] = YEARS
 ) -> MatchResult:
-    """The decision with every row as a candidate, without a register between."""
-    return decide(Candidates(tuple(record(row) for row in rows)), query(asked, years), RULES)
+    """The decision with every row as a candidate, without a register."""
+    return decide(Candidates(tuple(record(row) for row in rows)), query(request, years), RULES)
+
+
+def has_complete_address(row: Mapping[str, str], form: AddressForm = "us") -> bool:
+    return is_complete_address(
+        street_number=row["street_number"],
+        street_name=row["street_name"],
+        po_box=row["po_box"],
+        city=row["city"],
+        state=row["state"],
+        zip_code=row["zip"],
+        form=form,
+        rules=RULES,
+    )
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, str]]) -> Path:
@@ -73,7 +93,7 @@ def write_csv(path: Path, rows: Iterable[Mapping[str, str]]) -> Path:
 
 
 def opened(folder: Path, rows: Iterable[Mapping[str, str]], form: AddressForm = "us") -> SqliteRegister:
-    """A register built from the rows in `folder`, open; the caller closes it."""
+    """Builds a register of the rows in `folder` and opens it; the caller closes it."""
     source, target = write_csv(folder / "register.csv", rows), folder / "register.db"
     build(source, target, RULES, address_form=form)
     return open_register(target, RULES)

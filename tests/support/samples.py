@@ -1,6 +1,6 @@
-"""One fixed example of each thing of the contract: keys, messages, a log. Used by unit tests and vectors.
+"""One fixed example of each object of the contract: keys, messages, a log.
 
-Everything here is synthetic and public: these private keys protect nothing and must never be deployed.
+Everything is synthetic and public: these private keys protect nothing and must never be deployed.
 """
 
 import hashlib

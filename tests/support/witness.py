@@ -1,6 +1,6 @@
-"""A witness of our own for tests, with a real HTTP server: c2sp.org/tlog-witness, and faults on order.
+"""A witness of our own for tests, with a real HTTP server: c2sp.org/tlog-witness, with chosen faults.
 
-It keeps the newest checkpoint of one log in memory. The one that is not ours is tests/integration/foreign.
+It keeps the newest checkpoint of one log in memory. tests/integration/foreign_witness.py runs a foreign one.
 """
 
 import threading
@@ -10,13 +10,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from glomar_schemas.errors import GlomarError
-from glomar_schemas.tlog.cosignature import format_witness_vkey, parse_witness_vkey, signed_message
 from glomar_schemas.tlog.merkle import EMPTY_ROOT, verify_consistency
-from glomar_schemas.tlog.note import Checkpoint, VerifierKey, open_checkpoint, split_note
+from glomar_schemas.tlog.note import (
+    ALG_COSIGNATURE,
+    Checkpoint,
+    VerifierKey,
+    format_vkey,
+    open_checkpoint,
+    parse_witness_vkey,
+    signed_message,
+    split_note,
+)
 
 NAME = "witness.example/w1"
+
+
+def format_witness_vkey(name: str, public_key: Ed25519PublicKey) -> str:
+    """`name+hex(key ID)+base64(0x04 ‖ public key)`, as a policy file has it."""
+    return format_vkey(name, public_key, ALG_COSIGNATURE)
 
 
 def cosign(note: str, private: Ed25519PrivateKey, *, name: str = NAME, at: int | None = None) -> str:
@@ -29,10 +42,10 @@ def cosign(note: str, private: Ed25519PrivateKey, *, name: str = NAME, at: int |
 
 
 class Witness:
-    """answer: (status, body) that it gives to everything, for faults; signs_with: another key than its own.
+    """answer: (status, body) of every response, for faults; signs_with: the key of its cosignatures.
 
-    silent: it takes requests and never answers. asked: how many came. seen: those that it judged, as
-    (old size, new size).
+    silent: it accepts requests and never answers. received: the number of requests. checked: (old size, new
+    size) of the checkpoints that it checked.
     """
 
     def __init__(self, log: VerifierKey, name: str = NAME) -> None:
@@ -43,8 +56,8 @@ class Witness:
         self.latest: Checkpoint | None = None
         self.answer: tuple[int, bytes] | None = None
         self.silent = threading.Event()
-        self.asked = 0
-        self.seen: list[tuple[int, int]] = []
+        self.received = 0
+        self.checked: list[tuple[int, int]] = []
         self.url = ""
         self._log = log
         self._lock = threading.Lock()
@@ -59,7 +72,7 @@ class Witness:
         except GlomarError:
             return 403, b""
         with self._lock:
-            self.seen.append((old, checkpoint.size))
+            self.checked.append((old, checkpoint.size))
             known = self.latest or Checkpoint(checkpoint.origin, 0, EMPTY_ROOT)
             if old != known.size:
                 return 409, f"{known.size}\n".encode()
@@ -82,7 +95,7 @@ def serving(witness: Witness, port: int = 0) -> Iterator[Witness]:
             if self.path != "/prefix/add-checkpoint":
                 self.send_error(404)
                 return
-            witness.asked += 1
+            witness.received += 1
             if witness.silent.is_set():
                 stopped.wait()
                 return

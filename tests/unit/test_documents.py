@@ -56,8 +56,8 @@ def each_document() -> pytest.MarkDecorator:
 def anchors(path: Path) -> frozenset[str]:
     """The anchors of a document's headings, as GitHub makes them."""
     headings = re.findall(r"^#+ (.+)$", _FENCE.sub("", path.read_text(encoding="utf-8")), re.MULTILINE)
-    kept = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
-    return frozenset(text.strip().replace(" ", "-") for text in kept)
+    cleaned = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return frozenset(text.strip().replace(" ", "-") for text in cleaned)
 
 
 def spans(text: str) -> list[str]:

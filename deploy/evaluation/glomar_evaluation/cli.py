@@ -8,18 +8,15 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
-from glomar_runtime.cli import progress
+from glomar_runtime.cli import AsJson, progress
 from glomar_schemas.errors import Misconfigured
-from glomar_schemas.files import replace
+from glomar_schemas.files import replace, replacing_text, require_distinct
 from glomar_schemas.request_file import COLUMNS
 from glomar_verifier.matching.rules import load_rules
 
 from glomar_evaluation import synth as made
-from glomar_evaluation.trials.page import page
+from glomar_evaluation.trials.page import page, table
 from glomar_evaluation.trials.run import evaluate as run_evaluation
-from glomar_evaluation.trials.table import table
-
-AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
 
 
 def synth(
@@ -33,25 +30,16 @@ def synth(
 ) -> None:
     """Write synthetic people, requests about them, or both. None of these people exists."""
     _check(people, seed, requests, out, requests_out, truth)
-    try:
-        if out is not None:
-            print(f"{out}: {people} people, {made.write_register(people, seed, out)} address spells")
-        if requests_out is not None:
-            rows = list(
-                made.requests(
-                    made.people(people, seed),
-                    requests,
-                    seed,
-                    datetime.now(UTC).date(),
-                    per_name=max(1, requests // 500),
-                )
-            )
-            _write(requests_out, COLUMNS, rows)
-            print(f"{requests_out}: {len(rows)} requests")
-            if truth is not None:
-                _write(truth, ("reference", *made.TRUTH_COLUMNS), rows)
-    except OSError as error:
-        raise Misconfigured(f"can't be written ({error.strerror})", where=str(error.filename)) from None
+    if out is not None:
+        print(f"{out}: {people} people, {made.write_register(people, seed, out)} address spells")
+    if requests_out is not None:
+        today, per_name = datetime.now(UTC).date(), max(1, requests // 500)
+        rows = list(made.requests(made.people(people, seed), requests, seed, today, per_name=per_name))
+        _write(requests_out, COLUMNS, rows)
+        fewer = f" of {requests}: the people's names allow no more" if len(rows) < requests else ""
+        print(f"{requests_out}: {len(rows)} requests{fewer}")
+        if truth is not None:
+            _write(truth, ("reference", *made.TRUTH_COLUMNS), rows)
 
 
 def _check(
@@ -67,10 +55,13 @@ def _check(
         raise Misconfigured("no request to make", where="--requests", fix="Give a number above 0")
     if requests_out is None and (requests or truth):
         raise Misconfigured("nowhere to write the requests", where="synth", fix="Name --requests-out")
+    given = [path for path in (out, requests_out, truth) if path is not None]
+    for at, path in enumerate(given):
+        require_distinct(path, *given[:at])
 
 
 def _write(path: Path, columns: tuple[str, ...], rows: list[dict[str, str]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with replacing_text(path, mode=0o644) as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)

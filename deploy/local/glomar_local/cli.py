@@ -12,7 +12,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import App, Parameter
 from glomar_evaluation import cli as evaluation
-from glomar_runtime.cli import run_cli
+from glomar_runtime.cli import AsJson, run_cli
 from glomar_schemas.errors import GlomarError, Misconfigured
 from glomar_schemas.keys import read_secret
 from rich.console import Console
@@ -28,16 +28,15 @@ from glomar_local.layout import Layout
 from glomar_local.provision.provision import System, make_root, provision
 from glomar_local.status import panel
 from glomar_local.status import status as agreement_status
-from glomar_local.system import control, interrupt, runfile
+from glomar_local.system import control, runfile
 from glomar_local.system.doctor import examine
-from glomar_local.system.supervisor import Supervisor, running
+from glomar_local.system.supervisor import Interrupted, Supervisor, run_interruptibly, running
 
 app = App("glomar", help="Glomar on one machine: an interagency bus that only ever confirms or denies.")
 app.command(evaluation.synth)
 app.command(evaluation.evaluate)
 
 DataDir = Annotated[Path, Parameter("--data-dir", help="where keys, agreement, stream and ledger lie")]
-AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
 DEFAULT_DIR = Path(".glomar")
 WIDTH = 132
 
@@ -59,8 +58,8 @@ def up(
     layout = _layout(data_dir)
     chosen = ports.consecutive(port) if port else ports.free()
     try:
-        interrupt.run(_up(layout, chosen, agreement, register, roll, as_json))
-    except interrupt.Interrupted:
+        run_interruptibly(_up(layout, chosen, agreement, register, roll, as_json))
+    except Interrupted:
         _say("stopped")
 
 
@@ -100,7 +99,7 @@ def _show(system: System, supervisor: Supervisor, as_json: bool) -> None:
             panel.beside(each.agreement.id, each.layout, each.ports, read_secret(each.layout.token).decode())
             for each in system.others
         ]
-        _out().print(panel.welcome(layout, system.ports, token, others))
+        _out().print(panel.welcome(layout, system.ports, token, others), crop=False)
         return
     _print_json(
         {
@@ -138,8 +137,8 @@ def demo(
         raise Misconfigured("fewer than one", where="--requests", fix="Try: --requests 1000")
     with _demo_dir(data_dir, keep) as layout:
         try:
-            report = interrupt.run(demonstration.run(layout, requests, _say))
-        except interrupt.Interrupted:
+            report = run_interruptibly(demonstration.run(layout, requests, _say))
+        except Interrupted:
             raise KeyboardInterrupt from None
     if as_json:
         _print_json(demo_report.figures(report))
@@ -174,7 +173,7 @@ def status(*, data_dir: DataDir = DEFAULT_DIR, as_json: AsJson = False) -> None:
     """
     layout = _layout(data_dir)
     run = control.require_running(layout)
-    states = asyncio.run(control.states(run, layout))
+    states = asyncio.run(control.states(run))
     own_status = asyncio.run(agreement_status.ask(run.ports))
     others = {name: asyncio.run(agreement_status.ask(ports)) for name, ports in run.others.items()}
     if as_json:

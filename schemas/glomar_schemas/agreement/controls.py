@@ -3,6 +3,7 @@
 Slots are consecutive from 1. The first control puts an agreement in force for this incarnation.
 """
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 
@@ -10,13 +11,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from glomar_schemas.agreement.model import Agreement, SignedAgreement
-from glomar_schemas.agreement.scopes import require_known
 from glomar_schemas.agreement.versions import Versions
 from glomar_schemas.crypto.dsse import open_envelope, signers
 from glomar_schemas.errors import Misconfigured, Refused, Retryable, Untrusted
 from glomar_schemas.keys import OFFICIAL, KeyRecord
 from glomar_schemas.messages import Control
 from glomar_schemas.subjects import Subjects
+
+_TAG = re.compile(r"[0-9a-f]{64}\Z")
 
 
 class Hold(Struct, frozen=True):
@@ -242,3 +244,24 @@ _ACTIONS: dict[str, Callable[[InForce, _SignedControl, Versions], InForce]] = {
     "key": _key,
     "shred": _shred,
 }
+
+
+def require_known(scope: str, agreement: Agreement) -> None:
+    """Raises Untrusted for a scope that names nothing under the agreement.
+
+    Such a hold would be in force without effect, and its authority would not notice.
+    """
+    kind, _, name = scope.partition(":")
+    match kind:
+        case "all" if scope == kind:
+            return
+        case "agency":
+            if name not in agreement.requesters:
+                raise Untrusted("its scope names an agency that is not a requester of the agreement")
+        case "jurisdiction":
+            if name not in agreement.allowed.jurisdictions:
+                raise Untrusted("its scope names a jurisdiction that the agreement does not list")
+        case "person" if _TAG.match(name):
+            return
+        case _:
+            raise Untrusted("its scope is not all, agency:NAME, jurisdiction:NAME or person:TAG")

@@ -30,13 +30,13 @@ class Keyholder:
     def follow(self, in_force: InForce) -> None:
         """Loads the keys in force. Raises Misconfigured if one is missing, and then changes nothing.
 
-        Without that key the service would finally refuse messages that are correctly sealed to it.
+        Without that key the service would refuse, for good, messages that are correctly sealed to it.
         """
         ring = in_force.require().ring
         loaded = {
             key.id: self._loaded.get(key.id) or self._load(key.id) for key in ring.sealing_keys(self._party)
         }
-        self.opener.hold(loaded)
+        self.opener.replace_keys(loaded)
         self._loaded = loaded
 
 

@@ -19,6 +19,7 @@ from glomar_schemas.crypto.dsse import AGREEMENT_TYPE, Signature, Signer, pre_au
 from glomar_schemas.crypto.sealing import ANSWER_SIZES
 from glomar_schemas.decoding import decode
 from glomar_schemas.errors import Malformed, Misconfigured, Untrusted
+from glomar_schemas.files import read
 from glomar_schemas.keys import KeyRecord, KeyRing, key_id, parse_public
 from glomar_schemas.messages import Answer, Line, Moment, Officer, Refusal, Short, Text, Token, encode
 
@@ -40,7 +41,7 @@ class Party(_Table, frozen=True, kw_only=True):
 
 
 class Delegation(_Table, frozen=True, kw_only=True):
-    """An office that may authorise requests for the head of the agency, and when."""
+    """The office that may authorise requests for the head of the agency, and from when until when."""
 
     id: Short
     agency: Token
@@ -203,7 +204,7 @@ def load_agreement(path: Path, trust: Trust) -> SignedAgreement:
     Raises Misconfigured (unreadable), Malformed (not an agreement), Untrusted (a signature is missing or
     invalid).
     """
-    raw, signatures = _read(path), _read(path.with_name(path.name + ".sig"))
+    raw, signatures = read(path), read(path.with_name(path.name + ".sig"))
     agreement = parse_agreement(raw, where=str(path))
     signed = decode(signatures, tuple[Signature, ...], what=f"{path}.sig")
     for party in (agreement.holder, *agreement.requesters):
@@ -219,7 +220,7 @@ def sign_agreement(raw: bytes, signers: list[Signer]) -> bytes:
 def load_trust(path: Path) -> Trust:
     """Reads a trust file. Raises Misconfigured or Malformed."""
     officials: dict[str, Ed25519PublicKey] = {}
-    for party, text in _from_toml(_read(path), dict[str, str], str(path)).items():
+    for party, text in _from_toml(read(path), dict[str, str], str(path)).items():
         key = parse_public(text, where=f"{path}: {party}")
         if not isinstance(key, Ed25519PublicKey):
             raise Misconfigured("an official's key must be Ed25519", where=f"{path}: {party}")
@@ -258,19 +259,12 @@ def _require_signature(
             where=where,
             fix="Requests are answered only under a signed agreement",
         )
-    if not ed25519.holds(official, signature.sig, pre_authentication(AGREEMENT_TYPE, raw)):
+    if not ed25519.is_valid(official, signature.sig, pre_authentication(AGREEMENT_TYPE, raw)):
         raise Untrusted(
-            f"the signature of {party} does not fit the file",
+            f"the signature of {party} does not match the file",
             where=where,
             fix="It was altered after signing",
         )
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise Misconfigured(f"can't be read ({error.strerror})", where=str(path)) from None
 
 
 def _from_toml(raw: bytes, kind: type[T], where: str) -> T:

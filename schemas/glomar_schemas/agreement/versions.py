@@ -1,4 +1,6 @@
-"""All installed versions of one agreement. The control sequence decides which one is in force.
+"""All installed versions of one agreement, and the agreements that are bundled with Glomar.
+
+The control sequence decides which version is in force.
 
 All parties must install a version before it comes into force.
 """
@@ -64,3 +66,28 @@ def _require_one_agreement(first: SignedAgreement, other: SignedAgreement, where
                 where=str(where),
                 fix="Keep each agreement in its own directory",
             )
+
+
+def bundled_agreements() -> dict[str, Path]:
+    """The agreements that are bundled with Glomar, each a folder of data files: id -> path of agreement.toml.
+
+    They are templates without keys and signatures, so no service accepts one unchanged. In the order of the
+    ids. Raises Misconfigured.
+    """
+    package = Path(__file__).parent.parent
+    # The folder lies inside an installed package; in the repository it lies beside the package.
+    for folder in (package / "agreements", package.parent / "agreements"):
+        if found := sorted(folder.glob("*/agreement.toml")):
+            return {path.parent.name: path for path in found}
+    raise Misconfigured("the bundled agreements are missing", fix="Install Glomar again")
+
+
+def bundled_agreement(name: str | None = None) -> Path:
+    """The path of one bundled agreement, by default the first. Raises Misconfigured."""
+    found = bundled_agreements()
+    if name is None:
+        return next(iter(found.values()))
+    if name not in found:
+        known = ", ".join(found)
+        raise Misconfigured("no bundled agreement has this name", where=name, fix=f"Known: {known}")
+    return found[name]

@@ -103,7 +103,7 @@ def signers(
     parties = set()
     for signature in envelope.signatures:
         party, public = ring.signer(signature.keyid, at, uses)
-        if not ed25519.holds(public, signature.sig, signed):
+        if not ed25519.is_valid(public, signature.sig, signed):
             raise Untrusted("a signature is not valid")
         parties.add(party)
     return frozenset(parties)

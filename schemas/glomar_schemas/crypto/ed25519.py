@@ -19,7 +19,7 @@ class PrivateKey:
         return bytes(crypto_sign(message, self._secret)[:crypto_sign_BYTES])
 
 
-def holds(public: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:
+def is_valid(public: Ed25519PublicKey, signature: bytes, signed: bytes) -> bool:
     """True if that key made this signature of these bytes."""
     # libsodium takes signature and message as one text: another length would move the border between them.
     if len(signature) != crypto_sign_BYTES:

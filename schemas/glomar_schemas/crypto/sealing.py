@@ -77,13 +77,13 @@ class Opener:
         self._private_keys = private_keys
         self._unwrapped: OrderedDict[tuple[str, bytes, bytes], AESGCM] = OrderedDict()
 
-    def hold(self, private_keys: Mapping[str, EllipticCurvePrivateKey]) -> None:
+    def replace_keys(self, private_keys: Mapping[str, EllipticCurvePrivateKey]) -> None:
         """Replaces the private keys, and drops cached keys that another key has unwrapped."""
         self._private_keys = private_keys
         for cached in [cached for cached in self._unwrapped if cached[0] not in private_keys]:
             del self._unwrapped[cached]
 
-    def holds(self, key_id: str) -> bool:
+    def has_key(self, key_id: str) -> bool:
         return key_id in self._private_keys
 
     def open(self, sealed: Sealed, context: Context, part: Part, request_id: str) -> bytes:

@@ -1,6 +1,7 @@
-"""Signed checkpoints: size and root of a log, signed with its key, as C2SP signed notes.
+"""Signed checkpoints: size and root of a log, signed with its key, as C2SP signed notes; witnesses add
+cosignature/v1 lines, each with its time.
 
-Formats: c2sp.org/signed-note, c2sp.org/tlog-checkpoint.
+Formats: c2sp.org/signed-note, c2sp.org/tlog-checkpoint, c2sp.org/tlog-cosignature.
 """
 
 import re
@@ -16,12 +17,15 @@ from glomar_schemas.errors import Malformed, Untrusted
 from glomar_schemas.tlog.merkle import HASH_BYTES
 
 ALG_ED25519: Final = 0x01
+ALG_COSIGNATURE: Final = 0x04
 MAX_NOTE_CHARS: Final = 1_000_000
 MAX_SIGNATURES: Final = 100
 
 _KEY_ID_BYTES: Final = 4
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f]")
 _DECIMAL: Final = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z", re.ASCII)
+_COSIGNATURE_BYTES: Final = 8 + 64
+_MAX_TIME: Final = 2**63 - 1
 
 
 class Checkpoint(msgspec.Struct, frozen=True):
@@ -88,7 +92,7 @@ def open_checkpoint(text: str, key: VerifierKey) -> Checkpoint:
             "no signature by the log's key", where="checkpoint", fix="Compare the key with log.vkey"
         )
     for signature in known:
-        if not ed25519.holds(key.public_key, signature, body.encode()):
+        if not ed25519.is_valid(key.public_key, signature, body.encode()):
             raise Untrusted("the log's signature does not fit the text", where="checkpoint")
     return _parse_body(body, key.name)
 
@@ -164,3 +168,39 @@ def _checked_name(name: str) -> str:
 
 def _key_id(name: str, encoded_key: bytes) -> bytes:
     return sha256(name.encode() + b"\n" + encoded_key).digest()[:_KEY_ID_BYTES]
+
+
+def parse_witness_vkey(text: str) -> VerifierKey:
+    """Reads a witness's vkey. Raises Malformed for any algorithm but 0x04 (Ed25519 cosignature/v1)."""
+    return parse_vkey(text, ALG_COSIGNATURE)
+
+
+def signed_message(body: str, time: int) -> bytes:
+    """The bytes that a witness signs at `time` (s since 1970): two header lines and the checkpoint's text."""
+    return f"cosignature/v1\ntime {time}\n{body}".encode()
+
+
+def cosigned_at(note: str, witness: VerifierKey) -> int | None:
+    """When the witness cosigned the checkpoint `note` (s since 1970, the latest time); None if it did not.
+
+    Raises Malformed for the form, Untrusted if a line by its key is not valid: c2sp.org/signed-note requires
+    that the whole note is refused then.
+    """
+    body, signatures = split_note(note)
+    times = [
+        _checked_time(body, signature, witness)
+        for name, key_id, signature in signatures
+        if (name, key_id) == (witness.name, witness.key_id)
+    ]
+    return max(times, default=None)
+
+
+def _checked_time(body: str, signature: bytes, witness: VerifierKey) -> int:
+    time = int.from_bytes(signature[:8], "big")
+    if (
+        len(signature) != _COSIGNATURE_BYTES
+        or time > _MAX_TIME
+        or not ed25519.is_valid(witness.public_key, signature[8:], signed_message(body, time))
+    ):
+        raise Untrusted("a witness's cosignature does not fit the text", where="checkpoint")
+    return time

@@ -12,8 +12,15 @@ from typing import Final
 import msgspec
 
 from glomar_schemas.errors import Malformed, Misconfigured, Untrusted
-from glomar_schemas.tlog.cosignature import cosigned_at, parse_witness_vkey
-from glomar_schemas.tlog.note import Checkpoint, VerifierKey, open_checkpoint, parse_vkey
+from glomar_schemas.files import read
+from glomar_schemas.tlog.note import (
+    Checkpoint,
+    VerifierKey,
+    cosigned_at,
+    open_checkpoint,
+    parse_vkey,
+    parse_witness_vkey,
+)
 
 MAX_POLICY_BYTES: Final = 1_000_000
 MAX_CLOCK_SKEW_S: Final = 300
@@ -103,9 +110,7 @@ class Policy(msgspec.Struct, frozen=True):
 def load_policy(path: Path) -> Policy:
     """Raises Misconfigured naming file and line."""
     try:
-        return parse_policy(path.read_bytes())
-    except OSError as error:
-        raise Misconfigured(f"can't be read ({error.strerror})", where=str(path)) from None
+        return parse_policy(read(path))
     except Malformed as fault:
         raise Misconfigured(
             fault.what, where=f"{path}, {fault.where}", fix="The format is c2sp.org/tlog-policy"

@@ -10,8 +10,7 @@ from glomar_runtime.health import routes
 from glomar_runtime.service import MountedApp, Stop, background
 from glomar_runtime.telemetry.spans import SpanMiddleware, Spans
 from glomar_schemas.agreement.keyholder import Keyholder, key_files
-from glomar_schemas.agreement.model import load_trust
-from glomar_schemas.agreement.versions import Versions, load_versions
+from glomar_schemas.agreement.versions import Versions
 from glomar_schemas.crypto.dsse import Envelope
 from glomar_schemas.keys import read_signing_key
 from glomar_schemas.messages import Notice, NoticesQuery, ResultQuery, Sealed
@@ -26,9 +25,8 @@ from glomar_auditor.ledger.incarnations import log_keys, require_unfinished
 from glomar_auditor.ledger.ledger import Ledger
 from glomar_auditor.ledger.tile_server import PREFIX, TileServer
 from glomar_auditor.ledger.view import LedgerView, ledger_keys, open_view
-from glomar_auditor.recording.consistency import ConsistencyWatch
+from glomar_auditor.recording.consistency import ConsistencyWatch, OriginFile
 from glomar_auditor.recording.recorder import Recorder
-from glomar_auditor.recording.stream_origin import OriginFile
 from glomar_auditor.releasing.holds import Holds
 from glomar_auditor.releasing.notices import AgencyNotices
 from glomar_auditor.releasing.recalls import Recalls
@@ -40,7 +38,7 @@ from glomar_auditor.witnessing.witnesses import WitnessRounds
 
 def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bus]:
     """Raises Misconfigured, Untrusted or IntegrityError before anything is served."""
-    versions = load_versions(settings.agreement, load_trust(settings.trust))
+    versions = settings.load_versions()
     agreement = versions.newest.agreement
     handlers = _handlers(settings, stop, versions)
     bus, subjects = handlers.bus, handlers.subjects

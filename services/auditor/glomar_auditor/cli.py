@@ -1,6 +1,5 @@
 """`glomar-auditor`: serve the auditor, verify and publish a ledger. Data on stdout, messages on stderr."""
 
-import json
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,19 +7,18 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 from glomar_runtime import service
-from glomar_runtime.cli import progress, run_cli
+from glomar_runtime.cli import AsJson, print_result, progress, run_cli
 from glomar_runtime.cli_receipt import verify_receipt
 from glomar_runtime.settings import load_settings
 from glomar_schemas.tlog.client import signed_by
 
 from glomar_auditor.app import build_app
+from glomar_auditor.controls.cli import agreements
 from glomar_auditor.controls.cli import app as control
-from glomar_auditor.controls.cli_agreement import app as agreement
 from glomar_auditor.index.cli import find, rebuild_index, show
 from glomar_auditor.ledger import mirror
 from glomar_auditor.ledger.archive import verify_archive
-from glomar_auditor.ledger.cli_archive import archive
-from glomar_auditor.ledger.cli_incarnation import app as incarnation
+from glomar_auditor.ledger.cli import archive, incarnation
 from glomar_auditor.ledger.fsck import verify as verify_ledger
 from glomar_auditor.monitoring.cli import evidence, monitor, trusted_key
 from glomar_auditor.reports.cli import accounting, report
@@ -28,7 +26,7 @@ from glomar_auditor.settings import AuditorSettings
 
 app = App("glomar-auditor", help="The oversight body's side of Glomar: the ledger, receipts and releases.")
 app.command(control)
-app.command(agreement)
+app.command(agreements)
 app.command(monitor)
 app.command(evidence)
 app.command(verify_receipt)
@@ -53,7 +51,7 @@ def verify(
     directory: Annotated[Path, Parameter(help="a ledger directory, or an archive of a ledger")],
     *,
     vkey: Annotated[Path, Parameter(help="the log's public key, as the oversight body published it")],
-    as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Recompute the whole ledger from its entries and compare. Exit code 6 if anything differs."""
     key = trusted_key(vkey)
@@ -62,29 +60,24 @@ def verify(
             report = verify_archive(directory, Path(scratch), key, advance)
         else:
             report = verify_ledger(directory, key, advance)
-    if as_json:
+    shape = {
+        "origin": report.origin,
+        "size": report.size,
+        "root": report.root.hex(),
+        "gaps": report.gaps,
+        "cosigned_size": report.cosigned,
+    }
+    print_result(
+        shape, f"{report.origin}: {report.size} entries, root {report.root.hex()}: verified", as_json
+    )
+    if report.cosigned and not as_json:
+        print(f"the first {report.cosigned} are those that were given to witnesses", file=sys.stderr)
+    if report.gaps and not as_json:
         print(
-            json.dumps(
-                {
-                    "version": 1,
-                    "origin": report.origin,
-                    "size": report.size,
-                    "root": report.root.hex(),
-                    "gaps": report.gaps,
-                    "cosigned_size": report.cosigned,
-                }
-            )
+            f"{report.gaps} entries are gaps: the stream lost these messages before they were recorded, "
+            "and nothing was released for them",
+            file=sys.stderr,
         )
-    else:
-        print(f"{report.origin}: {report.size} entries, root {report.root.hex()}: verified")
-        if report.cosigned:
-            print(f"the first {report.cosigned} are those that were given to witnesses", file=sys.stderr)
-        if report.gaps:
-            print(
-                f"{report.gaps} entries are gaps: the stream lost these messages before they were recorded, "
-                "and nothing was released for them",
-                file=sys.stderr,
-            )
 
 
 @app.command
@@ -95,16 +88,15 @@ def publish(
     vkey: Annotated[
         Path | None, Parameter(help="the log's public key; DIRECTORY/log.vkey by default")
     ] = None,
-    as_json: Annotated[bool, Parameter("--json", help="print what was done as JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Update a copy of the published files, its checkpoint last. Exit code 6 if the copy would fork."""
     key = trusted_key(vkey or directory / "log.vkey")
     copied = mirror.publish(directory, to, signed_by([key]))
-    if as_json:
-        fields = {"version": 1, "origin": copied.origin, "size": copied.size, "files": copied.files}
-        print(json.dumps(fields))
-    else:
-        print(f"{copied.origin}: {copied.size} entries are in {to}, {copied.files} files written")
+    shape = {"origin": copied.origin, "size": copied.size, "files": copied.files}
+    print_result(
+        shape, f"{copied.origin}: {copied.size} entries are in {to}, {copied.files} files written", as_json
+    )
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from glomar_schemas.request_file import Ask
 from glomar_requester.ask import Question
 from glomar_requester.bus.publish import Conflict
 from glomar_requester.client import Client
-from glomar_requester.profile import Profile
+from glomar_requester.identity import Profile
 from glomar_requester.verification.release import Expired, Recalled, Result
 
 __all__ = ["Ask", "Client", "Conflict", "Expired", "Profile", "Question", "Recalled", "Result"]

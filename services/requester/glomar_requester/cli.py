@@ -14,11 +14,12 @@ from glomar_runtime.cli import progress, run_cli
 from glomar_runtime.cli_receipt import verify_receipt, write_receipt
 from glomar_runtime.settings import load_settings
 from glomar_schemas.errors import IntegrityError, Misconfigured, TimedOut
+from glomar_schemas.files import require_distinct
 from glomar_schemas.request_file import COLUMNS, Ask, parse_ask
 
 from glomar_requester.ask import BadForm
 from glomar_requester.client import Client
-from glomar_requester.files.request_file import BadRow
+from glomar_requester.files.read_requests import BadRow
 from glomar_requester.files.result_file import open_results
 from glomar_requester.files.submit import Submission, Summary
 from glomar_requester.settings import RequesterSettings
@@ -77,6 +78,9 @@ def submit(
         shown += 1
         if shown <= BAD_ROWS_SHOWN:
             print(f"{file}: {row}; left out", file=sys.stderr)
+
+    if out is not None:
+        require_distinct(out, file, config, load_settings(RequesterSettings, config).store)
 
     async def run() -> Summary:
         async with _client(config) as client:
@@ -209,7 +213,7 @@ async def _client(config: Path) -> AsyncIterator[Client]:
 
 def _parse_fields(fields: dict[str, str]) -> Ask:
     if not set(COLUMNS).issuperset(fields):
-        raise Misconfigured("no such field", where="ask", fix=f"ControlState: {', '.join(COLUMNS)}")
+        raise Misconfigured("no such field", where="ask", fix=f"Known: {', '.join(COLUMNS)}")
     parsed = parse_ask(fields)
     if isinstance(parsed, Ask):
         return parsed

@@ -18,14 +18,13 @@ from nats.aio.msg import Msg
 from glomar_requester.ask import Question, RequestRecord
 from glomar_requester.bus.connection import close, connect
 from glomar_requester.bus.publish import Conflict
-from glomar_requester.identity import Identity, load_identity
+from glomar_requester.identity import Identity, Profile, load_identity
 from glomar_requester.incoming.notices import NoticeReceiver
 from glomar_requester.incoming.receiver import Clock, ReleaseReceiver
 from glomar_requester.incoming.retention import RetentionSweep
 from glomar_requester.ledger_watch import LedgerWatch
 from glomar_requester.outgoing.sender import Sender
 from glomar_requester.pipeline import Pipeline
-from glomar_requester.profile import Profile
 from glomar_requester.store.group_commit import GroupCommit
 from glomar_requester.store.records import RecalledAnswer, StoredRequest
 from glomar_requester.store.store import Store

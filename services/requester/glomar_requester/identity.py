@@ -5,6 +5,7 @@
 
 from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from glomar_schemas.agreement.controls import InForce
@@ -16,13 +17,40 @@ from glomar_schemas.errors import Misconfigured, Untrusted
 from glomar_schemas.keys import key_id, read_sealing_keys, read_signing_key
 from glomar_schemas.request_file import Defaults
 from glomar_schemas.subjects import Subjects
+from glomar_schemas.tlog.inclusion_watch import Publication
 from glomar_schemas.tlog.note import Checkpoint, VerifierKey, format_vkey, open_checkpoint, parse_vkey
 from glomar_schemas.tlog.policy import Policy, load_policy
 from msgspec import Struct
 from msgspec.structs import replace
 
-from glomar_requester.profile import Profile
 from glomar_requester.store.vault import Vault
+
+
+class Profile(Struct, frozen=True, kw_only=True):
+    """The paths of an agency's keys, agreement and store, and its defaults for empty columns.
+
+    sealing_key: a PEM file, or a pattern of several (`seal*.pem`): all open, the first locks the store.
+    store: the SQLite file of all requests and answers; service and commands may share it.
+    ledger: where the oversight body publishes it. If given, the client looks for its own messages in it.
+    policy: a tlog-policy file. If given, an answer is handed out only if the policy's quorum has cosigned its
+    receipt, at most cosigned_within_hours before the answer is accepted."""
+
+    agency: str
+    url: str = "nats://127.0.0.1:4222"
+    nkey: Path
+    agreement: Path
+    trust: Path
+    incarnation: int = 1
+    signing_key: Path
+    sealing_key: Path
+    store: Path
+    officer_unit: str = ""
+    authorised_by: str = ""
+    jurisdiction: str = ""
+    validity_hours: int = 72
+    ledger: Publication | None = None
+    policy: Path | None = None
+    cosigned_within_hours: int = 24
 
 
 class Quorum(Struct, frozen=True):

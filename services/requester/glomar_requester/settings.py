@@ -7,7 +7,7 @@ from glomar_runtime.settings import LedgerEvery, LedgerUrl, ServiceSettings
 from glomar_schemas.tlog.inclusion_watch import CHECK_EVERY_S, Publication
 from msgspec import Meta
 
-from glomar_requester.profile import Profile
+from glomar_requester.identity import Profile
 
 
 class RequesterSettings(ServiceSettings, frozen=True, kw_only=True):
@@ -42,7 +42,7 @@ class RequesterSettings(ServiceSettings, frozen=True, kw_only=True):
         str, Meta(description="The officer's unit of a request if its row names none.")
     ] = ""
     validity_hours: Annotated[
-        int, Meta(description="Hours until a request expires if its row names no time.")
+        int, Meta(ge=1, description="Hours until a request expires if its row names no time.")
     ] = 72
     ledger_url: LedgerUrl | None = None
     ledger_every_s: LedgerEvery = CHECK_EVERY_S
@@ -55,7 +55,10 @@ class RequesterSettings(ServiceSettings, frozen=True, kw_only=True):
     ] = None
     cosigned_within_hours: Annotated[
         int,
-        Meta(description="The greatest age of such cosignatures, in hours, when the answer is handed out."),
+        Meta(
+            ge=1,
+            description="The greatest age of such cosignatures, in hours, at the hand-out of an answer.",
+        ),
     ] = 24
 
     def ledger(self) -> Publication | None:

@@ -5,12 +5,14 @@ Exit codes: 0 ok, 1 failure, 2 usage or settings, 3 refused, 4 timeout, 5 unreac
 """
 
 import contextlib
+import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from typing import Never
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Never
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 from glomar_schemas.errors import GlomarError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -18,6 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 FAILURE = 1
 USAGE = 2
 INTERRUPTED = 130
+
+AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
 
 Advance = Callable[[int, int], None]
 """advance(done, total). total: 0 if it is unknown."""
@@ -51,6 +55,16 @@ def run_cli(app: App, arguments: list[str] | None = None) -> Never:
 def _discard_stdout() -> None:
     """Buffered output can't be written. Without this Python would report that again at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def utc(moment: datetime) -> datetime:
+    """A time from the command line: UTC, unless it has an offset."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def print_result(shape: Mapping[str, object], text: str, as_json: bool) -> None:
+    """Prints what a command did: as JSON, with the version of its shape, or as a text for people."""
+    print(json.dumps({"version": 1, **shape}) if as_json else text)
 
 
 @contextlib.contextmanager

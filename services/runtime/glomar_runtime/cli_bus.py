@@ -1,7 +1,6 @@
 """`glomar-bus`: creates and retires streams, for the operator of the bus, who is not one of the parties."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +13,8 @@ from glomar_schemas.subjects import Subjects
 from msgspec import Struct
 
 from glomar_runtime.bus import topology
-from glomar_runtime.bus.connection import BusClient, connect
-from glomar_runtime.cli import run_cli
+from glomar_runtime.bus.connection import BusClient, connected
+from glomar_runtime.cli import AsJson, print_result, run_cli
 
 app = App("glomar-bus", help="Streams and consumers of an agreement, for the operator of the bus.")
 
@@ -24,7 +23,6 @@ Nkey = Annotated[Path, Parameter(help="the operator's nkey, of account BUS")]
 Agreement = Annotated[Path, Parameter(help="the signed agreement; its .sig file is in the same directory")]
 Trust = Annotated[Path, Parameter(help="the trust file: keys of the officials who must have signed")]
 Incarnation = Annotated[int, Parameter(help="1 for the first stream of an agreement")]
-AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
 
 
 class Operator(Struct, frozen=True):
@@ -53,7 +51,8 @@ def create(
     """
     subjects = _subjects(agreement, trust, incarnation)
     _operate(Operator(url, nkey), lambda admin: topology.create(admin, subjects, replicas))
-    _print(subjects, "created", f"{subjects.stream}: the stream and its consumers exist", as_json)
+    text = f"{subjects.stream}: the stream and its consumers exist"
+    print_result({"stream": subjects.stream, "state": "created"}, text, as_json)
 
 
 @app.command
@@ -76,7 +75,8 @@ def retire(
             fix=f"To retire it, give --confirm {subjects.stream}",
         )
     _operate(Operator(url, nkey), lambda admin: topology.retire(admin, subjects))
-    _print(subjects, "retired", f"{subjects.stream} is retired: it can be read but not written", as_json)
+    text = f"{subjects.stream} is retired: it can be read but not written"
+    print_result({"stream": subjects.stream, "state": "retired"}, text, as_json)
 
 
 def _subjects(agreement: Path, trust: Path, incarnation: int) -> Subjects:
@@ -87,18 +87,10 @@ def _subjects(agreement: Path, trust: Path, incarnation: int) -> Subjects:
 
 def _operate(operator: Operator, work: Callable[[BusClient], Awaitable[None]]) -> None:
     async def run() -> None:
-        admin = await connect(operator, "glomar-bus", quiet=True)
-        try:
+        async with connected(operator, "glomar-bus") as admin:
             await work(admin)
-        finally:
-            await admin.close()
 
     asyncio.run(run())
-
-
-def _print(subjects: Subjects, state: str, text: str, as_json: bool) -> None:
-    shape = {"version": 1, "stream": subjects.stream, "state": state}
-    print(json.dumps(shape) if as_json else text)
 
 
 def main() -> None:

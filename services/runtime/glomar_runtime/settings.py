@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, NewType, TypeVar, get_type_hints
 
 import msgspec
+from glomar_schemas.agreement.model import load_trust
+from glomar_schemas.agreement.versions import Versions, load_versions
 from glomar_schemas.errors import Misconfigured
+from glomar_schemas.files import read
 from msgspec import Meta, Struct
 
 S = TypeVar("S", bound="ServiceSettings")
@@ -66,14 +69,16 @@ class ServiceSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         ),
     ] = 60.0
 
+    def load_versions(self) -> Versions:
+        """The installed versions of the agreement. Raises Misconfigured, Malformed, Untrusted."""
+        return load_versions(self.agreement, load_trust(self.trust))
+
 
 def load_settings(kind: type[S], file: Path, flags: Mapping[str, str] | None = None) -> S:
     """Raises Misconfigured, which names the file and the field."""
     values: dict[str, Any] = {}
     try:
-        values.update(tomllib.loads(file.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise Misconfigured(f"can't be read ({error.strerror})", where=str(file)) from None
+        values.update(tomllib.loads(read(file).decode()))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Misconfigured(f"not TOML: {error}", where=str(file)) from None
     hints = get_type_hints(kind)

@@ -11,8 +11,7 @@ from glomar_runtime.health import routes
 from glomar_runtime.service import Stop, background, stop_on_error
 from glomar_runtime.telemetry.spans import SpanMiddleware, Spans, handled_spans
 from glomar_schemas.agreement.keyholder import Keyholder
-from glomar_schemas.agreement.model import load_trust
-from glomar_schemas.agreement.versions import Versions, load_versions
+from glomar_schemas.agreement.versions import Versions
 from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.keys import read_secret, read_signing_key
 from glomar_schemas.messages import Request, Verdict
@@ -23,7 +22,7 @@ from nats.aio.msg import Msg
 from glomar_verifier.decisions.decide import DecisionEngine
 from glomar_verifier.decisions.held_requests import HeldRequests
 from glomar_verifier.decisions.ledger_watch import VerifierLedgerWatch, open_ledger_watch
-from glomar_verifier.decisions.publish import ignore_stored
+from glomar_verifier.decisions.store_verdicts import ignore_stored
 from glomar_verifier.decisions.verdict_writer import VerdictWriter
 from glomar_verifier.decisions.worker import Worker
 from glomar_verifier.epochs.files import EpochFiles
@@ -44,7 +43,7 @@ REFRESH_EVERY_S = 1.0
 
 def build_app(settings: VerifierSettings, stop: Stop) -> tuple[AsgiFastStream, Bus]:
     """Raises Misconfigured, Malformed or Untrusted before anything is served."""
-    versions = load_versions(settings.agreement, load_trust(settings.trust))
+    versions = settings.load_versions()
     versions.in_force(datetime.now(UTC))
     agreement = versions.newest.agreement
     subjects = Subjects(agreement.id, settings.incarnation)

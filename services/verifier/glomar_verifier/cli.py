@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from cyclopts import App, Parameter
 from glomar_runtime import service
-from glomar_runtime.cli import progress, run_cli
+from glomar_runtime.cli import AsJson, print_result, progress, run_cli
 from glomar_runtime.settings import load_settings
 from glomar_schemas.errors import Refused
 
@@ -17,10 +17,9 @@ from glomar_verifier.epochs.cli import app as epoch
 from glomar_verifier.holder_lists.case_roll import read_roll
 from glomar_verifier.holder_lists.veto import install as install_veto
 from glomar_verifier.matching.rules import load_rules
-from glomar_verifier.offline import cli_explain, cli_match
-from glomar_verifier.offline.cli_tag import tag
+from glomar_verifier.offline.cli import explain, match, tag
 from glomar_verifier.recalls.cli import recall, recalls
-from glomar_verifier.register.build_into import build_into
+from glomar_verifier.register.build import build_into
 from glomar_verifier.register.left_out import LeftOutRows, left_out_rows
 from glomar_verifier.register.open import is_server, open_place
 from glomar_verifier.settings import VerifierSettings
@@ -32,12 +31,12 @@ veto = App("veto", help="People about whom the record holder discloses nothing (
 app.command(register)
 app.command(roll)
 app.command(cli_agreement.app)
-app.command(cli_match.match)
+app.command(match)
 app.command(veto)
 app.command(epoch)
 app.command(recall)
 app.command(recalls)
-app.command(cli_explain.explain)
+app.command(explain)
 app.command(tag)
 
 
@@ -62,7 +61,7 @@ def build(
     max_left_out: Annotated[
         float, Parameter(help="percent of the rows; the build stops if it would leave out more")
     ] = 5.0,
-    as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Build a register from an extract, and replace the old register atomically.
 
@@ -84,18 +83,15 @@ def build(
         finally:
             if not as_json:
                 _print_left_out(source, bad, file)
-    summary = {
-        "version": 1,
+    shape = {
         "people": report.people,
         "spells": report.spells,
         "rows_left_out": report.rows_left_out,
         "faults": msgspec.to_builtins(report.faults),
         "digest": report.digest,
     }
-    if as_json:
-        print(json.dumps(summary))
-        return
-    print(f"{db}: {report.people} people, {report.spells} spells, {report.rows_left_out} rows left out")
+    text = f"{db}: {report.people} people, {report.spells} spells, {report.rows_left_out} rows left out"
+    print_result(shape, text, as_json)
 
 
 def _print_left_out(source: Path, left_out: LeftOutRows, file: Path | None) -> None:
@@ -111,7 +107,7 @@ def _print_left_out(source: Path, left_out: LeftOutRows, file: Path | None) -> N
 def check_register(
     *,
     db: Annotated[str, Parameter(help="the register: a file, or a postgresql:// URL without a password")],
-    as_json: Annotated[bool, Parameter("--json", help="print the register's facts as JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare every row of a register with the digests of its build. Exit code 6 if one differs.
 
@@ -124,10 +120,8 @@ def check_register(
         info = opened.info()
     finally:
         opened.close()
-    if as_json:
-        print(json.dumps({"version": 1, **msgspec.to_builtins(info)}))
-    else:
-        print(f"{db}: {info.people} people, {info.spells} spells, all as built; digest {info.digest}")
+    text = f"{db}: {info.people} people, {info.spells} spells, all as built; digest {info.digest}"
+    print_result(msgspec.to_builtins(info), text, as_json)
 
 
 @veto.command
@@ -135,7 +129,7 @@ def install(
     source: Annotated[Path, Parameter(help="CSV: person_id, since, and reason, which is never shown")],
     *,
     to: Annotated[Path, Parameter(help="the list in the verifier's settings; replaced atomically")],
-    as_json: Annotated[bool, Parameter("--json", help="print the report as JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Put a veto list in force; the verifier may run. With a bad row the old list stays (exit code 3)."""
     checked = install_veto(source, to)

@@ -1,4 +1,4 @@
-"""The requester's command and service against a whole running system, as an agency uses them."""
+"""The requester's command and service with a whole running system, as an agency uses them."""
 
 import csv
 import hashlib
@@ -18,7 +18,10 @@ from glomar_evaluation.synth import case_and_officer
 from glomar_local.ports import HOST
 from glomar_local.system.process import program
 
-from tests.integration.conftest import Up, up, wait_until
+from tests.support.commands import run
+from tests.support.polling import wait_until
+from tests.support.requesting import read_results
+from tests.support.running_system import RunningSystem, glomar_up
 
 LIMIT_S = 300.0
 ASK = {
@@ -40,9 +43,8 @@ ASK = {
 }
 
 
-def requester(system: Up, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [program("glomar-requester"), *arguments, "--config", str(system.layout.settings("requester"))]
-    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+def requester(system: RunningSystem, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run("glomar-requester", *arguments, "--config", str(system.layout.settings("requester")))
 
 
 def requests_file(path: Path, count: int, marker: str) -> Path:
@@ -50,7 +52,7 @@ def requests_file(path: Path, count: int, marker: str) -> Path:
         writer = csv.DictWriter(file, ASK)
         writer.writeheader()
         for number in range(count):
-            # On the roll that `glomar up` files for the agency.
+            # In the case roll that `glomar up` writes for the agency.
             case_id, officer_id = case_and_officer(number + 1)
             case = {"reference": f"{marker}-{number}", "case_id": case_id, "officer_id": officer_id}
             writer.writerow({**ASK, **case, "reason": f"{ASK['reason']} {marker} {number}"})
@@ -58,7 +60,7 @@ def requests_file(path: Path, count: int, marker: str) -> Path:
 
 
 def http(
-    system: Up, method: str, path: str, body: object = None, token: str | None = None
+    system: RunningSystem, method: str, path: str, body: object = None, token: str | None = None
 ) -> tuple[int, Any]:
     request = urllib.request.Request(
         f"http://{HOST}:{system.ports.requester}{path}",
@@ -74,27 +76,24 @@ def http(
             return error.code, json.load(error)
 
 
-def results(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def test_submit_answers_each_row_and_again_the_same(system: Up, tmp_path: Path) -> None:
-    asked = requests_file(tmp_path / "asked.csv", 450, "twice")
+def test_submit_answers_each_row_and_repeats_the_same_answers(system: RunningSystem, tmp_path: Path) -> None:
+    requests = requests_file(tmp_path / "requests.csv", 450, "twice")
     first, second = tmp_path / "first.csv", tmp_path / "second.csv"
     for out in (first, second):
-        done = requester(system, "submit", str(asked), "--wait", "--out", str(out), "--json")
+        done = requester(system, "submit", str(requests), "--wait", "--out", str(out), "--json")
         assert (done.returncode, done.stderr) == (0, "")
         summary = json.loads(done.stdout)
         assert (summary["version"], summary["rows"], summary["unanswered"]) == (1, 450, 0)
     key = "reference"
-    assert sorted(results(first), key=lambda r: r[key]) == sorted(results(second), key=lambda r: r[key])
-    assert {row["receipt_ok"] for row in results(first)} == {"true"}
+    assert sorted(read_results(first), key=lambda r: r[key]) == sorted(
+        read_results(second), key=lambda r: r[key]
+    )
+    assert {row["receipt_ok"] for row in read_results(first)} == {"true"}
 
 
-def test_result_and_prove_show_what_was_answered(system: Up, tmp_path: Path) -> None:
-    asked = requests_file(tmp_path / "asked.csv", 1, "prove")
-    done = requester(system, "submit", str(asked), "--wait")
+def test_result_and_prove_show_the_answer(system: RunningSystem, tmp_path: Path) -> None:
+    requests = requests_file(tmp_path / "requests.csv", 1, "prove")
+    done = requester(system, "submit", str(requests), "--wait")
     [row] = csv.DictReader(done.stdout.splitlines())
     shown = json.loads(requester(system, "result", row["request_id"], "--json").stdout)
     assert (shown["outcome"], shown["trace_id"]) == (row["outcome"], row["trace_id"])
@@ -106,17 +105,17 @@ def test_result_and_prove_show_what_was_answered(system: Up, tmp_path: Path) -> 
     assert row["outcome"] in proof.stderr
 
 
-def test_ask_takes_the_columns_as_flags(system: Up) -> None:
+def test_ask_takes_the_columns_as_flags(system: RunningSystem) -> None:
     flags = [part for name, text in ASK.items() for part in (f"--{name.replace('_', '-')}", text)]
     done = requester(system, "ask", *flags, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)["receipt_ok"] is True
 
 
-def test_an_answer_whose_push_was_missed_is_fetched(system: Up, tmp_path: Path) -> None:
-    """Without --wait nobody is there when it is released."""
-    asked = requests_file(tmp_path / "asked.csv", 5, "missed")
-    done = requester(system, "submit", str(asked))
+def test_an_answer_whose_push_was_missed_is_fetched(system: RunningSystem, tmp_path: Path) -> None:
+    """Without --wait the command has ended when the answer is released."""
+    requests = requests_file(tmp_path / "requests.csv", 5, "missed")
+    done = requester(system, "submit", str(requests))
     rows = list(csv.DictReader(done.stdout.splitlines()))
     assert [row["outcome"] for row in rows] == ["unanswered"] * 5
     shown = requester(system, "result", rows[0]["request_id"], "--timeout-s", "20", "--json")
@@ -125,10 +124,10 @@ def test_an_answer_whose_push_was_missed_is_fetched(system: Up, tmp_path: Path) 
 
 
 def test_a_killed_run_loses_and_repeats_nothing(tmp_path: Path) -> None:
-    with up(tmp_path / "data") as system:
-        asked = requests_file(tmp_path / "asked.csv", 3000, "killed")
+    with glomar_up(tmp_path / "data") as system:
+        requests = requests_file(tmp_path / "requests.csv", 3000, "killed")
         store, out = system.layout.requests_store, tmp_path / "out.csv"
-        command = [program("glomar-requester"), "submit", str(asked), "--wait", "--out", str(out)]
+        command = [program("glomar-requester"), "submit", str(requests), "--wait", "--out", str(out)]
         command += ["--config", str(system.layout.settings("requester"))]
         child = subprocess.Popen(command)
         assert wait_until(lambda: _count(store, "published") > 400)
@@ -136,11 +135,11 @@ def test_a_killed_run_loses_and_repeats_nothing(tmp_path: Path) -> None:
         child.wait()
         prepared = _count(store, "asked")
         assert not out.exists()
-        done = requester(system, "submit", str(asked), "--wait", "--out", str(out), "--json")
+        done = requester(system, "submit", str(requests), "--wait", "--out", str(out), "--json")
         assert done.returncode == 0, done.stderr
         assert 400 < prepared <= _count(store, "asked") == 3000
-        assert len({row["request_id"] for row in results(out)}) == 3000
-        assert {row["receipt_ok"] for row in results(out)} == {"true"}
+        assert len({row["request_id"] for row in read_results(out)}) == 3000
+        assert {row["receipt_ok"] for row in read_results(out)} == {"true"}
 
 
 def _count(store: Path, table: str) -> int:
@@ -157,21 +156,21 @@ def _count(store: Path, table: str) -> int:
         database.close()
 
 
-def test_http_takes_a_request_and_gives_its_result(system: Up) -> None:
+def test_http_accepts_a_request_and_returns_its_result(system: RunningSystem) -> None:
     body = {**ASK, "tax_periods": [2023], "case_id": "CASE-000080"}
-    status, taken = http(system, "POST", "/v1/requests", body)
+    status, accepted = http(system, "POST", "/v1/requests", body)
     assert status == 202
-    path = f"/v1/requests/{taken['request_id']}"
+    path = f"/v1/requests/{accepted['request_id']}"
     deadline = time.monotonic() + LIMIT_S
     while (found := http(system, "GET", path))[0] == 202 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert (found[0], found[1]["receipt_ok"]) == (200, True)
 
 
-def test_http_refuses_strangers_and_bad_bodies(system: Up) -> None:
+def test_http_refuses_a_wrong_token_and_bad_bodies(system: RunningSystem) -> None:
     assert http(system, "POST", "/v1/requests", ASK, token="wrong")[0] == 401
     assert http(system, "POST", "/v1/requests", {"first_name": 5})[0] == 400
-    assert http(system, "GET", "/v1/requests/never-asked")[0] == 404
+    assert http(system, "GET", "/v1/requests/unknown-id")[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -180,23 +179,24 @@ def test_http_refuses_strangers_and_bad_bodies(system: Up) -> None:
         (["submit", "missing.csv"], 2),
         (["ask", "--nobody", "x"], 2),
         (["ask", "--date-of-birth", "yesterday"], 3),
-        (["result", "never-asked"], 3),
+        (["result", "unknown-id"], 3),
         (["nonsense"], 2),
     ],
 )
-def test_a_mistake_is_one_exit_code_and_no_traceback(system: Up, arguments: list[str], code: int) -> None:
+def test_a_mistake_is_one_exit_code_and_no_traceback(
+    system: RunningSystem, arguments: list[str], code: int
+) -> None:
     done = requester(system, *arguments)
     assert done.returncode == code
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
 
 
-def test_a_bus_that_is_not_there_is_exit_code_5(system: Up, tmp_path: Path) -> None:
+def test_an_unreachable_bus_is_exit_code_5(system: RunningSystem, tmp_path: Path) -> None:
     text = system.layout.settings("requester").read_text()
     config = system.layout.root / f"{hashlib.sha256(str(tmp_path).encode()).hexdigest()[:8]}.toml"
     config.write_text(text.replace(f":{system.ports.bus}", ":1"))
-    command = [program("glomar-requester"), "result", "x", "--config", str(config)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+    done = run("glomar-requester", "result", "x", "--config", str(config))
     config.unlink()
     assert done.returncode == 5
     assert len(done.stderr.splitlines()) == 1

@@ -1,7 +1,7 @@
 """A machine under a ledger: its process dies, its disk fails or its power is cut at any one step.
 
 It is as unkind as POSIX allows. A file that was not synced is left empty, a name whose directory was not
-synced is gone; a sync that failed has dropped what was written, and the next one succeeds without it.
+synced is lost; a sync that failed has dropped what was written, and the next one succeeds without it.
 """
 
 import errno

@@ -4,10 +4,10 @@ from collections import Counter
 from datetime import date
 
 import pytest
-from glomar_evaluation.synth.bulk import COMPLETE, COMPLETE_SHARE, INCOMPLETE, REASONS, bulk
 from glomar_evaluation.synth.people import people
-from glomar_verifier.matching.rules import load_rules
-from glomar_verifier.policy.sufficiency import is_complete_address
+
+from tests.support.bulk import COMPLETE, COMPLETE_SHARE, INCOMPLETE, REASONS, bulk
+from tests.support.registers import has_complete_address
 
 N = 2_000
 ROWS = list(bulk(people(N, 7), N, 7, date(2025, 6, 26)))
@@ -32,17 +32,6 @@ def test_one_officer_and_a_few_reasons_for_all() -> None:
 
 @pytest.mark.parametrize("klass", [COMPLETE, *INCOMPLETE])
 def test_only_the_complete_ones_have_an_address_that_could_be_one(klass: str) -> None:
-    rules = load_rules()
     for row in ROWS:
         if row["klass"] == klass:
-            complete = is_complete_address(
-                street_number=row["street_number"],
-                street_name=row["street_name"],
-                po_box=row["po_box"],
-                city=row["city"],
-                state=row["state"],
-                zip_code=row["zip"],
-                form="us",
-                rules=rules,
-            )
-            assert complete is (klass == COMPLETE), row["reference"]
+            assert has_complete_address(row) is (klass == COMPLETE), row["reference"]

@@ -10,12 +10,10 @@ import msgspec
 import pytest
 from glomar_evaluation.cli import evaluate as command
 from glomar_evaluation.trials.figures import EvaluationReport, OutcomeCounter, rate
-from glomar_evaluation.trials.groups import UNLISTED, NameGroups
 from glomar_evaluation.trials.negatives import NEGATIVES
-from glomar_evaluation.trials.page import page
+from glomar_evaluation.trials.page import page, table
 from glomar_evaluation.trials.positives import POSITIVES
-from glomar_evaluation.trials.run import evaluate
-from glomar_evaluation.trials.table import table
+from glomar_evaluation.trials.run import UNLISTED, NameGroups, evaluate
 
 from tests.support.registers import RULES
 

@@ -14,10 +14,10 @@ from glomar_evaluation.synth.scenario import load_scenario
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.request_file import COLUMNS as REQUEST_COLUMNS
 from glomar_verifier.offline.decide_file import check, decisions_file
-from glomar_verifier.policy.sufficiency import is_complete_address, is_placeholder
+from glomar_verifier.policy.sufficiency import is_placeholder
 from glomar_verifier.register.extract import COLUMNS
 
-from tests.support.registers import RULES, opened, particulars
+from tests.support.registers import RULES, has_complete_address, opened, particulars
 
 TODAY = date(2025, 6, 1)
 PEOPLE, ASKED, SEED = 1_500, 600, 11
@@ -70,7 +70,7 @@ def test_every_registered_address_and_name_is_sufficient(register_rows: list[Row
     for row in register_rows:
         assert not is_placeholder(row["first_name"], RULES)
         assert not is_placeholder(row["last_name"], RULES)
-        assert _complete(row)
+        assert has_complete_address(row)
 
 
 def test_requests_have_the_columns_of_the_file_and_every_class(request_rows: list[Row]) -> None:
@@ -102,7 +102,7 @@ def test_the_register_confirms_and_denies_as_the_truth_says(
 def test_refused_requests_fail_what_they_say_and_the_others_do_not(request_rows: list[Row]) -> None:
     for row in request_rows:
         refused = set(row["truth"].removeprefix("refused:").split(";")) if ":" in row["truth"] else set()
-        insufficient = is_placeholder(row["first_name"], RULES) or not _complete(row)
+        insufficient = is_placeholder(row["first_name"], RULES) or not has_complete_address(row)
         assert insufficient == ("L2" in refused)
         assert (row["statute"] in ("8 U.S.C. 1326", "8 U.S.C. 1253(a)(1)(A)")) == ("L4" not in refused)
         days = (TODAY - date.fromisoformat(row["final_order_date"])).days
@@ -127,19 +127,6 @@ def test_the_written_register_is_the_file_of_the_contract(tmp_path: Path) -> Non
         assert tuple(reader.fieldnames or ()) == COLUMNS
 
 
-def _complete(row: Row) -> bool:
-    return is_complete_address(
-        street_number=row["street_number"],
-        street_name=row["street_name"],
-        po_box=row["po_box"],
-        city=row["city"],
-        state=row["state"],
-        zip_code=row["zip"],
-        form="us",
-        rules=RULES,
-    )
-
-
 @pytest.mark.parametrize(
     ("given", "what"),
     [
@@ -152,7 +139,7 @@ def _complete(row: Row) -> bool:
         ({"requests_out": Path("requests.csv"), "requests": -1}, "no request to make"),
     ],
 )
-def test_numbers_and_files_that_do_not_fit_are_said_and_nothing_is_written(
+def test_numbers_and_files_that_do_not_fit_are_reported_and_nothing_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, object], what: str
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""The client on a bus that refuses, loses and lies: nothing accepted is lost, nothing is asked twice."""
+"""The client on a bus that refuses, loses and lies: nothing accepted is lost, no request is sent twice."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -47,15 +47,19 @@ def identity() -> Identity:
 
 
 class Harness:
-    """A bus and the file of a store, on which clients come and go."""
+    """A bus and the file of a store, for one client after another."""
 
-    def __init__(self, path: Path) -> None:
-        self.bus = FakeBus()
+    def __init__(self, path: Path, bus: FakeBus | None = None) -> None:
+        self.bus = bus or FakeBus()
         self.path = path
+
+    @property
+    def identity(self) -> Identity:
+        return identity()
 
     @asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:
-        async with Client(self.bus, identity(), Store(self.path)) as client:
+        async with Client(self.bus, self.identity, Store(self.path)) as client:
             self.bus.receive = client.receive
             yield client
 
@@ -257,7 +261,7 @@ def test_a_refused_batch_is_stored_one_by_one(harness: Harness, err_code: int) -
     assert len(harness.bus.stream) == 30
 
 
-def test_a_batch_whose_acknowledgement_was_lost_is_not_asked_twice(harness: Harness) -> None:
+def test_a_batch_whose_acknowledgement_was_lost_is_not_sent_twice(harness: Harness) -> None:
     harness.bus.lose_acks = 1
     results = harness.run(lambda client: all_of(client, questions(30)))
     assert outcomes(results) == {"confirm"}
@@ -293,7 +297,7 @@ def test_what_is_not_answered_in_time_is_unanswered_and_comes_with_the_next_run(
     assert len(harness.bus.stream) == 5
 
 
-def test_a_missed_push_is_asked_for(harness: Harness) -> None:
+def test_a_missed_push_is_fetched(harness: Harness) -> None:
     harness.bus.pushes = False
 
     async def steps(client: Client) -> Result:
@@ -325,7 +329,7 @@ def test_a_result_that_does_not_come_is_a_timeout(harness: Harness) -> None:
     harness.run(steps)
 
 
-def test_an_unknown_id_is_told_at_once(harness: Harness) -> None:
+def test_an_unknown_id_is_reported_at_once(harness: Harness) -> None:
     async def steps(client: Client) -> None:
         with pytest.raises(UnknownRequest):
             await client.result(samples.REQUEST_ID, timeout_s=1)
@@ -333,13 +337,13 @@ def test_an_unknown_id_is_told_at_once(harness: Harness) -> None:
     harness.run(steps)
 
 
-def test_a_spoilt_push_is_dropped_and_the_true_release_asked_for(harness: Harness) -> None:
-    spoilt = 0
+def test_a_damaged_push_is_dropped_and_the_true_release_fetched(harness: Harness) -> None:
+    releases = 0
 
     def spoil_once(raw: bytes) -> bytes:
-        nonlocal spoilt
-        spoilt += 1
-        return raw if spoilt > 1 else raw.replace(b"a", b"b", 1)
+        nonlocal releases
+        releases += 1
+        return raw if releases > 1 else raw.replace(b"a", b"b", 1)
 
     harness.bus.spoil = spoil_once
 
@@ -418,7 +422,7 @@ def test_submit_many_stores_all_and_waits_for_no_answer(harness: Harness) -> Non
     assert len(set(ids)) == len(harness.bus.stream) == 250
 
 
-def test_a_stream_that_takes_nothing_is_told_by_its_error(harness: Harness) -> None:
+def test_a_stream_that_accepts_nothing_is_reported_by_its_error(harness: Harness) -> None:
     async def steps(client: Client) -> None:
         harness.bus.full = True
         with pytest.raises(NotStored):

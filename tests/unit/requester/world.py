@@ -1,6 +1,6 @@
 """Agency, record holder and auditor in one process, with real keys; and a bus that misbehaves on order.
 
-Used by the requester's tests. The bus is write-once by subject and knows atomic batches, as the stream does.
+The bus is write-once by subject and knows atomic batches, as the stream does.
 """
 
 import asyncio
@@ -146,7 +146,7 @@ def decide(
 
 
 def _receipt(entry: leaves.Leaf, ledger_key: str, origin: str, index: int) -> str:
-    """In a log of that leaf alone, behind as many of others as its sequence says."""
+    """In a log that ends with that leaf, after as many other leaves as its sequence says."""
     hashes = [leaf_hash(b"another")] * (entry.sequence - 1) + [leaf_hash(leaves.encode(entry))]
     proof, root = _path(hashes)
     name = origin or samples.SUBJECTS.origin(samples.OVERSIGHT)
@@ -323,10 +323,10 @@ class FakeBus:
 
     def _notices(self, after: int) -> Reply:
         """One a page, so that every reader has to ask again."""
-        behind = [(sequence, each) for sequence, each in self.notices if sequence > after]
-        page = tuple(each for _, each in behind[:1])
-        through = behind[0][0] if behind else max(after, self.audited)
-        return Reply("", encode(Notices(notices=page, through=through, more=bool(behind))))
+        newer = [(sequence, each) for sequence, each in self.notices if sequence > after]
+        page = tuple(each for _, each in newer[:1])
+        through = newer[0][0] if newer else max(after, self.audited)
+        return Reply("", encode(Notices(notices=page, through=through, more=bool(newer))))
 
     def _release(self, request_id: str) -> bytes:
         _, body = self.stream[samples.SUBJECTS.request(samples.REQUESTER, request_id)]

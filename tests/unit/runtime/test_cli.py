@@ -20,7 +20,7 @@ run_cli(app)
 
 
 @pytest.mark.parametrize("size", [1, 1_000_000], ids=["while it ends", "while it goes on"])
-def test_a_disk_that_is_full_is_said_in_one_line(size: int) -> None:
+def test_a_full_disk_is_reported_in_one_line(size: int) -> None:
     with Path("/dev/full").open("w") as full:
         ended = subprocess.run(
             [sys.executable, "-c", SAYING.format(bytes=size)],

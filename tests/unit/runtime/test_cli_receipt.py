@@ -10,11 +10,10 @@ from glomar_local.system.process import program
 from glomar_runtime.cli_receipt import check_receipt, describe, verify_receipt
 from glomar_schemas.errors import IntegrityError, Misconfigured
 from glomar_schemas.tlog import receipt as receipts
-from glomar_schemas.tlog.cosignature import format_witness_vkey
 from glomar_schemas.tlog.note import format_vkey
 from glomar_schemas.tlog.policy import parse_policy
 
-from tests.support.witness import cosign
+from tests.support.witness import cosign, format_witness_vkey
 from tests.unit.schemas.tlog.test_receipt import KEY, LOG, ORIGIN, SIGNER, receipt_for
 
 INDEX = 6
@@ -83,7 +82,7 @@ def test_the_logs_key_comes_from_a_file_or_from_the_policy(
     verify_receipt(folder / "answer.tlog-proof", vkey=vkey, policy=policy)
 
 
-def test_without_a_policy_it_says_that_witnesses_were_not_asked() -> None:
+def test_without_a_policy_it_reports_that_witnesses_were_not_checked() -> None:
     words = describe(check_receipt(COSIGNED, KEY, None, where="file"))
     assert words[-1] == "whether witnesses saw the same log was not checked (--policy)"
 
@@ -115,7 +114,7 @@ def test_another_logs_key_does_not_hold(folder: Path) -> None:
         verify_receipt(folder / "answer.tlog-proof", policy=folder / "policy")
 
 
-def test_what_it_needs_is_said(folder: Path) -> None:
+def test_its_needs_are_reported(folder: Path) -> None:
     receipt = folder / "answer.tlog-proof"
     with pytest.raises(Misconfigured, match="Give --vkey"):
         verify_receipt(receipt)

@@ -89,7 +89,7 @@ def test_a_missing_key_file_is_a_misconfiguration(
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o660, 0o604, 0o601, 0o777])
 @pytest.mark.parametrize(("use", "read"), READERS)
-def test_a_key_file_open_to_others_is_refused_with_the_command_that_mends_it(
+def test_a_key_file_open_to_others_is_refused_with_the_command_that_repairs_it(
     tmp_path: Path, use: KeyUse, read: Callable[[Path], Any], mode: int
 ) -> None:
     path = written(tmp_path, generate(use))

@@ -35,7 +35,7 @@ from glomar_schemas.tlog import leaf as leaves
 from glomar_schemas.tlog import policy
 
 from tests.support import samples
-from tests.support.example import CHANNELS
+from tests.support.vector_example import CHANNELS
 
 SCHEMAS = Path(__file__).resolve().parents[3] / "schemas"
 TEXT = (SCHEMAS / "PROTOCOL.md").read_text(encoding="utf-8")
@@ -95,7 +95,7 @@ CONSTANTS = {
     "log origin": ADDRESSES.origin("<oversight>").replace(ADDRESSES.stream, "<stream>"),
     "trace header": subjects.TRACEPARENT,
     "type header": subjects.CE_TYPE,
-    "err_code: the subject already holds a message": str(batch.SLOT_TAKEN),
+    "err_code: the subject already holds a message": str(batch.SUBJECT_TAKEN),
     "err_code: the control slot that had to be empty is filled": str(batch.FENCE_STALE),
     "err_code: another fenced publish is in flight": str(batch.FENCE_BUSY),
 }

@@ -53,7 +53,7 @@ def households(tables: Tables, number: int, rng: np.random.Generator) -> Househo
     spanish_person = np.where(mixed, rng.random(len(household)) < HISPANIC_SHARE, spanish[household])
 
     male = np.where((kinds == _SENIOR) & (position > 1), False, male | junior)
-    first = _first_names(tables, male, spanish_person, household, position, mixed, rng)
+    first = _first_names(tables, male, spanish_person, position, mixed, rng)
     last = _surnames(tables, spanish, household, position, kinds, mixed, rng)
     before = np.flatnonzero(junior) - 1
     first[junior] = first[before]
@@ -85,7 +85,6 @@ def _first_names(
     tables: Tables,
     male: BoolArray,
     spanish: BoolArray,
-    household: IntArray,
     position: IntArray,
     mixed: BoolArray,
     rng: np.random.Generator,

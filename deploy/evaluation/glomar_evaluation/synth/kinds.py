@@ -9,7 +9,7 @@ import msgspec
 from anyascii import anyascii
 from rapidfuzz.distance import Levenshtein
 
-from glomar_evaluation.synth.addresses import GROUP_QUARTERS_FROM
+from glomar_evaluation.synth.people import GROUP_QUARTERS_FROM
 from glomar_evaluation.synth.scenario import EARLIEST_TAX_YEAR, Row, Scenario, ScenarioKind, draw_columns
 from glomar_evaluation.synth.tables import load_tables
 

@@ -8,8 +8,8 @@ from datetime import date, timedelta
 from functools import cache
 
 import msgspec
-from glomar_schemas.agreement import bundled
 from glomar_schemas.agreement.model import parse_agreement
+from glomar_schemas.agreement.versions import bundled_agreement
 from glomar_schemas.errors import Malformed
 from msgspec import Struct
 
@@ -52,7 +52,7 @@ class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
 @cache
 def load_scenario(agreement: str | None = None) -> Scenario:
     """The scenario of a bundled agreement, by default the first. Raises Misconfigured, Malformed."""
-    path = bundled.agreement(agreement)
+    path = bundled_agreement(agreement)
     source = path.with_name("synthetic.toml")
     try:
         scenario = msgspec.convert(tomllib.loads(source.read_text(encoding="utf-8")), Scenario)

@@ -1,15 +1,17 @@
 """The kinds of hard negative: nearly the person or nearly the address, and never to be confirmed."""
 
+import random
 from datetime import date, timedelta
+from functools import lru_cache
 
 from anyascii import anyascii
 from glomar_schemas.request_file import Ask
+from glomar_verifier.matching.corrections import one_edit
 from glomar_verifier.matching.text import transliterated
 from msgspec.structs import replace
 
 from glomar_evaluation.trials.address_kinds import ADDRESS_NEGATIVES
 from glomar_evaluation.trials.name_kinds import NAME_NEGATIVES, has_generation, has_namesake
-from glomar_evaluation.trials.slips import look_alike
 from glomar_evaluation.trials.trials import TrialKind, TrialPerson, as_registered
 
 OTHER_DIRECTION = {"N": "S", "S": "N", "E": "W", "W": "E"}
@@ -29,7 +31,7 @@ def _other_name(person: TrialPerson, column: str, known: frozenset[str], born: s
     # In a surname a particle may be left out, and another word beside it is a second surname.
     small = rules.particles | rules.not_alone | rules.glued_prefixes if column == "last_name" else frozenset()
     at = next((at for at, word in enumerate(words) if word.upper() not in small), 0)
-    other = look_alike(words[at], known, person.rng)
+    other = _look_alike(words[at], known, person.rng)
     if other is None or not words[at].isalpha():
         return None
     if other.upper() in small or other.upper() == transliterated(words[at]):
@@ -66,10 +68,10 @@ def _number(person: TrialPerson, change: int) -> Ask | None:
     return replace(person.request, street_number=str(int(number) + change)) if number.isdigit() else None
 
 
-def _number_turned(person: TrialPerson) -> Ask | None:
+def _number_digits_swapped(person: TrialPerson) -> Ask | None:
     number = person.row["street_number"]
-    turned = number[1:2] + number[:1] + number[2:]
-    return replace(person.request, street_number=turned) if turned != number and number.isdigit() else None
+    swapped = number[1:2] + number[:1] + number[2:]
+    return replace(person.request, street_number=swapped) if swapped != number and number.isdigit() else None
 
 
 def _number_with(person: TrialPerson) -> Ask | None:
@@ -92,7 +94,7 @@ def _street_look_alike(person: TrialPerson) -> Ask | None:
         word for word in name if word.isalpha() and len(word) > 3 and word.upper() not in rules.directionals
     ]
     for known in (rules.street_words, rules.surnames, rules.first_names):
-        other = look_alike(words[0], known, person.rng) if words else None
+        other = _look_alike(words[0], known, person.rng) if words else None
         if other:
             return replace(person.request, street_name=person.row["street_name"].replace(words[0], other, 1))
     return None
@@ -142,10 +144,10 @@ def _born(person: TrialPerson, how: str) -> Ask | None:
     if (
         born is None
         or born in person.rules.unknown_births
-        or (how == "turned" and (born.day > 12 or born.day == born.month))
+        or (how == "swapped" and (born.day > 12 or born.day == born.month))
     ):
         return None
-    if how == "turned":
+    if how == "swapped":
         return replace(request, date_of_birth=date(born.year, born.day, born.month))
     return replace(request, date_of_birth=born + timedelta(days=1 if how == "day" else 366))
 
@@ -201,7 +203,7 @@ NEGATIVES = (
     TrialKind("absent twin", "deny", 5, _twin),
     TrialKind("next house", "deny", 6, lambda s: _number(s, s.rng.choice((-1, 1)))),
     TrialKind("house number further off", "deny", 3, lambda s: _number(s, s.rng.choice((-11, 11, 101)))),
-    TrialKind("house number's figures turned", "deny", 4, _number_turned),
+    TrialKind("house number's digits swapped", "deny", 4, _number_digits_swapped),
     TrialKind("house number with a letter or fraction", "deny", 3, _number_with),
     TrialKind("another direction", "deny", 5, lambda s: _street(s, OTHER_DIRECTION)),
     TrialKind("another street type", "deny", 5, lambda s: _street(s, OTHER_TYPE)),
@@ -212,7 +214,7 @@ NEGATIVES = (
     TrialKind("another PO box, or a box for a house", "deny", 4, _po_box),
     TrialKind("old address, later year", "deny", 6, _moved_away),
     TrialKind("year before any address", "deny", 3, _before),
-    TrialKind("birth day and month turned", "deny", 4, lambda s: _born(s, "turned")),
+    TrialKind("birth day and month swapped", "deny", 4, lambda s: _born(s, "swapped")),
     TrialKind("birth date a day off", "deny", 3, lambda s: _born(s, "day")),
     TrialKind("birth date a year off", "deny", 3, lambda s: _born(s, "year")),
     TrialKind("birth date of another in the house", "deny", 4, _neighbour),
@@ -224,3 +226,14 @@ NEGATIVES = (
     *NAME_NEGATIVES,
     *ADDRESS_NEGATIVES,
 )
+
+
+def _look_alike(name: str, known: frozenset[str], rng: random.Random) -> str | None:
+    """Another known name one edit away; None if there is none."""
+    near = _near(anyascii(name).upper(), known)
+    return rng.choice(near).title() if near else None
+
+
+@lru_cache(maxsize=50_000)
+def _near(word: str, known: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted((one_edit(word) - {word}) & known))

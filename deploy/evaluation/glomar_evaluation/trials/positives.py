@@ -1,5 +1,7 @@
 """The kinds of true request: the person is in the register at this address, perhaps in another spelling."""
 
+import random
+
 from anyascii import anyascii
 from glomar_schemas.request_file import Ask
 from glomar_verifier.matching.text import fold
@@ -7,9 +9,9 @@ from msgspec.structs import replace
 
 from glomar_evaluation.trials.address_kinds import ADDRESS_POSITIVES
 from glomar_evaluation.trials.name_kinds import NAME_POSITIVES
-from glomar_evaluation.trials.slips import mistyped, mistyped_in
 from glomar_evaluation.trials.trials import TrialKind, TrialPerson, as_registered
 
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SPELT_OUT = {
     "N": "North", "S": "South", "E": "East", "W": "West", "St": "Street", "Ave": "Avenue", "Rd": "Road",
     "Dr": "Drive", "Ln": "Lane", "Blvd": "Boulevard", "Ct": "Court", "Pl": "Place", "Cir": "Circle",
@@ -47,19 +49,19 @@ def _without_accents(person: TrialPerson) -> Ask | None:
 def _first_mistyped(person: TrialPerson) -> Ask | None:
     request = person.request
     return (
-        replace(request, first_name=mistyped(request.first_name, person.rng))
+        replace(request, first_name=_mistyped(request.first_name, person.rng))
         if len(request.first_name) > 1
         else None
     )
 
 
 def _last_mistyped(person: TrialPerson) -> Ask | None:
-    wrong = mistyped_in(person.row["last_name"], person.rng)
+    wrong = _mistyped_in(person.row["last_name"], person.rng)
     return replace(person.request, last_name=wrong) if wrong else None
 
 
 def _street_mistyped(person: TrialPerson) -> Ask | None:
-    wrong = mistyped_in(person.row["street_name"], person.rng)
+    wrong = _mistyped_in(person.row["street_name"], person.rng)
     return replace(person.request, street_name=wrong) if wrong else None
 
 
@@ -120,3 +122,30 @@ POSITIVES = (
     *NAME_POSITIVES,
     *ADDRESS_POSITIVES,
 )
+
+
+def _mistyped(word: str, rng: random.Random) -> str:
+    """One letter inserted, deleted or replaced, or two neighbours swapped; never the same word."""
+    while True:
+        at = rng.randrange(len(word))
+        letter = rng.choice(_LETTERS.lower() if word[-1:].islower() else _LETTERS)
+        wrong = rng.choice(
+            (
+                word[:at] + letter + word[at:],
+                word[:at] + word[at + 1 :],
+                word[:at] + letter + word[at + 1 :],
+                word[:at] + word[at + 1 : at + 2] + word[at : at + 1] + word[at + 2 :],
+            )
+        )
+        if wrong and wrong.upper() != word.upper():
+            return wrong
+
+
+def _mistyped_in(text: str, rng: random.Random) -> str | None:
+    """One typing error in the longest word of letters; None if no word has three letters."""
+    words = text.split()
+    candidates = [word for word in words if word.isalpha() and len(word) >= 3]
+    if not candidates:
+        return None
+    word = max(candidates, key=len)
+    return text.replace(word, _mistyped(word, rng), 1)

@@ -8,12 +8,14 @@ import csv
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 
+import msgspec
+from anyascii import anyascii
 from glomar_schemas.errors import Malformed
 from glomar_schemas.request_file import Ask, particulars_of
-from glomar_verifier.matching.match import decide, gates
-from glomar_verifier.matching.query import normal_query
+from glomar_verifier.matching.match import decide, gates, normal_query
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.matching.text import fold
 from glomar_verifier.register import Register
@@ -22,7 +24,6 @@ from glomar_verifier.register.extract import COLUMNS
 from glomar_verifier.register.sqlite import open_register
 
 from glomar_evaluation.trials.figures import EvaluationReport, OutcomeCounter
-from glomar_evaluation.trials.groups import NameGroups
 from glomar_evaluation.trials.homes import ADDRESS_COLUMNS, Home, Spells, homes
 from glomar_evaluation.trials.negatives import ABSENT, NEGATIVES
 from glomar_evaluation.trials.positives import AS_REGISTERED, POSITIVES
@@ -32,6 +33,8 @@ POSITIVES_EACH, NEGATIVES_EACH = 1, 4
 LEFT_OUT_SHARE = 0.25
 
 Progress = Callable[[int], None]
+
+UNLISTED = "rare surname"
 
 
 def evaluate(number: int, seed: int, rules: Rules, progress: Progress | None = None) -> EvaluationReport:
@@ -144,6 +147,27 @@ def _key(row: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _key_of_request(request: Ask) -> tuple[str, ...]:
-    return tuple(
-        fold(getattr(request, column), column) for column in ("first_name", "last_name", *ADDRESS_COLUMNS)
-    )
+    columns = ("first_name", "last_name", *ADDRESS_COLUMNS)
+    return tuple(fold(getattr(request, column) or "", column) for column in columns)
+
+
+class NameGroups(msgspec.Struct, frozen=True):
+    """Name groups, to see whether the rule serves some people worse than others.
+
+    The group of a surname is the one to which at least half of its bearers counted themselves in the census
+    of 2020. This is the usual proxy where nobody's own answer is known. It says nothing about any one person.
+    """
+
+    by_surname: Mapping[str, str]
+
+    @classmethod
+    def load(cls) -> "NameGroups":
+        """From the package's file. Each line has a group's name, a colon and surnames."""
+        text = (resources.files("glomar_evaluation") / "trials" / "name_groups.txt").read_text()
+        lines = [line.partition(":") for line in text.splitlines() if not line.startswith("#")]
+        return cls({name: group for group, _, names in lines for name in names.split()})
+
+    def of(self, surname: str) -> str:
+        """The group of the first listed token: of two surnames, the father's comes first."""
+        tokens = anyascii(surname).upper().replace("-", " ").split()
+        return next((self.by_surname[token] for token in tokens if token in self.by_surname), UNLISTED)

@@ -8,8 +8,7 @@ import contextlib
 from datetime import UTC, datetime
 
 from glomar_requester.ask import RequestRecord
-from glomar_requester.identity import Identity, load_identity
-from glomar_requester.profile import Profile
+from glomar_requester.identity import Identity, Profile, load_identity
 from glomar_requester.verification.release import VerifiedRelease, open_release, verify_release
 from glomar_schemas.messages import ResultQuery, encode
 from nats.aio.client import Client

@@ -13,8 +13,8 @@ from glomar_evaluation.synth import (
     write_register,
     write_roll,
 )
-from glomar_schemas.agreement import bundled
 from glomar_schemas.agreement.model import Agreement, parse_agreement
+from glomar_schemas.agreement.versions import bundled_agreement
 from glomar_schemas.files import replacing, replacing_text
 from glomar_schemas.request_file import COLUMNS
 from glomar_verifier.holder_lists.case_roll import read_roll
@@ -65,7 +65,7 @@ def make_rolls(layout: Layout, agreement: Agreement, source: Path | None = None,
 def today(agreement: Agreement | None = None) -> date:
     """The date in the agreement's time zone; by default, in that of the first bundled agreement."""
     if agreement is None:
-        path = bundled.agreement()
+        path = bundled_agreement()
         agreement = parse_agreement(path.read_bytes(), where=path.name)
     return datetime.now(time_zone(agreement)).date()
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from glomar_schemas import files
-from glomar_schemas.agreement import bundled
 from glomar_schemas.agreement.model import (
     Agreement,
     SignedAgreement,
@@ -17,6 +16,7 @@ from glomar_schemas.agreement.model import (
     parse_agreement,
     sign_agreement,
 )
+from glomar_schemas.agreement.versions import bundled_agreement
 from glomar_schemas.errors import Misconfigured
 from glomar_schemas.keys import KeyRecord
 from glomar_schemas.subjects import Subjects
@@ -91,7 +91,7 @@ def provision(
     altered after it was signed).
     """
     if source is None and not layout.signatures.exists():
-        source = bundled.agreement(*agreements[:1])
+        source = bundled_agreement(*agreements[:1])
     main = _provision(layout, ports, source)
     wanted = dict.fromkeys(each for each in (*layout.others(), *agreements) if each != main.agreement.id)
     others = [
@@ -104,7 +104,7 @@ def provision(
 
 
 def _source_of(layout: Layout, name: str) -> Path | None:
-    return None if layout.signatures.exists() else bundled.agreement(name)
+    return None if layout.signatures.exists() else bundled_agreement(name)
 
 
 def _provision(layout: Layout, ports: Ports, source: Path | None) -> System:

@@ -10,6 +10,7 @@ from rich.text import Text
 from glomar_local.layout import Layout
 from glomar_local.ports import HOST, Ports
 from glomar_local.provision.settings_files import SERVICES
+from glomar_local.system.process import program
 from glomar_local.system.runfile import Run
 
 
@@ -43,11 +44,11 @@ def welcome(
     table.add_row("token", token)
     table.add_row("data", str(layout.root))
     table.add_row("logs", str(layout.log("*")))
-    steps = Table(title="Try next, in another terminal", title_justify="left", show_header=False, box=None)
+    steps: list[RenderableType] = [Text("Try next, in another terminal", "italic")]
     for what, command in next_steps(layout).items():
-        steps.add_row(Text(what, "dim"))
-        steps.add_row(Text(f"  {command}"))
-    return Group(table, *others, "", steps, "", Text("Ctrl-C stops everything; the data stays.", "dim"))
+        # On one line, however long, so that it can be pasted.
+        steps += [Text(what, "dim"), Text(f"  {command}", no_wrap=True, overflow="ignore")]
+    return Group(table, *others, "", *steps, "", Text("Ctrl-C stops everything; the data stays.", "dim"))
 
 
 def beside(agreement: str, layout: Layout, ports: Ports, token: str) -> RenderableType:
@@ -61,15 +62,20 @@ def beside(agreement: str, layout: Layout, ports: Ports, token: str) -> Renderab
 
 
 def next_steps(layout: Layout) -> dict[str, str]:
-    root = layout.root
-    config = quote(str(layout.settings("requester")))
+    """What to try -> the whole command, which works in any directory."""
+    requests, config = quote(str(layout.example_requests)), quote(str(layout.settings("requester")))
+    submit, verify, status = map(_program, ("glomar-requester", "glomar-auditor", "glomar"))
+    vkey = quote(str(layout.ledger / "log.vkey"))
     return {
-        "ask about 100 synthetic people": f"glomar-requester submit {quote(str(layout.example_requests))} "
-        f"--wait --out results.csv --config {config}",
-        "check the whole ledger": f"glomar-auditor verify {quote(str(layout.ledger))} "
-        f"--vkey {quote(str(layout.ledger / 'log.vkey'))}",
-        "see its state": f"glomar status --data-dir {quote(str(root))}",
+        "ask about 100 synthetic people": f"{submit} submit {requests} --wait --out results.csv "
+        f"--config {config}",
+        "check the whole ledger": f"{verify} verify {quote(str(layout.ledger))} --vkey {vkey}",
+        "see its state": f"{status} status --data-dir {quote(str(layout.root))}",
     }
+
+
+def _program(name: str) -> str:
+    return quote(program(name))
 
 
 def processes(run: Run, states: Mapping[str, str]) -> RenderableType:

@@ -192,7 +192,7 @@ def _ledger_words(ledger: InclusionStatus, now: datetime) -> str:
     checked = "never checked"
     if ledger.checked_at is not None:
         ago_s = max(0, round((now - ledger.checked_at).total_seconds()))
-        checked = f"checked up to {ledger.size:,} {ago_s} s ago"
+        checked = f"checked up to entry {ledger.size:,}, {ago_s} s ago"
     match ledger.state:
         case "off":
             return "not checked; no ledger_url is set"

@@ -28,7 +28,7 @@ def require_running(layout: Layout) -> Run:
     return run
 
 
-async def states(run: Run, layout: Layout) -> dict[str, str]:
+async def states(run: Run) -> dict[str, str]:
     """Process -> `ready`, `running` (has no readiness), `not ready` or `gone`."""
     found = {}
     for name, pid in run.pids.items():

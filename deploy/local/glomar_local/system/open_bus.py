@@ -12,7 +12,7 @@ from glomar_runtime.bus import topology
 from glomar_schemas.crypto.dsse import seal_envelope
 from glomar_schemas.errors import Unreachable
 from glomar_schemas.messages import Control
-from glomar_schemas.publish import SLOT_TAKEN, NotStored, Outgoing, store
+from glomar_schemas.publish import SUBJECT_TAKEN, NotStored, Outgoing, store
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.errors import NoServersError
@@ -48,7 +48,7 @@ async def put_in_force(admin: Client, system: System) -> None:
         await store(admin, _first_control(system))
     except NotStored as refusal:
         # An earlier start has published it.
-        if refusal.err_code != SLOT_TAKEN:
+        if refusal.err_code != SUBJECT_TAKEN:
             raise
 
 

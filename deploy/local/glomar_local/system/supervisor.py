@@ -7,6 +7,7 @@ runs in the supervisor's process; each of the others is a process of its own.
 import asyncio
 import contextlib
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -120,7 +121,7 @@ class Supervisor:
 
 @contextlib.asynccontextmanager
 async def running(system: System, lock: int, say: Say) -> AsyncIterator[Supervisor]:
-    """The system, from ready to stopped; `lock` is what `runfile.claim` gave.
+    """The system, from ready to stopped; `lock` is the result of `runfile.claim`.
 
     Raises Misconfigured (a port is taken), Unreachable (something does not start), IntegrityError.
     """
@@ -154,9 +155,38 @@ def commands(system: System) -> list[Command]:
 
 
 def environment(system: System) -> dict[str, str]:
-    """The caller's, with traces going to our receiver unless they already go to a collector."""
+    """The caller's environment; traces go to our receiver unless a collector is set."""
     defaults = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{HOST}:{system.ports.traces}",
         "OTEL_BSP_SCHEDULE_DELAY": "500",
     }
     return {**defaults, **os.environ}
+
+
+class Interrupted(Exception):
+    """The work was cancelled by a signal, and has cleaned up."""
+
+
+def run_interruptibly(work: Coroutine[Any, Any, T]) -> T:
+    """Runs the work to its end. Raises Interrupted after a signal; further signals change nothing."""
+    return asyncio.run(_run(work))
+
+
+async def _run(work: Coroutine[Any, Any, T]) -> T:
+    task = asyncio.ensure_future(work)
+    signalled = False
+
+    def stop() -> None:
+        # Once only: a second cancellation would interrupt the clean-up, and processes would stay.
+        nonlocal signalled
+        if not signalled:
+            signalled = True
+            task.cancel()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        raise Interrupted from None

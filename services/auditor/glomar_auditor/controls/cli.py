@@ -1,10 +1,9 @@
-"""`glomar-auditor control`: drafts, signs, shows and publishes a control.
+"""`glomar-auditor control`: drafts, signs, shows and publishes a control. `agreement sign` signs a version.
 
 For a new action, add one function under `draft`, and its description in `explain`.
 """
 
 import asyncio
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +11,13 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import App, Parameter
+from glomar_runtime.cli import AsJson, print_result, utc
 from glomar_schemas.agreement.controls import missing_signatures
-from glomar_schemas.agreement.model import SignedAgreement
-from glomar_schemas.crypto.dsse import Signer
+from glomar_schemas.agreement.model import SignedAgreement, parse_agreement
+from glomar_schemas.crypto.dsse import AGREEMENT_TYPE, Signature, Signer
+from glomar_schemas.decoding import decode
+from glomar_schemas.errors import Misconfigured, Refused
+from glomar_schemas.files import read, replace
 from glomar_schemas.keys import KeyRecord, KeyUse, read_signing_key
 from glomar_schemas.messages import Control
 
@@ -28,10 +31,12 @@ from glomar_auditor.controls.settings import OfficialContext, load_context, read
 app = App("control", help="Orders of officials: a file that is drafted, signed, shown and published.")
 draft = App("draft", help="Write a control into a file, unsigned.")
 app.command(draft)
+agreements = App("agreement", help="Signatures of officials under an agreement's file.")
 
 File = Annotated[Path, Parameter(help="the file that travels between officials")]
 Config = Annotated[Path, Parameter("--config", help="a service's TOML file: agreement, trust, bus, nkey")]
-AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
+
+Signatures = tuple[Signature, ...]
 
 
 @Parameter(name="*")
@@ -49,6 +54,8 @@ class DraftOptions:
 
     def context(self, official: OfficialContext | None = None) -> DraftContext:
         """For the slot that was given; otherwise for the next slot on the bus."""
+        if not self.authority.strip():
+            raise Misconfigured("is empty", where="--authority", fix="Name the order or the clause")
         official = official or load_context(self.config)
         if self.slot is not None:
             state, slot = None, self.slot
@@ -99,7 +106,7 @@ def key(
     """One more key of a party. It needs officials of two parties, one of them its own."""
     context = options.context()
     record = KeyRecord(
-        party=party, use=use, public=read_public(public), valid_from=_utc(from_), valid_until=_utc(until)
+        party=party, use=use, public=read_public(public), valid_from=utc(from_), valid_until=utc(until)
     )
     control = drafting.key(context, record, options.authority, options.reason)
     _write(file, control, context.signed, options.as_json)
@@ -165,10 +172,8 @@ def publish(file: File, *, config: Config, as_json: AsJson = False) -> None:
     official, found, signed = _load(file, config)
     control, _ = draft_file.open_draft(found, signed, datetime.now(UTC))
     sequence = asyncio.run(publishing.publish(official, control, found))
-    if as_json:
-        print(json.dumps({"version": 1, "slot": control.slot, "sequence": sequence}))
-    else:
-        print(f"{control.subject}: {control.action}, slot {control.slot}, sequence {sequence}")
+    text = f"{control.subject}: {control.action}, slot {control.slot}, sequence {sequence}"
+    print_result({"slot": control.slot, "sequence": sequence}, text, as_json)
 
 
 def _load(file: Path, config: Path) -> tuple[OfficialContext, Draft, SignedAgreement]:
@@ -187,11 +192,7 @@ def _report(file: Path, found: Draft, signed: SignedAgreement, as_json: bool) ->
     now = datetime.now(UTC)
     control, parties = draft_file.open_draft(found, signed, now)
     missing = missing_signatures(control.action, parties, signed.agreement)
-    if not as_json:
-        print(f"{file}: {control.action} for slot {control.slot}; {missing or 'enough have signed'}")
-        return
-    report = {
-        "version": 1,
+    shape = {
         "file": str(file),
         "slot": control.slot,
         "action": control.action,
@@ -207,8 +208,37 @@ def _report(file: Path, found: Draft, signed: SignedAgreement, as_json: bool) ->
         ],
         "missing": missing,
     }
-    print(json.dumps(report))
+    text = f"{file}: {control.action} for slot {control.slot}; {missing or 'enough have signed'}"
+    print_result(shape, text, as_json)
 
 
-def _utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+@agreements.command(name="sign")
+def sign_agreement(
+    file: Annotated[
+        Path, Parameter(help="the agreement's version; the signatures are beside it, in FILE.sig")
+    ],
+    *,
+    key: Annotated[Path, Parameter(help="the official's private key, PEM, of mode 0600")],
+    as_json: AsJson = False,
+) -> None:
+    """Add one official's signature. Read it first, with `glomar-verifier agreement check`."""
+    key_ids = [each.keyid for each in sign_version(file, Signer(read_signing_key(key)))]
+    text = f"{file}.sig: {len(key_ids)} signed, the last with key {key_ids[-1]}"
+    print_result({"file": str(file), "signed_by": key_ids}, text, as_json)
+
+
+def sign_version(file: Path, signer: Signer) -> Signatures:
+    """-> all signatures of the agreement. It is decoded first: a file that is no agreement is not signed.
+
+    Raises Misconfigured (unreadable), Malformed, Refused for a key that has signed already.
+    """
+    raw, signature_file = read(file), file.with_name(f"{file.name}.sig")
+    parse_agreement(raw, where=str(file))
+    before: Signatures = ()
+    if signature_file.exists():
+        before = decode(read(signature_file), Signatures, what=str(signature_file))
+    if signer.key_id in (each.keyid for each in before):
+        raise Refused("this key has signed it already", where=str(signature_file))
+    signatures = (*before, signer.sign(AGREEMENT_TYPE, raw))
+    replace(signature_file, msgspec.json.encode(signatures), mode=0o644)
+    return signatures

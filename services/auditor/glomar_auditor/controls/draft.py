@@ -2,9 +2,8 @@
 
 from datetime import datetime
 
-from glomar_schemas.agreement.controls import InForce
+from glomar_schemas.agreement.controls import InForce, require_known
 from glomar_schemas.agreement.model import SignedAgreement
-from glomar_schemas.agreement.scopes import require_known
 from glomar_schemas.errors import Misconfigured, Untrusted
 from glomar_schemas.keys import KeyRecord, KeyRing
 from glomar_schemas.messages import Control

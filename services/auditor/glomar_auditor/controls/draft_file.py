@@ -9,7 +9,7 @@ from glomar_schemas import files
 from glomar_schemas.agreement.model import SignedAgreement
 from glomar_schemas.crypto.dsse import Envelope, Signature, Signer, open_envelope, payload_type, signers
 from glomar_schemas.decoding import decode
-from glomar_schemas.errors import Malformed, Misconfigured, Refused, Untrusted
+from glomar_schemas.errors import Malformed, Refused, Untrusted
 from glomar_schemas.keys import OFFICIAL
 from glomar_schemas.messages import Control, encode
 from glomar_schemas.subjects import Subjects
@@ -79,11 +79,7 @@ def add_signature(draft: Draft, signer: Signer, signed: SignedAgreement, at: dat
 
 def read(path: Path) -> Draft:
     """Raises Misconfigured (unreadable), Malformed."""
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise Misconfigured(f"can't be read ({error.strerror})", where=str(path)) from None
-    return decode(raw, Draft, what=str(path))
+    return decode(files.read(path), Draft, what=str(path))
 
 
 def create(path: Path, content: Draft) -> None:

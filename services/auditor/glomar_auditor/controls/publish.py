@@ -4,13 +4,13 @@ import contextlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-from glomar_runtime.bus.connection import BusClient, connect
+from glomar_runtime.bus.connection import BusClient, connected
 from glomar_runtime.bus.controls import latest_in_force
 from glomar_runtime.bus.stream import get_by_subject
 from glomar_schemas.agreement.controls import InForce, apply
 from glomar_schemas.errors import Refused, Unreachable
 from glomar_schemas.messages import Control
-from glomar_schemas.publish import SLOT_TAKEN, NotStored, Outgoing, store
+from glomar_schemas.publish import SUBJECT_TAKEN, NotStored, Outgoing, store
 
 from glomar_auditor.controls.draft_file import Draft
 from glomar_auditor.controls.settings import OfficialContext
@@ -45,7 +45,7 @@ async def publish(official: OfficialContext, control: Control, draft: Draft) -> 
         try:
             return await store(client, Outgoing(control.subject, draft.body, {}))
         except NotStored as refusal:
-            if refusal.err_code != SLOT_TAKEN:
+            if refusal.err_code != SUBJECT_TAKEN:
                 raise
             return await _stored_before(client, official, control, draft)
 
@@ -62,11 +62,9 @@ async def _stored_before(client: BusClient, official: OfficialContext, control: 
 
 @contextlib.asynccontextmanager
 async def _connected(official: OfficialContext) -> AsyncIterator[BusClient]:
-    client = await connect(official.settings, "glomar-auditor control")
-    try:
-        yield client
-    except Unreachable as fault:
-        fix = "Only the holder's and the oversight body's accounts carry controls"
-        raise Unreachable(fault.what, where=fault.where, fix=fix) from None
-    finally:
-        await client.close()
+    async with connected(official.settings, "glomar-auditor control", quiet=False) as client:
+        try:
+            yield client
+        except Unreachable as fault:
+            fix = "Only the holder's and the oversight body's accounts carry controls"
+            raise Unreachable(fault.what, where=fault.where, fix=fix) from None

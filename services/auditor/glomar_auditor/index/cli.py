@@ -19,7 +19,7 @@ from glomar_auditor.index.database import Damaged, Index, RequestFilter, remove
 from glomar_auditor.index.fill import fill
 from glomar_auditor.index.request_history import RequestHistory, request_histories
 from glomar_auditor.index.search import EVERY_OUTCOME, RequestSummary, search
-from glomar_auditor.ledger.periods import LAST_NS, in_zone, to_ns
+from glomar_auditor.ledger.view import LAST_NS, in_zone, to_ns
 
 NAME = "glomar-auditor"
 

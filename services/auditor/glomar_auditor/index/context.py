@@ -4,12 +4,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from glomar_runtime.bus.connection import connect
+from glomar_runtime.bus.connection import connected
 from glomar_runtime.bus.controls import latest_in_force
 from glomar_runtime.settings import load_settings
 from glomar_schemas.agreement.keyholder import Keyholder, key_files
-from glomar_schemas.agreement.model import Agreement, load_trust
-from glomar_schemas.agreement.versions import Versions, load_versions
+from glomar_schemas.agreement.model import Agreement
+from glomar_schemas.agreement.versions import Versions
 from glomar_schemas.subjects import Subjects
 from msgspec import Struct
 from nats.aio.client import Client
@@ -52,17 +52,14 @@ async def open_context(
     Raises Misconfigured, IntegrityError, Unreachable.
     """
     settings = load_settings(AuditorSettings, config)
-    versions = load_versions(settings.agreement, load_trust(settings.trust))
+    versions = settings.load_versions()
     agreement = versions.newest.agreement
     subjects = Subjects(agreement.id, settings.incarnation)
     keyholder = Keyholder(agreement.oversight, key_files(settings.sealing_key))
-    client = await connect(settings, name, quiet=True)
-    try:
+    async with connected(settings, name) as client:
         in_force = await latest_in_force(client, versions, subjects)
         keyholder.follow(in_force)
         # After the controls: the keys that are in force now open every message under the checkpoint.
         view = open_view(settings.ledger, ledger_keys(in_force.require(), subjects), checkpoint)
         reader = MessageReader(subjects, keyholder.opener)
         yield OversightContext(client, settings, versions, subjects, reader, view)
-    finally:
-        await client.close()

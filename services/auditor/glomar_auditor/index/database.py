@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from glomar_schemas.errors import Fatal, Misconfigured
-from glomar_schemas.subjects import is_request_id
+from glomar_schemas.subjects import verdict_token
 from msgspec import Struct
 from msgspec.structs import astuple
 
@@ -149,7 +149,7 @@ class Index:
             ).fetchall()
 
     def _prepare(self, origin: str, path: Path | None, write: bool) -> None:
-        self._db.create_function("verdict_token", 2, _verdict_token, deterministic=True)
+        self._db.create_function("verdict_token", 2, verdict_token, deterministic=True)
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if write and version == 0:
             self._db.executescript(_SCHEMA)
@@ -189,11 +189,6 @@ def remove(path: Path) -> None:
 
 def _record(row: Sequence[Any]) -> IndexRecord:
     return IndexRecord(**dict(zip(_COLUMNS, row, strict=True)))
-
-
-def _verdict_token(token: str, sequence: int) -> str:
-    """The last part of the subject of a request's verdict."""
-    return token if is_request_id(token) else f"~{sequence}"
 
 
 def _conditions(wanted: RequestFilter) -> tuple[str, list[str | int]]:

@@ -109,7 +109,7 @@ class MessageReader:
         """What a verdict says; None if the key that opens it was destroyed."""
         try:
             verdict = self._verdict(record)
-            if not self._opener.holds(verdict.answer.key_id):
+            if not self._opener.has_key(verdict.answer.key_id):
                 return None
             return self.open_verdict(verdict, record.agency)
         except Refused:

@@ -11,13 +11,12 @@ from glomar_schemas.agreement.controls import Hold
 from glomar_schemas.crypto.dsse import open_envelope
 from glomar_schemas.errors import Refused
 from glomar_schemas.messages import Answer, Refusal, Request, Verdict
-from glomar_schemas.subjects import is_request_id
+from glomar_schemas.subjects import is_request_id, verdict_token
 from msgspec import Struct
 
 from glomar_auditor.index.context import OversightContext
+from glomar_auditor.index.fill import SignatureCheck, fetch
 from glomar_auditor.index.hold_history import HoldSummary, hold_summaries
-from glomar_auditor.index.signatures import SignatureCheck
-from glomar_auditor.index.stream_messages import fetch
 
 
 class HistoryMessage(Struct, frozen=True, kw_only=True):
@@ -120,10 +119,9 @@ async def _history(context: OversightContext, controls: ControlHistory, request:
 async def _messages(context: OversightContext, request: Stored) -> dict[str, Stored]:
     """The messages about a request that the ledger has, by kind."""
     subjects, address = context.subjects, context.subjects.parse(request.subject)
-    verdict_token = address.token if is_request_id(address.token) else f"~{request.sequence}"
     found = {"request": request}
     for kind, subject in (
-        ("verdict", subjects.verdict(address.agency, verdict_token)),
+        ("verdict", subjects.verdict(address.agency, verdict_token(address.token, request.sequence))),
         ("recall", subjects.recall(address.agency, address.token)),
         ("ack", subjects.ack(address.agency, address.token)),
     ):

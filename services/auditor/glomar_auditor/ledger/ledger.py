@@ -3,6 +3,7 @@
 One Ledger a process. Everything in memory is rebuilt from the journal at open.
 """
 
+import hashlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -11,9 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from glomar_runtime.bus.stream import Stored
 from glomar_schemas.errors import Fatal, Malformed, Untrusted
 from glomar_schemas.tlog import leaf as leaves
 from glomar_schemas.tlog import receipt as receipts
+from glomar_schemas.tlog.leaf import Leaf
 from glomar_schemas.tlog.merkle import EMPTY_ROOT
 from glomar_schemas.tlog.note import Checkpoint, format_vkey, open_checkpoint, parse_vkey, sign
 from glomar_schemas.tlog.tree import Tree
@@ -218,3 +221,8 @@ class Ledger:
         if self._lock < 0:
             fix = "Start the auditor again; it recovers"
             raise Fatal("the ledger is closed", where=str(self._directory), fix=fix)
+
+
+def stored_leaf(message: Stored) -> Leaf:
+    """Its sequence, stream time and subject, and the SHA-256 of its body."""
+    return Leaf(message.sequence, message.time_ns, message.subject, hashlib.sha256(message.body).digest())

@@ -4,9 +4,11 @@ Safe on a live ledger: what its auditor appends meanwhile is beyond the checkpoi
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from pathlib import Path
 from typing import Never
+from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_schemas.agreement.model import SignedAgreement
@@ -21,6 +23,9 @@ from glomar_schemas.tlog.tree import TILE_WIDTH, Tree
 
 from glomar_auditor.ledger.disk import Disk
 from glomar_auditor.ledger.tiles import TileStore, no_tiles
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_NS = 2**63 - 1
 
 
 class LedgerView:
@@ -150,3 +155,13 @@ def _require_signed(tree: Tree, checkpoint: Checkpoint) -> None:
 
 def _differ(what: str) -> Never:
     raise IntegrityError(what, where="ledger", fix="Keep the files as evidence; see what `verify` says")
+
+
+def in_zone(given: datetime, zone: str) -> datetime:
+    """A date without a zone is in `zone`."""
+    return given if given.tzinfo else given.replace(tzinfo=ZoneInfo(zone))
+
+
+def to_ns(moment: datetime) -> int:
+    """ns since the Unix epoch, between 0 and LAST_NS."""
+    return min(max((moment - _EPOCH) // timedelta(microseconds=1) * 1000, 0), LAST_NS)

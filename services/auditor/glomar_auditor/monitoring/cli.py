@@ -71,7 +71,9 @@ def evidence(
     if found.fault == "fork":
         print(f"{what} that does not begin with it: proved")
     else:
-        print(f"{what}: proved. That the smaller one was shown later is the word of the monitor's operator")
+        print(
+            f"{what}: proved. Only the monitor's operator can say that the log showed the smaller one later"
+        )
 
 
 def trusted_key(path: Path) -> VerifierKey:

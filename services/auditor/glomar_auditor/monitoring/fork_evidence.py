@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-from glomar_schemas.errors import IntegrityError, Malformed, Misconfigured, Untrusted
+from glomar_schemas import files
+from glomar_schemas.errors import IntegrityError, Malformed, Untrusted
 from glomar_schemas.tlog.client import PublishedLog
 from glomar_schemas.tlog.merkle import verify_consistency
 from glomar_schemas.tlog.note import Checkpoint, VerifierKey, decode_base64, format_vkey, open_checkpoint
@@ -54,9 +55,7 @@ def read(path: Path) -> ForkEvidence:
     try:
         # Not glomar_schemas.decoding, which refuses the line ends in notes. Only what the log's key signed
         # is trusted here.
-        return msgspec.json.decode(path.read_bytes(), type=ForkEvidence)
-    except OSError as error:
-        raise Misconfigured(f"can't be read ({error.strerror})", where=str(path)) from None
+        return msgspec.json.decode(files.read(path), type=ForkEvidence)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Malformed("not an evidence file of a monitor", where=str(path)) from None
 

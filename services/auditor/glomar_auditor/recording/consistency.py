@@ -7,6 +7,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 from glomar_runtime.bus.stream import Stored, StreamState, get_by_sequence, lost_sequences, stream_state
@@ -18,18 +19,60 @@ from glomar_schemas.tlog.note import VerifierKey
 from nats.aio.client import Client
 from opentelemetry import metrics
 
+from glomar_auditor.ledger.disk import Disk
 from glomar_auditor.ledger.incarnations import is_opening
-from glomar_auditor.ledger.leaves import stored_leaf
-from glomar_auditor.ledger.ledger import Ledger
+from glomar_auditor.ledger.ledger import Ledger, stored_leaf
 from glomar_auditor.recording import contradictions
 from glomar_auditor.recording.contradictions import Contradiction
-from glomar_auditor.recording.stream_origin import OriginFile
 
 log = logging.getLogger(__name__)
 
 FIRST_SPOT_CHECKS = 64
 SPOT_CHECKS = 4
 """Older messages, chosen at random, that a comparison reads besides the newest; more on a new connection."""
+
+
+class _Origin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    version: int
+    stream: str
+    created: str
+
+
+class OriginFile:
+    """`stream.json` in the ledger's directory: when the recorded stream was created.
+
+    A stream that was deleted and created again has the same name and starts again at sequence 1. The caller
+    holds the ledger's lock.
+    """
+
+    def __init__(self, directory: Path, stream: str, disk: Disk | None = None) -> None:
+        """Raises IntegrityError for a file that is malformed or names another stream."""
+        self._path = directory / "stream.json"
+        self._stream = stream
+        self._disk = disk or Disk()
+        self.created = self._read()
+        """RFC 3339; "" before the first comparison without a contradiction."""
+
+    def note(self, created: str) -> None:
+        """Durably. Raises OSError."""
+        content = msgspec.json.encode(_Origin(1, self._stream, created))
+        self._disk.replace_durably(self._path, content + b"\n")
+        self.created = created
+
+    def _read(self) -> str:
+        if not self._path.exists():
+            return ""
+        try:
+            found = msgspec.json.decode(self._path.read_bytes(), type=_Origin)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            found = None
+        if found is None or found.stream != self._stream:
+            raise IntegrityError(
+                "malformed, or of another stream",
+                where=str(self._path),
+                fix="Restore it from a copy of the ledger's directory",
+            )
+        return found.created
 
 
 class ConsistencyWatch:

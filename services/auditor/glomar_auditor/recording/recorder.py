@@ -14,8 +14,7 @@ from glomar_schemas.tlog.leaf import Gap
 from nats.aio.client import Client
 from opentelemetry import metrics
 
-from glomar_auditor.ledger.leaves import stored_leaf
-from glomar_auditor.ledger.ledger import Ledger
+from glomar_auditor.ledger.ledger import Ledger, stored_leaf
 from glomar_auditor.recording.consistency import ConsistencyWatch
 from glomar_auditor.recording.contradictions import GAP_ATTEMPTS, is_gap, unreadable
 

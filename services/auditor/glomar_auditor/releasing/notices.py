@@ -13,8 +13,7 @@ from glomar_schemas.subjects import MAX_NOTICE_BYTES, Subjects
 from glomar_schemas.tlog.leaf import encode as encode_leaf
 from nats.aio.client import Client
 
-from glomar_auditor.ledger.leaves import stored_leaf
-from glomar_auditor.ledger.ledger import Ledger
+from glomar_auditor.ledger.ledger import Ledger, stored_leaf
 from glomar_auditor.releasing.holds import Holds
 from glomar_auditor.releasing.recalls import open_recall
 

@@ -17,7 +17,7 @@ from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog.leaf import encode as encode_leaf
 from msgspec import Struct
 
-from glomar_auditor.ledger.leaves import stored_leaf
+from glomar_auditor.ledger.ledger import stored_leaf
 
 log = logging.getLogger(__name__)
 

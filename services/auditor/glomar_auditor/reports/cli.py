@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from glomar_auditor.index.cli import NAME, AsJson, Config, Since, Until, in_period
 from glomar_auditor.index.database import RequestFilter
-from glomar_auditor.ledger.periods import in_zone
+from glomar_auditor.ledger.view import in_zone
 from glomar_auditor.reports import accounting as accounts
 from glomar_auditor.reports import public as publicly
 from glomar_auditor.reports.accounting import Accounting

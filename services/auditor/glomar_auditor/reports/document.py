@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from glomar_runtime.html.render import render
+from glomar_runtime.html import render
 from msgspec import Struct
 
 

@@ -10,8 +10,7 @@ from glomar_schemas.errors import Refused
 
 from glomar_auditor.index.context import OversightContext, open_context
 from glomar_auditor.index.database import Index
-from glomar_auditor.index.fill import fill
-from glomar_auditor.index.signatures import SignatureCheck
+from glomar_auditor.index.fill import SignatureCheck, fill
 from glomar_auditor.reports.count import ReportSource
 
 

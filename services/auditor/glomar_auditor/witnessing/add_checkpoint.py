@@ -9,8 +9,7 @@ from typing import Final
 
 import msgspec
 from glomar_schemas.errors import Refused
-from glomar_schemas.tlog.cosignature import cosigned_at
-from glomar_schemas.tlog.note import VerifierKey, decode_decimal
+from glomar_schemas.tlog.note import VerifierKey, cosigned_at, decode_decimal
 
 PATH: Final = "/add-checkpoint"
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from glomar_schemas.errors import Refused, TimedOut, Unreachable
 from glomar_schemas.publish import (
     ACK_TIMEOUT_S,
-    SLOT_TAKEN,
+    SUBJECT_TAKEN,
     Connection,
     NotStored,
     Outgoing,
@@ -69,7 +69,7 @@ async def _one_by_one(
             try:
                 return await store(connection, message)
             except NotStored as refusal:
-                if refusal.err_code != SLOT_TAKEN:
+                if refusal.err_code != SUBJECT_TAKEN:
                     raise
                 return await _already_stored(connection, identity, message)
 
@@ -94,7 +94,7 @@ async def publish_acks(
                 return await store(connection, message)
             except NotStored as refusal:
                 # Only this agency can have published it; the first ack is final, and a second says the same.
-                if refusal.err_code != SLOT_TAKEN:
+                if refusal.err_code != SUBJECT_TAKEN:
                     raise
                 return None
 

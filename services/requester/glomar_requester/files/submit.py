@@ -7,15 +7,16 @@ crash sends nothing twice and gives the answers that are already stored.
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, get_args
 
 from glomar_schemas.errors import IntegrityError, Malformed, Misconfigured
 from msgspec import Struct
 
 from glomar_requester.ask import Question
 from glomar_requester.client import Client
-from glomar_requester.files.request_file import BadRow, FileDigest, FileFormat, digest_file, read_rows
+from glomar_requester.files.read_requests import BadRow, FileDigest, FileFormat, digest_file, read_rows
 from glomar_requester.files.result_file import ResultWriter
 from glomar_requester.verification.release import Outcome, Result
 
@@ -61,15 +62,16 @@ class Submission:
         started = time.monotonic()
         fault = ""
         try:
-            with self._source.open("rb") as file:
-                found = digest_file(file)
-                file.seek(0)
+            with self._reading():
+                file = self._source.open("rb")
+            with file:
+                with self._reading():
+                    found = digest_file(file)
+                    file.seek(0)
                 results = self._client.ask_many(self._questions(file, found), timeout_s=timeout_s, wait=wait)
                 async for result in results:
                     self._write(result)
                     advance(self._counts.total(), found.lines)
-        except OSError as error:
-            raise Misconfigured(f"can't be read ({error.strerror})", where=str(self._source)) from None
         except Malformed as error:
             raise Malformed(error.what, where=f"{self._source}: {error.where}", fix=error.fix) from None
         except IntegrityError as error:
@@ -77,13 +79,25 @@ class Submission:
         return self._summary(time.monotonic() - started, fault)
 
     def _questions(self, file: BinaryIO, found: FileDigest) -> Iterator[Question]:
-        for row in read_rows(file, format_of(self._source)):
+        rows = read_rows(file, format_of(self._source))
+        while True:
+            with self._reading():
+                row = next(rows, None)
+            if row is None:
+                return
             if isinstance(row, BadRow):
                 self._bad_rows += 1
                 self._on_bad_row(row)
                 self._write(Result(request_id="", reference=row.reference, outcome="rejected"))
             else:
                 yield Question(row.ask, key=f"{found.digest}:{row.line}")
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise Misconfigured(f"can't be read ({error.strerror})", where=str(self._source)) from None
 
     def _write(self, result: Result) -> None:
         self._counts[result.outcome] += 1
@@ -95,13 +109,7 @@ class Submission:
         return Summary(
             version=1,
             rows=counts.total(),
-            confirm=counts["confirm"],
-            deny=counts["deny"],
-            refused=counts["refused"],
-            rejected=counts["rejected"],
-            unanswered=counts["unanswered"],
-            recalled=counts["recalled"],
-            expired=counts["expired"],
+            **{outcome: counts[outcome] for outcome in get_args(Outcome)},
             bad_rows=self._bad_rows,
             seconds=round(seconds, 3),
             unwitnessed=self._unwitnessed,

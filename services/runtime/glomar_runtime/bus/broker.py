@@ -18,13 +18,15 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import ConnectionClosedError, ConnectionReconnectingError
 
-from glomar_runtime.bus.asyncapi import payload
 from glomar_runtime.bus.connection import API_PREFIX, BusClient, connect
 from glomar_runtime.settings import ServiceSettings
 
 log = logging.getLogger(__name__)
 
 INFO_TIMEOUT_S = 5.0
+
+SCHEMA_MARKER = "x-json-schema"
+"""In the AsyncAPI document: a payload's JSON Schema, which the generator of the document refers to."""
 
 _BATCHES = PullSub(batch_size=MAX_BATCH, batch=True)
 
@@ -121,7 +123,7 @@ class Bus(NatsBroker):
 
     def publishes(self, subject: str, *, carries: type[Struct], description: str) -> None:
         """Declares for AsyncAPI what this service publishes through `client` (docs/adr/0008)."""
-        self.publisher(subject, title=subject, schema=payload(carries), description=description)
+        self.publisher(subject, title=subject, schema=_payload(carries), description=description)
 
     def _subscribed(self, subject: str, carries: type[Struct], **arguments: Any) -> Callable[[Any], Any]:
         subscriber = self.subscriber(
@@ -137,7 +139,7 @@ class Bus(NatsBroker):
                     log.exception("handler failed")
                     raise
 
-            handle.__annotations__["message"] = payload(carries)
+            handle.__annotations__["message"] = _payload(carries)
             subscriber(handle)
             return handler
 
@@ -147,3 +149,24 @@ class Bus(NatsBroker):
 async def _raw(message: Any) -> Any:
     """Leaves the bytes to the strict decoder: FastStream's decoder depends on the sender's content type."""
     return message.raw_message
+
+
+def _payload(kind: type[Struct]) -> type:
+    """An annotation whose JSON Schema is `json/<name>.schema.json` of the contract.
+
+    FastStream describes payloads through pydantic, which does not support msgspec Structs and resolves
+    references itself. So the annotation gives it a marker.
+    """
+    name = kind.__struct_config__.tag or kind.__name__.lower()
+
+    class Payload:
+        @classmethod
+        def __get_pydantic_core_schema__(cls, source: object, handler: object) -> dict[str, Any]:
+            return {"type": "any"}
+
+        @classmethod
+        def __get_pydantic_json_schema__(cls, schema: object, handler: object) -> dict[str, Any]:
+            return {"type": "object", "title": kind.__name__, SCHEMA_MARKER: f"json/{name}.schema.json"}
+
+    Payload.__name__ = Payload.__qualname__ = kind.__name__
+    return Payload

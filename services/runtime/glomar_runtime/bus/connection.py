@@ -8,6 +8,7 @@ stop verifier and auditor for everybody (docs/adr/0004).
 import contextlib
 import logging
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -140,6 +141,16 @@ async def connect(settings: Access, name: str, *, quiet: bool = False) -> BusCli
         with contextlib.suppress(Unreachable):
             return await _connect(settings, name, servers, quiet)
     return await _connect(settings, name, last, quiet)
+
+
+@contextlib.asynccontextmanager
+async def connected(settings: Access, name: str, *, quiet: bool = True) -> AsyncIterator[BusClient]:
+    """A connection for one command. Raises as `connect`."""
+    client = await connect(settings, name, quiet=quiet)
+    try:
+        yield client
+    finally:
+        await client.close()
 
 
 async def _connect(settings: Access, name: str, servers: list[str], quiet: bool) -> BusClient:

@@ -7,10 +7,12 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import App, Parameter
+from glomar_runtime.cli import AsJson
+from glomar_schemas import files
 from glomar_schemas.agreement.model import Agreement, Trust, load_trust, parse_agreement
 from glomar_schemas.crypto.dsse import Signature
 from glomar_schemas.decoding import decode
-from glomar_schemas.errors import Malformed, Misconfigured, Refused
+from glomar_schemas.errors import Malformed, Refused
 
 from glomar_verifier.agreement.describe import ExampleResult, describe, describe_changes, differences
 from glomar_verifier.agreement.diff import Change, changes
@@ -32,14 +34,14 @@ def check(
     *,
     against: Annotated[Path | None, Parameter(help="another version, to show what changed")] = None,
     trust: Annotated[Path | None, Parameter(help="your trust file: whose signatures are valid")] = None,
-    as_json: Annotated[bool, Parameter("--json", help="print JSON")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Explain the file in words, run the examples of each condition, and list every mistake with its line.
 
     Exit code 3 if there is a mistake, or with --trust an invalid signature.
     """
     rules = load_rules()
-    raw = _read(file)
+    raw = files.read(file)
     agreement, findings = lint(raw, rules)
     digest = hashlib.sha256(raw).hexdigest()
     signed = _signers(file, raw, agreement, load_trust(trust) if trust else None)
@@ -64,12 +66,10 @@ def publish(
     file: AgreementFile, *, out: Annotated[Path, Parameter(help="the public version; replaced if it exists")]
 ) -> None:
     """Write the public version: marked redactions, and the SHA-256 of the full text."""
-    raw = _read(file)
+    raw = files.read(file)
     agreement = parse_agreement(raw, where=str(file))
-    try:
-        out.write_text(public_text(raw, agreement), encoding="utf-8")
-    except OSError as error:
-        raise Misconfigured(f"can't be written ({error.strerror})", where=str(out)) from None
+    files.require_distinct(out, file)
+    files.replace(out, public_text(raw, agreement).encode(), mode=0o644)
     print(f"{out}: {len(agreement.redactions)} values left out of {file}")
 
 
@@ -82,17 +82,10 @@ def _require_sound(file: Path, findings: list[LintFinding], signed: list[Signatu
         raise Refused("; ".join(unsound), where=f"{file}.sig", fix="Nothing is answered under it")
 
 
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise Misconfigured(f"can't be read ({error.strerror})", where=str(file)) from None
-
-
 def _other(file: Path | None, rules: Rules) -> Agreement:
     """The version to compare with. Raises Misconfigured, Malformed."""
     assert file is not None
-    agreement, findings = lint(_read(file), rules)
+    agreement, findings = lint(files.read(file), rules)
     if agreement is None:
         raise Malformed(findings[0].what, where=f"{file}:{findings[0].line}")
     return agreement
@@ -106,7 +99,7 @@ def _signers(
         return []
     signatures: tuple[Signature, ...] = ()
     if beside.exists():
-        signatures = decode(_read(beside), tuple[Signature, ...], what=str(beside))
+        signatures = decode(files.read(beside), tuple[Signature, ...], what=str(beside))
     return signature_statuses(raw, agreement, signatures, trust)
 
 

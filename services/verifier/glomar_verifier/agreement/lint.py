@@ -15,8 +15,17 @@ from glomar_verifier.agreement.examples import outcome
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.policy import expressions
 from glomar_verifier.policy.gate import Gate, time_zone, vocabulary
-from glomar_verifier.readers.toml_errors import NotToml, TomlFault, read_tree, type_faults
-from glomar_verifier.readers.toml_positions import KeyPath, LineSpan, dotted, line_of, line_spans
+from glomar_verifier.readers.toml import (
+    KeyPath,
+    LineSpan,
+    NotToml,
+    TomlFault,
+    dotted,
+    line_of,
+    line_spans,
+    read_tree,
+    type_faults,
+)
 
 
 class LintFinding(Struct, frozen=True, order=True):

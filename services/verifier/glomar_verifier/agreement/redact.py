@@ -5,7 +5,7 @@ import hashlib
 from glomar_schemas.agreement.model import Agreement
 from glomar_schemas.errors import Malformed
 
-from glomar_verifier.readers.toml_positions import LineSpan, dotted, line_spans
+from glomar_verifier.readers.toml import LineSpan, dotted, line_spans
 
 REDACTED = "[redacted]"
 

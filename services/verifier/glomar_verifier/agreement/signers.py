@@ -66,5 +66,5 @@ def _state(raw: bytes, signature: Signature, key: Ed25519PublicKey) -> str:
     try:
         key.verify(signature.sig, pre_authentication(AGREEMENT_TYPE, raw))
     except InvalidSignature:
-        return "does not fit the file: it was altered after signing"
+        return "does not match the file: it was altered after signing"
     return HOLDS

@@ -29,7 +29,7 @@ class StreamClock:
     def now(self, own: datetime, stream: datetime) -> datetime:
         """stream: the newest stream time of the messages at hand. Raises Retryable if `own` lags."""
         self._newest = max(self._newest or stream, stream)
-        self.require_right(own)
+        self.require_not_behind(own)
         return max(own, self._newest)
 
     def batch_time(self, own: datetime, stream: datetime) -> datetime | None:
@@ -46,7 +46,7 @@ class StreamClock:
         self._is_lagging = False
         return now
 
-    def require_right(self, own: datetime) -> None:
+    def require_not_behind(self, own: datetime) -> None:
         """Raises Retryable while `own` is more than MAX_LAG behind the newest stream time."""
         if self._newest is not None and own < self._newest - MAX_LAG:
             raise Retryable(

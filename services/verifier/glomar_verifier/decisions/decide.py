@@ -30,8 +30,7 @@ from glomar_verifier.decisions.verdict_writer import (
 )
 from glomar_verifier.holder_lists.case_roll import CaseRolls
 from glomar_verifier.holder_lists.veto import VetoList
-from glomar_verifier.matching.match import MatchResult, Query, decide
-from glomar_verifier.matching.query import normal_query
+from glomar_verifier.matching.match import MatchResult, Query, decide, normal_query
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.policy.facts import Counted, Registry
 from glomar_verifier.policy.gate import Gate

@@ -11,11 +11,9 @@ from pathlib import Path
 
 from glomar_runtime.bus.stream import Stored, delivered_up_to, get_by_sequence
 from glomar_schemas.errors import Malformed, Misconfigured
-from glomar_schemas.subjects import Subjects
+from glomar_schemas.subjects import Subjects, verdict_token
 from msgspec import Struct
 from nats.aio.client import Client
-
-from glomar_verifier.decisions.open_request import verdict_token
 
 NO_HOLD = 0
 """No control has this slot. Such a request is resumed at once; a hold that covers it is found then."""

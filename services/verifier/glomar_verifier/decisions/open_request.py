@@ -12,7 +12,7 @@ from glomar_schemas.crypto.sealing import Context, Opener
 from glomar_schemas.decoding import decode
 from glomar_schemas.errors import Malformed, Refused, Untrusted
 from glomar_schemas.messages import Refusal, Request, Subject
-from glomar_schemas.subjects import Subjects, is_request_id
+from glomar_schemas.subjects import Subjects, verdict_token
 from msgspec import Struct
 
 MALFORMED = "malformed"
@@ -70,9 +70,3 @@ def open_request(
         return Unreadable(
             ref, Refusal(condition=MALFORMED, citation="PROTOCOL, Decoding", message=str(fault))
         )
-
-
-def verdict_token(token: str, sequence: int) -> str:
-    """The last token of the verdict's subject: the request id, or `~<sequence>` if it is not valid."""
-    # A sequence can't be claimed before the request has it.
-    return token if is_request_id(token) else f"~{sequence}"

@@ -22,7 +22,7 @@ from glomar_schemas.agreement.keyholder import Keyholder
 from glomar_schemas.agreement.versions import Versions
 from glomar_schemas.keys import KeyRing
 from glomar_schemas.publish import Outgoing
-from glomar_schemas.subjects import MAX_BATCH, Subjects
+from glomar_schemas.subjects import MAX_BATCH, Subjects, verdict_token
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from opentelemetry.trace import Span
@@ -30,8 +30,7 @@ from opentelemetry.trace import Span
 from glomar_verifier.decisions.clock import StreamClock, running_from, wait_until
 from glomar_verifier.decisions.decide import DecisionEngine, WorkItem
 from glomar_verifier.decisions.held_requests import HeldRequest, HeldRequests, find_unanswered
-from glomar_verifier.decisions.open_request import verdict_token
-from glomar_verifier.decisions.publish import OnStored, Stale, ignore_stored, store_verdicts
+from glomar_verifier.decisions.store_verdicts import OnStored, Stale, ignore_stored, store_verdicts
 from glomar_verifier.decisions.verdict_writer import SignedVerdict
 
 log = logging.getLogger(__name__)
@@ -246,7 +245,7 @@ class Worker:
 
     async def check_clock(self) -> None:
         """Raises Retryable while nothing is decided because this machine's clock lags."""
-        self._clock.require_right(datetime.now(UTC))
+        self._clock.require_not_behind(datetime.now(UTC))
 
     def status(self) -> dict[str, object]:
         """For /status: what is in force, and how many requests each hold keeps."""

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import App, Parameter
-from glomar_runtime.bus.connection import connect
+from glomar_runtime.bus.connection import connected
 from glomar_runtime.bus.controls import latest_in_force
+from glomar_runtime.cli import AsJson, print_result, utc
 from glomar_runtime.settings import load_settings
 from glomar_schemas.agreement.controls import InForce
-from glomar_schemas.agreement.model import load_trust
-from glomar_schemas.agreement.versions import Versions, load_versions
+from glomar_schemas.agreement.versions import Versions
 from glomar_schemas.errors import Misconfigured, Refused
 from glomar_schemas.subjects import Subjects
 
@@ -31,7 +31,6 @@ OVERLAP = timedelta(days=7)
 """Time in which the next key is in force too: a requester that learns of it late still seals to this one."""
 
 Config = Annotated[Path, Parameter(help="the verifier's TOML file")]
-AsJson = Annotated[bool, Parameter("--json", help="print JSON")]
 KeyId = Annotated[str, Parameter(help="as `epoch list` shows it")]
 
 
@@ -45,16 +44,14 @@ def new(
 ) -> None:
     """Create a key. Others seal to it once a control names it. Nothing is sent."""
     settings, versions = _load(config)
-    since = _utc(from_)
-    end = _utc(until) if until else since + EPOCH + OVERLAP
+    since = utc(from_)
+    end = utc(until) if until else since + EPOCH + OVERLAP
     if end <= since:
         raise Misconfigured("an epoch that ends before it begins", where="--until")
     record = epoch_files(settings).create(versions.newest.agreement.holder, since, end)
-    if as_json:
-        print(json.dumps({"version": 1, "key_id": record.key_id, **msgspec.to_builtins(record)}))
-        return
-    print(f"key id  {record.key_id}\nparty   {record.party}\npublic  {record.public}")
-    print(f"from    {since.isoformat()}\nuntil   {end.isoformat()}")
+    text = f"key id  {record.key_id}\nparty   {record.party}\npublic  {record.public}\n"
+    text += f"from    {since.isoformat()}\nuntil   {end.isoformat()}"
+    print_result({"key_id": record.key_id, **msgspec.to_builtins(record)}, text, as_json)
 
 
 @app.command(name="list")
@@ -93,10 +90,8 @@ def destroy(key_id: KeyId, *, config: Config, as_json: AsJson = False) -> None:
             fix="Nothing was changed. Publish the control first: glomar-auditor control draft shred",
         )
     count = epoch_files(settings).destroy(key_id)
-    if as_json:
-        print(json.dumps({"version": 1, "key_id": key_id, "files_destroyed": count}))
-    else:
-        print(f"{key_id}: {count} of 3 files were there and are destroyed")
+    text = f"{key_id}: {count} of 3 files were there and are destroyed"
+    print_result({"key_id": key_id, "files_destroyed": count}, text, as_json)
 
 
 def epoch_files(settings: VerifierSettings) -> EpochFiles:
@@ -105,17 +100,10 @@ def epoch_files(settings: VerifierSettings) -> EpochFiles:
 
 def _load(config: Path) -> tuple[VerifierSettings, Versions]:
     settings = load_settings(VerifierSettings, config)
-    return settings, load_versions(settings.agreement, load_trust(settings.trust))
+    return settings, settings.load_versions()
 
 
 async def _in_force(settings: VerifierSettings, versions: Versions) -> InForce:
-    client = await connect(settings, "glomar-verifier epoch")
-    try:
+    async with connected(settings, "glomar-verifier epoch", quiet=False) as client:
         subjects = Subjects(versions.newest.agreement.id, settings.incarnation)
         return await latest_in_force(client, versions, subjects)
-    finally:
-        await client.close()
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

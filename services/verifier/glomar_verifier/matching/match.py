@@ -7,12 +7,13 @@ from itertools import product
 from typing import Literal
 
 import msgspec
+from glomar_schemas.messages import Subject
 from msgspec.structs import astuple, replace
 
-from glomar_verifier.matching.addresses import NormalAddress
-from glomar_verifier.matching.names import NormalName
+from glomar_verifier.matching.addresses import AddressForm, NormalAddress, normal_address
+from glomar_verifier.matching.names import NormalName, normal_name
 from glomar_verifier.matching.places import NOTHING_KNOWN, KnownStreets, same_delivery_point, same_units
-from glomar_verifier.matching.rules import Rules
+from glomar_verifier.matching.rules import Rules, known_birth
 from glomar_verifier.matching.spelling import (
     exchanged,
     first_name_slips,
@@ -218,3 +219,39 @@ ADDRESS_AND_TIME: dict[str, Gate] = {
     "date-of-birth": _date_of_birth,
     "years": _years,
 }
+
+
+def normal_query(
+    particulars: Subject, tax_periods: tuple[int, ...], rules: Rules, form: AddressForm
+) -> Query:
+    """Raises Malformed for text that has no normal form."""
+    born = known_birth(particulars.date_of_birth, rules)
+    return Query(
+        name=normal_name(
+            particulars.first_name,
+            particulars.middle_name,
+            particulars.last_name,
+            particulars.suffix,
+            rules,
+        ),
+        address=normal_address_of(particulars, rules, form),
+        date_of_birth=born,
+        tax_periods=tax_periods,
+        birth_unsure=born is not None and (born.month, born.day) in rules.birthdays_of_unknown,
+    )
+
+
+def normal_address_of(particulars: Subject, rules: Rules, form: AddressForm) -> NormalAddress:
+    """Raises Malformed."""
+    return normal_address(
+        number=particulars.street_number,
+        street=particulars.street_name,
+        unit=particulars.unit,
+        po_box=particulars.po_box,
+        city=particulars.city,
+        state=particulars.state,
+        zip_code=particulars.zip,
+        urbanization=particulars.urbanization or "",
+        rules=rules,
+        form=form,
+    )

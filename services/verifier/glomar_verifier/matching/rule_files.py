@@ -10,8 +10,15 @@ import msgspec
 from glomar_schemas.errors import Misconfigured
 from msgspec import Meta, Struct
 
-from glomar_verifier.readers.toml_errors import NotToml, TomlFault, read_tree, type_faults
-from glomar_verifier.readers.toml_positions import dotted, line_of, line_spans
+from glomar_verifier.readers.toml import (
+    NotToml,
+    TomlFault,
+    dotted,
+    line_of,
+    line_spans,
+    read_tree,
+    type_faults,
+)
 
 FIX = "Correct the line, or reinstall Glomar"
 MAX_WORD_LETTERS = 40

@@ -5,18 +5,19 @@ import unicodedata
 from functools import lru_cache
 
 from anyascii import anyascii
+from glomar_schemas.decoding import ZERO_WIDTH
 from glomar_schemas.errors import Malformed
 
 # An apostrophe or a full stop joins (O'Brien, P.O.). A full stop between digits, and all else, separates.
 _DECIMAL_POINT = re.compile(r"(?<=[0-9])\.(?=[0-9])")
 _JOINING = re.compile(r"['`.]")
 _SEPARATING = re.compile(r"[^A-Z0-9]+")
-# Marks without a width (Unicode 23.2, 23.8): space, joiners, soft hyphen, byte order mark, directions, and
-# the line that stretches Arabic letters. In Persian and Indic names a joiner shapes the letters; the name is
-# the same without it, as an Arabic or Hebrew name is without vowel signs. anyascii does not read alef.
+# In Persian and Indic names a joiner shapes the letters; the name is the same without it. So it is without
+# the line that stretches Arabic letters, and without the vowel signs of Arabic and Hebrew. anyascii does not
+# read the letter alef.
 _BEFORE_READING = {
-    **dict.fromkeys(map(ord, "\u00ad\u034f\u061c\u0640\u180e\u200b\u200c\u200d\u200e\u200f\u2060\ufeff")),
-    **dict.fromkeys((*range(0x0591, 0x05C8), *range(0x064B, 0x0660), 0x0670)),
+    **ZERO_WIDTH,
+    **dict.fromkeys((0x0640, *range(0x0591, 0x05C8), *range(0x064B, 0x0660), 0x0670)),
     0x0627: "\u0622",
 }
 _HTML_ENTITY = re.compile(r"&(?:#[0-9]{1,6}|#[xX][0-9A-Fa-f]{1,5}|[A-Za-z]{2,8}[0-9]{0,2});")

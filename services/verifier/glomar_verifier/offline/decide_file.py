@@ -18,8 +18,7 @@ from msgspec import Struct
 from glomar_verifier.agreement.examples import FIRST_OF_ITS_KIND
 from glomar_verifier.decisions.open_request import MALFORMED
 from glomar_verifier.holder_lists.case_roll import CaseRoll
-from glomar_verifier.matching.match import MatchResult, decide
-from glomar_verifier.matching.query import normal_query
+from glomar_verifier.matching.match import MatchResult, decide, normal_query
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.offline.request_row import Requester, read_request, read_request_rows
 from glomar_verifier.policy.facts import Engagement, Registry

@@ -8,9 +8,8 @@ import msgspec
 from glomar_schemas.messages import Subject
 
 from glomar_verifier.matching.addresses import NormalAddress
-from glomar_verifier.matching.match import Query, RegisterRecord, decide, gates
+from glomar_verifier.matching.match import Query, RegisterRecord, decide, gates, normal_query
 from glomar_verifier.matching.names import NormalName
-from glomar_verifier.matching.query import normal_query
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.matching.street_lines import Street
 from glomar_verifier.register import Register

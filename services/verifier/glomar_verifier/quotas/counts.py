@@ -20,8 +20,7 @@ from msgspec.structs import astuple
 from glomar_verifier.policy.facts import Counted
 from glomar_verifier.quotas import lookup_history
 from glomar_verifier.quotas.counters import SeriesCounters, key
-from glomar_verifier.quotas.dated_names import RecordedName
-from glomar_verifier.quotas.hidden_names import DatedName, NameKeys
+from glomar_verifier.quotas.hidden_names import DatedName, NameKeys, RecordedName
 
 _VERSION = 3
 """Version of the tables; `PRAGMA user_version` below."""

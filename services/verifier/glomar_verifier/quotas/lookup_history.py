@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from glomar_verifier.quotas.dated_names import RecordedName
-from glomar_verifier.quotas.hidden_names import DatedName, HiddenName, NameKeys, same_name
+from glomar_verifier.quotas.hidden_names import DatedName, HiddenName, NameKeys, RecordedName, same_name
 
 _ENCODER = msgspec.msgpack.Encoder()
 _NAME = msgspec.msgpack.Decoder(HiddenName)

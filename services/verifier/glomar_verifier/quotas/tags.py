@@ -13,13 +13,20 @@ from msgspec.structs import astuple
 from glomar_verifier.matching.addresses import AddressForm, NormalAddress
 from glomar_verifier.matching.blocking import keyed_hash
 from glomar_verifier.matching.corrections import readings, spellings
+from glomar_verifier.matching.match import normal_address_of
 from glomar_verifier.matching.names import NormalName, normal_name
-from glomar_verifier.matching.query import normal_address_of
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.matching.spelling import distinguishing
 from glomar_verifier.matching.text import fold
-from glomar_verifier.quotas.dated_names import RecordedName, requested_variants
-from glomar_verifier.quotas.hidden_names import BirthDateKeys, DatedName, HiddenName, Name, NameKeys
+from glomar_verifier.quotas.hidden_names import (
+    BirthDateKeys,
+    DatedName,
+    HiddenName,
+    Name,
+    NameKeys,
+    RecordedName,
+    requested_variants,
+)
 
 KEY_BYTES = 32
 _CACHED = 1_024

@@ -10,12 +10,11 @@ from typing import Annotated
 
 import msgspec
 from cyclopts import Parameter
-from glomar_runtime.bus.connection import connect
+from glomar_runtime.bus.connection import connected
 from glomar_runtime.bus.controls import latest_in_force
 from glomar_runtime.cli import Advance, progress
 from glomar_runtime.settings import load_settings
-from glomar_schemas.agreement.model import SignedAgreement, load_trust
-from glomar_schemas.agreement.versions import load_versions
+from glomar_schemas.agreement.model import SignedAgreement
 from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.errors import Malformed, Misconfigured, Refused
 from glomar_schemas.keys import read_signing_key
@@ -25,7 +24,7 @@ from msgspec import Struct
 from nats.aio.client import Client
 
 from glomar_verifier.decisions.ledger_watch import VerifierLedgerWatch, open_ledger_watch
-from glomar_verifier.decisions.publish import ignore_stored
+from glomar_verifier.decisions.store_verdicts import ignore_stored
 from glomar_verifier.recalls.recall import AlreadyRecalled, Recaller, RecallState, StoredRecall, recall_states
 from glomar_verifier.recalls.recall_file import RecallRow, RecallTarget, read_rows
 from glomar_verifier.settings import VerifierSettings
@@ -173,17 +172,14 @@ class _Holder(Struct):
 async def _holder(config: Path) -> AsyncIterator[_Holder]:
     """Connects as the record holder, with the agreement in force. Raises Misconfigured, Unreachable."""
     settings = load_settings(VerifierSettings, config)
-    versions = load_versions(settings.agreement, load_trust(settings.trust))
+    versions = settings.load_versions()
     signer = Signer(read_signing_key(settings.signing_key))
     subjects = Subjects(versions.newest.agreement.id, settings.incarnation)
     ledger_watch = open_ledger_watch(settings, versions, subjects, lambda: versions.newest.ring)
     try:
-        client = await connect(settings, "glomar-verifier recalls", quiet=True)
-        try:
+        async with connected(settings, "glomar-verifier recalls") as client:
             in_force = await latest_in_force(client, versions, subjects)
             yield _Holder(client, subjects, in_force.require(), signer, ledger_watch)
-        finally:
-            await client.close()
     finally:
         if ledger_watch is not None:
             ledger_watch.close()

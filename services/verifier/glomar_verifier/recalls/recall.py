@@ -12,12 +12,12 @@ from glomar_schemas.agreement.model import SignedAgreement
 from glomar_schemas.crypto.dsse import Signer, open_envelope, require_signer, seal_envelope
 from glomar_schemas.errors import Malformed, Refused, Untrusted
 from glomar_schemas.messages import Ack, Cause, Recall
-from glomar_schemas.publish import SLOT_TAKEN, NotStored, Outgoing, store
+from glomar_schemas.publish import SUBJECT_TAKEN, NotStored, Outgoing, store
 from glomar_schemas.subjects import Subjects, is_request_id, is_token
 from msgspec import Struct
 from nats.aio.client import Client
 
-from glomar_verifier.decisions.publish import OnStored, ignore_stored
+from glomar_verifier.decisions.store_verdicts import OnStored, ignore_stored
 from glomar_verifier.recalls.recall_file import RecallTarget
 
 
@@ -93,7 +93,7 @@ class Recaller:
             sequence = await store(self._client, outgoing)
             self._on_stored([sequence], [outgoing])
         except NotStored as refusal:
-            if refusal.err_code != SLOT_TAKEN:
+            if refusal.err_code != SUBJECT_TAKEN:
                 raise
             raise AlreadyRecalled(
                 "recalled already", where=target.request_id, fix="The first recall stands"

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
-from glomar_schemas.errors import Malformed, Misconfigured
+from glomar_schemas.errors import Malformed
+from glomar_schemas.files import read
 from glomar_schemas.messages import Cause
 from glomar_schemas.subjects import is_request_id, is_token
 from msgspec import Struct
@@ -32,9 +33,7 @@ class RecallRow(Struct, frozen=True):
 def read_rows(file: Path, agency: str, cause: Cause | None) -> Iterator[RecallRow]:
     """agency, cause: for rows without them. Raises Misconfigured (unreadable), Malformed."""
     try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise Misconfigured(f"can't be read ({error.strerror})", where=str(file)) from None
+        text = read(file).decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Malformed("not UTF-8", where=str(file)) from None
     reader = csv.reader(text.splitlines(keepends=True), strict=True)

@@ -6,8 +6,10 @@ import os
 import secrets
 import shutil
 import sqlite3
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 
@@ -20,12 +22,12 @@ from glomar_verifier.matching.match import RegisterRecord
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.readers.csv_rows import RowFault, chunks, read_header
 from glomar_verifier.register import RegisterInfo
-from glomar_verifier.register.build_workers import CHUNK_BYTES, BuildJobs, WorkerPool, worker_pool
+from glomar_verifier.register.build_workers import BUCKETS, CHUNK_BYTES, BuildJobs, WorkerPool, worker_pool
 from glomar_verifier.register.digests import SectionDigest, bounds, digests, root, section_of
-from glomar_verifier.register.external_sort import BUCKETS
 from glomar_verifier.register.extract import COLUMNS, REQUIRED
 from glomar_verifier.register.left_out import LeftOutRows
 from glomar_verifier.register.lookup import FORMAT, RegisterMeta
+from glomar_verifier.register.open import is_server, require_driver
 from glomar_verifier.register.shared_births import shared_births
 from glomar_verifier.register.sqlite import SCHEMA, rows_between
 
@@ -38,6 +40,8 @@ PRAGMA cache_size = -65536;
 
 Progress = Callable[[int, int], None]
 """progress(done, of): reading the extract is three quarters of the work, sorting is the rest."""
+StepProgress = Callable[[str, int, int], None]
+"""progress(step, done, of)."""
 
 
 class BuildReport(msgspec.Struct, frozen=True):
@@ -242,3 +246,43 @@ def _spell_sections(database: sqlite3.Connection) -> Iterator[SectionDigest]:
     (last,) = database.execute("SELECT max(id) FROM spell").fetchone()
     for number in range(section_of("spell", last) + 1):
         yield from digests("spell", rows_between(database, "spell", *bounds("spell", number)))
+
+
+def build_into(
+    place: str,
+    source: Path,
+    rules: Rules,
+    *,
+    address_form: AddressForm = "us",
+    progress: StepProgress | None = None,
+    left_out: LeftOutRows | None = None,
+    max_left_out: float = 1.0,
+) -> BuildReport:
+    """Builds a register at a place: a path, or a postgresql:// URL.
+
+    For a server it is built in a private temporary directory (TMPDIR), then it is loaded.
+
+    `left_out` and `max_left_out` as in `build`. Raises Malformed, Misconfigured, Unreachable; then the old
+    register stays.
+    """
+    build_file = partial(
+        build, source, rules=rules, address_form=address_form, left_out=left_out, max_left_out=max_left_out
+    )
+    report_progress = progress or (lambda step, done, of: None)
+
+    def building(done: int, of: int) -> None:
+        report_progress("building", done, of)
+
+    if not is_server(place):
+        return build_file(Path(place), progress=building)
+    require_driver()
+    from glomar_verifier.register.postgres_load import load
+    from glomar_verifier.register.postgres_rows import connect
+
+    # Fails now, and not after minutes of building.
+    connect(place, reading=True).close()
+    with tempfile.TemporaryDirectory(prefix="glomar-register-") as directory:
+        built = Path(directory) / "register.db"
+        report = build_file(built, progress=building)
+        load(built, place, lambda done, of: report_progress("loading", done, of))
+    return report

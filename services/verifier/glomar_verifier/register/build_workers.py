@@ -8,7 +8,7 @@ import signal
 import threading
 from array import array
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import accumulate
@@ -22,7 +22,6 @@ from glomar_schemas.errors import Fatal
 from glomar_verifier.matching.addresses import AddressForm
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.readers.csv_rows import FileChunk, RowFault, read_chunk
-from glomar_verifier.register import external_sort
 from glomar_verifier.register.digests import SectionDigest, digests
 from glomar_verifier.register.extract import COLUMNS, read_record
 from glomar_verifier.register.index_entries import (
@@ -40,6 +39,10 @@ JOBS_AHEAD_PER_WORKER = 3
 
 A = TypeVar("A")
 B = TypeVar("B")
+
+BUCKETS = 256
+"""External bucket sort: each process appends its entries to so many files by their first byte, and each
+bucket is sorted in memory. The entries hold keyed hashes, line numbers and years only."""
 
 
 class ChunkRecords(msgspec.Struct, frozen=True, array_like=True):
@@ -92,9 +95,9 @@ class BuildJobs(msgspec.Struct, frozen=True):
             residents.append(resident)
             spells.append(spell)
             rows.append((row.line, encode(record)))
-        external_sort.append(self.directory, "posting", all_postings)
-        external_sort.append(self.directory, "resident", residents)
-        external_sort.append(self.directory, "spell", spells)
+        append_entries(self.directory, "posting", all_postings)
+        append_entries(self.directory, "resident", residents)
+        append_entries(self.directory, "spell", spells)
         return ChunkRecords(rows, faults, chunk.offset + chunk.size)
 
     def contradictions(self, bucket: int) -> tuple[int, list[RowFault], Counter[int]]:
@@ -104,13 +107,13 @@ class BuildJobs(msgspec.Struct, frozen=True):
     def crowded(self, job: tuple[int, frozenset[int]]) -> list[int]:
         """(bucket, lines left out) -> the lines of the spells at crowded places."""
         bucket, left_out = job
-        entries = external_sort.without(self._take("resident", bucket), left_out, LINE_AT["resident"])
+        entries = _without(self._take("resident", bucket), left_out, LINE_AT["resident"])
         return crowded(entries, self.rules.crowded_people)
 
     def postings(self, job: tuple[int, frozenset[int]]) -> BucketPostings:
         """(bucket, lines left out) -> its postings. A bucket ends at the end of a section."""
         bucket, left_out = job
-        entries = external_sort.without(self._take("posting", bucket), left_out, LINE_AT["posting"])
+        entries = _without(self._take("posting", bucket), left_out, LINE_AT["posting"])
         found = postings(entries)
         return BucketPostings(
             array("q", [key for key, _ in found]),
@@ -120,7 +123,7 @@ class BuildJobs(msgspec.Struct, frozen=True):
         )
 
     def _take(self, name: str, bucket: int) -> list[bytes]:
-        return external_sort.take(self.directory, name, bucket, WIDTHS[name])
+        return take_bucket(self.directory, name, bucket, WIDTHS[name])
 
 
 class WorkerPool:
@@ -190,3 +193,42 @@ def _end_with_parent() -> None:
 
 def _run(job: str, item: A) -> Any:
     return getattr(_jobs, job)(item)
+
+
+def append_entries(directory: Path, name: str, entries: Iterable[bytes]) -> None:
+    """Appends entries of one width under `name`. Processes do not share files, so none waits."""
+    own = directory / str(os.getpid())
+    own.mkdir(mode=0o700, exist_ok=True)
+    parts: list[list[bytes]] = [[] for _ in range(BUCKETS)]
+    for entry in entries:
+        parts[entry[0]].append(entry)
+    for bucket, part in enumerate(parts):
+        if part:
+            with (own / f"{name}-{bucket}").open("ab", buffering=0) as file:
+                _write(file.fileno(), b"".join(part))
+
+
+def take_bucket(directory: Path, name: str, bucket: int, width: int) -> list[bytes]:
+    """The entries of the bucket in order; its files are deleted. All entries of a bucket sort before those of
+    the next."""
+    files = [file for own in sorted(directory.iterdir()) if (file := own / f"{name}-{bucket}").exists()]
+    content = b"".join([file.read_bytes() for file in files])
+    for file in files:
+        file.unlink()
+    entries = [content[at : at + width] for at in range(0, len(content), width)]
+    entries.sort()
+    return entries
+
+
+def _without(entries: Sequence[bytes], lines: frozenset[int], at: int) -> Sequence[bytes]:
+    """The entries except those of which the four bytes at offset `at` are one of `lines`."""
+    if not lines:
+        return entries
+    left_out = {line.to_bytes(4, "big") for line in lines}
+    return [entry for entry in entries if entry[at : at + 4] not in left_out]
+
+
+def _write(handle: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(handle, view) :]

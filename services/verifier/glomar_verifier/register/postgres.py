@@ -12,8 +12,14 @@ from glomar_verifier.matching.match import Candidates, Query
 from glomar_verifier.matching.rules import Rules
 from glomar_verifier.register.integrity import require_unchanged, require_whole
 from glomar_verifier.register.lookup import REBUILD, BaseRegister, RegisterMeta, require_usable
-from glomar_verifier.register.postgres_connection import connect, label
-from glomar_verifier.register.postgres_rows import PostgresRows, in_schema, newest_build, reading
+from glomar_verifier.register.postgres_rows import (
+    PostgresRows,
+    connect,
+    in_schema,
+    label,
+    newest_build,
+    reading,
+)
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,7 @@ from psycopg import sql
 from glomar_verifier.matching.match import RegisterRecord
 from glomar_verifier.register.index_entries import ids_of
 from glomar_verifier.register.postgres import zip_prefix
-from glomar_verifier.register.postgres_connection import connect, label
-from glomar_verifier.register.postgres_rows import in_schema, schema_of
+from glomar_verifier.register.postgres_rows import connect, in_schema, label, schema_of
 
 _LOCK = 0x474C4D52
 _PARTITIONS = 10

@@ -6,21 +6,21 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from glomar_auditor.controls import cli_agreement, draft_file
 from glomar_auditor.controls import draft as drafting
+from glomar_auditor.controls import draft_file
+from glomar_auditor.controls.cli import sign_version
 from glomar_auditor.controls.draft import DraftContext
 from glomar_auditor.controls.draft_file import Draft, add_signature, open_draft
 from glomar_auditor.controls.explain import explain
-from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.agreement.controls import Hold, InForce, apply
 from glomar_schemas.agreement.model import SignedAgreement, Trust, load_agreement
-from glomar_schemas.agreement.versions import Versions
+from glomar_schemas.agreement.versions import Versions, bundled_agreement
 from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.errors import Malformed, Misconfigured, Refused, Untrusted
 from msgspec.structs import replace
 
 from tests.support import samples
-from tests.support.examples import model_agreement
+from tests.support.model_request import model_agreement
 
 SIGNED = SignedAgreement(model_agreement(), samples.AGREEMENT_DIGEST, samples.RING)
 VERSIONS = Versions({SIGNED.digest: SIGNED})
@@ -96,10 +96,10 @@ def test_a_key_signs_once() -> None:
 
 @pytest.mark.parametrize("use", ["sign", "official"])
 def test_only_an_officials_key_of_the_agreement_signs(use: str) -> None:
-    stranger = samples.signer("cbp" if use == "official" else samples.HOLDER, use)  # type: ignore[arg-type]
+    unknown = samples.signer("cbp" if use == "official" else samples.HOLDER, use)  # type: ignore[arg-type]
 
     with pytest.raises(Untrusted, match="does not name"):
-        signed_by(a_hold(), stranger)
+        signed_by(a_hold(), unknown)
 
 
 def test_an_official_whose_key_has_expired_does_not_sign() -> None:
@@ -112,9 +112,9 @@ def test_what_was_altered_after_it_was_signed_is_neither_signed_nor_shown() -> N
     altered = replace(once, payload=once.payload.replace(b'"lifts":2', b'"lifts":1'))
     assert altered != once
 
-    for look in (lambda: signed_by(altered, REQUESTER), lambda: words(altered)):
+    for read in (lambda: signed_by(altered, REQUESTER), lambda: words(altered)):
         with pytest.raises(Untrusted, match="altered after it was signed"):
-            look()
+            read()
 
 
 @pytest.mark.parametrize(
@@ -176,10 +176,10 @@ def test_a_file_that_is_no_draft_is_refused(tmp_path: Path, content: bytes) -> N
 
 def test_officials_sign_an_agreement_one_after_the_other(tmp_path: Path) -> None:
     file = tmp_path / "agreement-2.toml"
-    file.write_bytes(shipped.agreement().read_bytes())
+    file.write_bytes(bundled_agreement().read_bytes())
 
     for signer in (HOLDER, REQUESTER):
-        signed = cli_agreement.add_signature(file, signer)
+        signed = sign_version(file, signer)
 
     assert [each.keyid for each in signed] == [HOLDER.key_id, REQUESTER.key_id]
     officials = {
@@ -191,11 +191,11 @@ def test_officials_sign_an_agreement_one_after_the_other(tmp_path: Path) -> None
 
 def test_one_key_signs_an_agreement_once(tmp_path: Path) -> None:
     file = tmp_path / "agreement-2.toml"
-    file.write_bytes(shipped.agreement().read_bytes())
-    cli_agreement.add_signature(file, HOLDER)
+    file.write_bytes(bundled_agreement().read_bytes())
+    sign_version(file, HOLDER)
 
     with pytest.raises(Refused, match="signed it already"):
-        cli_agreement.add_signature(file, HOLDER)
+        sign_version(file, HOLDER)
 
 
 def test_what_is_no_agreement_is_not_signed(tmp_path: Path) -> None:
@@ -203,5 +203,5 @@ def test_what_is_no_agreement_is_not_signed(tmp_path: Path) -> None:
     file.write_text("version = 2")
 
     with pytest.raises(Malformed):
-        cli_agreement.add_signature(file, HOLDER)
+        sign_version(file, HOLDER)
     assert not file.with_name("agreement-2.toml.sig").exists()

@@ -57,9 +57,9 @@ def run(directory: Path, disk: Disk, released: list[Checkpoint], batches: int = 
 
 def require_kept(directory: Path, released: list[Checkpoint], machine: Machine) -> None:
     """After the last crash: what was released is there, at most one batch more, and append works."""
-    kept = max((checkpoint.size for checkpoint in released), default=0)
+    released_size = max((checkpoint.size for checkpoint in released), default=0)
     ledger = open_ledger(directory, machine)
-    assert ledger.size in (kept, next((end for end in ENDS if end > kept), kept))
+    assert ledger.size in (released_size, next((end for end in ENDS if end > released_size), released_size))
     ledger.close()
     assert (report := verify(directory, KEY)).root == root(report.size)
     assert all(checkpoint.root == root(checkpoint.size) for checkpoint in released)
@@ -161,9 +161,9 @@ def test_sigkill_before_any_step_invalidates_no_receipt(tmp_path: Path) -> None:
             _live(directory, Killed(step), writing)
         os.close(writing)
         with os.fdopen(reading, "rb") as pipe:
-            told = pipe.read()
+            reported = pipe.read()
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-        sizes = [size for (size,) in struct.iter_unpack(">I", told)]
+        sizes = [size for (size,) in struct.iter_unpack(">I", reported)]
         require_kept(directory, [Checkpoint(ORIGIN, size, root(size)) for size in sizes], Machine())
         shutil.rmtree(directory)
 

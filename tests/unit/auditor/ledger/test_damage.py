@@ -40,11 +40,11 @@ def ledger(original: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def state(original: Path, tmp_path: Path) -> Path:
     """The state of a monitor that has checked the whole ledger."""
-    look(original, tmp_path / "state")
+    run_monitor(original, tmp_path / "state")
     return tmp_path / "state"
 
 
-def look(directory: Path, state: Path) -> Growth:
+def run_monitor(directory: Path, state: Path) -> Growth:
     return monitor(Directory(directory), KEY, state)
 
 
@@ -86,24 +86,27 @@ def test_a_monitor_notices_the_same_in_what_it_reads(ledger: Path, tmp_path: Pat
     }
     del read[f"tile/entries/003.p/{EARLIER % 256}"]
     changes = (each for each in kind(read, 0, 499) if None not in each.files.values())
-    assert list(damage.unnoticed(ledger, changes, lambda spoilt: look(spoilt, tmp_path / "state"))) == []
+    assert (
+        list(damage.unnoticed(ledger, changes, lambda damaged: run_monitor(damaged, tmp_path / "state")))
+        == []
+    )
 
 
-def test_a_monitor_concludes_nothing_where_a_file_is_gone(ledger: Path, tmp_path: Path) -> None:
+def test_a_monitor_concludes_nothing_if_a_file_is_missing(ledger: Path, tmp_path: Path) -> None:
     for name in ("checkpoint", "tile/entries/001", f"tile/0/003.p/{ENTRIES % 256}"):
         content = (ledger / name).read_bytes()
         (ledger / name).unlink()
         with pytest.raises(Unreachable, match=name.partition(".p")[0]):
-            look(ledger, tmp_path / "state")
+            run_monitor(ledger, tmp_path / "state")
         (ledger / name).write_bytes(content)
-    assert look(ledger, tmp_path / "state").now.size == ENTRIES
+    assert run_monitor(ledger, tmp_path / "state").now.size == ENTRIES
 
 
 def test_only_the_monitor_notices_an_older_copy(state: Path, tmp_path: Path) -> None:
     older = damage.write(tmp_path / "older", EARLIER)
     assert verify(older, KEY).size == EARLIER
     with pytest.raises(IntegrityError, match=f"ends at {EARLIER} entries, and {ENTRIES} were signed before"):
-        look(older, state)
+        run_monitor(older, state)
 
 
 def test_only_the_monitor_notices_an_older_checkpoint(ledger: Path, state: Path, tmp_path: Path) -> None:
@@ -111,7 +114,7 @@ def test_only_the_monitor_notices_an_older_checkpoint(ledger: Path, state: Path,
     shutil.copy(older / "checkpoint", ledger / "checkpoint")
     assert verify(ledger, KEY).size == EARLIER
     with pytest.raises(IntegrityError, match="were signed before"):
-        look(ledger, state)
+        run_monitor(ledger, state)
 
 
 @pytest.mark.parametrize("size", [ENTRIES, ENTRIES + 10])
@@ -123,7 +126,7 @@ def test_only_the_monitor_notices_a_ledger_rewritten_under_the_same_key(
     other.close()
     assert verify(tmp_path / "other", KEY).size == size
     with pytest.raises(IntegrityError, match="rewritten"):
-        look(tmp_path / "other", state)
+        run_monitor(tmp_path / "other", state)
 
 
 def test_neither_minds_files_that_no_checkpoint_speaks_of(ledger: Path, state: Path) -> None:
@@ -132,7 +135,7 @@ def test_neither_minds_files_that_no_checkpoint_speaks_of(ledger: Path, state: P
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"left by somebody")
     assert verify(ledger, KEY).size == ENTRIES
-    assert look(ledger, state).now.size == ENTRIES
+    assert run_monitor(ledger, state).now.size == ENTRIES
 
 
 def test_verify_notices_a_partial_file_that_never_was(ledger: Path) -> None:

@@ -14,7 +14,7 @@ from glomar_schemas.tlog.client import Directory, Forked, PublishedLog
 from glomar_schemas.tlog.inclusion_watch import absent
 from glomar_schemas.tlog.layout import CHECKPOINT, COSIGNED
 
-from tests.support.publications import OPENED, ORIGIN, extend, leaves, own
+from tests.support.published_ledger import OPENED, ORIGIN, extend, leaves, own
 
 INTEGRITY = 6
 
@@ -119,7 +119,7 @@ def test_a_copy_of_another_history_is_left_alone(tmp_path: Path) -> None:
     require_readable(copy, 300)
 
 
-def test_a_copy_that_can_not_be_written_is_said(tmp_path: Path) -> None:
+def test_a_copy_that_can_not_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "copy").write_text("a file")
 
     with pytest.raises((Misconfigured, Unreachable)):

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from glomar_schemas.tlog.layout import bundle_path, tile_path
 
-from tests.support.publications import extend, leaves, served
+from tests.support.published_ledger import extend, leaves, serve_ledger
 
 SIZE = 300
 
@@ -21,7 +21,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def url(directory: Path) -> Iterator[str]:
-    with served(directory) as at:
+    with serve_ledger(directory) as at:
         yield at
 
 
@@ -47,7 +47,7 @@ def test_every_published_file_is_served_byte_for_byte(url: str, directory: Path)
         assert headers["content-length"] == str(len(body))
 
 
-def test_a_checkpoint_is_text_and_asked_for_again_each_time(url: str) -> None:
+def test_a_checkpoint_is_text_and_never_cached(url: str) -> None:
     _, headers, _ = call(url, "checkpoint")
 
     assert headers["content-type"] == "text/plain; charset=utf-8"
@@ -55,7 +55,7 @@ def test_a_checkpoint_is_text_and_asked_for_again_each_time(url: str) -> None:
 
 
 @pytest.mark.parametrize("path", [tile_path(0, 0), tile_path(0, 1, 44), bundle_path(0), bundle_path(1, 44)])
-def test_tiles_and_bundles_may_be_kept_for_ever(url: str, path: Path) -> None:
+def test_tiles_and_bundles_may_be_cached_for_ever(url: str, path: Path) -> None:
     _, headers, _ = call(url, str(path))
 
     assert headers["content-type"] == "application/octet-stream"
@@ -74,8 +74,8 @@ def test_head_says_what_get_would_send(url: str) -> None:
 def test_who_has_a_file_is_not_sent_it_again(url: str) -> None:
     _, headers, _ = call(url, "checkpoint")
 
-    for asked in ({"If_None_Match": headers["etag"]}, {"If_Modified_Since": headers["last-modified"]}):
-        status, again, body = call(url, "checkpoint", **asked)
+    for condition in ({"If_None_Match": headers["etag"]}, {"If_Modified_Since": headers["last-modified"]}):
+        status, again, body = call(url, "checkpoint", **condition)
         assert (status, body, again["etag"]) == (304, b"", headers["etag"])
     since = headers["last-modified"]
     assert call(url, "checkpoint", If_None_Match='"other"', If_Modified_Since=since)[0] == 200

@@ -101,7 +101,7 @@ def stored(directory: Path) -> set[str]:
     return {str(path.relative_to(tiles)) for path in tiles.rglob("*") if path.is_file()}
 
 
-def test_the_full_tile_answers_for_a_partial_one_that_is_gone(tmp_path: Path) -> None:
+def test_the_full_tile_replaces_a_missing_partial_one(tmp_path: Path) -> None:
     store = TileStore(tmp_path, Disk())
     hashes = os.urandom(32 * 256)
     store.write_tile(0, 0, hashes)

@@ -65,7 +65,7 @@ def unreadable(directory: Path) -> None:
     (directory / "tile/entries/000").mkdir()
 
 
-def test_a_proved_ledger_is_said_on_stdout(
+def test_a_proved_ledger_is_reported_on_stdout(
     ledger: Path, vkey: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(ledger, vkey) == 0

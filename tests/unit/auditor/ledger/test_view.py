@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from glomar_auditor.index.stream_messages import messages
+from glomar_auditor.index.fill import messages
 from glomar_auditor.ledger.archive import freeze, verify_archive
 from glomar_auditor.ledger.ledger import Ledger
 from glomar_auditor.ledger.view import LedgerView, open_view, signed_prefix
@@ -80,7 +80,7 @@ def test_the_messages_are_those_that_the_ledger_recorded(tmp_path: Path) -> None
         Stream([*BODIES], subject="s.4"),
         Stream([*BODIES], time="2025-10-08T14:30:00.000000002Z"),
     ],
-    ids=["another body", "gone", "swapped", "another subject", "another time"],
+    ids=["another body", "missing", "swapped", "another subject", "another time"],
 )
 def test_a_stream_that_differs_from_the_ledger_counts_for_nothing(tmp_path: Path, stream: Stream) -> None:
     with pytest.raises(IntegrityError, match=r"sequence [12]"):

@@ -33,11 +33,11 @@ from tests.unit.schemas.tlog.test_merkle import naive_consistency, naive_root
 STRANGER = Leaf(1, 0, "glomar.a.request.r.other", bytes(32))
 
 
-def look(directory: Path, state: Path, key: VerifierKey = KEY) -> Growth:
+def run_monitor(directory: Path, state: Path, key: VerifierKey = KEY) -> Growth:
     return monitor(Directory(directory), key, state)
 
 
-def kept(state: Path) -> Checkpoint:
+def stored(state: Path) -> Checkpoint:
     return open_checkpoint(state.read_bytes().decode(), KEY)
 
 
@@ -55,7 +55,7 @@ def found(state: Path) -> Path:
 
 
 def opened(state: Path) -> tuple[Checkpoint, Checkpoint]:
-    """As a stranger would, with only the file and the published key."""
+    """As an outsider does, with only the file and the published key."""
     return check(read(found(state)), KEY)
 
 
@@ -66,7 +66,7 @@ def log(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
-    return tmp_path / "kept" / "state"
+    return tmp_path / "stored" / "state"
 
 
 def test_the_first_look_checks_every_entry_and_keeps_the_checkpoint(log: Path, state: Path) -> None:
@@ -83,39 +83,39 @@ def test_the_first_look_checks_every_entry_and_keeps_the_checkpoint(log: Path, s
 def test_a_log_that_only_grew_is_proved_and_only_its_new_entries_are_read(
     log: Path, state: Path, size: int
 ) -> None:
-    before = look(log, state).now
+    before = run_monitor(log, state).now
     write_ledger(log, size)
     if size > 512:
         (log / "tile/entries/000").unlink()
 
-    seen = look(log, state)
+    seen = run_monitor(log, state)
 
     assert (seen.before, seen.now.size) == (before, size)
-    assert kept(state) == seen.now
+    assert stored(state) == seen.now
 
 
 def test_an_empty_log_may_grow(tmp_path: Path, state: Path) -> None:
-    assert look(write_ledger(tmp_path / "log"), state).now.size == 0
-    assert look(write_ledger(tmp_path / "log", 3), state).now.size == 3
+    assert run_monitor(write_ledger(tmp_path / "log"), state).now.size == 0
+    assert run_monitor(write_ledger(tmp_path / "log", 3), state).now.size == 3
 
 
 def test_nothing_new_changes_nothing(log: Path, state: Path) -> None:
-    first = look(log, state)
+    first = run_monitor(log, state)
     written = state.stat().st_mtime_ns
 
-    assert look(log, state) == Growth(first.now, first.now)
+    assert run_monitor(log, state) == Growth(first.now, first.now)
     assert state.stat().st_mtime_ns == written
 
 
-def test_two_roots_for_one_size_are_a_fork_and_both_notes_are_kept(
+def test_two_roots_for_one_size_are_a_fork_and_both_notes_are_stored(
     log: Path, state: Path, tmp_path: Path
 ) -> None:
-    before = look(log, state).now
+    before = run_monitor(log, state).now
 
     with pytest.raises(IntegrityError, match=r"rewritten.*state\.fork-300-"):
-        look(rewritten(tmp_path / "other", 300), state)
+        run_monitor(rewritten(tmp_path / "other", 300), state)
 
-    assert kept(state) == before
+    assert stored(state) == before
     older, newer = opened(state)
     assert (older, newer.size) == (before, 300)
     assert older.root != newer.root
@@ -125,12 +125,12 @@ def test_two_roots_for_one_size_are_a_fork_and_both_notes_are_kept(
 def test_a_rewritten_log_that_grew_is_a_fork_with_the_proof_of_it(
     state: Path, tmp_path: Path, size: int
 ) -> None:
-    before = look(write_ledger(tmp_path / "log", size), state).now
+    before = run_monitor(write_ledger(tmp_path / "log", size), state).now
 
     with pytest.raises(IntegrityError, match=f"do not begin with the {size} before"):
-        look(rewritten(tmp_path / "other", 600), state)
+        run_monitor(rewritten(tmp_path / "other", 600), state)
 
-    assert kept(state) == before
+    assert stored(state) == before
     history = [leaf_hash(leaves.encode(STRANGER)), *map(leaf_hash, ENTRIES[1:])]
     evidence = read(found(state))
     assert b64decode(evidence.beginning) == naive_root(history[:size])
@@ -140,9 +140,9 @@ def test_a_rewritten_log_that_grew_is_a_fork_with_the_proof_of_it(
 
 
 def test_evidence_that_proves_nothing_is_refused(log: Path, state: Path, tmp_path: Path) -> None:
-    look(log, state)
+    run_monitor(log, state)
     with pytest.raises(IntegrityError):
-        look(rewritten(tmp_path / "other", 600), state)
+        run_monitor(rewritten(tmp_path / "other", 600), state)
     good = read(found(state))
     honest = write_ledger(tmp_path / "log", 600)
     grown = (honest / "checkpoint").read_text(encoding="utf-8")
@@ -168,23 +168,23 @@ def test_evidence_that_proves_nothing_is_refused(log: Path, state: Path, tmp_pat
 
 def test_a_log_that_was_put_back_is_noticed(log: Path, state: Path, tmp_path: Path) -> None:
     write_ledger(tmp_path / "old", 299)
-    before = look(log, state).now
+    before = run_monitor(log, state).now
 
     for _ in range(2):
         with pytest.raises(IntegrityError, match="ends at 299 entries, and 300 were signed before"):
-            look(tmp_path / "old", state)
+            run_monitor(tmp_path / "old", state)
 
-    assert kept(state) == before
+    assert stored(state) == before
     older, newer = opened(state)
     assert (read(found(state)).fault, older, newer.size) == ("rollback", before, 299)
 
 
 def test_a_log_goes_on_after_a_copy_that_lagged(log: Path, state: Path, tmp_path: Path) -> None:
-    look(log, state)
+    run_monitor(log, state)
     with pytest.raises(IntegrityError):
-        look(write_ledger(tmp_path / "old", 299), state)
+        run_monitor(write_ledger(tmp_path / "old", 299), state)
 
-    assert look(write_ledger(log, 310), state).now.size == 310
+    assert run_monitor(write_ledger(log, 310), state).now.size == 310
 
 
 @pytest.mark.parametrize(
@@ -197,67 +197,67 @@ def test_a_log_goes_on_after_a_copy_that_lagged(log: Path, state: Path, tmp_path
 def test_a_new_entry_that_should_never_have_been_signed_is_noticed(
     tmp_path: Path, state: Path, change: Any, fault: str
 ) -> None:
-    look(write_ledger(tmp_path / "log", 4), state)
+    run_monitor(write_ledger(tmp_path / "log", 4), state)
     forged = tmp_path / "forged"
     forged.mkdir()
 
     with pytest.raises(IntegrityError, match=fault):
-        look(forge_ledger(forged, change(ENTRIES[:4])), state)
+        run_monitor(forge_ledger(forged, change(ENTRIES[:4])), state)
 
-    assert kept(state).size == 4
+    assert stored(state).size == 4
 
 
 def test_an_entry_or_a_tile_that_is_not_what_was_signed_is_noticed(log: Path, state: Path) -> None:
-    look(log, state)
+    run_monitor(log, state)
     write_ledger(log, 600)
     for name in ("tile/entries/001", "tile/0/001", "tile/1/000.p/2", "tile/0/002.p/88"):
         content = (log / name).read_bytes()
         (log / name).write_bytes(content[:40] + bytes([content[40] ^ 1]) + content[41:])
         with pytest.raises(IntegrityError):
-            look(log, state)
+            run_monitor(log, state)
         (log / name).write_bytes(content)
-    assert kept(state).size == 300
+    assert stored(state).size == 300
     assert list(state.parent.glob("*.json")) == []
 
 
-def test_a_checkpoint_from_the_future_proves_nothing_and_is_not_kept(log: Path, state: Path) -> None:
-    look(log, state)
+def test_a_checkpoint_from_the_future_proves_nothing_and_is_not_stored(log: Path, state: Path) -> None:
+    run_monitor(log, state)
     (log / "checkpoint").write_text(sign(Checkpoint(ORIGIN, 10**6, bytes(32)), SIGNER), newline="\n")
 
     with pytest.raises(Unreachable, match="tile/0/"):
-        look(log, state)
+        run_monitor(log, state)
 
-    assert kept(state).size == 300
+    assert stored(state).size == 300
 
 
 def test_a_checkpoint_of_another_key_or_log_is_refused(log: Path, state: Path, tmp_path: Path) -> None:
-    look(log, state)
+    run_monitor(log, state)
     strangers = Ed25519PrivateKey.from_private_bytes(bytes(32))
     for signer, origin in ((strangers, ORIGIN), (SIGNER, "audit.example/agreement-2/1")):
         (log / "checkpoint").write_text(sign(Checkpoint(origin, 300, bytes(32)), signer), newline="\n")
         with pytest.raises(IntegrityError, match="not a checkpoint that the key you trust signed"):
-            look(log, state)
-    assert kept(state).size == 300
+            run_monitor(log, state)
+    assert stored(state).size == 300
 
 
-def test_the_kept_checkpoint_is_believed_only_under_the_key(log: Path, state: Path) -> None:
-    look(log, state)
+def test_the_stored_checkpoint_is_accepted_only_under_the_key(log: Path, state: Path) -> None:
+    run_monitor(log, state)
     content = state.read_bytes()
     other = parse_vkey(format_vkey(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key()))
     with pytest.raises(IntegrityError, match="not a checkpoint that this key signed"):
-        look(log, state, other)
+        run_monitor(log, state, other)
     for place in range(0, len(content), 7):
         state.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
         with pytest.raises(IntegrityError, match="not a checkpoint that this key signed"):
-            look(log, state)
+            run_monitor(log, state)
 
 
-def test_a_state_that_cannot_be_kept_is_said_and_not_hidden(log: Path, tmp_path: Path) -> None:
+def test_a_state_that_cannot_be_stored_is_reported(log: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(Misconfigured, match=r"can't be (read|written)"):
-        look(log, tmp_path / "file" / "state")
+        run_monitor(log, tmp_path / "file" / "state")
     with pytest.raises(Misconfigured, match="can't be read"):
-        look(log, tmp_path)
+        run_monitor(log, tmp_path)
 
 
 @contextmanager
@@ -276,7 +276,7 @@ def published(directory: Path) -> Iterator[str]:
             thread.join()
 
 
-def test_a_log_behind_any_web_server_is_watched_the_same_way(log: Path, state: Path, tmp_path: Path) -> None:
+def test_a_log_on_any_web_server_is_checked_the_same_way(log: Path, state: Path, tmp_path: Path) -> None:
     other = rewritten(tmp_path / "other", 600)
     with published(log) as url, source(url) as files:
         assert monitor(files, KEY, state).now.size == 300
@@ -357,18 +357,18 @@ def test_following_goes_on_when_the_log_is_away_and_ends_when_it_forks(
 ) -> None:
     key = tmp_path / "log.vkey"
     shutil.copy(log / "log.vkey", key)
-    looks = 0
+    attempts = 0
 
     def meanwhile(seconds: float) -> None:
-        nonlocal looks
-        looks += 1
-        if looks == 2:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 2:
             (log / "checkpoint").unlink()
-        elif looks == 4:
+        elif attempts == 4:
             shutil.rmtree(log)
             rewritten(log, 600)
         else:
-            write_ledger(log, 300 + looks)
+            write_ledger(log, 300 + attempts)
 
     monkeypatch.setattr(time, "sleep", meanwhile)
 

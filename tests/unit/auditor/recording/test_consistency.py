@@ -11,12 +11,12 @@ from typing import Any, cast
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_auditor.ledger.ledger import Ledger
-from glomar_auditor.recording.consistency import ConsistencyWatch
+from glomar_auditor.recording.consistency import ConsistencyWatch, OriginFile
 from glomar_auditor.recording.contradictions import GAP_ATTEMPTS
 from glomar_auditor.recording.recorder import Recorder
-from glomar_auditor.recording.stream_origin import OriginFile
 from glomar_runtime.bus.stream import Stored
 from glomar_runtime.bus.topology import stream_config
+from glomar_schemas.errors import IntegrityError
 from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog.leaf import Gap
 from msgspec import Struct
@@ -24,6 +24,8 @@ from nats.aio.client import Client
 
 SUBJECTS = Subjects("a")
 NOT_FOUND = {"error": {"code": 404, "err_code": 10037}}
+
+CREATED = "2026-11-26T19:03:01.471250911Z"
 
 
 class Reply(Struct):
@@ -101,16 +103,16 @@ class World(Struct):
         halted = self.watch.status()["halted"]
         return halted and cast(dict[str, Any], halted)["kind"]
 
-    def look(self, times: int = 1) -> None:
+    def compare(self, times: int = 1) -> None:
         """What the app does each second."""
 
-        async def looks() -> None:
+        async def comparisons() -> None:
             for _ in range(times):
                 last = await self.watch.compare(self.client)
                 if self.watch.may_record:
                     await self.recorder.catch_up(self.client, last)
 
-        asyncio.run(looks())
+        asyncio.run(comparisons())
 
     def bring(self, *arrived: Stored) -> list[int]:
         """Delivered messages -> the sequences that were recorded."""
@@ -123,12 +125,12 @@ def world(tmp_path: Path) -> Iterator[World]:
     with closing(Ledger.open(tmp_path, Ed25519PrivateKey.generate(), "log")) as ledger:
         watch = ConsistencyWatch(ledger, SUBJECTS, OriginFile(tmp_path, SUBJECTS.stream))
         made = World(Stream(10), ledger, watch, Recorder(ledger, SUBJECTS, watch))
-        made.look()
+        made.compare()
         assert (ledger.size, made.kind) == (10, None)
         yield made
 
 
-def test_sequences_given_out_again_are_not_recorded_though_they_go_on_behind_the_ledger(
+def test_reused_sequences_are_not_recorded_although_they_continue_after_the_ledger(
     world: World,
 ) -> None:
     world.stream.cut(4)
@@ -150,7 +152,7 @@ HARMS: dict[str, tuple[Callable[[Stream], object], str]] = {
     "all removed": (lambda stream: stream.lose(*range(1, 11)), "missing"),
     "the last unreadable": (lambda stream: stream.unreadable.add(10), "unreadable"),
     "cut short": (lambda stream: stream.cut(9), "shorter"),
-    "made anew": (lambda stream: setattr(stream, "created", "2027"), "recreated"),
+    "created again": (lambda stream: setattr(stream, "created", "2027"), "recreated"),
     "settings relaxed": (lambda stream: stream.config.update(max_age=1), "settings"),
 }
 
@@ -159,11 +161,11 @@ HARMS: dict[str, tuple[Callable[[Stream], object], str]] = {
 def test_each_harm_halts_at_the_next_look_and_stays_though_it_is_undone(name: str, world: World) -> None:
     harm, kind = HARMS[name]
     harm(world.stream)
-    world.look()
+    world.compare()
     assert world.kind == kind
 
     world.stream.__init__(10)  # type: ignore[misc]
-    world.look()
+    world.compare()
     assert world.kind == kind
     with pytest.raises(Exception, match="releases are halted"):
         asyncio.run(world.watch.check())
@@ -171,32 +173,32 @@ def test_each_harm_halts_at_the_next_look_and_stays_though_it_is_undone(name: st
 
 def test_under_relaxed_settings_the_ledger_goes_on_until_something_worse_is_seen(world: World) -> None:
     world.stream.config.update(max_age=1)
-    world.look()
+    world.compare()
     assert world.bring(world.stream.add()) == [11]
     assert (world.watch.is_halted, world.watch.may_record) == (True, True)
     world.stream.lose(11)
-    world.look()
+    world.compare()
     assert (world.kind, world.watch.may_record) == ("missing", False)
 
 
-def test_a_lost_message_becomes_a_gap_at_the_last_look_and_what_is_behind_it_is_recorded(
+def test_a_lost_message_becomes_a_gap_after_the_last_attempt_and_later_ones_are_recorded(
     world: World,
 ) -> None:
     world.stream.add()
     world.stream.add()
     world.stream.lose(11)
-    world.look(GAP_ATTEMPTS - 1)
+    world.compare(GAP_ATTEMPTS - 1)
     assert (world.ledger.size, world.kind) == (10, None)
-    world.look(2)
+    world.compare(2)
     assert (world.ledger.leaf(10), world.ledger.size) == (Gap(11), 12)
-    world.look()
+    world.compare()
     assert (world.kind, world.watch.status()["gaps"]) == (None, 1)
 
 
-def test_without_a_message_behind_it_nothing_is_given_up(world: World) -> None:
+def test_a_lost_message_is_no_gap_before_a_later_message_exists(world: World) -> None:
     world.stream.add()
     world.stream.lose(11)
-    world.look(2 * GAP_ATTEMPTS)
+    world.compare(2 * GAP_ATTEMPTS)
     assert (world.ledger.size, world.kind) == (10, None)
 
 
@@ -204,7 +206,7 @@ def test_a_message_that_is_counted_and_not_handed_out_halts_and_is_no_gap(world:
     world.stream.add()
     world.stream.add()
     world.stream.unreadable.add(11)
-    world.look(2 * GAP_ATTEMPTS)
+    world.compare(2 * GAP_ATTEMPTS)
     assert (world.ledger.size, world.kind) == (10, "unreadable")
 
 
@@ -212,9 +214,9 @@ def test_a_message_that_comes_after_all_is_recorded(world: World) -> None:
     world.stream.add()
     world.stream.add()
     world.stream.unreadable.add(11)
-    world.look(GAP_ATTEMPTS - 1)
+    world.compare(GAP_ATTEMPTS - 1)
     world.stream.unreadable.clear()
-    world.look(GAP_ATTEMPTS)
+    world.compare(GAP_ATTEMPTS)
     assert (world.ledger.size, world.kind) == (12, None)
 
 
@@ -222,10 +224,38 @@ def test_a_gap_that_a_restored_store_brings_back_hides_no_other_loss(world: Worl
     world.stream.add()
     world.stream.add()
     world.stream.lose(11)
-    world.look(GAP_ATTEMPTS + 2)
+    world.compare(GAP_ATTEMPTS + 2)
     assert world.ledger.leaf(10) == Gap(11)
     world.stream.bodies[11] = b"11"
     world.stream.lose(5)
     world.stream.stats["reconnects"] += 1
-    world.look()
+    world.compare()
     assert world.kind == "missing"
+
+
+def test_it_is_found_again_after_a_start(tmp_path: Path) -> None:
+    first = OriginFile(tmp_path, "S_1")
+    assert first.created == ""
+    first.note(CREATED)
+    assert first.created == CREATED
+    assert OriginFile(tmp_path, "S_1").created == CREATED
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b"\xff",
+        b'{"version":1,"stream":"S_2","created":"2026-11-26T19:03:01Z"}',
+        b'{"version":1,"stream":"S_1","created":1}',
+        b'{"version":1,"stream":"S_1","created":"2026-11-26T19:03:01Z","more":1}',
+    ],
+)
+def test_what_says_something_else_is_an_integrity_failure_that_names_the_file(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "stream.json").write_bytes(content)
+    with pytest.raises(IntegrityError, match=r"stream\.json"):
+        OriginFile(tmp_path, "S_1")

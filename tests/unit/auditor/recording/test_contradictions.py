@@ -26,13 +26,13 @@ def test_a_stream_that_is_as_long_or_longer_is_well() -> None:
     assert of_state(last_sequence=0, size=0) is None
 
 
-def test_a_stream_shorter_than_the_ledger_differs_behind_its_end() -> None:
+def test_a_stream_shorter_than_the_ledger_differs_after_its_end() -> None:
     found = of_state(last_sequence=39)
     assert found is not None
     assert (found.kind, found.since) == ("shorter", 40)
 
 
-def test_a_stream_made_anew_is_named_even_if_it_is_long_enough() -> None:
+def test_a_stream_created_again_is_named_even_if_it_is_long_enough() -> None:
     for last in (0, 40, 1_000):
         found = of_state(created="2026-11-27T00:00:00Z", last_sequence=last)
         assert found is not None

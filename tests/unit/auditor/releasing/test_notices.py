@@ -15,7 +15,7 @@ def holding(scope: str) -> InForce:
 
 
 @pytest.mark.parametrize(
-    ("scope", "told"),
+    ("scope", "concerned"),
     [
         ("all", True),
         ("agency:ice", True),
@@ -25,12 +25,12 @@ def holding(scope: str) -> InForce:
         ("person:ice", False),
     ],
 )
-def test_a_hold_and_its_lift_are_told_to_whom_they_concern(scope: str, told: bool) -> None:
-    assert concerns(BEFORE, holding(scope), "ice") is told
-    assert concerns(holding(scope), replace(BEFORE, slot=3), "ice") is told
+def test_a_hold_and_its_lift_are_sent_to_the_agencies_that_they_concern(scope: str, concerned: bool) -> None:
+    assert concerns(BEFORE, holding(scope), "ice") is concerned
+    assert concerns(holding(scope), replace(BEFORE, slot=3), "ice") is concerned
 
 
-def test_keys_are_told_to_all_and_void_controls_to_nobody() -> None:
+def test_keys_are_sent_to_all_and_void_controls_to_none() -> None:
     key = samples.RECORDS[0]
     assert concerns(BEFORE, replace(BEFORE, slot=2, added=(key,)), "ice")
     assert concerns(BEFORE, replace(BEFORE, slot=2, shredded=frozenset({"0" * 32})), "ice")

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 from glomar_auditor.index.database import Index, RequestFilter
+from glomar_auditor.index.fill import SignatureCheck
 from glomar_auditor.index.record import GAP, UNREADABLE, IndexRecord, VerdictOutcome
-from glomar_auditor.index.signatures import SignatureCheck
 from glomar_auditor.ledger.view import LedgerView
 from glomar_auditor.reports.accounting import account
 from glomar_auditor.reports.affidavit import affidavit
@@ -98,7 +98,7 @@ def confirmed(person: str = TAG) -> VerdictOutcome:
     return VerdictOutcome("confirm", (), person)
 
 
-def test_an_answer_behind_a_hold_that_covers_its_person_is_a_violation() -> None:
+def test_a_verdict_after_a_hold_on_its_person_is_a_violation() -> None:
     requests = (request(2, "a"), request(3, "b"), control(4, 2, HELD))
     verdicts = (verdict(5, "a", confirmed()), verdict(6, "b", confirmed("b" * 64)))
     report = counted(control(1, 1, AGREED), *requests, *verdicts)

@@ -90,7 +90,7 @@ def test_every_flipped_byte_and_every_truncation_of_an_archive_is_found(tmp_path
 
 
 @pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "tile/0/../../x", "journal", "tile/entries/0"])
-def test_an_archive_that_holds_anything_but_a_ledger_is_not_unpacked(tmp_path: Path, name: str) -> None:
+def test_an_archive_with_files_of_no_ledger_is_not_unpacked(tmp_path: Path, name: str) -> None:
     archive, scratch = tmp_path / "a.tar", tmp_path / "scratch"
     scratch.mkdir()
     with tarfile.open(archive, "w") as tar:

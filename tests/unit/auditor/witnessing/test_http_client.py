@@ -42,7 +42,7 @@ async def hanging(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     await reader.read()
 
 
-def asked(serve: Serve) -> Response:
+def response_of(serve: Serve) -> Response:
     """The response of a server on a free port of this machine."""
 
     async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -63,34 +63,34 @@ def asked(serve: Serve) -> Response:
 
 
 def test_status_and_body_come_back() -> None:
-    assert asked(answering(b"Content-Length: 2\r\n\r\n", b"4\n")) == Response(200, b"4\n")
-    assert asked(answering(b"Transfer-Encoding: chunked\r\n\r\n2\r\n4\n\r\n0\r\n\r\n")) == Response(
+    assert response_of(answering(b"Content-Length: 2\r\n\r\n", b"4\n")) == Response(200, b"4\n")
+    assert response_of(answering(b"Transfer-Encoding: chunked\r\n\r\n2\r\n4\n\r\n0\r\n\r\n")) == Response(
         200, b"4\n"
     )
-    assert asked(answering(b"\r\n", b"until the end")) == Response(200, b"until the end")
+    assert response_of(answering(b"\r\n", b"until the end")) == Response(200, b"until the end")
 
 
 @pytest.mark.parametrize("serve", [hanging, dripping, answering(b"Content-Length: 9\r\n\r\n", ends=False)])
 def test_a_server_that_takes_too_long_is_left(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_client, "TIMEOUT_S", 0.3)
     with pytest.raises(Unreachable, match="no answer in"):
-        asked(serve)
+        response_of(serve)
 
 
 def test_a_body_of_the_largest_size_is_taken_and_one_byte_more_is_not() -> None:
     whole = bytes(MAX_BODY_BYTES)
-    assert asked(answering(b"\r\n", whole)).body == whole
+    assert response_of(answering(b"\r\n", whole)).body == whole
     with pytest.raises(Unreachable, match="more than 65536 bytes"):
-        asked(answering(b"\r\n", whole + b"x", ends=False))
+        response_of(answering(b"\r\n", whole + b"x", ends=False))
 
 
 def test_a_compressed_body_is_not_unpacked() -> None:
-    assert asked(answering(b"Content-Encoding: gzip\r\n\r\n", b"\x1f\x8b")).body == b"\x1f\x8b"
+    assert response_of(answering(b"Content-Encoding: gzip\r\n\r\n", b"\x1f\x8b")).body == b"\x1f\x8b"
 
 
 def test_a_redirect_is_not_followed() -> None:
     head = b"HTTP/1.1 307 Temporary Redirect\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n"
-    assert asked(answering(head=head)) == Response(307, b"")
+    assert response_of(answering(head=head)) == Response(307, b"")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_redirect_is_not_followed() -> None:
 )
 def test_what_is_not_http_or_cut_off_is_no_answer(head: bytes) -> None:
     with pytest.raises(Unreachable, match="not HTTP, or is cut off"):
-        asked(answering(head=head))
+        response_of(answering(head=head))
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

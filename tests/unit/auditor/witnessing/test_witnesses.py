@@ -77,15 +77,15 @@ class Running:
         self.policy = used
         self.directory = directory
         self.cosigned = CosignedCheckpoint(ledger, directory, KEY)
-        self.asking = WitnessRounds(ledger, used, self.cosigned)
+        self.rounds = WitnessRounds(ledger, used, self.cosigned)
 
     def faults(self) -> list[object]:
-        return [each["fault"] for each in self.asking.status()]
+        return [each["fault"] for each in self.rounds.status()]
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(LIMIT_S):
             while not condition():
-                self.asking.wake()
+                self.rounds.wake()
                 await asyncio.sleep(EVERY_S)
 
     async def until_cosigned(self, size: int) -> None:
@@ -94,7 +94,7 @@ class Running:
 
 def run(running: Running, steps: Callable[[Running], Awaitable[None]]) -> None:
     async def go() -> None:
-        task = asyncio.create_task(running.asking.run())
+        task = asyncio.create_task(running.rounds.run())
         try:
             await steps(running)
         finally:
@@ -126,7 +126,7 @@ def test_a_quorum_cosigns_each_newest_checkpoint(
             assert require_proof(running.cosigned.receipt(index), index, running.policy).size == 604
 
     run(Running(ledger, tmp_path / "ledger", policy(peers)), steps)
-    assert [peer.seen for peer in peers] == [[(0, 3), (3, 603), (603, 604)]] * 3
+    assert [peer.checked for peer in peers] == [[(0, 3), (3, 603), (603, 604)]] * 3
 
 
 def test_a_receipt_beyond_what_is_cosigned_rests_on_the_newest_checkpoint(
@@ -165,7 +165,7 @@ def test_after_a_restart_the_cosigned_checkpoint_is_there_and_the_witness_tells_
 
     run(again, more)
     reopened.close()
-    assert peers[0].seen[-2:] == [(0, 10), (5, 10)]
+    assert peers[0].checked[-2:] == [(0, 10), (5, 10)]
 
 
 @pytest.mark.parametrize("fault", ["down", "silent", "forged", "nonsense", "500", "unknown"])
@@ -228,10 +228,10 @@ def test_a_witness_that_fails_is_left_alone_for_a_while(
             await running.until_cosigned(ledger.size)
 
     run(Running(ledger, tmp_path / "ledger", policy(peers, "2")), steps)
-    assert (peers[0].asked, peers[1].asked) == (1, 3)
+    assert (peers[0].received, peers[1].received) == (1, 3)
 
 
-def test_a_rollback_is_refused_by_the_witness_and_said(
+def test_a_rollback_is_refused_by_the_witness_and_reported(
     tmp_path: Path, peers: list[Witness], caplog: pytest.LogCaptureFixture
 ) -> None:
     used = policy(peers[:1])
@@ -307,14 +307,14 @@ def test_a_slow_witness_has_one_request_in_flight_and_gets_the_newest(
         await running.until(lambda: len(calls) == 1)
         for _ in range(50):
             grow(ledger, 1)
-            running.asking.wake()
+            running.rounds.wake()
             await asyncio.sleep(0)
         assert calls == [0]
         gate.set()
         await running.until_cosigned(51)
 
     run(Running(ledger, tmp_path / "ledger", policy(peers[:1])), steps)
-    assert slow.seen == [(0, 1), (1, 51)]
+    assert slow.checked == [(0, 1), (1, 51)]
 
 
 def test_a_quiet_ledger_is_cosigned_again_in_time(
@@ -324,14 +324,14 @@ def test_a_quiet_ledger_is_cosigned_again_in_time(
 
     async def steps(running: Running) -> None:
         grow(ledger, 2)
-        await running.until(lambda: (2, 2) in peers[0].seen)
+        await running.until(lambda: (2, 2) in peers[0].checked)
 
     run(Running(ledger, tmp_path / "ledger", policy(peers[:1])), steps)
 
 
-@pytest.mark.parametrize("kept", ["longer", "forked", "foreign", "garbage"])
+@pytest.mark.parametrize("stored", ["longer", "forked", "foreign", "garbage"])
 def test_a_ledger_that_is_no_extension_of_what_was_cosigned_is_not_opened(
-    ledger: Ledger, tmp_path: Path, kept: str
+    ledger: Ledger, tmp_path: Path, stored: str
 ) -> None:
     grow(ledger, 4)
     note = {
@@ -339,7 +339,7 @@ def test_a_ledger_that_is_no_extension_of_what_was_cosigned_is_not_opened(
         "forked": sign(Checkpoint(ORIGIN, 4, bytes(32)), SIGNER),
         "foreign": sign(Checkpoint(ORIGIN, 4, bytes(32)), Ed25519PrivateKey.generate()),
         "garbage": "\udcff",
-    }[kept]
+    }[stored]
     (tmp_path / "ledger" / COSIGNED).write_bytes(note.encode(errors="surrogateescape"))
     with pytest.raises(IntegrityError, match=r"checkpoint\.cosigned: .*evidence"):
         CosignedCheckpoint(ledger, tmp_path / "ledger", KEY)

@@ -17,10 +17,10 @@ def leaves(*subjects: str) -> list[Leaf]:
 
 
 def test_one_verdict_after_each_request_is_one_to_one() -> None:
-    tally = count(leaves(CONTROL, A_REQUEST, B_REQUEST, B_VERDICT, A_VERDICT), SUBJECTS)
+    counted = count(leaves(CONTROL, A_REQUEST, B_REQUEST, B_VERDICT, A_VERDICT), SUBJECTS)
 
-    assert tally.is_one_to_one
-    assert tally.digests == {"a": "02" * 32, "b": "03" * 32}
+    assert counted.is_one_to_one
+    assert counted.digests == {"a": "02" * 32, "b": "03" * 32}
 
 
 def test_a_missing_a_second_and_a_stray_verdict_are_not() -> None:

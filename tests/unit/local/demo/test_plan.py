@@ -14,7 +14,7 @@ TODAY = date(2026, 3, 2)
 
 
 @pytest.mark.parametrize("number", [1, 9, 10, 100, 1000, 4000])
-def test_as_many_are_asked_as_were_wanted(number: int) -> None:
+def test_there_are_as_many_requests_as_wanted(number: int) -> None:
     planned = plan(number, TODAY)
 
     assert len(planned.rows) + planned.forged + planned.malformed == number

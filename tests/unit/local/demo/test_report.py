@@ -78,7 +78,7 @@ def test_a_lawful_request_refused_or_an_unlawful_one_looked_up_breaks_the_promis
 
 
 @pytest.mark.parametrize(
-    "tally",
+    "counted",
     [
         LedgerCount(dict.fromkeys(IDS, "00"), Counter(IDS[1:])),
         LedgerCount(dict.fromkeys(IDS, "00"), Counter([*IDS, "a"])),
@@ -87,13 +87,13 @@ def test_a_lawful_request_refused_or_an_unlawful_one_looked_up_breaks_the_promis
     ],
     ids=["no verdict", "two verdicts", "a verdict on nothing", "not in the ledger"],
 )
-def test_anything_but_one_verdict_each_breaks_the_promise(tally: LedgerCount) -> None:
-    report = replace(REPORT, audited=replace(VERIFIED, counted=tally))
+def test_a_demo_without_exactly_one_verdict_for_each_request_fails(counted: LedgerCount) -> None:
+    report = replace(REPORT, audited=replace(VERIFIED, counted=counted))
 
     assert not report.holds
 
 
-def test_a_ledger_that_does_not_verify_breaks_the_promise_and_is_said() -> None:
+def test_a_demo_whose_ledger_does_not_verify_fails_and_reports_it() -> None:
     fault = "checkpoint: leaf 3: the entries do not hash to the signed root"
     report = replace(REPORT, audited=AuditedLedger(None, fault, VERIFIED.counted))
 
@@ -103,7 +103,7 @@ def test_a_ledger_that_does_not_verify_breaks_the_promise_and_is_said() -> None:
 
 
 def test_a_request_without_a_result_is_unanswered() -> None:
-    asked = [
+    requests = [
         {"reference": "R-1", "klass": "true", "truth": "confirm"},
         {"reference": "R-2", "klass": "day-89", "truth": "refused:L7"},
     ]
@@ -111,7 +111,7 @@ def test_a_request_without_a_result_is_unanswered() -> None:
         "R-2": {"outcome": "refused", "refusals": "L7;L8", "request_id": "x", "trace_id": "y"},
     }
 
-    assert join(asked, results) == [
+    assert join(requests, results) == [
         DemoRow("true", "confirm", "unanswered"),
         DemoRow("day-89", "refused", "refused", ("L7", "L8"), "x", "y"),
     ]

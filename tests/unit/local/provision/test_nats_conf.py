@@ -8,8 +8,8 @@ from pathlib import Path
 import nkeys
 from glomar_local.provision.nats_conf import Tenant, render
 from glomar_local.system.process import program
-from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.agreement.model import parse_agreement
+from glomar_schemas.agreement.versions import bundled_agreement, bundled_agreements
 from glomar_schemas.subjects import Subjects
 
 GOLDEN = Path(__file__).with_name("nats-server.golden.conf")
@@ -24,7 +24,7 @@ USERS = {party: public_nkey(party) for party in ("bus", "irs", "ice", "tigta")}
 
 
 def rendered(store: Path) -> str:
-    source = shipped.agreement()
+    source = bundled_agreement()
     agreement = parse_agreement(source.read_bytes(), where=str(source))
     return render([Tenant(agreement, Subjects(agreement.id), USERS)], port=26103, store=store)
 
@@ -53,7 +53,7 @@ def test_nats_server_accepts_it(tmp_path: Path) -> None:
 
 def two_agreements(store: Path) -> str:
     tenants = []
-    for name, source in shipped.agreements().items():
+    for name, source in bundled_agreements().items():
         agreement = parse_agreement(source.read_bytes(), where=str(source))
         parties = ("bus", agreement.holder, agreement.oversight, *agreement.requesters)
         users = {party: public_nkey(f"{name} {party}") for party in parties}
@@ -77,7 +77,7 @@ def test_a_party_to_two_agreements_has_one_account_with_a_user_for_each(tmp_path
 def test_no_agency_imports_anything_of_an_agreement_that_it_is_not_party_to(tmp_path: Path) -> None:
     accounts = re.split(r"^  (\w+): \{$", two_agreements(tmp_path), flags=re.MULTILINE)
     blocks = dict(zip(accounts[1::2], accounts[2::2], strict=True))
-    first, second = shipped.agreements()
+    first, second = bundled_agreements()
 
     assert first in blocks["ICE"] and second not in blocks["ICE"]
     assert second in blocks["CDHS"] and first not in blocks["CDHS"]

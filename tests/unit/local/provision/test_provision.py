@@ -11,7 +11,7 @@ from glomar_local.layout import Layout
 from glomar_local.ports import FIRST_PORT, consecutive
 from glomar_local.provision.provision import System, provision
 from glomar_runtime.settings import load_settings
-from glomar_schemas.agreement import bundled as shipped
+from glomar_schemas.agreement.versions import bundled_agreements
 from glomar_schemas.errors import Misconfigured, Untrusted
 from glomar_schemas.keys import public_text
 from glomar_verifier.epochs.files import EpochFiles
@@ -110,15 +110,15 @@ def test_an_agreement_altered_after_signing_is_refused(system: System) -> None:
 
 
 def test_an_agreement_signed_by_strangers_is_refused(system: System, tmp_path: Path) -> None:
-    stranger = provision(Layout(tmp_path / "stranger"), PORTS).layout
-    system.layout.agreement.write_bytes(stranger.agreement.read_bytes())
-    system.layout.signatures.write_bytes(stranger.signatures.read_bytes())
+    other = provision(Layout(tmp_path / "other"), PORTS).layout
+    system.layout.agreement.write_bytes(other.agreement.read_bytes())
+    system.layout.signatures.write_bytes(other.signatures.read_bytes())
 
     with pytest.raises(Untrusted, match="not signed by the official"):
         provision(system.layout, PORTS)
 
 
-def test_a_lost_key_is_named_and_not_made_anew(system: System) -> None:
+def test_a_lost_key_is_named_and_not_created_again(system: System) -> None:
     lost = system.layout.private_key("ice", "seal")
     lost.unlink()
 
@@ -177,7 +177,7 @@ def test_a_first_start_that_was_cut_short_keeps_its_epoch(system: System) -> Non
 
 
 def test_a_further_agreement_has_its_own_directory_keys_and_ports(tmp_path: Path) -> None:
-    first, second = shipped.agreements()
+    first, second = bundled_agreements()
 
     system = provision(Layout(tmp_path / "data"), PORTS, agreements=[first, second])
 
@@ -194,7 +194,7 @@ def test_a_further_agreement_has_its_own_directory_keys_and_ports(tmp_path: Path
 
 
 def test_a_further_agreement_stays_and_changes_nothing_of_the_first(system: System) -> None:
-    first, second = shipped.agreements()
+    first, second = bundled_agreements()
     before = contents(system.layout.root)
 
     with_other = provision(system.layout, PORTS, agreements=[second])
@@ -206,6 +206,6 @@ def test_a_further_agreement_stays_and_changes_nothing_of_the_first(system: Syst
     assert {name for name in before if before[name] != after[name]} == {"nats/nats-server.conf"}
 
 
-def test_an_agreement_that_is_not_shipped_is_said(tmp_path: Path) -> None:
+def test_an_agreement_that_is_not_bundled_is_reported(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="no bundled agreement has this name"):
         provision(Layout(tmp_path / "data"), PORTS, agreements=["nobody-knows"])

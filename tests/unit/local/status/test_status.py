@@ -25,13 +25,13 @@ AUDITOR = AgreementStatus(3, (HOLD,), violations=Violations(2, (41, 43)))
 VERIFIER = AgreementStatus(2, (), waiting=WaitingRequests(1_200, {2: 1_200}))
 
 
-def shown(standing: AgreementStatus) -> str:
+def shown(status: AgreementStatus) -> str:
     out = io.StringIO()
-    Console(file=out, width=120).print(render(standing))
+    Console(file=out, width=120).print(render(status))
     return out.getvalue()
 
 
-def test_whoever_has_come_further_is_believed_about_what_is_in_force() -> None:
+def test_the_service_with_the_newest_control_decides_what_is_shown_as_in_force() -> None:
     for order in ({"a": AUDITOR, "v": VERIFIER}, {"v": VERIFIER, "a": AUDITOR}):
         assert merged(order) == AgreementStatus(3, (HOLD,), VERIFIER.waiting, AUDITOR.violations)
 
@@ -64,7 +64,7 @@ def test_what_each_publisher_finds_in_the_ledger_is_shown() -> None:
         )
     )
 
-    assert "ledger, says the verifier: has all of its messages; checked up to 1,200 9" in words
+    assert "ledger, says the verifier: has all of its messages; checked up to entry 1,200, 9" in words
     assert "ledger, says the requester: LACKS 2 of its messages, the first at sequence 41, 43" in words
     assert "says the auditor" not in words
 
@@ -74,7 +74,7 @@ def test_what_each_publisher_finds_in_the_ledger_is_shown() -> None:
     [
         (InclusionStatus(), "not checked; no ledger_url is set"),
         (InclusionStatus("unchecked", fault="it does not answer"), "never checked: it does not answer"),
-        (InclusionStatus("behind", 7, datetime.now(UTC), fault="it does not grow"), "checked up to 7"),
+        (InclusionStatus("behind", 7, datetime.now(UTC), fault="it does not grow"), "checked up to entry 7"),
         (InclusionStatus("alert", fault="it was rewritten"), "NOT TO BE TRUSTED: it was rewritten"),
     ],
 )

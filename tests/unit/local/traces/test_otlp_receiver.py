@@ -29,13 +29,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 def made(service: str, number: int = 1) -> list[ReadableSpan]:
     """`number` traces of two spans each."""
     provider = TracerProvider(resource=Resource({"service.name": service}), shutdown_on_exit=False)
-    kept = InMemorySpanExporter()
-    provider.add_span_processor(SimpleSpanProcessor(kept))
+    exporter = InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
     tracer = provider.get_tracer("test")
     for _ in range(number):
         with tracer.start_as_current_span("outer"), tracer.start_as_current_span("inner"):
             pass
-    return list(kept.get_finished_spans())
+    return list(exporter.get_finished_spans())
 
 
 def body(service: str, number: int = 1) -> bytes:
@@ -170,7 +170,7 @@ def test_a_cut_off_gzip_body_is_refused() -> None:
     assert gunzip(gzip.compress(b"spans")[:-3]) is None
 
 
-def test_a_taken_port_is_said(tmp_path: Path) -> None:
+def test_a_taken_port_is_reported(tmp_path: Path) -> None:
     async def run(port: int) -> None:
         async with receiving(tmp_path / "traces.db", port):
             pass

@@ -56,7 +56,7 @@ def test_the_order_of_arrival_makes_no_difference() -> None:
     assert lines(shuffled) == lines(TRACE)
 
 
-def test_a_span_without_its_parent_stands_at_the_root() -> None:
+def test_a_span_without_its_parent_is_at_the_root() -> None:
     found = lines([each for each in TRACE if each.span_id != "send"])
 
     assert [line.branch + line.name for line in found][:3] == ["ask", "└─ receive", "process"]

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from glomar_requester.files.request_file import BadRow
+from glomar_requester.files.read_requests import BadRow
 from glomar_requester.files.result_file import open_results
 from glomar_requester.files.submit import Submission, Summary
 from glomar_schemas.errors import Malformed, Misconfigured
@@ -73,7 +73,9 @@ def test_results_have_the_columns_of_the_protocol(harness: Harness, tmp_path: Pa
     )
 
 
-def test_a_bad_row_is_reported_rejected_and_the_rest_is_asked(harness: Harness, tmp_path: Path) -> None:
+def test_a_bad_row_is_reported_and_rejected_and_the_other_rows_are_sent(
+    harness: Harness, tmp_path: Path
+) -> None:
     out = tmp_path / "results.csv"
     run = Run(harness, file_of(tmp_path / "requests.csv", *good(2), BAD, *good(2)[:1]), out)
     assert [str(row) for row in run.bad] == ["line 4: date_of_birth: not a day as 2025-03-04"]

@@ -137,13 +137,13 @@ def test_a_fault_never_repeats_the_value() -> None:
     assert "Ferreira" not in str(caught.value)
 
 
-def test_nothing_is_asked_outside_the_agreements_time() -> None:
+def test_no_request_is_sent_outside_the_agreements_time() -> None:
     with pytest.raises(Untrusted, match="not in force"):
         world.prepared(world.an_ask(), now=datetime(2031, 1, 1, tzinfo=UTC))
 
 
 def test_a_key_of_another_party_signs_nothing() -> None:
-    stranger = make_identity(
+    other = make_identity(
         samples.REQUESTER,
         world.signed_agreement(),
         samples.signer(samples.HOLDER),
@@ -151,7 +151,7 @@ def test_a_key_of_another_party_signs_nothing() -> None:
     )
     label = Label(samples.REQUEST_ID, "")
     with pytest.raises(Untrusted, match="irs's"):
-        compose([Question(world.an_ask())], [label], stranger, world.NOW)
+        compose([Question(world.an_ask())], [label], other, world.NOW)
 
 
 def test_an_agency_that_the_agreement_does_not_know_is_a_mistake_of_the_settings() -> None:

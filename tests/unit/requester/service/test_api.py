@@ -108,7 +108,7 @@ def test_an_unknown_request_is_404(harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", TOKEN + "x", "\xe9"])
-def test_nothing_is_said_without_the_token(harness: Harness, token: str | None) -> None:
+def test_nothing_is_answered_without_the_token(harness: Harness, token: str | None) -> None:
     first, second = run(
         harness,
         ("POST", "/v1/requests", ASK, token),
@@ -132,7 +132,7 @@ def test_nothing_is_said_without_the_token(harness: Harness, token: str | None) 
         ({**ASK, "reason": "Ferreira-Canary\x00"}, [""]),
     ],
 )
-def test_a_bad_body_is_told_by_field_and_never_repeated(
+def test_a_bad_body_is_reported_by_field_and_never_repeated(
     harness: Harness, body: object, fields: list[str]
 ) -> None:
     [response] = run(harness, ("POST", "/v1/requests", body))
@@ -155,7 +155,7 @@ def test_the_same_idempotency_key_is_the_same_request(harness: Harness) -> None:
     assert len(harness.bus.stream) == 1
 
 
-def test_a_bus_that_is_away_is_503_and_the_request_is_not_asked_twice(harness: Harness) -> None:
+def test_a_lost_bus_is_503_and_the_request_is_not_sent_twice(harness: Harness) -> None:
     harness.bus.away = True
     [response] = run(harness, ("POST", "/v1/requests", ASK), idempotency_key="one")
     assert (response.status, response.headers["retry-after"]) == (503, "5")
@@ -180,7 +180,7 @@ def test_other_methods_and_paths_do_nothing(harness: Harness, method: str, path:
     assert response.status == status
 
 
-def test_the_token_is_kept_as_it_is_or_as_its_hash(tmp_path: Path) -> None:
+def test_the_token_file_holds_the_token_or_its_hash(tmp_path: Path) -> None:
     wanted = hashlib.sha256(TOKEN.encode()).hexdigest()
     create(tmp_path / "plain", TOKEN.encode() + b"\n")
     create(tmp_path / "hashed", wanted.encode())
@@ -190,7 +190,7 @@ def test_the_token_is_kept_as_it_is_or_as_its_hash(tmp_path: Path) -> None:
         read_token_hash(tmp_path / "empty")
 
 
-def test_a_recalled_answer_is_gone_and_the_recall_is_told(harness: Harness) -> None:
+def test_a_recalled_answer_is_410_and_the_recall_is_listed(harness: Harness) -> None:
     async def steps(client: Any) -> None:
         api = Api(client, hashlib.sha256(TOKEN.encode()).hexdigest())
         assert (await call(api, "GET", "/v1/recalls")).body == {"recalls": [], "after": 0}
@@ -201,16 +201,16 @@ def test_a_recalled_answer_is_gone_and_the_recall_is_told(harness: Harness) -> N
         await asyncio.sleep(0)
         await client.receive_notice(Reply(client.notices, encode(recall_notice)))
 
-        heard = (await waiting).body
-        [recall] = heard["recalls"]
+        answer = (await waiting).body
+        [recall] = answer["recalls"]
         assert (recall["request_id"], recall["reference"], recall["cause"]) == (
             request_id,
             "H-1",
             "wrong-match",
         )
-        assert heard["after"] == recall["number"]
-        behind = await call(api, "GET", f"/v1/recalls?after={heard['after']}")
-        assert behind.body == {"recalls": [], "after": heard["after"]}
+        assert answer["after"] == recall["number"]
+        later = await call(api, "GET", f"/v1/recalls?after={answer['after']}")
+        assert later.body == {"recalls": [], "after": answer["after"]}
 
         found = await call(api, "GET", f"/v1/requests/{request_id}")
         assert (found.status, found.body["outcome"]) == (410, "recalled")
@@ -227,7 +227,7 @@ def test_a_recalled_answer_is_gone_and_the_recall_is_told(harness: Harness) -> N
         ("GET", "", "another", 401),
     ],
 )
-def test_recalls_are_told_to_who_asks_rightly(
+def test_recalls_are_returned_to_correct_queries(
     harness: Harness, method: str, query: str, token: str, status: int
 ) -> None:
     async def steps(client: Any) -> int:

@@ -94,13 +94,13 @@ def test_the_same_bytes_are_sent_again(store: Store) -> None:
     assert [p.body for p in store.unfinished("", LAST, 10)] == [p.body for p in REQUESTS]
 
 
-def test_a_key_finds_what_was_asked_under_it(store: Store) -> None:
+def test_a_key_finds_the_request_sent_with_it(store: Store) -> None:
     store.write([*REQUESTS, KEYED])
     assert store.by_keys(["file:1", "file:2"]) == {"file:2": StoredRequest(KEYED.request, unsent=KEYED.body)}
     assert store.by_keys([]) == {}
 
 
-def test_a_key_is_used_once_and_a_refused_change_leaves_nothing_behind(store: Store) -> None:
+def test_a_key_is_used_once_and_a_refused_change_leaves_nothing(store: Store) -> None:
     store.write([KEYED])
     with pytest.raises(Retryable):
         store.write([*REQUESTS, RIVAL])
@@ -201,12 +201,12 @@ def test_what_was_withdrawn_for_one_cause_is_not_for_another(store: Store) -> No
     assert store.uncertified(10) == [Withdrawn(IDS[0], "expiry")]
 
 
-def test_what_was_never_asked_here_is_not_withdrawn(store: Store) -> None:
+def test_an_unknown_request_is_not_withdrawn(store: Store) -> None:
     store.write([Withdrawn(IDS[0], "recall")])
     assert store.uncertified(10) == []
 
 
-def test_the_first_certificate_stands_until_it_is_acknowledged(store: Store) -> None:
+def test_the_first_certificate_stays_until_it_is_acknowledged(store: Store) -> None:
     store.write([*REQUESTS, Withdrawn(IDS[0], "recall")])
     store.write([Certified(IDS[0], b"first")])
     store.write([Certified(IDS[0], b"second")])
@@ -248,7 +248,7 @@ def test_scrubbing_waits_for_a_reader(store: Store, tmp_path: Path) -> None:
 def test_recalls_are_counted_in_the_order_in_which_they_came(store: Store) -> None:
     recalls = [
         Notified(sequence, b"notice", request_id, "other", LATER)
-        for sequence, request_id in ((70, IDS[1]), (50, IDS[0]), (60, "asked elsewhere"))
+        for sequence, request_id in ((70, IDS[1]), (50, IDS[0]), (60, "of another client"))
     ]
     store.write([*REQUESTS, *recalls, Notified(40, b"control")])
     found = store.recalls(0, 10)

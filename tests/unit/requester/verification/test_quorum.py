@@ -2,8 +2,6 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,13 +15,12 @@ from glomar_requester.store.store import Store
 from glomar_requester.verification.release import Result
 from glomar_schemas.errors import IntegrityError, TimedOut
 from glomar_schemas.tlog import receipt as receipts
-from glomar_schemas.tlog.cosignature import format_witness_vkey
 from glomar_schemas.tlog.note import format_vkey
 from glomar_schemas.tlog.policy import parse_policy
 from msgspec.structs import replace
 
 from tests.support import samples
-from tests.support.witness import cosign
+from tests.support.witness import cosign, format_witness_vkey
 from tests.unit.requester import test_client, world
 from tests.unit.requester.world import FakeBus, an_ask, sealed
 
@@ -43,7 +40,7 @@ def quorum(*lines: str, rule: str = "w1") -> Quorum:
 
 class WitnessedBus(FakeBus):
     """An auditor whose receipts rest on what a witness cosigned. cosigned: from now on; age_s: when it was;
-    by: another key; queries: how often it was asked for a result; made: what it has released.
+    by: another key; queries: the number of result queries; made: its releases.
     """
 
     def __init__(self) -> None:
@@ -51,7 +48,7 @@ class WitnessedBus(FakeBus):
         self.cosigned = False
         self.age_s = 0.0
         self.by = PRIVATE
-        self.spoilt = False
+        self.is_damaged = False
         self.queries = 0
         self.made: dict[str, world.Made] = {}
         self.queried = asyncio.Event()
@@ -70,34 +67,22 @@ class WitnessedBus(FakeBus):
         note = receipts.parse(receipt).checkpoint
         if self.cosigned:
             line = cosign(note, self.by, at=int(now.timestamp() - self.age_s))
-            if self.spoilt:
+            if self.is_damaged:
                 line = cosign(note, PRIVATE, at=1)[:-6] + cosign(note, PRIVATE)[-6:]
             receipt += line
         return sealed(made, made.with_release(receipt=receipt.encode()))
 
 
-class Harness:
+class Harness(test_client.Harness):
+    bus: WitnessedBus
+
     def __init__(self, path: Path, used: Quorum | None) -> None:
-        self.bus = WitnessedBus()
-        self.path = path
+        super().__init__(path, WitnessedBus())
         self.quorum = used
 
     @property
     def identity(self) -> Identity:
-        return replace(test_client.identity(), quorum=self.quorum)
-
-    @asynccontextmanager
-    async def client(self) -> AsyncIterator[Client]:
-        async with Client(self.bus, self.identity, Store(self.path)) as client:
-            self.bus.receive = client.receive
-            yield client
-
-    def run(self, steps: Any) -> Any:
-        async def inside() -> Any:
-            async with self.client() as client:
-                return await steps(client)
-
-        return asyncio.run(inside())
+        return replace(super().identity, quorum=self.quorum)
 
 
 async def fetching(client: Client) -> Result:
@@ -109,19 +94,19 @@ def harness(tmp_path: Path) -> Harness:
     return Harness(tmp_path / "store.db", quorum())
 
 
-def asking(timeout_s: float = PATIENT_S) -> Any:
+def an_answer(timeout_s: float = PATIENT_S) -> Any:
     return lambda client: client.ask(an_ask(), timeout_s=timeout_s, key="one")
 
 
 def test_an_answer_that_the_quorum_cosigned_is_handed_out(harness: Harness) -> None:
     harness.bus.cosigned = True
-    assert harness.run(asking()).outcome == "confirm"
+    assert harness.run(an_answer()).outcome == "confirm"
     assert harness.bus.queries == 0
 
 
-def test_an_answer_without_the_quorum_is_not_handed_out_and_the_reason_is_said(harness: Harness) -> None:
+def test_an_answer_without_the_quorum_is_not_returned_and_the_reason_is_reported(harness: Harness) -> None:
     with pytest.raises(TimedOut, match=r"answered, but .* no quorum among the 0 of 1 witnesses") as found:
-        harness.run(asking(timeout_s=IMPATIENT_S))
+        harness.run(an_answer(timeout_s=IMPATIENT_S))
     assert found.value.exit_code == 4
     assert harness.path.stat().st_size
     store = Store(harness.path)
@@ -129,7 +114,7 @@ def test_an_answer_without_the_quorum_is_not_handed_out_and_the_reason_is_said(h
     store.close()
 
 
-def test_who_asks_for_it_by_http_is_told_that_it_waits_for_witnesses(harness: Harness) -> None:
+def test_http_reports_that_an_answer_waits_for_witnesses(harness: Harness) -> None:
     async def steps(client: Client) -> tuple[bool, bool]:
         request_id = await client.submit(an_ask())
         before = client.lacks_quorum(request_id)
@@ -141,11 +126,11 @@ def test_who_asks_for_it_by_http_is_told_that_it_waits_for_witnesses(harness: Ha
 
 def test_it_is_fetched_again_until_the_quorum_is_there(harness: Harness) -> None:
     async def steps(client: Client) -> Result:
-        asking = asyncio.create_task(client.ask(an_ask(), timeout_s=PATIENT_S))
+        pending = asyncio.create_task(client.ask(an_ask(), timeout_s=PATIENT_S))
         await harness.bus.queried.wait()
-        assert not asking.done()
+        assert not pending.done()
         harness.bus.cosigned = True
-        return await asking
+        return await pending
 
     assert harness.run(steps).outcome == "confirm"
     assert harness.bus.queries >= 2
@@ -166,10 +151,10 @@ def test_a_file_waits_for_the_quorum_too(harness: Harness) -> None:
     assert harness.run(steps) == {"confirm"}
 
 
-def test_of_a_file_it_is_said_which_answers_lack_the_quorum(harness: Harness) -> None:
+def test_the_report_of_a_file_lists_answers_without_the_quorum(harness: Harness) -> None:
     async def steps(client: Client) -> list[Result]:
-        asked = [Question(an_ask(), key="1")]
-        return [result async for result in client.ask_many(asked, timeout_s=IMPATIENT_S)]
+        questions = [Question(an_ask(), key="1")]
+        return [result async for result in client.ask_many(questions, timeout_s=IMPATIENT_S)]
 
     [result] = harness.run(steps)
     assert (result.outcome, result.witnessed) == ("unanswered", False)
@@ -179,12 +164,12 @@ def test_of_a_file_it_is_said_which_answers_lack_the_quorum(harness: Harness) ->
 def test_a_cosignature_that_is_not_fresh_does_not_count(harness: Harness, age_s: float, what: str) -> None:
     harness.bus.cosigned, harness.bus.age_s = True, age_s
     with pytest.raises(TimedOut, match=what):
-        harness.run(asking(timeout_s=IMPATIENT_S))
+        harness.run(an_answer(timeout_s=IMPATIENT_S))
 
 
 def test_a_stored_answer_stays_good_when_its_cosignature_is_old(harness: Harness) -> None:
     harness.bus.cosigned = True
-    request_id = harness.run(asking()).request_id
+    request_id = harness.run(an_answer()).request_id
     harness.quorum = replace(quorum(), max_age_s=-1.0)
     assert harness.run(lambda client: client.result(request_id, timeout_s=PATIENT_S)).outcome == "confirm"
     assert harness.bus.queries == 0
@@ -193,11 +178,11 @@ def test_a_stored_answer_stays_good_when_its_cosignature_is_old(harness: Harness
 def test_anothers_cosignature_does_not_count(harness: Harness) -> None:
     harness.bus.cosigned, harness.bus.by = True, FORGER
     with pytest.raises(TimedOut, match="no quorum"):
-        harness.run(asking(timeout_s=IMPATIENT_S))
+        harness.run(an_answer(timeout_s=IMPATIENT_S))
 
 
 def test_a_cosignature_that_does_not_hold_is_an_integrity_failure(harness: Harness) -> None:
-    harness.bus.cosigned = harness.bus.spoilt = True
+    harness.bus.cosigned = harness.bus.is_damaged = True
     harness.bus.pushes = False
     with pytest.raises(IntegrityError, match="cosignature"):
         harness.run(fetching)
@@ -213,7 +198,7 @@ def test_a_log_that_the_policy_does_not_list_is_an_integrity_failure(harness: Ha
 
 def test_an_answer_from_before_there_was_a_policy_is_fetched_again_and_replaced(harness: Harness) -> None:
     harness.quorum = None
-    request_id = harness.run(asking()).request_id
+    request_id = harness.run(an_answer()).request_id
     harness.quorum, harness.bus.cosigned = quorum(), True
     assert harness.run(lambda client: client.result(request_id, timeout_s=PATIENT_S)).outcome == "confirm"
     assert harness.bus.queries == 1
@@ -226,7 +211,7 @@ def test_an_answer_from_before_there_was_a_policy_is_fetched_again_and_replaced(
     assert harness.bus.queries == 1
 
 
-def test_without_a_policy_a_receipt_is_renewed_when_asked_for(harness: Harness) -> None:
+def test_without_a_policy_a_receipt_is_renewed_on_request(harness: Harness) -> None:
     harness.quorum = None
 
     async def steps(client: Client) -> list[str]:

@@ -64,7 +64,7 @@ def test_a_pushed_recall_ends_the_answer(harness: Harness) -> None:
     assert said is not None and said.cause == "recall"
 
 
-def test_whoever_waits_for_an_answer_is_told_that_it_was_recalled(harness: Harness) -> None:
+def test_a_caller_that_waits_for_an_answer_learns_that_it_was_recalled(harness: Harness) -> None:
     harness.bus.answering = False
 
     async def steps(client: Client) -> None:
@@ -94,7 +94,7 @@ def test_a_file_says_recalled_and_never_the_old_outcome(harness: Harness) -> Non
     assert (found[2].sequence, found[2].receipt_ok, found[2].refusals) == (None, False, ())
 
 
-def test_missed_notices_are_asked_for_page_by_page(harness: Harness) -> None:
+def test_missed_notices_are_fetched_page_by_page(harness: Harness) -> None:
     async def steps(client: Client) -> list[str]:
         ids = [await client.submit(an_ask(number)) for number in range(3)]
         harness.bus.notices = [(5 + n, recall_of(each, 5 + n)) for n, each in enumerate(ids)]
@@ -110,7 +110,7 @@ def test_missed_notices_are_asked_for_page_by_page(harness: Harness) -> None:
     assert Store(harness.path).notified_through() == 11
 
 
-def test_a_notice_that_is_not_believed_holds_up_no_other_and_is_asked_for_again(harness: Harness) -> None:
+def test_a_rejected_notice_delays_no_other_and_is_fetched_again(harness: Harness) -> None:
     async def steps(client: Client) -> None:
         first, second = [await client.submit(an_ask(number)) for number in range(2)]
         harness.bus.notices = [
@@ -203,7 +203,7 @@ def on_a_clock(harness: Harness, steps: Callable[[Client, Clock], Any]) -> Any:
     return asyncio.run(inside())
 
 
-def test_an_answer_is_kept_for_its_days_and_not_a_moment_longer(harness: Harness) -> None:
+def test_an_answer_is_stored_until_its_expiry_and_not_longer(harness: Harness) -> None:
     days = timedelta(days=world.signed_agreement().agreement.retention.answer_days)
 
     async def steps(client: Client, clock: Clock) -> str:
@@ -234,7 +234,7 @@ def test_an_answer_is_kept_for_its_days_and_not_a_moment_longer(harness: Harness
     assert found is not None and found.release is None
 
 
-def test_an_answer_that_comes_too_late_is_not_kept(harness: Harness) -> None:
+def test_an_answer_that_comes_too_late_is_not_stored(harness: Harness) -> None:
     harness.bus.pushes = False
 
     async def steps(client: Client, clock: Clock) -> str:

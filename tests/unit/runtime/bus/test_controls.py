@@ -11,7 +11,7 @@ from glomar_schemas.crypto.dsse import seal_envelope
 from msgspec.structs import replace
 
 from tests.support import samples
-from tests.support.examples import model_agreement
+from tests.support.model_request import model_agreement
 
 SIGNED = SignedAgreement(model_agreement(), samples.AGREEMENT_DIGEST, samples.RING)
 VERSIONS = Versions({SIGNED.digest: SIGNED})

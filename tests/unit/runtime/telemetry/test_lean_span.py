@@ -26,11 +26,11 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 PARENT = SpanContext(0xA1, 0xB2, is_remote=True, trace_flags=TraceFlags(0x03))
 
-Kept = tuple[TracerProvider, InMemorySpanExporter]
+Recorded = tuple[TracerProvider, InMemorySpanExporter]
 
 
 @pytest.fixture
-def kept() -> Iterator[Kept]:
+def recorded() -> Iterator[Recorded]:
     provider = TracerProvider(resource=Resource({"service.name": "verifier"}), shutdown_on_exit=False)
     exporter = InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -54,8 +54,8 @@ def said(span: ReadableSpan) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("parent", [None, PARENT])
-def test_a_span_says_what_the_sdks_would(kept: Kept, parent: SpanContext | None) -> None:
-    provider, exporter = kept
+def test_a_span_says_what_the_sdks_would(recorded: Recorded, parent: SpanContext | None) -> None:
+    provider, exporter = recorded
     tracer = provider.get_tracer(SCOPE.name)
     attributes = {"messaging.system": "nats"}
     links = (Link(parent),) if parent else ()
@@ -63,8 +63,8 @@ def test_a_span_says_what_the_sdks_would(kept: Kept, parent: SpanContext | None)
     span.set_attribute("error.type", "Malformed")
     span.end()
     context = set_span_in_context(NonRecordingSpan(parent)) if parent else Context()
-    told = {**attributes, MESSAGE_ID: "m"}
-    theirs = tracer.start_span("process", context, SpanKind.CONSUMER, told, links)
+    all_attributes = {**attributes, MESSAGE_ID: "m"}
+    theirs = tracer.start_span("process", context, SpanKind.CONSUMER, all_attributes, links)
     theirs.set_attribute("error.type", "Malformed")
     theirs.end()
 
@@ -76,8 +76,8 @@ def test_a_span_says_what_the_sdks_would(kept: Kept, parent: SpanContext | None)
     assert (mine.context.trace_id == expected.context.trace_id) == (parent is not None)
 
 
-def test_a_step_ends_when_its_context_is_left_and_hangs_on_its_parent(kept: Kept) -> None:
-    provider, exporter = kept
+def test_a_step_ends_when_its_context_is_left_and_hangs_on_its_parent(recorded: Recorded) -> None:
+    provider, exporter = recorded
     root = start(provider.get_tracer(SCOPE.name), Operation("send", SpanKind.PRODUCER, {}), "", None)
     with start(
         provider.get_tracer(SCOPE.name), Operation("gate", SpanKind.INTERNAL, {}), "", root.get_span_context()
@@ -90,8 +90,8 @@ def test_a_step_ends_when_its_context_is_left_and_hangs_on_its_parent(kept: Kept
     assert send.parent is None
 
 
-def test_what_its_sender_does_not_sample_is_not_kept_here(kept: Kept) -> None:
-    provider, exporter = kept
+def test_a_span_that_its_sender_does_not_sample_is_not_recorded(recorded: Recorded) -> None:
+    provider, exporter = recorded
     parent = SpanContext(0xA1, 0xB2, is_remote=True, trace_flags=TraceFlags(0x00))
     span = start(provider.get_tracer(SCOPE.name), Operation("process", SpanKind.CONSUMER, {}), "", parent)
     span.end()
@@ -100,7 +100,7 @@ def test_what_its_sender_does_not_sample_is_not_kept_here(kept: Kept) -> None:
     assert traceparent(span.get_span_context()).endswith("-00")
 
 
-def test_a_sampler_is_asked_about_the_first_span_of_a_trace() -> None:
+def test_a_sampler_decides_on_the_first_span_of_a_trace() -> None:
     provider = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
     root = start(provider.get_tracer(SCOPE.name), Operation("send", SpanKind.PRODUCER, {}), "", None)
 

@@ -69,11 +69,11 @@ def test_allowed_spans_are_encoded_as_the_library_does(spans: list[ReadableSpan]
     st.booleans(),
 )
 def test_spans_of_ours_are_encoded_as_the_library_does(
-    name: str, told: dict[str, str], message_id: str, parent: SpanContext | None, failed: bool
+    name: str, attributes: dict[str, str], message_id: str, parent: SpanContext | None, failed: bool
 ) -> None:
     tracer = TracerProvider(resource=RESOURCE, shutdown_on_exit=False).get_tracer("glomar")
     links = (Link(parent),) if parent else ()
-    span = start(tracer, Operation(name, SpanKind.CONSUMER, told), message_id, parent, links)
+    span = start(tracer, Operation(name, SpanKind.CONSUMER, attributes), message_id, parent, links)
     if failed:
         span.set_attribute("error.type", "Malformed")
     span.end()

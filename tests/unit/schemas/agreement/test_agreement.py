@@ -19,7 +19,7 @@ from glomar_schemas.crypto.dsse import Signer
 from glomar_schemas.errors import Malformed, Misconfigured, Untrusted
 from glomar_schemas.keys import public_text
 
-from tests.support.examples import AGREEMENT_FILE, model_agreement
+from tests.support.model_request import AGREEMENT_FILE, model_agreement
 from tests.support.samples import HOLDER, OVERSIGHT, RECORDS, REQUESTER, sealing_key, signer, signing_key
 
 RAW = AGREEMENT_FILE.read_bytes()
@@ -82,14 +82,14 @@ def test_one_altered_byte_breaks_the_signatures(path: Path, place: int) -> None:
     altered = bytearray(RAW)
     altered[place] = ord(" ") if altered[place] != ord(" ") else ord("\t")
     path.write_bytes(altered)
-    with pytest.raises(Untrusted, match=r"signature of irs does not fit the file\. It was altered"):
+    with pytest.raises(Untrusted, match=r"signature of irs does not match the file\. It was altered"):
         load_agreement(path, TRUST)
 
 
 def test_a_signature_over_another_kind_of_file_does_not_count(path: Path) -> None:
     wrong = [official.sign("application/vnd.glomar.control.v1+json", RAW) for official in OFFICIALS]
     signature_file(path).write_bytes(msgspec.json.encode(wrong))
-    with pytest.raises(Untrusted, match="does not fit the file"):
+    with pytest.raises(Untrusted, match="does not match the file"):
         load_agreement(path, TRUST)
 
 

@@ -13,7 +13,7 @@ from glomar_schemas.keys import KeyRecord, key_id, public_text
 from msgspec.structs import replace
 
 from tests.support import samples
-from tests.support.examples import model_agreement
+from tests.support.model_request import model_agreement
 
 OFFICIALS = (samples.HOLDER, samples.REQUESTER)
 SIGNED = SignedAgreement(model_agreement(), samples.AGREEMENT_DIGEST, samples.RING)
@@ -106,7 +106,7 @@ def test_officials_of_two_parties_lift_it() -> None:
     assert applied.parties == {*OFFICIALS}
 
 
-def test_a_new_version_is_in_force_behind_its_control() -> None:
+def test_a_new_version_is_in_force_after_its_control() -> None:
     state = renew().applied().in_force
 
     assert state.require().digest == NEXT.digest
@@ -157,7 +157,9 @@ def test_a_key_that_was_destroyed_is_in_force_no_more() -> None:
         (Drawn(InForce(), OFFICIALS, {"action": "key", "key": NEW_KEY}), "no agreement is in force"),
     ],
 )
-def test_what_too_few_signed_or_what_is_not_there_changes_nothing(drawn: Drawn, fault: str) -> None:
+def test_a_control_with_too_few_signatures_or_an_unknown_target_changes_nothing(
+    drawn: Drawn, fault: str
+) -> None:
     applied = drawn.applied()
 
     assert applied.in_force == replace(drawn.state, slot=drawn.state.slot + 1)
@@ -184,7 +186,7 @@ def test_what_no_official_signed_for_this_slot_changes_nothing(body: bytes) -> N
     assert applied.fault
 
 
-def test_a_version_that_is_not_installed_stops_whoever_reads_it() -> None:
+def test_a_version_that_is_not_installed_stops_its_reader() -> None:
     with pytest.raises(Misconfigured, match="another version"):
         Drawn(STARTED, OFFICIALS, {"agreement_digest": "0" * 64}).applied()
 

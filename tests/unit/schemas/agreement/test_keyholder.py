@@ -12,7 +12,7 @@ from glomar_schemas.keys import KeyRecord, KeyRing, key_id, public_text, read_se
 from glomar_schemas.messages import Sealed
 
 from tests.support import samples
-from tests.support.examples import model_agreement
+from tests.support.model_request import model_agreement
 
 FIRST, SECOND = samples.sealing_key(samples.HOLDER), samples.sealing_key("next epoch")
 FIRST_ID, SECOND_ID = key_id(FIRST.public_key()), key_id(SECOND.public_key())
@@ -80,7 +80,7 @@ def test_a_destroyed_key_is_forgotten_with_all_that_it_has_unwrapped(pattern: Pa
     assert [slot[0] for slot in keyholder.opener._unwrapped] == [SECOND_ID]
 
 
-def test_a_key_in_force_that_is_not_there_stops_whoever_needs_it(tmp_path: Path) -> None:
+def test_a_missing_key_in_force_stops_its_party(tmp_path: Path) -> None:
     write_private(tmp_path / "irs.seal.pem", FIRST)
     keyholder = Keyholder(samples.HOLDER, key_files(tmp_path / "irs.seal.pem"))
 
@@ -99,7 +99,7 @@ def test_a_key_that_came_after_the_start_is_found(tmp_path: Path) -> None:
     assert opens(keyholder, sealed_to(SECOND_ID))
 
 
-def test_no_key_at_all_is_said_at_the_start(tmp_path: Path) -> None:
+def test_a_party_without_any_key_is_reported_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="missing"):
         key_files(tmp_path / "irs.seal*.pem")
 

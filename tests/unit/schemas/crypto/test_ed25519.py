@@ -3,7 +3,7 @@
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from glomar_schemas.crypto.ed25519 import holds
+from glomar_schemas.crypto.ed25519 import is_valid
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +28,7 @@ def test_it_agrees_with_openssl(signed: bytes, flipped_bit: int | None, other_by
     seen = signed + b"." if other_bytes else signed
 
     expected = flipped_bit is None and not other_bytes
-    assert holds(KEY.public_key(), bytes(signature), seen) is expected
+    assert is_valid(KEY.public_key(), bytes(signature), seen) is expected
     assert openssl_says(KEY.public_key(), bytes(signature), seen) is expected
 
 
@@ -41,29 +41,29 @@ def test_a_vector_of_the_rfc_holds() -> None:
         "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a"
     )
 
-    assert holds(public, signature, bytes.fromhex("af82"))
+    assert is_valid(public, signature, bytes.fromhex("af82"))
 
 
 def test_another_key_did_not_sign() -> None:
-    assert not holds(Ed25519PrivateKey.generate().public_key(), KEY.sign(b"text"), b"text")
+    assert not is_valid(Ed25519PrivateKey.generate().public_key(), KEY.sign(b"text"), b"text")
 
 
 @pytest.mark.parametrize("moved", [-64, -1, 1])
 def test_the_border_between_signature_and_text_can_not_be_moved(moved: int) -> None:
     whole = KEY.sign(b"text") + b"text"
 
-    assert not holds(KEY.public_key(), whole[: 64 + moved], whole[64 + moved :])
+    assert not is_valid(KEY.public_key(), whole[: 64 + moved], whole[64 + moved :])
 
 
 def test_a_signature_has_one_form() -> None:
     signature = KEY.sign(b"text")
     second = int.from_bytes(signature[32:], "little") + ORDER
 
-    assert not holds(KEY.public_key(), signature[:32] + second.to_bytes(32, "little"), b"text")
+    assert not is_valid(KEY.public_key(), signature[:32] + second.to_bytes(32, "little"), b"text")
 
 
 def test_a_key_of_small_order_signs_nothing() -> None:
     """The neutral element as key and as commitment, with S = 0, would be valid for every text."""
     neutral = b"\x01" + bytes(31)
 
-    assert not holds(Ed25519PublicKey.from_public_bytes(neutral), neutral + bytes(32), b"text")
+    assert not is_valid(Ed25519PublicKey.from_public_bytes(neutral), neutral + bytes(32), b"text")

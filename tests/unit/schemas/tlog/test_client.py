@@ -18,7 +18,7 @@ from glomar_schemas.tlog.inclusion_watch import absent
 from glomar_schemas.tlog.layout import bundle_path, tile_path
 from glomar_schemas.tlog.note import format_vkey, parse_vkey
 
-from tests.support.publications import OPENED, ORIGIN, SIGNER, extend, leaves, own, served
+from tests.support.published_ledger import OPENED, ORIGIN, SIGNER, extend, leaves, own, serve_ledger
 
 SIZES = (1, 255, 256, 257, 600)
 
@@ -36,7 +36,7 @@ def note_of(directory: Path) -> str:
 @pytest.mark.parametrize("size", SIZES)
 def test_every_entry_is_read_from_a_directory_and_over_http(tmp_path: Path, size: int) -> None:
     directory = extend(tmp_path / "ledger", leaves(size), size)
-    with served(directory) as url:
+    with serve_ledger(directory) as url:
         for where in (directory, url):
             with reading(where) as log:
                 entries = [entry for index in range((size + 255) // 256) for entry in log.bundle(index)]
@@ -100,9 +100,9 @@ def test_a_changed_or_missing_file_is_noticed(tmp_path: Path, path: Path) -> Non
     read()
     content = (directory / path).read_bytes()
     for at in (0, len(content) // 2, len(content) - 1):
-        spoilt = bytearray(content)
-        spoilt[at] ^= 1
-        (directory / path).write_bytes(spoilt)
+        damaged = bytearray(content)
+        damaged[at] ^= 1
+        (directory / path).write_bytes(damaged)
         with pytest.raises(GlomarError):
             read()
     (directory / path).write_bytes(content[:-32])
@@ -136,7 +136,7 @@ def test_either_key_of_a_log_may_have_signed(tmp_path: Path) -> None:
     "url",
     ["ftp://a/log", "http://", "http://a:b/log", "http://user@a/log", "https://a/log?b", "http://a/log#b"],
 )
-def test_what_is_no_url_of_a_log_is_said(url: str) -> None:
+def test_an_invalid_url_of_a_log_is_reported(url: str) -> None:
     with pytest.raises(Misconfigured), source(url):
         pass
 
@@ -151,7 +151,7 @@ def test_a_publication_that_is_away_is_unreachable() -> None:
 def test_what_is_read_after_the_source_was_closed_leaves_no_connection_open(tmp_path: Path) -> None:
     """As a thread does whose task was cancelled."""
     directory = extend(tmp_path / "ledger", leaves(1), 1)
-    with served(directory) as url, warnings.catch_warnings(record=True) as found:
+    with serve_ledger(directory) as url, warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always", ResourceWarning)
         with source(url) as files:
             pass

@@ -5,15 +5,17 @@ from base64 import b64decode, b64encode
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from glomar_schemas.errors import Malformed, Untrusted
-from glomar_schemas.tlog.cosignature import (
+from glomar_schemas.tlog.note import (
+    Checkpoint,
+    VerifierKey,
     cosigned_at,
-    format_witness_vkey,
+    format_vkey,
     parse_witness_vkey,
+    sign,
     signed_message,
 )
-from glomar_schemas.tlog.note import Checkpoint, VerifierKey, format_vkey, sign
 
-from tests.support.witness import NAME, cosign
+from tests.support.witness import NAME, cosign, format_witness_vkey
 
 PUBLISHED = "remora.n621.de+da77ade7+BOvN63jn/bLvkieywe8R6UYAtVtNbZpXh34x7onlmtw2"
 """The key of a public witness, from the tests of transparency-dev/formats."""

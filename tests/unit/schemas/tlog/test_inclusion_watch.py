@@ -23,7 +23,7 @@ from glomar_schemas.tlog.inclusion_watch import (
 )
 from glomar_schemas.tlog.leaf import Leaf
 
-from tests.support.publications import OPENED, ORIGIN, extend, leaves, own, served
+from tests.support.published_ledger import OPENED, ORIGIN, extend, leaves, own, serve_ledger
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -81,7 +81,7 @@ def test_messages_that_are_there_are_seen_once_and_forgotten(publisher: Publishe
 
 def test_a_publication_over_http_is_read_the_same(database: sqlite3.Connection, ledger: Path) -> None:
     extend(ledger, leaves(300, changed=[7]), 300)
-    with served(ledger) as url:
+    with serve_ledger(ledger) as url:
         publisher = Publisher(database, url)
         publisher.sent(own(6, 7))
 
@@ -198,12 +198,12 @@ def test_a_ledger_that_is_away_is_not_checked_and_no_alert(
     assert publisher.check().state == "unchecked"
     extend(ledger, leaves(5), 5)
     assert publisher.check().state == "ok"
-    ledger.rename(tmp_path / "gone")
+    ledger.rename(tmp_path / "moved")
 
     away = publisher.check(after_s=3_600)
 
     assert (away.state, away.size, away.checked_at) == ("unchecked", 5, NOW), "since when is said"
-    (tmp_path / "gone").rename(ledger)
+    (tmp_path / "moved").rename(ledger)
     assert publisher.check().state == "ok"
 
 
@@ -213,12 +213,12 @@ def test_an_alert_is_not_taken_back_because_the_ledger_is_away(
     extend(ledger, leaves(5, changed=[3]), 5)
     publisher.sent(own(3))
     publisher.check()
-    ledger.rename(tmp_path / "gone")
+    ledger.rename(tmp_path / "moved")
 
     assert publisher.check().state == "alert"
 
 
-def test_a_shorter_copy_is_not_checked_and_what_was_kept_stays(
+def test_a_shorter_copy_is_not_checked_and_the_stored_state_stays(
     publisher: Publisher, ledger: Path, tmp_path: Path, database: sqlite3.Connection
 ) -> None:
     extend(ledger, leaves(300), 300)
@@ -229,7 +229,7 @@ def test_a_shorter_copy_is_not_checked_and_what_was_kept_stays(
     assert asyncio.run(lagging.tables.checkpoints())[0] == (ledger / "checkpoint").read_text()
 
 
-def test_a_ledger_that_stands_still_and_lacks_newer_messages_is_behind(
+def test_a_ledger_that_does_not_grow_and_lacks_newer_messages_is_behind(
     publisher: Publisher, ledger: Path
 ) -> None:
     extend(ledger, leaves(5), 5)

@@ -149,7 +149,7 @@ def test_a_changed_byte_never_decodes_to_the_same_leaf(place: int, mask: int) ->
         (b"}", b"}\n"),
     ],
 )
-def test_anything_but_the_canonical_form_is_refused(old: bytes, new: bytes) -> None:
+def test_every_form_except_the_canonical_one_is_refused(old: bytes, new: bytes) -> None:
     assert old in EXAMPLE_BYTES
     with pytest.raises(Malformed):
         decode(EXAMPLE_BYTES.replace(old, new, 1))

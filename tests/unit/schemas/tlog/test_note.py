@@ -155,8 +155,8 @@ def test_a_text_that_is_no_signed_note_is_malformed(text: str) -> None:
 
 @given(st.integers(0, len(NOTE) - 1), st.characters(), st.sampled_from(["replace", "insert", "delete"]))
 def test_no_edit_of_one_character_survives(place: int, character: str, edit: str) -> None:
-    kept = place if edit == "insert" else place + 1
-    text = NOTE[:place] + ("" if edit == "delete" else character) + NOTE[kept:]
+    rest = place if edit == "insert" else place + 1
+    text = NOTE[:place] + ("" if edit == "delete" else character) + NOTE[rest:]
     if text != NOTE:
         with pytest.raises(Refused):
             open_checkpoint(text, KEY)

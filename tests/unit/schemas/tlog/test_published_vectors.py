@@ -100,15 +100,15 @@ def test_the_published_ways_to_spoil_an_inclusion_proof_are_refused(
     index, size = place[0] - 1, place[1]
     leaf, root, proof = LEAF_HASHES[index], ROOTS[size - 1], hashes(published)
     some = bytes.fromhex("abacaba000000000000000000000000000000000000000000060061e00123456")
-    spoilt = [(index - 1, size, proof), (index + 1, size, proof), (index ^ 2, size, proof)]
-    spoilt += [(index, size * 2, proof), (index, size // 2, proof)]
-    spoilt += [(index, size, (*proof, b"")), (index, size, (*proof, root)), (index, size, (root, *proof))]
-    spoilt += [(index, size, proof[:-1])] if proof else []
-    spoilt += [(index, size, (proof[0], some, *proof[1:]))] if proof else []
+    wrong = [(index - 1, size, proof), (index + 1, size, proof), (index ^ 2, size, proof)]
+    wrong += [(index, size * 2, proof), (index, size // 2, proof)]
+    wrong += [(index, size, (*proof, b"")), (index, size, (*proof, root)), (index, size, (root, *proof))]
+    wrong += [(index, size, proof[:-1])] if proof else []
+    wrong += [(index, size, (proof[0], some, *proof[1:]))] if proof else []
     for changed in range(len(proof)):
         one = bytes([proof[changed][0] ^ 8]) + proof[changed][1:]
-        spoilt.append((index, size, (*proof[:changed], one, *proof[changed + 1 :])))
-    for claimed, of, path in spoilt:
+        wrong.append((index, size, (*proof[:changed], one, *proof[changed + 1 :])))
+    for claimed, of, path in wrong:
         with pytest.raises(IntegrityError):
             verify_inclusion(leaf, claimed, of, path, root)
 

@@ -6,7 +6,7 @@ from glomar_schemas.errors import Malformed
 from glomar_verifier.agreement.examples import gate_input
 from msgspec.structs import replace
 
-from tests.support.examples import failed, model_agreement, model_gate
+from tests.support.model_request import failed, model_agreement, model_gate
 
 CONDITIONS = model_agreement().conditions
 

@@ -14,7 +14,7 @@ from glomar_verifier.agreement.cli import check, publish
 from glomar_verifier.agreement.describe import WIDTH
 from glomar_verifier.agreement.redact import public_text as public_version
 
-from tests.support.examples import AGREEMENT_FILE, model_agreement
+from tests.support.model_request import AGREEMENT_FILE, model_agreement
 from tests.support.samples import HOLDER, REQUESTER, signer, signing_key
 
 RAW = AGREEMENT_FILE.read_bytes()
@@ -57,7 +57,7 @@ def test_every_condition_is_explained_with_its_examples(
     assert "No mistake: 30 examples have the expected result." in output
 
 
-def test_it_is_said_that_nothing_limits_the_addresses_of_a_person(
+def test_a_missing_limit_on_addresses_of_a_person_is_reported(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     check(file)
@@ -74,7 +74,7 @@ def test_it_fits_the_width_of_a_page(file: Path, capsys: pytest.CaptureFixture[s
     assert max(map(len, capsys.readouterr().out.replace(str(file), "").splitlines())) <= WIDTH + 10
 
 
-def test_who_signed_is_said_and_whether_it_holds(
+def test_signers_are_reported_with_the_validity_of_their_signatures(
     file: Path, trust: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sign(file, RAW)
@@ -88,7 +88,7 @@ def test_who_signed_is_said_and_whether_it_holds(
     ("signed", "count", "fault"),
     [
         (RAW, 1, "ice: has not signed"),
-        (RAW + b"\n", 2, "irs: does not fit the file: it was altered after signing"),
+        (RAW + b"\n", 2, "irs: does not match the file: it was altered after signing"),
     ],
 )
 def test_a_signature_that_does_not_hold_is_refused_where_a_trust_file_asks(
@@ -112,13 +112,13 @@ def test_an_unsigned_file_is_explained_but_not_trusted(
 def test_a_signature_by_a_key_that_nobody_pinned_is_not_counted(
     file: Path, trust: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    stranger = signer("tigta")
-    file.with_name(file.name + ".sig").write_bytes(sign_agreement(RAW, [*BOTH, stranger]))
+    unknown = signer("tigta")
+    file.with_name(file.name + ".sig").write_bytes(sign_agreement(RAW, [*BOTH, unknown]))
     with pytest.raises(Refused, match="its key is in no trust file"):
         check(file, trust=trust)
 
 
-def test_what_changed_since_another_version_is_said_condition_by_condition(
+def test_changes_since_another_version_are_reported_condition_by_condition(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     newer = file.with_name("newer.toml")
@@ -198,7 +198,7 @@ def test_the_public_version_marks_what_is_left_out_and_has_the_hash_of_all(
     ("redaction", "fault"),
     [("parties.fbi.contact", "no such value"), ("requesters[0]", "shares its line")],
 )
-def test_what_can_not_be_left_out_is_said(redaction: str, fault: str) -> None:
+def test_a_part_that_can_not_be_redacted_is_reported(redaction: str, fault: str) -> None:
     raw = RAW.replace(b'  "officers",', f'  "{redaction}",'.encode(), 1)
     assert raw != RAW
     with pytest.raises(Malformed, match=fault):

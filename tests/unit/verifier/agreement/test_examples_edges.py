@@ -16,7 +16,7 @@ from glomar_verifier.policy.facts import Engagement, Registry
 from glomar_verifier.quotas.counts import Attempt, Counts
 from msgspec.structs import asdict, replace
 
-from tests.support.examples import failed, model_agreement, model_gate, model_input, model_request
+from tests.support.model_request import failed, model_agreement, model_gate, model_input, model_request
 
 Changes = Mapping[str, object]
 Edge = tuple[str, Changes, list[str]]
@@ -105,9 +105,10 @@ NAME_AND_ADDRESS: list[Edge] = [
     ("a PO box unknown", {**NO_STREET, "particulars.po_box": "Unknown"}, ["L2"]),
     ("general delivery as a PO box", {**NO_STREET, "particulars.po_box": "General Delivery"}, ["L2"]),
     ("one letter for a first name", {"particulars.first_name": "X"}, LAWFUL),
-    ("no first name", {"particulars.first_name": ""}, ["L2"]),
+    ("one name, as last name", {"particulars.first_name": ""}, LAWFUL),
+    ("no name", {"particulars.first_name": "FNU", "particulars.last_name": ""}, ["L2"]),
     ("first name unknown", {"particulars.first_name": "Unknown"}, ["L2"]),
-    ("last name of blanks", {"particulars.last_name": "  "}, ["L2"]),
+    ("names of blanks", {"particulars.first_name": "-", "particulars.last_name": "  "}, ["L2"]),
     ("a number in place of an address", {**NO_STREET, "particulars.unit": "A012345678"}, ["L2"]),
 ]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from glomar_verifier.agreement.lint import LintFinding, lint
 
-from tests.support.examples import AGREEMENT_FILE
+from tests.support.model_request import AGREEMENT_FILE
 from tests.support.registers import RULES
 
 TEXT = AGREEMENT_FILE.read_text()
@@ -65,7 +65,7 @@ CASES = {
     ),
     "no such party": ({'oversight = "tigta"': 'oversight = "gao"'}, 'oversight = "gao"', "no [parties.gao]"),
     "two roles": ({'oversight = "tigta"': 'oversight = "irs"'}, 'oversight = "irs"', "two roles"),
-    "stranger": (
+    "unknown signer": (
         {'id = "DEL-2025-02"\nagency = "ice"': 'id = "DEL-2025-02"\nagency = "cbp"'},
         'agency = "cbp"', "not one of the requesters",
     ),

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 
 import pytest
-from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.agreement.model import parse_agreement
+from glomar_schemas.agreement.versions import bundled_agreements
 from glomar_verifier.agreement.examples import outcome
 from glomar_verifier.policy.gate import Gate
 
-from tests.support.examples import model_agreement
+from tests.support.model_request import model_agreement
 from tests.support.registers import RULES
 
-SECOND = list(shipped.agreements().values())[1]
+SECOND = list(bundled_agreements().values())[1]
 AGREEMENT = parse_agreement(SECOND.read_bytes(), where=SECOND.name)
 GATE = Gate(AGREEMENT, RULES)
 LAWFUL: list[str] = []

@@ -14,7 +14,7 @@ from glomar_verifier.holder_lists import veto
 from glomar_verifier.matching.names import normal_name
 from glomar_verifier.quotas.tags import Tagger
 
-from tests.support.decisions import Deployment, about, stepping
+from tests.support.decision_engine import Deployment, about, stepping
 from tests.support.registers import ANA, RULES
 
 TWIN = {**ANA, "person_id": "P2", "unit": ""}

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 from glomar_schemas.errors import Misconfigured
-from glomar_schemas.publish import SLOT_TAKEN, Outgoing
+from glomar_schemas.publish import SUBJECT_TAKEN, Outgoing
 from glomar_schemas.subjects import BATCH_COMMIT, Subjects
 from glomar_schemas.tlog.inclusion_watch import InclusionStatus, Publication
 from glomar_schemas.tlog.leaf import Leaf
 from glomar_verifier.decisions.ledger_watch import VerifierLedgerWatch, open_ledger_watch
-from glomar_verifier.decisions.publish import store_verdicts
+from glomar_verifier.decisions.store_verdicts import store_verdicts
 from glomar_verifier.settings import VerifierSettings
 
-from tests.support.publications import OPENED, ORIGIN, extend
+from tests.support.published_ledger import OPENED, ORIGIN, extend
 
 BODIES = [b"one", b"two", b"three"]
 VERDICTS = [Outgoing(f"glomar.a.verdict.r.{body.decode()}", body, {}) for body in BODIES]
@@ -86,7 +86,9 @@ class Stream:
     ) -> Any:
         is_batch = BATCH_COMMIT in (headers or {})
         if (is_batch and not self._stores_batches) or subject == self._taken:
-            return SimpleNamespace(data=json.dumps({"error": {"code": 400, "err_code": SLOT_TAKEN}}).encode())
+            return SimpleNamespace(
+                data=json.dumps({"error": {"code": 400, "err_code": SUBJECT_TAKEN}}).encode()
+            )
         self._last += 1
         count = len(VERDICTS) if is_batch else 1
         return SimpleNamespace(data=json.dumps({"stream": "S", "seq": self._last, "count": count}).encode())

@@ -14,7 +14,7 @@ from glomar_verifier.epochs.files import EpochFiles
 from msgspec.structs import replace
 
 from tests.support import samples
-from tests.support.examples import model_agreement
+from tests.support.model_request import model_agreement
 
 PRIVATE = samples.sealing_key(samples.HOLDER)
 RECORD = KeyRecord(
@@ -107,7 +107,9 @@ def test_an_epoch_is_due_once_its_retention_is_over(early: timedelta, due: bool)
     assert found[SECOND.key_id].due is due
 
 
-def test_a_key_is_kept_in_three_files_that_only_their_owner_reads(files: EpochFiles, tmp_path: Path) -> None:
+def test_a_key_is_stored_in_three_files_that_only_their_owner_reads(
+    files: EpochFiles, tmp_path: Path
+) -> None:
     record = created(files)
     paths = [path for path in sorted(tmp_path.rglob("*")) if path.is_file()]
 
@@ -118,7 +120,9 @@ def test_a_key_is_kept_in_three_files_that_only_their_owner_reads(files: EpochFi
 
 
 @pytest.mark.parametrize("part", ["a", "b", "epochs"])
-def test_without_any_one_of_them_the_key_is_gone(files: EpochFiles, tmp_path: Path, part: str) -> None:
+def test_the_key_cannot_be_opened_without_any_one_of_them(
+    files: EpochFiles, tmp_path: Path, part: str
+) -> None:
     record = created(files)
     next((tmp_path / part).iterdir()).unlink()
 

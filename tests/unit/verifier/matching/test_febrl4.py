@@ -6,15 +6,14 @@ from datetime import date
 
 import pytest
 from glomar_verifier.matching.match import Candidates, Query, decide, gates
-from glomar_verifier.policy.sufficiency import is_complete_address
 from glomar_verifier.register.sqlite import SqliteRegister
 
 from tests.support import febrl4
-from tests.support.registers import RULES, opened, query
+from tests.support.registers import RULES, has_complete_address, opened, query
 
 TODAY = date(2025, 6, 1)
 
-Asked = list[tuple[dict[str, str], Query, Candidates]]
+Requested = list[tuple[dict[str, str], Query, Candidates]]
 
 
 @pytest.fixture(scope="module")
@@ -25,46 +24,37 @@ def register(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteRegiste
 
 
 @pytest.fixture(scope="module")
-def asked(register: SqliteRegister) -> Asked:
+def requested(register: SqliteRegister) -> Requested:
     rows = list(febrl4.request_rows(TODAY))
     queries = [query(row, form="au") for row in rows]
     return [(row, here, register.candidates(here)) for row, here in zip(rows, queries, strict=True)]
 
 
 def test_there_are_5000_requests_and_their_sufficiency_is_ours_to_judge(
-    asked: Asked,
+    requested: Requested,
 ) -> None:
-    assert len(asked) == 5_000
-    for row, _, _ in asked:
+    assert len(requested) == 5_000
+    for row, _, _ in requested:
         if row["klass"] == "sufficient":
-            assert is_complete_address(
-                street_number=row["street_number"],
-                street_name=row["street_name"],
-                po_box=row["po_box"],
-                city=row["city"],
-                state=row["state"],
-                zip_code=row["zip"],
-                rules=RULES,
-                form="au",
-            )
+            assert has_complete_address(row, "au")
 
 
-def test_nobody_is_confirmed_as_someone_else(asked: Asked) -> None:
-    for row, here, found in asked:
+def test_nobody_is_confirmed_as_someone_else(requested: Requested) -> None:
+    for row, here, found in requested:
         if decide(found, here, RULES).outcome == "confirm":
             passing = {record.person_id for record in found.records if not gates(here, record, RULES)}
             assert passing == {row["truth"]}
 
 
 def test_nobody_is_confirmed_who_is_not_in_the_register(
-    asked: Asked,
+    requested: Requested,
 ) -> None:
-    for row, here, found in asked:
+    for row, here, found in requested:
         others = tuple(record for record in found.records if record.person_id != row["truth"])
         assert decide(Candidates(others), here, RULES).outcome == "deny"
 
 
-def test_nearly_half_of_the_sufficient_ones_are_confirmed(asked: Asked) -> None:
-    sufficient = [(here, found) for row, here, found in asked if row["klass"] == "sufficient"]
+def test_nearly_half_of_the_sufficient_ones_are_confirmed(requested: Requested) -> None:
+    sufficient = [(here, found) for row, here, found in requested if row["klass"] == "sufficient"]
     confirmed = sum(decide(found, here, RULES).outcome == "confirm" for here, found in sufficient)
     assert confirmed / len(sufficient) >= 0.48

@@ -71,13 +71,13 @@ def test_the_same_person_is_confirmed(case: str) -> None:
 @pytest.mark.parametrize("case", DENIED)
 def test_what_differs_is_denied_at_its_gate(case: str) -> None:
     changes, gate = DENIED[case]
-    asked = with_(**changes)
-    assert decided([ANA], asked).outcome == "deny"
-    assert gate in gates(query(asked), record(ANA), RULES)
+    requested = with_(**changes)
+    assert decided([ANA], requested).outcome == "deny"
+    assert gate in gates(query(requested), record(ANA), RULES)
 
 
 @pytest.mark.parametrize(
-    ("known", "asked", "outcome"),
+    ("known", "requested", "outcome"),
     [
         ("Main St", "Maine St", "deny"),
         ("5th St", "6th St", "deny"),
@@ -91,13 +91,13 @@ def test_what_differs_is_denied_at_its_gate(case: str) -> None:
     ],
 )
 def test_streets_are_compared_in_every_figure_and_short_names_exactly(
-    known: str, asked: str, outcome: str
+    known: str, requested: str, outcome: str
 ) -> None:
-    assert decided([with_(street_name=known)], with_(street_name=asked)).outcome == outcome
+    assert decided([with_(street_name=known)], with_(street_name=requested)).outcome == outcome
 
 
 @pytest.mark.parametrize(
-    ("known", "asked", "outcome"),
+    ("known", "requested", "outcome"),
     [
         ({"middle_name": "Maria"}, {"middle_name": "M."}, "confirm"),
         ({"middle_name": "Maria"}, {"middle_name": "Marta"}, "deny"),
@@ -117,9 +117,9 @@ def test_streets_are_compared_in_every_figure_and_short_names_exactly(
     ],
 )
 def test_parts_may_be_missing_but_never_contradict(
-    known: Mapping[str, str], asked: Mapping[str, str], outcome: str
+    known: Mapping[str, str], requested: Mapping[str, str], outcome: str
 ) -> None:
-    assert decided([with_(**known)], with_(**asked)).outcome == outcome
+    assert decided([with_(**known)], with_(**requested)).outcome == outcome
 
 
 @pytest.mark.parametrize(
@@ -214,12 +214,12 @@ def household(changes: list[dict[str, str]]) -> list[dict[str, str]]:
 
 @given(PEOPLE, CHANGES, st.randoms())
 def test_the_order_of_the_records_makes_no_difference(
-    changes: list[dict[str, str]], asked: dict[str, str], dice: random.Random
+    changes: list[dict[str, str]], requested: dict[str, str], dice: random.Random
 ) -> None:
     rows = household(changes)
     shuffled = list(rows)
     dice.shuffle(shuffled)
-    assert decided(rows, with_(**asked)) == decided(shuffled, with_(**asked))
+    assert decided(rows, with_(**requested)) == decided(shuffled, with_(**requested))
 
 
 REQUIRED = st.sampled_from(["first_name", "last_name", "street_number", "street_name", "years"])
@@ -227,33 +227,33 @@ REQUIRED = st.sampled_from(["first_name", "last_name", "street_number", "street_
 
 @given(PEOPLE, CHANGES, REQUIRED)
 def test_removing_evidence_that_is_required_never_turns_deny_into_confirm(
-    changes: list[dict[str, str]], asked: dict[str, str], removed: str
+    changes: list[dict[str, str]], requested: dict[str, str], removed: str
 ) -> None:
-    request = with_(**{**asked, "po_box": ""})
+    request = with_(**{**requested, "po_box": ""})
     less = request if removed == "years" else {**request, removed: ""}
     assert decided(household(changes), less, () if removed == "years" else (2023, 2024)).outcome == "deny"
 
 
 @given(st.lists(NAMES, min_size=1, max_size=3), NAMES)
 def test_leaving_out_a_birth_date_that_contradicts_nobody_never_turns_deny_into_confirm(
-    changes: list[dict[str, str]], asked: dict[str, str]
+    changes: list[dict[str, str]], requested: dict[str, str]
 ) -> None:
     rows = household(changes)
-    request = with_(**{**asked, "date_of_birth": ANA["date_of_birth"]})
+    request = with_(**{**requested, "date_of_birth": ANA["date_of_birth"]})
     before, after = decided(rows, request), decided(rows, {**request, "date_of_birth": ""})
     assert before.outcome == "confirm" or after.outcome == "deny"
 
 
 @given(CHANGES, st.integers(1, 99_999).filter(lambda number: number != 120))
-def test_changing_the_house_number_never_confirms(asked: dict[str, str], number: int) -> None:
-    assert decided([ANA], with_(**{**asked, "street_number": str(number)})).outcome == "deny"
+def test_changing_the_house_number_never_confirms(requested: dict[str, str], number: int) -> None:
+    assert decided([ANA], with_(**{**requested, "street_number": str(number)})).outcome == "deny"
 
 
 @given(PEOPLE, CHANGES, st.integers(0, 4))
 def test_adding_a_twin_never_creates_a_confirm(
-    changes: list[dict[str, str]], asked: dict[str, str], which: int
+    changes: list[dict[str, str]], requested: dict[str, str], which: int
 ) -> None:
-    rows, request = household(changes), with_(**asked)
+    rows, request = household(changes), with_(**requested)
     twin = {**rows[which % len(rows)], "person_id": "TWIN"}
     before, after = decided(rows, request), decided([*rows, twin], request)
     assert before.outcome == "confirm" or after.outcome == "deny"
@@ -267,10 +267,10 @@ def keys_of(who: Query | RegisterRecord) -> frozenset[int]:
 @example({"first_name": "Mariana", "last_name": "García"}, {"first_name": "Maraina", "last_name": "Garcqia"})
 @example({"first_name": "Mariana", "last_name": "García"}, {"first_name": "Garcqia", "last_name": "Mariana"})
 def test_a_record_that_passes_every_gate_shares_a_blocking_key(
-    known: dict[str, str], asked: dict[str, str]
+    known: dict[str, str], requested: dict[str, str]
 ) -> None:
     (row,) = household([known])
-    here, there = query(with_(**asked)), record(row)
+    here, there = query(with_(**requested)), record(row)
     if not gates(here, there, RULES):
         assert keys_of(here) & keys_of(there)
 

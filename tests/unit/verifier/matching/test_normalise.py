@@ -228,5 +228,5 @@ def test_long_texts_are_not_cached() -> None:
     before = text._cached.cache_info().misses
     fold("the warrant of docket 1000001 " * 20, "reason")
     assert text._cached.cache_info().misses == before
-    fold("a city that nobody has asked for", "city")
+    fold("an unused city", "city")
     assert text._cached.cache_info().misses == before + 1

@@ -55,7 +55,7 @@ def test_a_rule_file_with_what_it_may_not_hold_is_refused_by_file_and_line(how: 
     assert refusal.value.fix == "Correct the line, or reinstall Glomar"
 
 
-def test_a_spelling_that_means_two_things_is_told_with_both() -> None:
+def test_a_spelling_with_two_meanings_is_reported_with_both() -> None:
     twice = FILES["pub28.toml"].replace(b'ALY = "', b'ALY = "STREET ')
     with pytest.raises(Misconfigured, match=r"suffixes\.ST: STREET is already a spelling of ALY"):
         rules_from({**FILES, "pub28.toml": twice})

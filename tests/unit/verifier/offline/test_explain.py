@@ -1,11 +1,11 @@
-"""What the record holder's own staff are told about a request, and what not even they are."""
+"""What `explain` shows the record holder's own staff about a request, and what it hides from them."""
 
 import json
 from pathlib import Path
 
 import pytest
 from glomar_schemas.errors import GlomarError, Misconfigured
-from glomar_verifier.offline.cli_explain import explain as command
+from glomar_verifier.offline.cli import explain as command
 from glomar_verifier.offline.explain import explain
 from glomar_verifier.offline.request_row import read_query
 from glomar_verifier.register.sqlite import SqliteRegister
@@ -24,8 +24,8 @@ def register(tmp_path: Path) -> SqliteRegister:
 
 
 def why(register: SqliteRegister, **changes: str) -> tuple[str, dict[str, tuple[str, ...]]]:
-    asked = read_query({**ASKED, "tax_periods": "2023;2024", **changes})
-    found = explain(register, *asked, RULES)
+    request = read_query({**ASKED, "tax_periods": "2023;2024", **changes})
+    found = explain(register, *request, RULES)
     return found.reason, {one.person_id: one.failed for one in found.near}
 
 

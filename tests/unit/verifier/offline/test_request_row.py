@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from glomar_evaluation.synth import people, requests
-from glomar_schemas.agreement import bundled as shipped
 from glomar_schemas.agreement.model import parse_agreement
+from glomar_schemas.agreement.versions import bundled_agreement
 from glomar_schemas.decoding import decode
 from glomar_schemas.errors import Malformed
 from glomar_schemas.messages import Request, Subject, encode
@@ -73,7 +73,7 @@ def test_request_and_particulars_say_what_the_row_says() -> None:
 
 
 def test_rows_that_can_not_be_read_are_rejected_and_the_others_decided(tmp_path: Path) -> None:
-    law = parse_agreement(shipped.agreement().read_bytes(), where="agreement")
+    law = parse_agreement(bundled_agreement().read_bytes(), where="agreement")
     register = opened(tmp_path, [ANA])
     decider = FileDecider(register, RULES, law, default_requester(law), None)
     ana = FIELDS | {column: ANA[column] for column in FIELDS if column in ANA} | {"reference": "R-1"}

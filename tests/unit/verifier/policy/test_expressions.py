@@ -8,7 +8,7 @@ from glomar_schemas.errors import Malformed
 from glomar_verifier.policy.gate import Gate
 from msgspec.structs import replace
 
-from tests.support.examples import failed, model_agreement, model_particulars
+from tests.support.model_request import failed, model_agreement, model_particulars
 from tests.support.registers import RULES
 
 

@@ -5,7 +5,7 @@ from datetime import date
 from glomar_verifier.policy.facts import Counted, Engagement, Registry
 from msgspec.structs import asdict, replace
 
-from tests.support.examples import model_agreement, model_input, model_request
+from tests.support.model_request import model_agreement, model_input, model_request
 
 
 def test_what_the_agreement_lists_becomes_a_fact() -> None:

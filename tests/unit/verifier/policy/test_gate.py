@@ -7,7 +7,7 @@ from glomar_schemas.errors import Malformed
 from glomar_verifier.policy.gate import Gate
 from msgspec.structs import replace
 
-from tests.support.examples import failed, model_agreement, model_gate, model_input
+from tests.support.model_request import failed, model_agreement, model_gate, model_input
 from tests.support.registers import RULES
 
 STREET = {"particulars.street_number": "", "particulars.street_name": ""}
@@ -214,7 +214,7 @@ def test_a_refusal_names_every_failed_condition_with_its_citation_and_in_order()
     assert all((refusal.citation, refusal.message) == texts[refusal.condition] for refusal in refusals)
 
 
-def test_one_request_leaves_nothing_behind_for_the_next() -> None:
+def test_one_request_has_no_effect_on_the_next() -> None:
     for _ in range(2):
         assert failed({"particulars.last_name": "Unknown", "request.officer.id": ""}) == ["L2", "L6"]
         assert failed({}) == []

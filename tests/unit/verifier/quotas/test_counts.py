@@ -12,8 +12,7 @@ from glomar_schemas.errors import IntegrityError, Misconfigured, Retryable
 from glomar_schemas.messages import Tags
 from glomar_verifier.policy.facts import Counted
 from glomar_verifier.quotas.counts import Attempt, Counts, Lookup
-from glomar_verifier.quotas.dated_names import RecordedName
-from glomar_verifier.quotas.hidden_names import HiddenName, NameKeys
+from glomar_verifier.quotas.hidden_names import HiddenName, NameKeys, RecordedName
 
 DAY_NS = 86_400 * 10**9
 START_NS = 1_750_000_000 * 10**9
@@ -249,7 +248,7 @@ def test_a_late_request_leaves_the_window_within_the_same_batch(counts: Counts) 
     assert people(counts.observe_batch([late, *on_time])) == [1, 1, 1]
 
 
-def test_nothing_is_kept_past_the_window(counts: Counts, tmp_path: Path) -> None:
+def test_nothing_is_stored_past_the_window(counts: Counts, tmp_path: Path) -> None:
     counts.observe_batch([attempt(number) for number in range(10)])
     counts.observe_batch([attempt(11, at_ns=START_NS + 31 * DAY_NS)])
     with closing(sqlite3.connect(tmp_path / "counts.db")) as db:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from tests.support.examples import model_particulars
+from tests.support.model_request import model_particulars
 from tests.support.registers import RULES
 
 WORDS = st.lists(st.sampled_from(["Ana", "B", "Jr", "Mc", "de", "Lee", "II"]), min_size=1, max_size=4).map(

@@ -48,7 +48,7 @@ def test_a_file_is_read_once_while_it_stays_the_same(path: Path) -> None:
     assert times == [path]
 
 
-def test_a_bad_file_is_refused_whole_and_said_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bad_file_is_refused_whole_and_reported_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     put(path, "one")
     found = Reloading(path, read, "")
     put(path, "two, bad")

@@ -71,8 +71,8 @@ def test_a_bad_row_is_reported_with_line_and_column_and_left_out(
 def test_a_fault_never_holds_a_value_of_the_file(tmp_path: Path) -> None:
     report = built(tmp_path, GOOD, *(bad for bad, _, _ in BAD_ROWS))
     assert len(report.faults) == len(BAD_ROWS)
-    told = "".join(fault.what + fault.column for fault in report.faults)
-    assert not any(value in told for value in ("Ana", "Lopez", "1980", "Hous", "77002", "7700"))
+    reported = "".join(fault.what + fault.column for fault in report.faults)
+    assert not any(value in reported for value in ("Ana", "Lopez", "1980", "Hous", "77002", "7700"))
 
 
 def test_a_very_long_line_harms_only_itself(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_only_the_owner_may_read_the_register(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "register.db").stat().st_mode) == 0o600
 
 
-def test_progress_ends_where_it_said_it_would(tmp_path: Path) -> None:
+def test_progress_ends_at_its_announced_total(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "extract.csv", [{**ANA, "person_id": f"P{n}"} for n in range(12_000)])
     seen: list[tuple[int, int]] = []
     build(source, tmp_path / "register.db", RULES, progress=lambda *at: seen.append(at))

@@ -13,8 +13,8 @@ from glomar_verifier.readers.csv_rows import (
     read_header,
     read_rows,
 )
-from glomar_verifier.register import external_sort
 from glomar_verifier.register.build import build
+from glomar_verifier.register.build_workers import BUCKETS, append_entries, take_bucket
 from glomar_verifier.register.extract import COLUMNS, REQUIRED
 from glomar_verifier.register.index_entries import crowded, ids_of, index_entries, is_full, postings
 from hypothesis import given
@@ -129,13 +129,9 @@ def test_buckets_give_back_in_order_what_was_added(
     tmp_path_factory: pytest.TempPathFactory, entries: list[bytes]
 ) -> None:
     folder = tmp_path_factory.mktemp("buckets")
-    external_sort.append(folder, "posting", entries[: len(entries) // 2])
-    external_sort.append(folder, "posting", entries[len(entries) // 2 :])
-    found = [
-        entry
-        for bucket in range(external_sort.BUCKETS)
-        for entry in external_sort.take(folder, "posting", bucket, 12)
-    ]
+    append_entries(folder, "posting", entries[: len(entries) // 2])
+    append_entries(folder, "posting", entries[len(entries) // 2 :])
+    found = [entry for bucket in range(BUCKETS) for entry in take_bucket(folder, "posting", bucket, 12)]
     assert found == sorted(entries)
     assert [path for path in folder.rglob("*") if path.is_file()] == []
 

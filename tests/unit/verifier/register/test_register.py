@@ -51,8 +51,8 @@ def test_candidates_share_a_key_and_come_back_as_they_went_in(built: Built) -> N
 
 
 def test_a_stranger_has_no_candidates(built: Built) -> None:
-    stranger = {**ANA, "street_number": "9", "date_of_birth": "1951-01-01"}
-    assert built.register.candidates(query(stranger)).records == ()
+    other = {**ANA, "street_number": "9", "date_of_birth": "1951-01-01"}
+    assert built.register.candidates(query(other)).records == ()
 
 
 def test_years_that_no_spell_touches_have_no_candidates(built: Built) -> None:
