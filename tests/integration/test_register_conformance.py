@@ -149,7 +149,13 @@ def test_two_streets_of_one_zip_code_are_two_streets(opened: Opened) -> None:
 
 def test_a_spelling_that_is_rare_beside_the_other_is_no_street(opened: Opened) -> None:
     street = [
-        {**EVA, "person_id": f"Q{n}", "street_name": "Quillenbrook Rd", "street_number": str(n)}
+        {
+            **EVA,
+            "person_id": f"Q{n}",
+            "street_name": "Quillenbrook Rd",
+            "street_number": str(n),
+            "date_of_birth": "",
+        }
         for n in range(30)
     ]
     misspelt = {**EVA, "street_name": "Quillanbrook Rd", "street_number": "7"}
@@ -165,6 +171,15 @@ def test_one_of_two_directions_is_left_out_where_the_register_leaves_no_doubt(op
     assert outcome(opened(grid), {**grid, "street_name": "East 1700"}) == "confirm"
     assert outcome(opened(grid), {**grid, "street_name": "1700 North"}) == "deny"
     assert outcome(opened(grid, across), asked) == "deny"
+
+
+def test_a_birth_date_that_many_share_vouches_for_nobody(opened: Opened) -> None:
+    others = [{**EVA, "person_id": f"Q{n}", "street_number": str(n)} for n in range(6)]
+    senior = {**ANA, "suffix": "Sr"}
+    assert outcome(opened(senior), ANA) == "confirm"
+    shared = [{**each, "date_of_birth": ANA["date_of_birth"]} for each in others]
+    assert outcome(opened(senior, *shared), ANA) == "deny"
+    assert outcome(opened(senior, *shared), senior) == "confirm"
 
 
 def test_north_and_n_are_one_street_unless_the_register_has_both(opened: Opened) -> None:
@@ -207,7 +222,9 @@ def test_explain_says_the_same_on_every_register(
     row = {**ANA, "street_number": "122", "tax_periods": "2024"}
     particulars = [f"{name}={row[name]}" for name in QUERY_COLUMNS]
     explain(*particulars, db=place.where)
-    assert capsys.readouterr().out.splitlines() == [
+    said = capsys.readouterr().out.splitlines()
+    assert "    ! delivery-point  122 N CHESTNUT ST | 120 N CHESTNUT ST" in said
+    assert [line for line in said if not line.startswith("    ")] == [
         "line 1: deny, nobody passes every gate",
         "  P1 2015-9999: delivery-point",
         "  P2 2015-9999: first-name, delivery-point",
@@ -300,7 +317,10 @@ def test_a_register_of_other_rules_is_not_used(
 
 
 def test_records_keep_their_crowded_mark(opened: Opened) -> None:
-    others = [{**ANA, "person_id": f"Q{n}", "first_name": f"N{'abcdefghijklmnop'[n]}"} for n in range(12)]
+    others = [
+        {**ANA, "person_id": f"Q{n}", "first_name": f"N{'abcdefghijklmnop'[n]}", "date_of_birth": ""}
+        for n in range(12)
+    ]
     register = opened(ANA, *others)
     assert outcome(register, ANA) == "confirm"
     assert outcome(register, {**ANA, "date_of_birth": ""}) == "deny"
