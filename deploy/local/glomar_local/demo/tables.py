@@ -30,7 +30,7 @@ KLASSES = {
     "crowded-no-birth-date": "in a shelter, no birth date",
     "ambiguous-sr-jr": "father or son, can't tell",
     "placeholder-address": "“Don't Care 12345” as address",
-    "missing-name": "no first name",
+    "missing-name": "no name",
     "civil-statute": "civil statute",
     "voter-rolls": "for voter rolls",
     "unnotified-ai": "AI analysis, not notified",
