@@ -130,7 +130,7 @@ def test_f3_the_agency_brings_names_and_addresses_and_says_who_the_person_is_and
 ) -> None:
     assert agency.answers(
         agency.lawful(),
-        agency.lawful(first_name=""),
+        agency.lawful(first_name="", last_name=""),
         agency.lawful(last_name="Unknown"),
         agency.lawful(street_number="", street_name="", po_box=""),
         agency.lawful(street_number="", street_name="Don't Care 12345", po_box=""),

@@ -18,6 +18,7 @@ from glomar_verifier.matching.addresses import AddressForm
 
 ADDRESS_FORM: AddressForm = "au"
 SINCE = "2010"
+_ADDRESS = ("street_number", "street_name", "city", "state", "zip")
 
 Row = dict[str, str]
 
@@ -32,13 +33,17 @@ def register_rows(*, half: bool = False) -> Iterator[Row]:
 
 def request_rows(today: date) -> Iterator[Row]:
     """The 5,000 copies as lawful requests. `truth`: the person who is meant and may be absent (see `half`);
-    `klass`: `sufficient` if name and address are complete, else `insufficient`."""
+    `klass`: `sufficient` if name and address are complete, `one-name` if only the first or the last name is
+    absent, which is lawful, else `insufficient`."""
     dice = random.Random(4)
     for serial, (record_id, record) in enumerate(_records("dataset4b.csv").items(), start=1):
         particulars = _particulars(record)
         case = RequestContext([{"person_id": "", **particulars}], today, dice)
-        needed = ("first_name", "last_name", "street_number", "street_name", "city", "state", "zip")
-        klass = "sufficient" if all(particulars[column] for column in needed) else "insufficient"
+        names = [bool(particulars[column]) for column in ("first_name", "last_name")]
+        if not any(names) or not all(particulars[column] for column in _ADDRESS):
+            klass = "insufficient"
+        else:
+            klass = "sufficient" if all(names) else "one-name"
         yield {**lawful(case, serial), **particulars, "truth": _person_id(record_id), "klass": klass}
 
 
