@@ -22,6 +22,7 @@ from tests.faults.evidence import ledger_size
 from tests.faults.releases import Releases
 from tests.faults.request_files import provisioned
 from tests.support.bus import Bus
+from tests.support.live_copy import copy_live
 from tests.support.polling import until
 from tests.support.recorded import log_key
 from tests.support.requesting import BackgroundRequests, ask_all, confirmable, profile
@@ -52,7 +53,7 @@ def undamaged(register: Path, tmp_path_factory: pytest.TempPathFactory) -> Undam
         running.start_all()
         ask_all(profile(system.layout, folder / "first.db"), confirmable(FIRST))
         # Nothing is being written, and all is synced: equal to a copy of a killed server's store.
-        shutil.copytree(system.layout.nats_store, made.older)
+        copy_live(system.layout.nats_store, made.older)
         [result, *_] = ask_all(profile(system.layout, folder / "more.db"), confirmable(FIRST + MORE)[FIRST:])
         for name in ("requester", "verifier", "auditor", BUS):
             running.stop(name)

@@ -16,6 +16,7 @@ from tests.integration import test_foreign_sigstore as sigstore
 from tests.integration import test_foreign_verifier as foreign
 from tests.support.bus import Bus
 from tests.support.commands import run
+from tests.support.live_copy import copy_live
 from tests.support.recorded import await_ledger, log_key
 from tests.support.requesting import ask_all, confirmable, profile
 from tests.support.running_system import RunningSystem, system_of
@@ -36,7 +37,7 @@ def live(system: RunningSystem, tmp_path_factory: pytest.TempPathFactory) -> Pat
     (folder / "receipt").write_text(proved.stdout, encoding="utf-8", newline="\n")
     with Bus(system_of(system)) as bus:
         assert len(await_ledger(bus)) >= 40
-    shutil.copytree(system.layout.ledger, folder / "ledger")
+    copy_live(system.layout.ledger, folder / "ledger")
     return folder
 
 

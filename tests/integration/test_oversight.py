@@ -4,7 +4,6 @@ import io
 import json
 import os
 import re
-import shutil
 import signal
 import sqlite3
 from collections import Counter
@@ -22,6 +21,7 @@ from glomar_verifier.cli import app as verifier
 from tests.integration.oversight_scenario import LIMIT_S, TRACES, Scenario, run_scenario
 from tests.support.bus import Bus
 from tests.support.commands import run_in_process
+from tests.support.live_copy import copy_live
 from tests.support.polling import wait_until
 from tests.support.recorded import await_ledger, log_key
 from tests.support.requesting import rows
@@ -266,7 +266,7 @@ def test_nothing_is_counted_from_a_ledger_with_one_byte_changed(
 ) -> None:
     await_ledger(scenario.bus)
     copy = tmp_path / "copy"
-    shutil.copytree(scenario.running.layout.ledger, copy)
+    copy_live(scenario.running.layout.ledger, copy)
     monkeypatch.setenv("GLOMAR_LEDGER", str(copy))
     assert scenario.run("report").returncode == 0
     for bundle in (copy / "tile" / "entries").rglob("*"):

@@ -17,6 +17,7 @@ from tests.integration.changes import ask_late, command, identity_with, new_epoc
 from tests.integration.decryption_attempts import opened
 from tests.support.bus import Bus
 from tests.support.controls import ControlPublisher
+from tests.support.live_copy import copy_live
 from tests.support.polling import wait_until
 from tests.support.recorded import await_ledger
 from tests.support.requesting import ask_all, confirmable, profile
@@ -57,8 +58,7 @@ def sealed_to(bus: Bus, record: KeyRecord) -> list[Stored]:
 
 
 def copy(running: RunningSystem, target: Path, *left_out: str) -> Path:
-    shutil.copytree(running.layout.root, target, ignore=shutil.ignore_patterns(*left_out))
-    return target
+    return copy_live(running.layout.root, target, *left_out)
 
 
 def test_no_key_opens_what_was_sealed_to_a_shredded_epoch(

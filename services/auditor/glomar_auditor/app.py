@@ -18,7 +18,7 @@ from glomar_schemas.subjects import Subjects
 from glomar_schemas.tlog.note import format_vkey, parse_vkey
 from glomar_schemas.tlog.policy import load_policy
 
-from glomar_auditor.handlers import Handlers
+from glomar_auditor.handlers import AuditorHandlers
 from glomar_auditor.index.follower import Follower
 from glomar_auditor.index.record import MessageReader
 from glomar_auditor.ledger.incarnations import log_keys, require_unfinished
@@ -58,7 +58,7 @@ def build_app(settings: AuditorSettings, stop: Stop) -> tuple[AsgiFastStream, Bu
     return app, bus
 
 
-def _handlers(settings: AuditorSettings, stop: Stop, versions: Versions) -> Handlers:
+def _handlers(settings: AuditorSettings, stop: Stop, versions: Versions) -> AuditorHandlers:
     """The components, from the ledger up. Raises as build_app."""
     agreement, ring = versions.newest.agreement, versions.newest.ring
     subjects = Subjects(agreement.id, settings.incarnation)
@@ -78,7 +78,7 @@ def _handlers(settings: AuditorSettings, stop: Stop, versions: Versions) -> Hand
         return open_view(settings.ledger, ledger_keys(signed, subjects))
 
     reader = MessageReader(subjects, keyholder.opener)
-    return Handlers(
+    return AuditorHandlers(
         bus=Bus(settings, "glomar-auditor"),
         stop=stop,
         subjects=subjects,
@@ -96,7 +96,7 @@ def _handlers(settings: AuditorSettings, stop: Stop, versions: Versions) -> Hand
     )
 
 
-def _subscribe(handlers: Handlers, agencies: Sequence[str]) -> None:
+def _subscribe(handlers: AuditorHandlers, agencies: Sequence[str]) -> None:
     bus, subjects = handlers.bus, handlers.subjects
     bus.durable(
         subjects,
@@ -128,7 +128,7 @@ def _subscribe(handlers: Handlers, agencies: Sequence[str]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _closing(handlers: Handlers) -> AsyncIterator[None]:
+async def _closing(handlers: AuditorHandlers) -> AsyncIterator[None]:
     try:
         yield
     finally:

@@ -41,7 +41,7 @@ VIOLATIONS_SHOWN = 100
 
 
 @dataclass(frozen=True, kw_only=True)
-class Handlers:
+class AuditorHandlers:
     """What the auditor does with each message, in the order in which it happens."""
 
     bus: Bus

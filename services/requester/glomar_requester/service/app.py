@@ -14,7 +14,7 @@ from msgspec import to_builtins
 from glomar_requester.client import Client
 from glomar_requester.identity import Identity, load_identity
 from glomar_requester.service.api import PREFIX, Api, read_token_hash
-from glomar_requester.service.handlers import BusConnection, Handlers
+from glomar_requester.service.handlers import BusConnection, RequesterHandlers
 from glomar_requester.service.otel_tracing import OtelTracing
 from glomar_requester.settings import RequesterSettings
 from glomar_requester.store.store import Store
@@ -33,7 +33,7 @@ def build_app(settings: RequesterSettings, stop: Stop) -> tuple[AsgiFastStream, 
         OtelTracing(Spans(subjects)),
         ledger=settings.ledger(),
     )
-    handlers = Handlers(client, stop)
+    handlers = RequesterHandlers(client, stop)
     _declare(bus, identity, handlers)
 
     @contextlib.asynccontextmanager
@@ -52,7 +52,7 @@ def build_app(settings: RequesterSettings, stop: Stop) -> tuple[AsgiFastStream, 
     return app, bus
 
 
-def _declare(bus: Bus, identity: Identity, handlers: Handlers) -> None:
+def _declare(bus: Bus, identity: Identity, handlers: RequesterHandlers) -> None:
     """Every subject that the service publishes or receives."""
     subjects, agency = identity.subjects, identity.agency
     bus.publishes(

@@ -38,7 +38,7 @@ class BusConnection:
         return await self._bus.client.request(subject, payload, timeout, old_style, headers)
 
 
-class Handlers:
+class RequesterHandlers:
     def __init__(self, client: Client, stop: Stop) -> None:
         self._client = client
         self._stop = stop
